@@ -1,0 +1,1 @@
+"""Weekly retail demand forecasting as a Dagster asset graph."""

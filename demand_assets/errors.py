@@ -1,0 +1,25 @@
+"""Errors a user can act on: one small tree, each message one line that says expected, got, and what to do."""
+
+
+class DemandError(Exception):
+    """Base of every error this package raises on purpose; the command line prints it without a traceback."""
+
+
+class SettingsError(DemandError):
+    """An environment variable or option is unknown or has a value that is not allowed."""
+
+
+class LandingError(DemandError):
+    """The landing zone or a file in it cannot be read: missing folder, no CSV, truncated gzip."""
+
+
+class SchemaError(DemandError):
+    """A file was read but its rows are not what the contract says: columns, types, keys, dates."""
+
+
+class StoreError(DemandError):
+    """The SQL store is unreachable, behind its migrations, or was asked for something it does not hold."""
+
+
+class ModelError(DemandError):
+    """A model cannot be trained, loaded or promoted as asked."""
