@@ -1,0 +1,233 @@
+"""The lake: typed, compressed Parquet in a local folder or on S3, one file per week, through one IO manager.
+
+A file is written whole under a temporary name and renamed (S3: one put), so a half-written one is never readable. Its
+footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, notes.
+"""
+
+import hashlib
+import io
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from fsspec import AbstractFileSystem
+
+VERSION_NOTE = "data_version"
+PARTITION_COLUMN = "partition_column"
+HISTORY: Mapping[str, Any] = {"history": True}
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A frame on its way to the lake; `notes` maps a partition key to what its file's footer keeps beside the rows."""
+
+    frame: "pd.DataFrame"
+    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def to_table(frame: "pd.DataFrame") -> "pa.Table":
+    """Arrow form of a frame, without pandas' own metadata, which would change with its version."""
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+
+
+def content_version(table: "pa.Table | pd.DataFrame") -> str:
+    """Hash of the columns, types and values of a table: equal content, equal version. 32 hex digits."""
+    import pyarrow as pa
+
+    table = table if isinstance(table, pa.Table) else to_table(table)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()
+
+
+class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Tables of the lake by asset name and partition key; `uri` is a folder or s3://bucket/prefix."""
+
+    uri: str
+
+    def _filesystem(self) -> tuple["AbstractFileSystem", str]:
+        import fsspec
+
+        filesystem, root = fsspec.core.url_to_fs(self.uri)
+        return filesystem, str(root)
+
+    def path(self, table: str, key: str | None) -> str:
+        """Address of one file: `<uri>/<table>/<key>.parquet`, or `<uri>/<table>.parquet` without partitions."""
+        return f"{self.uri.rstrip('/')}/{table}/{key}.parquet" if key else f"{self.uri.rstrip('/')}/{table}.parquet"
+
+    def keys(self, table: str) -> list[str]:
+        """Partition keys that have a file, in order."""
+        filesystem, root = self._filesystem()
+        # A lake outlives this process and others write to it, so a cached listing could be stale.
+        filesystem.invalidate_cache()
+        folder = f"{root}/{table}"
+        if not filesystem.exists(folder):
+            return []
+        names = (str(path).rsplit("/", 1)[-1] for path in filesystem.ls(folder, detail=False))
+        return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and name[0] != ".")
+
+    def exists(self, table: str) -> bool:
+        """Whether an unpartitioned table has been written."""
+        filesystem, root = self._filesystem()
+        filesystem.invalidate_cache()
+        return bool(filesystem.exists(f"{root}/{table}.parquet"))
+
+    def write(
+        self, table: str, key: str | None, frame: "pd.DataFrame", notes: Mapping[str, str] | None = None
+    ) -> tuple[str, int]:
+        """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file)."""
+        import pyarrow.parquet as pq
+
+        arrow = to_table(frame)
+        footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
+        filesystem, root = self._filesystem()
+        path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
+        if self._footer(filesystem, path) == footer:
+            return footer[VERSION_NOTE], int(filesystem.size(path))
+        buffer = io.BytesIO()
+        pq.write_table(arrow.replace_schema_metadata(footer), buffer, compression="zstd")
+        if "://" in self.uri:
+            filesystem.pipe_file(path, buffer.getvalue())
+        else:
+            folder, name = os.path.split(path)
+            os.makedirs(folder, exist_ok=True)
+            temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+            try:
+                with open(temporary, "wb") as file:
+                    file.write(buffer.getvalue())
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, path)
+            finally:
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
+        return footer[VERSION_NOTE], buffer.getbuffer().nbytes
+
+    def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
+        import pyarrow.parquet as pq
+
+        try:
+            schema = pq.read_schema(path, filesystem=filesystem)
+        except FileNotFoundError:
+            return None
+        return {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
+
+    def notes(self, table: str, keys: Iterable[str | None]) -> dict[str | None, dict[str, str]]:
+        """Footer (data version and notes) of each file that exists."""
+        filesystem, root = self._filesystem()
+        wanted = list(keys)
+        paths = [f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet" for key in wanted]
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda path: self._footer(filesystem, path), paths)
+            return {key: footer for key, footer in zip(wanted, found, strict=True) if footer is not None}
+
+    def versions(self, table: str) -> dict[str, str]:
+        """Data version of every partition of a table that has a file."""
+        return {str(key): footer[VERSION_NOTE] for key, footer in self.notes(table, self.keys(table)).items()}
+
+    def read(
+        self, table: str, keys: Sequence[str] | None, columns: Sequence[str] | None = None
+    ) -> "pd.DataFrame | None":
+        """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does."""
+        import pyarrow.dataset as ds
+
+        filesystem, root = self._filesystem()
+        if keys is None:
+            paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
+        else:
+            held = set(self.keys(table))
+            paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
+        if not paths:
+            return None
+        arrow = ds.dataset(paths, filesystem=filesystem, format="parquet").to_table(
+            columns=None if columns is None else list(columns)
+        )
+        return arrow.to_pandas(split_blocks=True, self_destruct=True)
+
+
+class ParquetIOManager(dg.ConfigurableIOManager):  # type: ignore[type-arg]
+    """Assets in the lake.
+
+    Asset metadata `partition_column` names the week column by which a run over many weeks is split into files. Input
+    metadata `history` loads every earlier week that has landed, up to the newest week of the run; without it a
+    missing week is an error. Input metadata `columns` reads only those.
+    """
+
+    lake: ParquetLake
+
+    def handle_output(self, context: dg.OutputContext, obj: "LakeTable | pd.DataFrame") -> None:
+        """Write one file per partition of the run; rows of other weeks are refused."""
+        made = obj if isinstance(obj, LakeTable) else LakeTable(obj)
+        table = context.asset_key.to_user_string().replace("/", ".")
+        if not context.has_asset_partitions:
+            _, size = self.lake.write(table, None, made.frame, made.notes.get("", {}))
+            context.add_output_metadata(
+                {
+                    "dagster/row_count": len(made.frame),
+                    "file": dg.MetadataValue.path(self.lake.path(table, None)),
+                    "bytes": size,
+                }
+            )
+            return
+        keys = sorted(context.asset_partition_keys)
+        column = (context.definition_metadata or {}).get(PARTITION_COLUMN)
+        parts = {keys[0]: made.frame} if column is None else _split(made.frame, str(column))
+        if column is None and len(keys) > 1:
+            raise ValueError(f"{table} is made one week at a time, got {len(keys)} weeks")
+        strangers = sorted(set(parts) - set(keys))
+        if strangers:
+            raise ValueError(f"{table} was asked for {keys[0]}..{keys[-1]} but holds rows of {strangers[0]}")
+        # An asked week without rows is written empty, so that what it held before does not linger.
+        empty = made.frame.iloc[:0]
+        with ThreadPoolExecutor(4) as pool:
+            sizes = pool.map(
+                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key))[1], keys
+            )
+            total = sum(sizes)
+        context.add_output_metadata(
+            {
+                "dagster/row_count": len(made.frame),
+                "weeks": len(keys),
+                "bytes": total,
+                "folder": dg.MetadataValue.path(f"{self.lake.uri.rstrip('/')}/{table}"),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
+        """Read the partitions an asset asked for."""
+        table = context.asset_key.to_user_string().replace("/", ".")
+        wanted = context.definition_metadata or {}
+        columns = wanted.get("columns")
+        if not context.has_asset_partitions:
+            keys = None
+        elif wanted.get("history"):
+            newest = max(context.step_context.partition_keys)
+            keys = [key for key in context.asset_partition_keys if key <= newest]
+        else:
+            keys = sorted(context.asset_partition_keys)
+            missing = sorted(set(keys) - set(self.lake.keys(table)))
+            if missing:
+                raise FileNotFoundError(
+                    f"{table} has no data for {missing[0]}"
+                    + (f" and {len(missing) - 1} more weeks" if missing[1:] else "")
+                    + f"; materialise {table} for it first"
+                )
+        frame = self.lake.read(table, keys, columns)
+        if frame is None:
+            raise FileNotFoundError(f"{table} has no data yet; materialise it first")
+        return frame
+
+
+def _split(frame: "pd.DataFrame", column: str) -> dict[str, "pd.DataFrame"]:
+    return {week.strftime("%Y-%m-%d"): part for week, part in frame.groupby(column, sort=True)}

@@ -1,0 +1,213 @@
+"""Models in MLflow: one registered model, a version per training, aliases `staging` and `production`.
+
+A version carries a fingerprint of everything that made it (data, code, configuration, as-of week). The same
+fingerprint is never registered twice, so a run repeated after a crash ends where an undisturbed one does.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from demand_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from demand_assets.forecasting.model import Forecaster
+
+STAGING = "staging"
+PRODUCTION = "production"
+EXPERIMENT = "demand"
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of the registered model."""
+
+    version: str
+    run_id: str
+    fingerprint: str
+    as_of: str
+    data_version: str
+    code_version: str
+    aliases: tuple[str, ...]
+    created_ms: int
+    metrics: Mapping[str, float]
+
+
+class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The MLflow tracking server and registry at `tracking_uri`."""
+
+    tracking_uri: str
+    artifact_uri: str
+    model_name: str
+
+    def _client(self) -> "MlflowClient":
+        # Both before the first import: MLflow reads them while it loads.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        import mlflow
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def _experiment_id(self, client: "MlflowClient") -> str:
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri))
+
+    def _described(self, client: "MlflowClient", version: "ModelVersion") -> RegisteredVersion:
+        tags = version.tags
+        return RegisteredVersion(
+            version=str(version.version),
+            run_id=version.run_id,
+            fingerprint=tags.get("fingerprint", ""),
+            as_of=tags.get("as_of", ""),
+            data_version=tags.get("data_version", ""),
+            code_version=tags.get("code_version", ""),
+            aliases=tuple(sorted(version.aliases)),
+            created_ms=int(version.creation_timestamp),
+            metrics=dict(client.get_run(version.run_id).data.metrics),
+        )
+
+    def versions(self) -> list[RegisteredVersion]:
+        """Every version, newest first; empty before the first training."""
+        client = self._client()
+        found = client.search_model_versions(f"name = '{self.model_name}'")
+        # The search leaves aliases out, so each is asked for by itself.
+        whole = [client.get_model_version(self.model_name, version.version) for version in found]
+        return sorted((self._described(client, version) for version in whole), key=lambda v: -int(v.version))
+
+    def with_fingerprint(self, fingerprint: str) -> RegisteredVersion | None:
+        """The version made from exactly this data, code and configuration, if there is one."""
+        client = self._client()
+        found = client.search_model_versions(f"name = '{self.model_name}' and tag.fingerprint = '{fingerprint}'")
+        if not found:
+            return None
+        oldest = min(found, key=lambda version: int(version.version))
+        return self._described(client, client.get_model_version(self.model_name, oldest.version))
+
+    def with_alias(self, alias: str) -> RegisteredVersion | None:
+        """The version under `alias`, or None."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            version = client.get_model_version_by_alias(self.model_name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return self._described(client, version)
+
+    def register(
+        self,
+        forecaster: "Forecaster",
+        *,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        figures: Mapping[str, bytes],
+        sample: "pd.DataFrame",
+    ) -> RegisteredVersion:
+        """Log one training and register it; the version appears in one call, complete with its tags."""
+        client = self._client()
+        import mlflow.xgboost
+        from mlflow.exceptions import MlflowException
+        from mlflow.models import infer_signature
+
+        run = client.create_run(self._experiment_id(client), run_name=f"as of {tags['as_of']}", tags=dict(tags))
+        run_id = run.info.run_id
+        with tempfile.TemporaryDirectory() as folder:
+            parts = Path(folder) / "forecaster"
+            forecaster.save(parts)
+            client.log_artifacts(run_id, str(parts), "forecaster")
+            flavour = Path(folder) / "model"
+            mlflow.xgboost.save_model(
+                forecaster.booster,
+                str(flavour),
+                model_format="ubj",
+                signature=infer_signature(sample),
+                # Named here because working them out would load the model in a second process.
+                pip_requirements=["xgboost"],
+            )
+            client.log_artifacts(run_id, str(flavour), "model")
+            for name, content in figures.items():
+                path = Path(folder) / name
+                path.write_bytes(content)
+                client.log_artifact(run_id, str(path), "figures")
+            importance = Path(folder) / "importance.csv"
+            forecaster.importance().to_csv(importance, index=False)
+            client.log_artifact(run_id, str(importance))
+        for name, value in params.items():
+            client.log_param(run_id, name, value)
+        for name, number in metrics.items():
+            client.log_metric(run_id, name, number)
+        client.set_terminated(run_id)
+        try:
+            client.create_registered_model(self.model_name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        version = client.create_model_version(
+            self.model_name,
+            source=f"{client.get_run(run_id).info.artifact_uri}/model",
+            run_id=run_id,
+            tags=dict(tags),
+        )
+        return self._described(client, client.get_model_version(self.model_name, version.version))
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point `alias` at `version`."""
+        self._client().set_registered_model_alias(self.model_name, alias, version)
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        client = self._client()
+        for name, value in tags.items():
+            client.set_model_version_tag(self.model_name, version, name, value)
+
+    def load(self, version: RegisteredVersion) -> "Forecaster":
+        """The forecaster of a version; ModelError when its files are gone."""
+        from mlflow.exceptions import MlflowException
+
+        from demand_assets.forecasting.model import Forecaster
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                parts = self._client().download_artifacts(version.run_id, "forecaster", folder)
+            except (MlflowException, OSError) as error:
+                raise ModelError(f"the files of model version {version.version} cannot be read: {error}") from error
+            return Forecaster.load(Path(parts))
+
+    def attach_backtest(self, version: RegisteredVersion, backtest: "pd.DataFrame", scores: Mapping[str, float]) -> None:
+        """Keep a version's backtest beside it, so that a later challenger is judged on the same points."""
+        client = self._client()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "backtest.parquet"
+            backtest.to_parquet(path, index=False)
+            client.log_artifact(version.run_id, str(path))
+        for name, number in scores.items():
+            client.log_metric(version.run_id, name, number)
+
+    def backtest_of(self, version: RegisteredVersion) -> "pd.DataFrame | None":
+        """The backtest kept with a version; None when it was never judged."""
+        import pandas as pd
+
+        client = self._client()
+        if "backtest.parquet" not in {item.path for item in client.list_artifacts(version.run_id)}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return pd.read_parquet(client.download_artifacts(version.run_id, "backtest.parquet", folder))

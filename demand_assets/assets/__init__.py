@@ -1,0 +1,1 @@
+"""Wiring: what each asset takes, the pure function it calls, and what it returns."""

@@ -1,0 +1,139 @@
+"""Asset checks: outcomes of the pure checks as Dagster results, and the checks on features and forecasts."""
+
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.ingestion.quality import CheckOutcome
+from demand_assets.partitions import weeks_partitions
+
+ROWS_SHOWN = 20
+
+
+def check_specs(asset: str, names: Sequence[str]) -> list[dg.AssetCheckSpec]:
+    """One spec per check of an asset; all block, because a failing one would reach a forecast."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, blocking=True, description=name.replace("_", " ").capitalize() + ".")
+        for name in names
+    ]
+
+
+def rows_table(frame: pd.DataFrame) -> dg.MetadataValue:  # type: ignore[type-arg]
+    """The first failing rows as a table in the UI."""
+    shown = frame.head(ROWS_SHOWN)
+    if shown.empty:
+        return dg.MetadataValue.md("none")
+    records = [
+        dg.TableRecord({str(name): _plain(value) for name, value in row.items()})
+        for row in shown.to_dict(orient="records")
+    ]
+    columns = [dg.TableColumn(str(name)) for name in shown.columns]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _plain(value: object) -> str | int | float | bool:
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _result(outcome: CheckOutcome) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.WARN if outcome.severity == "warn" else dg.AssetCheckSeverity.ERROR,
+        description=outcome.description,
+        metadata={**outcome.metrics, "failing rows": rows_table(outcome.failing_rows)},
+    )
+
+
+def check_results(
+    context: dg.AssetExecutionContext, outcomes: Sequence[CheckOutcome]
+) -> Iterator[dg.AssetCheckResult]:
+    """Report every outcome; then, if an error is among them, fail the step before anything is written.
+
+    A failed check alone neither keeps the output from being written nor fails the run (dagster#29896).
+    """
+    for outcome in outcomes:
+        yield _result(outcome)
+    wrong = [outcome for outcome in outcomes if not outcome.passed and outcome.severity == "error"]
+    if wrong:
+        _fail(wrong[0].description, wrong[0].name, wrong[0])
+
+
+def refuse(
+    context: dg.AssetExecutionContext, check: str, reason: str, outcome: CheckOutcome | None = None
+) -> NoReturn:
+    """Fail the step for input that could not even be merged; `check` names what it breaks."""
+    context.log.error(f"{check}: {reason}")
+    _fail(reason, check, outcome)
+
+
+def _fail(reason: str, check: str, outcome: CheckOutcome | None) -> NoReturn:
+    metadata: dict[str, dg.MetadataValue] = {"check": dg.MetadataValue.text(check)}  # type: ignore[type-arg]
+    if outcome is not None:
+        metadata["failing rows"] = rows_table(outcome.failing_rows)
+    # Retrying cannot help: the same files would be read again.
+    raise dg.Failure(description=reason, metadata=metadata, allow_retries=False)
+
+
+@dg.asset_check(asset="weekly_forecast", blocking=True, partitions_def=weeks_partitions)
+def every_active_series_has_a_forecast(
+    context: dg.AssetCheckExecutionContext, lake: ParquetLake, weekly_forecast: pd.DataFrame
+) -> dg.AssetCheckResult:
+    """Each series x horizon that has features has one finite forecast."""
+    keys = ["store_id", "dept_id", "target_week"]
+    features = lake.read("demand_features", [context.partition_key], keys)
+    wanted = 0 if features is None else len(features)
+    values = weekly_forecast[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]]
+    finite = np.isfinite(values.to_numpy()).all(axis=1)
+    unique = not weekly_forecast.duplicated(keys).any()
+    return dg.AssetCheckResult(
+        passed=bool(wanted and len(weekly_forecast) == wanted and finite.all() and unique),
+        metadata={
+            "forecasts": len(weekly_forecast),
+            "expected": wanted,
+            "not finite": int((~finite).sum()),
+            "failing rows": rows_table(weekly_forecast[~finite]),
+        },
+    )
+
+
+@dg.asset_check(asset="weekly_forecast", blocking=True, partitions_def=weeks_partitions)
+def quantiles_do_not_cross(weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult:
+    """p10 <= p50 <= p90 in every row."""
+    p10, p50, p90 = (weekly_forecast[name].to_numpy() for name in ("p10_usd", "p50_usd", "p90_usd"))
+    crossed = (p10 > p50) | (p50 > p90)
+    return dg.AssetCheckResult(
+        passed=not crossed.any(),
+        metadata={"crossed": int(crossed.sum()), "failing rows": rows_table(weekly_forecast[crossed])},
+    )
+
+
+@dg.asset_check(asset="demand_features", blocking=True, partitions_def=weeks_partitions)
+def features_are_unique_and_scaled(demand_features: pd.DataFrame) -> dg.AssetCheckResult:
+    """One row per series, origin and target; a finite baseline; a positive scale."""
+    keys = ["store_id", "dept_id", "origin_week", "target_week"]
+    doubled = demand_features.duplicated(keys).to_numpy()
+    unscaled = ~(np.isfinite(demand_features["base_usd"]) & (demand_features["scale_usd"] > 0)).to_numpy()
+    wrong = doubled | unscaled
+    return dg.AssetCheckResult(
+        passed=not wrong.any(),
+        metadata={
+            "rows": len(demand_features),
+            "doubled keys": int(doubled.sum()),
+            "without baseline or scale": int(unscaled.sum()),
+            "failing rows": rows_table(demand_features.loc[wrong, [*keys, "base_usd", "scale_usd"]]),
+        },
+    )
+
+
+asset_checks = [every_active_series_has_a_forecast, quantiles_do_not_cross, features_are_unique_and_scaled]

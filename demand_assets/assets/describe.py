@@ -1,0 +1,66 @@
+"""How assets look in the UI: column tables, plots and short reports as metadata."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from demand_assets.ingestion.merge import Landing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def columns_of(schema: Any) -> dg.TableSchema:
+    """Column table of a pandera schema: name, type, description with unit."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=str(column.dtype),
+                description=f"{column.description} [{(column.metadata or {}).get('unit', '')}]",
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=bool(column.unique)),
+            )
+            for name, column in schema.columns.items()
+        ]
+    )
+
+
+def columns_from(descriptions: Mapping[str, str]) -> dg.TableSchema:
+    """Column table from name -> description."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name=name, description=text) for name, text in descriptions.items()]
+    )
+
+
+def frame_markdown(frame: "pd.DataFrame", decimals: int = 1) -> dg.MarkdownMetadataValue:
+    """A small frame as a Markdown table."""
+    header = "| " + " | ".join(str(column) for column in frame.columns) + " |"
+    rule = "|" + "---|" * len(frame.columns)
+    cells = (
+        "| " + " | ".join(f"{cell:,.{decimals}f}" if isinstance(cell, float) else str(cell) for cell in row) + " |"
+        for row in frame.itertuples(index=False)
+    )
+    return dg.MetadataValue.md("\n".join([header, rule, *cells]))
+
+
+def plot_markdown(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A picture shown inside the event it belongs to."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def landings_markdown(landings: Iterable[Landing]) -> dg.MarkdownMetadataValue:
+    """What landed: per file, how many rows it added, replaced and left as they were."""
+    totals: dict[tuple[str, str, str], list[int]] = {}
+    for landing in landings:
+        total = totals.setdefault((landing.landed_at, landing.file, landing.content_hash), [0, 0, 0])
+        total[0] += landing.rows_added
+        total[1] += landing.rows_replaced
+        total[2] += landing.rows_unchanged
+    lines = [
+        f"| {file} | {when} | {added:,} | {replaced:,} | {same:,} | `{content[:12]}` |"
+        for (when, file, content), (added, replaced, same) in sorted(totals.items())
+    ]
+    head = "| file | landed at | rows added | replaced | unchanged | content |\n|---|---|---|---|---|---|"
+    return dg.MetadataValue.md("\n".join([head, *lines]) if lines else "nothing new landed")

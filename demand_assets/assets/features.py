@@ -1,0 +1,84 @@
+"""raw data -> demand_features: tomorrow's training rows and today's serving rows, one table."""
+
+import dagster as dg
+import pandas as pd
+
+from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, LakeTable, ParquetLake, content_version
+from demand_assets.assets.describe import columns_from
+from demand_assets.assets.versions import record_partition_versions
+from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS, build_features
+from demand_assets.forecasting.panel import build_panel
+from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.provenance import code_version, fingerprint
+from demand_assets.resources import Training
+
+INPUT_NOTE = "input_version"
+
+
+def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
+    """For each landed week: one hash of everything its features are made from, code included."""
+    sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
+    tables = {name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")}
+    hashes: dict[str, str] = {}
+    running = fingerprint({"code": code_version(), "horizon": horizon_weeks, **tables})
+    for key in sorted(sales):
+        running = fingerprint([running, key, sales[key], conditions.get(key)])
+        hashes[key] = running
+    return hashes
+
+
+def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
+    """Origins whose stored features are missing, or were made from other data or other code than there is now."""
+    from demand_assets.forecasting.features import first_origin
+
+    wanted = input_versions(lake, horizon_weeks)
+    if not wanted:
+        return []
+    earliest = week_key(first_origin(pd.DatetimeIndex(sorted(wanted))))
+    stored = lake.notes("demand_features", lake.keys("demand_features"))
+    return [
+        key
+        for key, version in wanted.items()
+        if key >= earliest and stored.get(key, {}).get(INPUT_NOTE) != version
+    ]
+
+
+@dg.asset(
+    group_name="features",
+    owners=["team:forecasting"],
+    kinds={"pandas", "parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    code_version=code_version(),
+    hooks={record_partition_versions},
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FEATURE_DESCRIPTIONS)},
+    ins={
+        "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
+        "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
+    },
+)
+def demand_features(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    training: Training,
+    raw_sales: pd.DataFrame,
+    raw_conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
+    origins = run_weeks(context)
+    panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
+    features = build_features(panel, list(origins), training.horizon_weeks)
+    made_from = input_versions(lake, training.horizon_weeks)
+    notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)]} for week in origins}
+    version = content_version(features) if len(origins) == 1 else fingerprint(notes)
+    return dg.MaterializeResult(
+        value=LakeTable(features, notes),
+        data_version=dg.DataVersion(version),
+        metadata={
+            "origins": len(origins),
+            "series": int(features[["store_id", "dept_id"]].drop_duplicates().shape[0]),
+            "features": features.shape[1],
+        },
+    )

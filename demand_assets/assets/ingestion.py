@@ -1,0 +1,200 @@
+"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar: typed, weekly, checked before they are written."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+import dagster as dg
+import pandas as pd
+
+from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, LakeTable, ParquetLake, content_version
+from demand_assets.assets.checks import check_results, check_specs, refuse
+from demand_assets.assets.describe import columns_of, landings_markdown
+from demand_assets.assets.versions import record_partition_versions
+from demand_assets.errors import DemandError
+from demand_assets.ingestion.delivery import Delivery
+from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
+from demand_assets.ingestion.merge import Landing as LandingRecord
+from demand_assets.ingestion.merge import merge_table, merge_week_partitions
+from demand_assets.ingestion.quality import (
+    CONDITIONS_CHECKS,
+    SALES_CHECKS,
+    STORES_CHECKS,
+    check_conditions,
+    check_sales,
+    check_stores,
+    validate_deliveries,
+)
+from demand_assets.ingestion.schemas import CALENDAR_SCHEMA, CONDITIONS_SCHEMA, SALES_SCHEMA, STORES_SCHEMA
+from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.resources import Landing
+
+GROUP = "ingestion"
+OWNERS = ["team:data-engineering"]
+LANDINGS_NOTE = "landings"
+
+
+def read_landings(note: str | None) -> tuple[LandingRecord, ...]:
+    """The landings kept in a partition's footer, oldest first."""
+    return tuple(LandingRecord(**record) for record in json.loads(note or "[]"))
+
+
+def _landings_note(landings: Sequence[LandingRecord]) -> dict[str, str]:
+    return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
+
+
+def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict[pd.Timestamp, tuple[LandingRecord, ...]]:
+    """For each week with a file: the deliveries already laid into it."""
+    notes = lake.notes(table, keys)
+    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
+
+
+def _delivered(
+    context: dg.AssetExecutionContext, landing: Landing, kind: Kind, checks: Sequence[str]
+) -> list[Delivery]:
+    """The deliveries of one kind; a file that cannot be read is a failed check on columns and types."""
+    try:
+        return landing.zone().read_all([kind])
+    except DemandError as error:
+        return refuse(context, checks[0], str(error))
+
+
+def _weekly(
+    context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], keys: Sequence[str]
+) -> tuple[pd.DataFrame, Mapping[str, Mapping[str, str]]]:
+    """The rows of the run's weeks with `deliveries` laid over them, and the notes of each week's file."""
+    table = context.asset_key.to_user_string()
+    weeks = run_weeks(context)
+    week_keys = [week_key(week) for week in weeks]
+    stored = lake.read(table, week_keys)
+    existing = deliveries[0].frame.iloc[:0] if stored is None and deliveries else stored
+    if existing is None:
+        raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
+    merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
+    notes = {week_key(week): _landings_note(landings) for week, landings in merged.landings.items()}
+    changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
+    context.add_asset_metadata(
+        {"weeks changed": len(merged.changed_weeks), "landings": landings_markdown(changed)},
+        asset_key=context.asset_key,
+    )
+    rows = merged.frame.groupby("week").size()
+    for week in weeks:
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": int(rows.get(week, 0))},
+            asset_key=context.asset_key,
+            partition_key=week_key(week),
+        )
+    return merged.frame, notes
+
+
+def _structural(
+    context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None
+) -> None:
+    """Refuse files whose own rows break the contract before anything is merged."""
+    for outcome in validate_deliveries(deliveries, stores):
+        if not outcome.passed and outcome.severity == "error":
+            refuse(context, outcome.name, outcome.description, outcome)
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"csv", "parquet"},
+    check_specs=check_specs("stores", STORES_CHECKS),
+    metadata={"dagster/column_schema": columns_of(STORES_SCHEMA)},
+)
+def stores(
+    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """One row per store: its type (format) and selling area. The newest delivery of a store wins."""
+    deliveries = _delivered(context, landing, "stores", STORES_CHECKS)
+    stored = lake.read("stores", None)
+    footer = lake.notes("stores", [None]).get(None, {})
+    if stored is None and not deliveries:
+        refuse(context, STORES_CHECKS[0], "no stores file has landed; expected one with Store, Type, Size")
+    existing = deliveries[0].frame.iloc[:0] if stored is None else stored
+    merged = merge_table(existing, read_landings(footer.get(LANDINGS_NOTE)), deliveries, STORES.keys)
+    yield from check_results(context, check_stores(merged.frame))
+    yield dg.MaterializeResult(
+        value=LakeTable(merged.frame, {"": _landings_note(merged.landings)}),
+        data_version=dg.DataVersion(content_version(merged.frame)),
+        metadata={"stores": len(merged.frame), "landings": landings_markdown(merged.landings)},
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"csv", "parquet"},
+    metadata={"dagster/column_schema": columns_of(CALENDAR_SCHEMA)},
+)
+def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
+    """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
+    from demand_assets.forecasting.calendar import calendar_from_conditions
+
+    deliveries = landing.zone().read_all(["conditions"])
+    flags = [calendar_from_conditions(delivery.frame) for delivery in deliveries]
+    stored = lake.read("holiday_calendar", None)
+    frames = flags if stored is None else [stored, *flags]
+    if not frames:
+        raise dg.Failure("no conditions file has landed; expected one with Store, Date, IsHoliday", allow_retries=False)
+    calendar = pd.concat(frames).drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    return dg.MaterializeResult(
+        value=calendar,
+        data_version=dg.DataVersion(content_version(calendar)),
+        metadata={"holiday weeks": int(calendar["is_holiday"].sum()), "last week": str(calendar["week"].max().date())},
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"csv", "parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=check_specs("raw_conditions", CONDITIONS_CHECKS),
+    hooks={record_partition_versions},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(CONDITIONS_SCHEMA)},
+)
+def raw_conditions(
+    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
+    deliveries = _delivered(context, landing, "conditions", CONDITIONS_CHECKS)
+    _structural(context, deliveries, stores)
+    frame, notes = _weekly(context, lake, deliveries, CONDITIONS.keys)
+    yield from check_results(context, check_conditions(frame))
+    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"csv", "parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=check_specs("raw_sales", SALES_CHECKS),
+    hooks={record_partition_versions},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(SALES_SCHEMA)},
+    ins={
+        "raw_conditions": dg.AssetIn(
+            partition_mapping=dg.AllPartitionMapping(),
+            metadata={**HISTORY, "columns": ["store_id", "week", "is_holiday"]},
+        )
+    },
+)
+def raw_sales(
+    context: dg.AssetExecutionContext,
+    landing: Landing,
+    lake: ParquetLake,
+    raw_conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """One row per store, department and week: sales in USD net of returns, so it may be negative."""
+    deliveries = _delivered(context, landing, "sales", SALES_CHECKS)
+    _structural(context, deliveries, stores)
+    frame, notes = _weekly(context, lake, deliveries, SALES.keys)
+    first = week_key(run_weeks(context)[0])
+    history = lake.read("raw_sales", [key for key in lake.keys("raw_sales") if key < first])
+    yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
+    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))

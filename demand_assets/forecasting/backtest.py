@@ -1,0 +1,137 @@
+"""Rolling-origin backtest: at each origin, train on what was known then, forecast, and score beside the baselines."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.intervals import Calibration, calibrate
+from demand_assets.forecasting.model import MODEL_NAME, ModelConfig, fit
+from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
+
+COLUMNS = (
+    "store_id",
+    "dept_id",
+    "origin_week",
+    "target_week",
+    "horizon",
+    "model",
+    "forecast_usd",
+    "p10_usd",
+    "p50_usd",
+    "p90_usd",
+    "actual_usd",
+    "is_holiday",
+    "scale_usd",
+)
+# Origins before the first scored one, forecast only so that its intervals have errors to learn from.
+WARM_UP_ORIGINS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """`points`: one row per series x origin x target x model, columns `COLUMNS`; NaN actual where none is known."""
+
+    points: pd.DataFrame
+    fit_seconds: float
+
+
+def rolling_origins(
+    as_of: pd.Timestamp, first: pd.Timestamp, count: int, step: int, horizon_weeks: int
+) -> list[pd.Timestamp]:
+    """The newest `count` origins whose last target is known at `as_of`, `step` weeks apart, none before `first`.
+
+    They lie on a grid fixed in absolute time, so that models trained in different weeks are judged on shared origins.
+    """
+    last = add_weeks(as_of, -horizon_weeks)
+    if last < first:
+        return []
+    candidates = weeks_between(first, last)
+    on_grid = candidates[week_number(candidates) % step == 0]
+    return list(on_grid[-count:])
+
+
+def backtest(
+    features: pd.DataFrame,
+    sales: pd.DataFrame,
+    panel: Panel,
+    origins: Sequence[pd.Timestamp],
+    horizon_weeks: int,
+    config: ModelConfig,
+    progress: Callable[[pd.Timestamp], None] | None = None,
+) -> Backtest:
+    """Forecasts of the model and of every baseline at `origins`, each from what was known at that origin.
+
+    `features` holds the stored origins, those before `origins` to train on included. Intervals at an origin come from
+    the errors of earlier origins whose targets were known by then; two warm-up origins serve the first.
+    ModelError when an origin has no features or nothing before it to train on.
+    """
+    stored = pd.DatetimeIndex(features["origin_week"].unique()).sort_values()
+    origins = sorted(origins)
+    lacking = [origin for origin in origins if origin not in stored]
+    if lacking:
+        raise ModelError(
+            f"origin {lacking[0]:%Y-%m-%d} has no features; it needs 52 weeks of sales before it and sales in that week"
+        )
+    warm_up = _warm_up(origins, stored, horizon_weeks)
+    actuals = sales.rename(columns={"week": "target_week", "weekly_sales_usd": "actual_usd"})
+    actuals = actuals[["store_id", "dept_id", "target_week", "actual_usd"]]
+    scored: list[pd.DataFrame] = []
+    seconds = 0.0
+    for origin in [*warm_up, *origins]:
+        rows = features[features["origin_week"] == origin].reset_index(drop=True)
+        forecaster = fit(features, sales, origin, config)
+        seconds += forecaster.fit_seconds
+        forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
+        forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
+        keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(
+            is_holiday=rows["is_holiday"].to_numpy() > 0
+        )
+        keyed = keyed.merge(actuals, on=["store_id", "dept_id", "target_week"], how="left", validate="one_to_one")
+        past = pd.concat(scored) if scored else None
+        for name, forecast in forecasts.items():
+            points = keyed.assign(model=name, forecast_usd=forecast)
+            bands = _calibrated(past, name, origin, horizon_weeks).bands(
+                forecast, keyed["scale_usd"].to_numpy(), keyed["horizon"].to_numpy(), keyed["is_holiday"].to_numpy()
+            )
+            scored.append(points.assign(**bands))
+        if progress is not None:
+            progress(origin)
+    points = pd.concat(scored, ignore_index=True)
+    points = points[points["origin_week"].isin(origins)]
+    order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
+    return Backtest(points[list(COLUMNS)].sort_values(order, ignore_index=True), seconds)
+
+
+def calibration_of(points: pd.DataFrame, horizon_weeks: int, model: str = MODEL_NAME) -> Calibration:
+    """Intervals for a model from all of its backtest's errors."""
+    return calibrate(points[points["model"] == model], horizon_weeks)
+
+
+def _calibrated(past: pd.DataFrame | None, model: str, origin: pd.Timestamp, horizon_weeks: int) -> Calibration:
+    if past is None:
+        return Calibration.none()
+    # Known at the origin: an error counts from the week its target ended.
+    return calibration_of(past[past["target_week"] <= origin], horizon_weeks, model)
+
+
+def _warm_up(
+    origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
+) -> list[pd.Timestamp]:
+    """Up to two earlier origins, a horizon apart, that have something to train on themselves."""
+    if not origins:
+        return []
+    trainable = add_weeks(stored[0], 1)
+    wanted = [add_weeks(origins[0], -horizon_weeks * back) for back in range(WARM_UP_ORIGINS, 0, -1)]
+    return [origin for origin in wanted if origin >= trainable and origin in stored and origin not in origins]
+
+
+def coverage(points: pd.DataFrame) -> float:
+    """Share of known actuals within p10..p90; NaN without any."""
+    known = points[points["actual_usd"].notna()]
+    inside = (known["actual_usd"] >= known["p10_usd"]) & (known["actual_usd"] <= known["p90_usd"])
+    return float(inside.mean()) if len(known) else float(np.nan)

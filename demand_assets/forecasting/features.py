@@ -1,0 +1,340 @@
+"""demand_features: for every origin, series and horizon, what was known at the origin, and nothing later.
+
+One vectorised pass over the panel serves every origin. The forecast is built on `base_usd`: last year's value at the
+aligned week times recent growth. The model learns what that misses, in units of the series' own scale.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.errors import SchemaError
+from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
+from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
+
+KEYS = ("store_id", "dept_id", "origin_week", "target_week", "horizon")
+LAGS = (0, 1, 2, 3, 4, 7, 12)
+MEANS = (4, 8, 13, 26)
+GROWTH_WEEKS = (4, 8, 16)
+# Growth is judged on eight weeks and shrunk towards the department's as if eight typical weeks had grown like it.
+BASE_GROWTH_WEEKS = 8
+SHRINKAGE_WEEKS = 8.0
+GROWTH_RANGE = (0.5, 2.0)
+MIN_SCALE_USD = 1.0
+STORE_TYPES = ("A", "B", "C")
+
+_DESCRIBED: dict[str, str] = {
+    "store_id": "Store number",
+    "dept_id": "Department number within the store",
+    "origin_week": "Last week whose sales are known (Friday)",
+    "target_week": "Week to forecast (Friday)",
+    "horizon": "Weeks from origin to target, 1..H",
+    "base_usd": "Last year at the aligned week times recent growth, USD",
+    "scale_usd": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
+    **{f"lag_{k}": f"Sales {k} weeks before the origin, scaled" for k in LAGS},
+    **{f"mean_{k}": f"Mean sales of the {k} weeks to the origin, scaled" for k in MEANS},
+    "deviation_13": "Standard deviation of the 13 weeks to the origin, scaled",
+    "deviation_52": "Standard deviation of the 52 weeks to the origin, scaled",
+    "weeks_observed": "Weeks with sales among the 52 to the origin",
+    "last_year": "Sales at the aligned week last year, scaled",
+    "last_year_before": "Sales in the week before the aligned one, scaled",
+    "last_year_after": "Sales in the week after the aligned one, scaled",
+    "last_year_mean": "Mean sales of the five weeks around the aligned one, scaled",
+    "two_years_ago": "Sales at the aligned week two years ago, scaled",
+    "base": "base_usd, scaled",
+    **{f"growth_{k}": f"Sales of {k} weeks to the origin over the same weeks last year" for k in GROWTH_WEEKS},
+    **{f"dept_growth_{k}": f"The same growth of the department over all stores, {k} weeks" for k in GROWTH_WEEKS},
+    **{f"store_growth_{k}": f"The same growth of the store over all departments, {k} weeks" for k in GROWTH_WEEKS},
+    "miss_0": "Error of last year times growth in the origin week, scaled",
+    "miss_1": "The same one week earlier",
+    "miss_4": "Its mean over 4 weeks",
+    "miss_13": "Its mean over 13 weeks",
+    "dept_index": "Department's sales at the aligned week last year over its mean of that year",
+    "dept_index_change": "That index over the one of the origin's aligned week",
+    "dept_miss_4": "Department's mean error of last year times growth over 4 weeks, scaled by the department",
+    "store_miss_4": "Store's mean error of last year times growth over 4 weeks, scaled by the store",
+    "alignment_shift": "Weeks by which the aligned week differs from 52 weeks before",
+    "is_holiday": "1 if the target is a holiday week",
+    "holiday_kind": "Holiday of the target week: 1 Super Bowl, 2 Labor Day, 3 Thanksgiving, 4 Christmas, 0 none",
+    "easter_offset": "Weeks from Easter's week to the target, clipped to -4..4",
+    "origin_is_holiday": "1 if the origin is a holiday week",
+    "store_type": "Store format A, B, C as 0, 1, 2; -1 for any other",
+    "store_size": "Selling area, thousand square feet",
+    "department": "Department number",
+    "temperature": "Temperature at the origin, degrees Fahrenheit",
+    "temperature_change": "Temperature at the origin less that of a year before",
+    "fuel_change": "Fuel price at the origin over that of a year before",
+    "cpi_change": "CPI at the origin over that of a year before",
+    "unemployment_change": "Unemployment at the origin less that of a year before, points",
+    "markdown": "Markdowns of the store at the origin over its mean weekly sales",
+    "markdown_4": "The same, mean of the 4 weeks to the origin",
+}
+FEATURE_DESCRIPTIONS: Mapping[str, str] = _DESCRIBED
+FEATURE_COLUMNS: tuple[str, ...] = (
+    "horizon",
+    *(name for name in _DESCRIBED if name not in (*KEYS, "base_usd", "scale_usd")),
+)
+
+
+def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
+    """The earliest origin with a year behind it, so that its targets have a counterpart last year."""
+    return add_weeks(weeks.min(), WEEKS_PER_YEAR)
+
+
+def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int) -> pd.DataFrame:
+    """demand_features: one row per active series (a sale in the 52 weeks to the origin) x origin x horizon 1..H.
+
+    Keys, `base_usd`, `scale_usd`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
+    SchemaError when an origin is outside the panel.
+    """
+    at = panel.position(pd.DatetimeIndex(origins))
+    outside = [week for week, row in zip(origins, at, strict=True) if not 0 <= row < len(panel.weeks)]
+    if outside:
+        raise SchemaError(
+            f"origin {outside[0]:%Y-%m-%d} is outside the sales, which run from "
+            f"{panel.weeks[0]:%Y-%m-%d} to {panel.weeks[-1]:%Y-%m-%d}"
+        )
+    history = _History(panel)
+    blocks = [_at_origin(panel, history, row, horizon_weeks) for row in sorted(set(at.tolist()))]
+    names = (*KEYS, "base_usd", "scale_usd", *(name for name in FEATURE_COLUMNS if name != "horizon"))
+    return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in names})
+
+
+class _History:
+    """What every origin draws on, each week computed from itself and earlier ones: (T, S) matrices and running sums."""
+
+    def __init__(self, panel: Panel) -> None:
+        sales = panel.sales
+        self.sales = sales
+        # Weeks back for all flagged weeks, so that targets after the last week have theirs.
+        self.back = weeks_back(panel.flagged_weeks())
+        past = np.arange(len(panel.weeks))
+        self.last_year = aligned(sales, past - self.back[: len(past)], past)
+        paired = ~np.isnan(sales) & ~np.isnan(self.last_year)
+        now, then = np.where(paired, sales, 0.0), np.where(paired, self.last_year, 0.0)
+        self.now, self.then, self.pairs = _running(now), _running(then), _running(paired)
+        filled = np.nan_to_num(sales)
+        self.total, self.square, self.count = _running(filled), _running(filled**2), _running(~np.isnan(sales))
+        stores, depts = panel.series["store"].to_numpy(), panel.series["dept"].to_numpy()
+        in_dept = (depts[:, None] == np.arange(panel.departments)).astype(float)
+        in_store = (stores[:, None] == np.arange(len(panel.stores))).astype(float)
+        self.dept_now, self.dept_then = _running(now @ in_dept), _running(then @ in_dept)
+        self.store_now, self.store_then = _running(now @ in_store), _running(then @ in_store)
+        self.dept_sales = filled @ in_dept
+        self.store_sales = filled @ in_store
+        markdowns = np.nansum([panel.conditions[name] for name in MARKDOWN_COLUMNS], axis=0)
+        reported = ~np.all([np.isnan(panel.conditions[name]) for name in MARKDOWN_COLUMNS], axis=0)
+        self.markdown = np.where(reported, markdowns, np.nan)
+
+
+def _running(values: "NDArray[np.float64] | NDArray[np.bool_]") -> "Matrix":
+    """(T + 1, n) sums of all rows before each."""
+    return np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=float)])
+
+
+def _window(running: "Matrix", row: int, weeks: int, ending: int = 0) -> "Matrix":
+    """(n,) sum of the `weeks` rows to `row - ending`, itself included."""
+    end = max(row + 1 - ending, 0)
+    return running[end] - running[max(end - weeks, 0)]
+
+
+def aligned(values: "Matrix", position: "NDArray[np.float64]", limit: "NDArray[np.int64] | int") -> "Matrix":
+    """(k, n) rows of `values` (T, n) at fractional positions, neighbours blended; NaN before the first row.
+
+    A position past `limit` (the origin) goes back further years until it is known; a blend of which one side is
+    missing or past the limit takes the other side.
+    """
+    limit = np.broadcast_to(np.asarray(limit), position.shape)
+    while (late := np.floor(position) > limit).any():
+        position = np.where(late, position - WEEKS_PER_YEAR, position)
+    low = np.floor(position).astype(np.int64)
+    share = position - low
+    rows = []
+    for row, weight in ((low, 1 - share), (low + 1, share)):
+        usable = (row >= 0) & (row <= limit) & (row < len(values)) & (weight > 0)
+        found = values[np.where(usable, row, 0)]
+        rows.append((np.where(usable[:, None], found, np.nan), weight[:, None]))
+    (before, before_weight), (after, after_weight) = rows
+    blend = before * before_weight + after * after_weight
+    return np.where(np.isnan(before), after, np.where(np.isnan(after), before, blend))
+
+
+def _ratio(over: "Matrix", under: "Matrix") -> "Matrix":
+    """over / under where under is positive, else NaN."""
+    return np.divide(over, under, out=np.full(np.broadcast(over, under).shape, np.nan), where=under > 0)
+
+
+def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) -> "dict[str, NDArray[np.generic]]":
+    """The rows of one origin, as columns."""
+    year = WEEKS_PER_YEAR
+    active = np.flatnonzero(_window(history.count, row, year) > 0)
+    store, dept = panel.series["store"].to_numpy()[active], panel.series["dept"].to_numpy()[active]
+    count = _window(history.count, row, year)[active]
+    mean_52 = _window(history.total, row, year)[active] / count
+    # Absolute: a series of returns has a size too. Floored, so that dividing by it is safe.
+    scale = np.maximum(np.abs(mean_52), MIN_SCALE_USD)
+    sales = history.sales[:, active]
+
+    features: dict[str, Matrix] = {}
+    for lag in LAGS:
+        features[f"lag_{lag}"] = sales[row - lag] / scale if row >= lag else np.full(len(active), np.nan)
+    for weeks in MEANS:
+        mean = _ratio(_window(history.total, row, weeks)[active], _window(history.count, row, weeks)[active])
+        features[f"mean_{weeks}"] = mean / scale
+    for weeks in (13, year):
+        n = _window(history.count, row, weeks)[active]
+        mean = _ratio(_window(history.total, row, weeks)[active], n)
+        variance = _ratio(_window(history.square, row, weeks)[active], n) - mean**2
+        features[f"deviation_{weeks}"] = np.sqrt(np.maximum(variance, 0.0)) / scale
+    features["weeks_observed"] = count
+
+    dept_growth = {k: _ratio(_window(history.dept_now, row, k), _window(history.dept_then, row, k)) for k in GROWTH_WEEKS}
+    store_growth = {
+        k: _ratio(_window(history.store_now, row, k), _window(history.store_then, row, k)) for k in GROWTH_WEEKS
+    }
+    for k in GROWTH_WEEKS:
+        own = _ratio(_window(history.now, row, k)[active], _window(history.then, row, k)[active])
+        features[f"growth_{k}"] = np.clip(own, 0.0, 5.0)
+        features[f"dept_growth_{k}"] = np.clip(dept_growth[k], 0.0, 5.0)[dept]
+        features[f"store_growth_{k}"] = np.clip(store_growth[k], 0.0, 5.0)[store]
+    growth = _growth(history, row, active, features[f"dept_growth_{BASE_GROWTH_WEEKS}"], scale)
+
+    for ending, name in ((0, "miss_0"), (1, "miss_1")):
+        one = _window(history.pairs, row, 1, ending)[active]
+        missed = _window(history.now, row, 1, ending)[active] - growth * _window(history.then, row, 1, ending)[active]
+        features[name] = np.where(one > 0, missed / scale, np.nan)
+    for weeks in (4, 13):
+        missed = _window(history.now, row, weeks)[active] - growth * _window(history.then, row, weeks)[active]
+        features[f"miss_{weeks}"] = _ratio(missed, _window(history.pairs, row, weeks)[active]) / scale
+    for name, members, now, then, grown in (
+        ("dept_miss_4", dept, history.dept_now, history.dept_then, dept_growth[BASE_GROWTH_WEEKS]),
+        ("store_miss_4", store, history.store_now, history.store_then, store_growth[BASE_GROWTH_WEEKS]),
+    ):
+        missed = _window(now, row, 4) - grown * _window(then, row, 4)
+        features[name] = _ratio(missed, _window(now, row, 4))[members]
+
+    features |= _conditions(panel, history, row, store)
+    size = panel.stores["size_sqft"].to_numpy(dtype=float) / 1000.0
+    codes = panel.stores["store_type"].map({name: code for code, name in enumerate(STORE_TYPES)})
+    features["store_type"] = codes.fillna(-1).to_numpy(dtype=float)[store]
+    features["store_size"] = size[store]
+    features["department"] = panel.series["dept_id"].to_numpy(dtype=float)[active]
+    features["origin_is_holiday"] = np.full(len(active), float(panel.is_holiday[row]))
+
+    targets = row + 1 + np.arange(horizon_weeks)
+    ahead = _targets(panel, history, row, targets, active, dept, scale, growth, features["mean_8"], mean_52 / scale)
+    horizons = np.arange(1, horizon_weeks + 1)
+    repeated = {name: np.repeat(value.astype(np.float32), horizon_weeks) for name, value in features.items()}
+    by_target = {name: np.ascontiguousarray(value.T).ravel() for name, value in ahead.items()}
+    base = by_target.pop("base_usd")
+    flagged = panel.flagged_weeks()
+    series = panel.series.iloc[active]
+    return {
+        "store_id": np.repeat(series["store_id"].to_numpy(), horizon_weeks),
+        "dept_id": np.repeat(series["dept_id"].to_numpy(), horizon_weeks),
+        "origin_week": np.full(len(base), panel.weeks[row].to_datetime64()),
+        "target_week": np.tile(flagged[targets].to_numpy(), len(active)),
+        "horizon": np.tile(horizons, len(active)).astype(np.int16),
+        "base_usd": base,
+        "scale_usd": np.repeat(scale, horizon_weeks),
+        **repeated,
+        **{name: value.astype(np.float32) for name, value in by_target.items()},
+    }
+
+
+def _growth(history: _History, row: int, active: "NDArray[np.int64]", dept_growth: "Matrix", scale: "Matrix") -> "Matrix":
+    """(n,) recent growth of each series, shrunk to its department's and clipped."""
+    pull = SHRINKAGE_WEEKS * scale
+    of_dept = np.where(np.isnan(dept_growth), 1.0, dept_growth)
+    now = _window(history.now, row, BASE_GROWTH_WEEKS)[active]
+    then = _window(history.then, row, BASE_GROWTH_WEEKS)[active]
+    return np.clip((now + pull * of_dept) / np.maximum(then + pull, pull), *GROWTH_RANGE)
+
+
+def _conditions(panel: Panel, history: _History, row: int, store: "NDArray[np.int64]") -> "dict[str, Matrix]":
+    """Conditions of the origin week, against a year before where the level itself would only name the year."""
+    unknown = np.full(len(panel.stores), np.nan)
+    now = {name: panel.conditions[name][row] for name in CONDITION_COLUMNS}
+    before = {
+        name: panel.conditions[name][row - WEEKS_PER_YEAR] if row >= WEEKS_PER_YEAR else unknown
+        for name in CONDITION_COLUMNS
+    }
+    size = np.maximum(history.store_sales[max(row - 51, 0) : row + 1].mean(axis=0), MIN_SCALE_USD)
+    recent = history.markdown[max(row - 3, 0) : row + 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a store without markdowns has no mean: NaN says so
+        markdown_4 = np.nanmean(recent, axis=0)
+    values = {
+        "temperature": now["temperature_f"],
+        "temperature_change": now["temperature_f"] - before["temperature_f"],
+        "fuel_change": _ratio(now["fuel_price_usd"], before["fuel_price_usd"]),
+        "cpi_change": _ratio(now["cpi"], before["cpi"]),
+        "unemployment_change": now["unemployment_pct"] - before["unemployment_pct"],
+        "markdown": history.markdown[row] / size,
+        "markdown_4": markdown_4 / size,
+    }
+    return {name: value[store] for name, value in values.items()}
+
+
+def _targets(
+    panel: Panel,
+    history: _History,
+    row: int,
+    targets: "NDArray[np.int64]",
+    active: "NDArray[np.int64]",
+    dept: "NDArray[np.int64]",
+    scale: "Matrix",
+    growth: "Matrix",
+    recent: "Matrix",
+    typical: "Matrix",
+) -> "dict[str, Matrix]":
+    """(H, n) features of the target weeks: their counterparts last year, and calendar facts."""
+    position = targets - history.back[targets]
+    sales = history.sales[:, active]
+    last_year = aligned(sales, position, row)
+    before, after = aligned(sales, position - 1, row), aligned(sales, position + 1, row)
+    around = np.stack([aligned(sales, position - 2, row), before, last_year, after, aligned(sales, position + 2, row)])
+    present = (~np.isnan(around)).sum(axis=0)
+    around_mean = _ratio(np.nansum(around, axis=0), present.astype(float))
+
+    dept_mean = history.dept_sales[max(row - 51, 0) : row + 1].mean(axis=0)
+    dept_then = _ratio(aligned(history.dept_sales, position, row), dept_mean[None, :])
+    recent_weeks = np.arange(max(row - BASE_GROWTH_WEEKS + 1, 0), row + 1)
+    dept_recent = aligned(history.dept_sales, recent_weeks - history.back[recent_weeks], row)
+    now_index = _ratio(np.nansum(dept_recent, axis=0) / len(recent_weeks), dept_mean)
+    index_change = _ratio(dept_then, now_index[None, :])
+
+    # Without a counterpart last year: the series' recent level moved by its department's season.
+    level = np.where(np.isnan(recent), typical, recent) * scale
+    season = np.clip(np.nan_to_num(index_change[:, dept], nan=1.0), 0.25, 4.0)
+    base = np.where(np.isnan(last_year), level * season, last_year * growth)
+
+    weeks = panel.flagged_weeks()[targets]
+    per_week = {
+        "alignment_shift": history.back[targets] - WEEKS_PER_YEAR,
+        "is_holiday": panel.is_holiday[targets],
+        "holiday_kind": holiday_kind(weeks),
+        "easter_offset": easter_offset(weeks),
+    }
+    shape = last_year.shape
+    return {
+        "base_usd": base,
+        "last_year": last_year / scale,
+        "last_year_before": before / scale,
+        "last_year_after": after / scale,
+        "last_year_mean": around_mean / scale,
+        "two_years_ago": aligned(sales, position - WEEKS_PER_YEAR, row) / scale,
+        "base": base / scale,
+        "dept_index": dept_then[:, dept],
+        "dept_index_change": index_change[:, dept],
+        **{name: np.broadcast_to(value[:, None], shape).astype(float) for name, value in per_week.items()},
+    }

@@ -1,0 +1,189 @@
+"""One global XGBoost model over series and horizons: direct, never fed its own forecasts.
+
+It learns the scaled residual (actual - base) / scale under absolute error, each row weighted by its scale (and by 5 in
+holiday weeks), so that the sum it minimises is WMAE itself.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.intervals import Calibration
+from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
+
+if TYPE_CHECKING:
+    import xgboost
+
+MODEL_NAME = "xgboost"
+MODEL_FILE, DESCRIPTION_FILE = "model.ubj", "forecaster.json"
+_FORECAST_KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
+
+
+class ModelConfig(BaseModel):
+    """How one model is trained. Threads are the caller's choice: more than the idle cores make training collapse."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounds: int = Field(default=200, ge=1, le=10_000)
+    max_depth: int = Field(default=6, ge=1, le=16)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    subsample: float = Field(default=0.5, gt=0, le=1)
+    colsample: float = Field(default=0.5, gt=0, le=1)
+    min_child_weight: float = Field(default=20.0, ge=0)
+    max_bin: int = Field(default=64, ge=2, le=1024)
+    seed: int = Field(ge=0, le=2**31 - 1)
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(ge=1, le=1024)
+
+    def booster_params(self) -> dict[str, Any]:
+        """Parameters in xgboost's own names."""
+        return {
+            "objective": "reg:absoluteerror",
+            "tree_method": "hist",
+            "max_depth": self.max_depth,
+            "eta": self.learning_rate,
+            "subsample": self.subsample,
+            "colsample_bynode": self.colsample,
+            "min_child_weight": self.min_child_weight,
+            "max_bin": self.max_bin,
+            "seed": self.seed,
+            "device": self.device,
+            "nthread": self.threads,
+        }
+
+
+def training_rows(features: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The feature rows whose target's sales were known at `as_of`, with `actual_usd` beside them."""
+    known = features[features["target_week"] <= as_of]
+    actuals = sales.rename(columns={"week": "target_week", "weekly_sales_usd": "actual_usd"})
+    columns = ["store_id", "dept_id", "target_week", "actual_usd"]
+    return known.merge(actuals[columns], on=columns[:3], how="inner", validate="many_to_one")
+
+
+@dataclass(frozen=True, eq=False)
+class Forecaster:
+    """A trained model with what it needs to forecast: its features, its configuration, its calibrated intervals."""
+
+    booster: "xgboost.Booster"
+    config: ModelConfig
+    as_of: pd.Timestamp
+    calibration: Calibration
+    rows: int
+    features: tuple[str, ...] = FEATURE_COLUMNS
+    fit_seconds: float = field(default=0.0, compare=False)
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Keys, `forecast_usd` and the quantiles p10, p50, p90 in USD for each row of demand_features.
+
+        The quantiles never cross. ModelError when a feature is missing.
+        """
+        import xgboost
+
+        missing = [name for name in self.features if name not in features]
+        if missing:
+            raise ModelError(f"features lack {missing[0]}, which the model was trained on; rebuild demand_features")
+        matrix = xgboost.DMatrix(
+            features[list(self.features)].to_numpy(dtype=np.float32),
+            feature_names=list(self.features),
+            nthread=self.config.threads,
+        )
+        residual = self.booster.predict(matrix).astype(float)
+        forecast = features["base_usd"].to_numpy() + residual * features["scale_usd"].to_numpy()
+        keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast_usd=forecast)
+        bands = self.calibration.bands(
+            forecast, features["scale_usd"].to_numpy(), features["horizon"].to_numpy(), features["is_holiday"].to_numpy()
+        )
+        return keyed.assign(**bands)
+
+    def importance(self) -> pd.DataFrame:
+        """[feature, gain], largest first; gain is the mean improvement of the loss per split, unused features 0."""
+        gain = self.booster.get_score(importance_type="gain")
+        table = pd.DataFrame({"feature": self.features, "gain": [float(gain.get(name, 0.0)) for name in self.features]})
+        return table.sort_values(["gain", "feature"], ascending=[False, True], ignore_index=True)
+
+    def with_calibration(self, calibration: Calibration) -> "Forecaster":
+        """The same model with other intervals."""
+        return Forecaster(
+            self.booster, self.config, self.as_of, calibration, self.rows, self.features, self.fit_seconds
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the model (UBJSON) and its description; the same forecaster gives the same bytes."""
+        import xgboost
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.booster.save_model(folder / MODEL_FILE)
+        described = {
+            "as_of": self.as_of.strftime("%Y-%m-%d"),
+            "features": list(self.features),
+            "config": self.config.model_dump(),
+            "calibration": self.calibration.to_dict(),
+            "rows": self.rows,
+            "xgboost": xgboost.__version__,
+        }
+        (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Forecaster":
+        """Read what `save` wrote; ModelError when a file is missing or the model is of other features than this code."""
+        import xgboost
+
+        try:
+            described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
+            booster = xgboost.Booster()
+            booster.load_model(folder / MODEL_FILE)
+        except (OSError, xgboost.core.XGBoostError) as error:
+            raise ModelError(f"{folder} holds no whole model: {str(error).splitlines()[0]}") from error
+        if tuple(described["features"]) != FEATURE_COLUMNS:
+            raise ModelError("the model was trained on other features than this code builds; train a new one")
+        config = ModelConfig(**described["config"])
+        booster.set_param({"nthread": config.threads})
+        return cls(
+            booster=booster,
+            config=config,
+            as_of=pd.Timestamp(described["as_of"]),
+            calibration=Calibration.from_dict(described["calibration"]),
+            rows=int(described["rows"]),
+        )
+
+
+def fit(
+    features: pd.DataFrame,
+    sales: pd.DataFrame,
+    as_of: pd.Timestamp,
+    config: ModelConfig,
+    calibration: Calibration | None = None,
+) -> Forecaster:
+    """Train on the stored origins whose targets were known at `as_of`; ModelError when there is none."""
+    import xgboost
+
+    rows = training_rows(features, sales, as_of)
+    if rows.empty:
+        raise ModelError(
+            f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one horizon more"
+        )
+    scale = rows["scale_usd"].to_numpy()
+    target = (rows["actual_usd"].to_numpy() - rows["base_usd"].to_numpy()) / scale
+    weight = scale * np.where(rows["is_holiday"].to_numpy() > 0, HOLIDAY_WEIGHT, 1.0)
+    values = rows[list(FEATURE_COLUMNS)].to_numpy(dtype=np.float32)
+    started = time.perf_counter()
+    matrix = xgboost.QuantileDMatrix(
+        values,
+        label=target,
+        weight=weight / weight.mean(),
+        feature_names=list(FEATURE_COLUMNS),
+        max_bin=config.max_bin,
+        nthread=config.threads,
+    )
+    booster = xgboost.train(config.booster_params(), matrix, num_boost_round=config.rounds)
+    seconds = time.perf_counter() - started
+    return Forecaster(booster, config, as_of, calibration or Calibration.none(), len(rows), fit_seconds=seconds)

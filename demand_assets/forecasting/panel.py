@@ -1,0 +1,87 @@
+"""The dense panel: weeks x series matrices, so that every feature is array arithmetic."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.errors import SchemaError
+from demand_assets.forecasting.calendar import extend_calendar
+from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CONDITION_COLUMNS = ("temperature_f", "fuel_price_usd", "cpi", "unemployment_pct")
+MARKDOWN_COLUMNS = tuple(f"markdown{number}_usd" for number in range(1, 6))
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """T contiguous weeks x S series (store x dept), and what is known of the stores.
+
+    `sales` (T, S) USD, NaN where there is no row. `conditions` name -> (T, stores). `is_holiday` (T + horizon,) runs
+    past the last week: a calendar is known ahead. `series` has S rows: store_id, dept_id, and `store`/`dept`, their
+    positions in `stores` and among departments.
+    """
+
+    weeks: pd.DatetimeIndex
+    sales: "NDArray[np.float64]"
+    series: pd.DataFrame
+    stores: pd.DataFrame
+    conditions: "dict[str, NDArray[np.float64]]"
+    is_holiday: "NDArray[np.bool_]"
+
+    @property
+    def departments(self) -> int:
+        """Number of distinct departments."""
+        return int(self.series["dept"].max()) + 1
+
+    def position(self, weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
+        """Row of each week; may lie outside 0..T-1."""
+        return week_number(weeks) - week_number(self.weeks[:1])[0]
+
+    def flagged_weeks(self) -> pd.DatetimeIndex:
+        """The weeks of `is_holiday`."""
+        return weeks_between(self.weeks[0], add_weeks(self.weeks[0], len(self.is_holiday) - 1))
+
+
+def build_panel(
+    sales: pd.DataFrame,
+    conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+    calendar: pd.DataFrame,
+    horizon_weeks: int,
+) -> Panel:
+    """The panel of sales, conditions, stores and calendar frames; conditions after the last sales week are left out.
+
+    SchemaError when there are no sales or a store is unknown.
+    """
+    if sales.empty:
+        raise SchemaError("there are no sales to build a panel from; land a sales file first")
+    weeks = weeks_between(sales["week"].min(), sales["week"].max())
+    stores = stores.sort_values("store_id", ignore_index=True)
+    known = pd.Index(stores["store_id"])
+    pairs = sales["store_id"].to_numpy(np.int64) << 32 | sales["dept_id"].to_numpy(np.int64)
+    codes, column = np.unique(pairs, return_inverse=True)
+    series = pd.DataFrame({"store_id": (codes >> 32).astype(np.int32), "dept_id": (codes & 0xFFFFFFFF).astype(np.int32)})
+    series["store"] = known.get_indexer(pd.Index(series["store_id"]))
+    if (series["store"] < 0).any():
+        missing = series.loc[series["store"] < 0, "store_id"].iloc[0]
+        raise SchemaError(f"store {missing} has sales but is not in stores; land a stores file that has it")
+    series["dept"] = np.unique(series["dept_id"], return_inverse=True)[1]
+    matrix = np.full((len(weeks), len(series)), np.nan)
+    matrix[week_number(pd.DatetimeIndex(sales["week"])) - week_number(weeks[:1])[0], column] = sales["weekly_sales_usd"]
+
+    conditions = conditions[conditions["week"].between(weeks[0], weeks[-1])]
+    row = week_number(pd.DatetimeIndex(conditions["week"])) - week_number(weeks[:1])[0]
+    place = known.get_indexer(pd.Index(conditions["store_id"]))
+    held = place >= 0
+    by_name = {}
+    for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS):
+        values = np.full((len(weeks), len(stores)), np.nan)
+        values[row[held], place[held]] = conditions[name].to_numpy()[held]
+        by_name[name] = values
+    flags = extend_calendar(calendar, weeks[0], add_weeks(weeks[-1], horizon_weeks))["is_holiday"].to_numpy()
+    return Panel(weeks, matrix, series, stores, by_name, flags)

@@ -1,0 +1,54 @@
+"""The only arithmetic on weeks. A week is named by the Friday that ends it."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FRIDAY = 4
+DAYS = 7
+WEEKS_PER_YEAR = 52  # not 53: the same week last year, so that holidays line up
+_EPOCH = pd.Timestamp("1970-01-02")  # the first Friday of Unix time
+
+
+def as_week(value: str | date | pd.Timestamp) -> pd.Timestamp:
+    """The week named by an ISO date; ValueError naming the nearest Fridays when it is no Friday."""
+    week = pd.Timestamp(value).normalize()
+    if week.dayofweek != FRIDAY:
+        before = week - pd.Timedelta(days=(week.dayofweek - FRIDAY) % DAYS)
+        after = before + pd.Timedelta(days=DAYS)
+        raise ValueError(
+            f"{week:%Y-%m-%d} is a {week:%A}; a week is named by its Friday, "
+            f"the nearest are {before:%Y-%m-%d} and {after:%Y-%m-%d}"
+        )
+    return week
+
+
+def add_weeks(week: pd.Timestamp, weeks: int) -> pd.Timestamp:
+    """The week that many weeks later (earlier when negative)."""
+    return week + pd.Timedelta(days=DAYS * weeks)
+
+
+def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Every week from `first` to `last`, both included."""
+    return pd.date_range(first, last, freq=f"{DAYS}D", name="week")
+
+
+def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
+    """Weeks since 1970-01-02, so that differences are numbers of weeks."""
+    return ((weeks - _EPOCH).days // DAYS).to_numpy(dtype=np.int64)
+
+
+def contiguous_ranges(weeks: Iterable[pd.Timestamp]) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """The fewest (first, last) stretches without a gap that cover `weeks`."""
+    index = pd.DatetimeIndex(sorted(set(weeks)))
+    if index.empty:
+        return []
+    breaks = np.flatnonzero(np.diff(week_number(index)) > 1)
+    starts, ends = [0, *(breaks + 1)], [*breaks, len(index) - 1]
+    return [(index[start], index[end]) for start, end in zip(starts, ends, strict=True)]

@@ -1,0 +1,1 @@
+"""Ingestion, pure: what a landed file is, how it is parsed, merged into weekly partitions, and judged."""

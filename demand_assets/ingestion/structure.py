@@ -1,0 +1,185 @@
+"""Checks on one frame alone: columns and types, keys, Fridays, known stores, finite amounts, flags in a week. Pure."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+
+from demand_assets.ingestion.formats import FORMATS, Format, Kind
+from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, judge
+from demand_assets.ingestion.schemas import SCHEMAS
+
+_FRIDAY = 4
+# Stands for an id that is no number; no store or department has it.
+_NO_ID = -1
+
+
+def unfit(frame: pd.DataFrame, format_: Format) -> str:
+    """Why a frame rules out every other check, in words: a column absent or there twice, or no rows; else empty."""
+    if lacking := [column for column in format_.columns if column not in frame]:
+        return f"{format_.kind} lacks {', '.join(lacking)}"
+    if not frame.columns.is_unique:
+        return f"{format_.kind} has a column twice: {', '.join(frame.columns[frame.columns.duplicated()])}"
+    if frame.empty:
+        return f"{format_.kind} has no rows"
+    return ""
+
+
+def fit(frame: pd.DataFrame, format_: Format) -> pd.DataFrame:
+    """The frame with every column of a type the checks can compute with; what does not is NaN, NaT, False or -1.
+
+    Columns unknown to the format are left out: the check on types speaks about them.
+    """
+    fitted: dict[str, pd.Series[Any]] = {}
+    for field in format_.fields:
+        values = frame[field.column]
+        # Extension types (nullable, time zones, strings) have a kind too, but compute differently.
+        kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
+        if field.content == "date" and kind != "M":
+            dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
+            fitted[field.column] = dates.dt.tz_localize(None)
+        elif field.content == "key" and kind not in ("i", "u"):
+            ids = pd.to_numeric(values, errors="coerce").astype("float64")
+            fitted[field.column] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
+        elif field.content in ("count", "number") and kind not in ("i", "u", "f"):
+            fitted[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
+        elif field.content == "flag" and kind != "b":
+            fitted[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
+    return frame.assign(**fitted)[list(format_.columns)] if fitted else frame[list(format_.columns)]
+
+
+def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
+    """Columns, dtypes, missing values and ranges as in `schemas`, all faults at once."""
+    metrics: dict[str, int | float | str] = {"rows": len(frame), "columns": len(frame.columns)}
+    expected = ", ".join(FORMATS[kind].columns)
+    if reason := unfit(frame, FORMATS[kind]):
+        has = ", ".join(map(str, frame.columns))
+        return CheckOutcome(spec.name, False, spec.severity, f"{reason}; has {has}; expected {expected}", metrics)
+    frame = frame.reset_index(drop=True)
+    try:
+        with warnings.catch_warnings():
+            # pandera joins its own reports of faults in a way pandas 2 warns about; the user can do nothing about it.
+            warnings.filterwarnings("ignore", "The behavior of DataFrame concatenation", FutureWarning)
+            SCHEMAS[kind].validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+    else:
+        fine = f"{count(len(frame), 'row')} of {expected}, typed and within range"
+        return CheckOutcome(spec.name, True, spec.severity, fine, metrics)
+    faults = []
+    for (column, check), found in cases.groupby(["column", "check"], sort=False, dropna=False):
+        by_row = found["index"].notna().sum()
+        if check == "column_in_schema":
+            faults.append(f"unknown column {found['failure_case'].iloc[0]}")
+        else:
+            rows = f" in {count(int(by_row), 'row')}, first" if by_row else ":"
+            faults.append(f"{column} fails {check}{rows} {found['failure_case'].iloc[0]}")
+    rows = pd.to_numeric(cases["index"], errors="coerce").dropna().astype("int64").drop_duplicates()
+    return CheckOutcome(
+        spec.name,
+        False,
+        spec.severity,
+        " ".join("; ".join(faults).split()),
+        {**metrics, "faults": len(faults), "failing_rows": len(rows)},
+        frame.iloc[rows.iloc[:FIRST_ROWS]].reset_index(drop=True),
+    )
+
+
+def keys_are_unique(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
+    """One row per key of the format."""
+    keys = list(FORMATS[kind].keys)
+    wrong = frame.duplicated(keys, keep=False).to_numpy()
+    per = " and ".join(", ".join(key.removesuffix("_id") for key in keys).rsplit(", ", 1))
+    rows = int(wrong.sum())
+    return judge(
+        spec,
+        frame,
+        wrong,
+        fine=f"{count(len(frame), 'row')}, one per {per}",
+        fault=f"{count(rows, 'row')} share their key with another, first {first_of(frame, wrong)}; "
+        f"expected one row per {per}",
+        metrics={
+            "rows": len(frame),
+            "rows_sharing_a_key": rows,
+            "keys": len(frame) - int(frame.duplicated(keys).sum()),
+        },
+    )
+
+
+def weeks_are_fridays(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
+    """Every week is a date, and a Friday."""
+    day = frame["week"].dt.dayofweek
+    wrong = (day != _FRIDAY).to_numpy()
+    days = frame.loc[wrong, "week"].dt.day_name().fillna("day without a date").unique()
+    rows = int(wrong.sum())
+    fall, do = ("falls", "does") if rows == 1 else ("fall", "do")
+    on = f"{fall} on a {days[0]}" if len(days) == 1 else f"{do} not fall on a Friday"
+    return judge(
+        spec,
+        frame,
+        wrong,
+        fine=f"{count(len(frame), 'row')}, all on Fridays",
+        fault=f"{count(rows, 'row')} {on}, first {first_of(frame, wrong)}; weeks are Fridays",
+        metrics={"rows": len(frame), "rows_not_on_a_friday": rows, "weeks": int(frame["week"].nunique())},
+    )
+
+
+def stores_are_known(spec: CheckSpec, frame: pd.DataFrame, stores: NDArray[np.int64]) -> CheckOutcome:
+    """Every store is among `stores`, the known store ids."""
+    wrong = ~frame["store_id"].isin(stores).to_numpy()
+    unknown = np.unique(frame["store_id"].to_numpy()[wrong])
+    named = ", ".join(f"{store:.0f}" for store in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    rows = int(wrong.sum())
+    known = f"{count(len(stores), 'store')} known" if len(stores) else "no stores are known: land a stores.csv first"
+    return judge(
+        spec,
+        frame,
+        wrong,
+        fine=f"{count(frame['store_id'].nunique(), 'store')}, all among the {len(stores):,} known",
+        fault=f"{count(rows, 'row')} of {count(len(unknown), 'unknown store')} ({named}), "
+        f"first {first_of(frame, wrong)}; {known}",
+        metrics={"rows": len(frame), "rows_of_unknown_stores": rows, "known_stores": len(stores)},
+    )
+
+
+def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
+    """No amount is missing or infinite."""
+    usd = sales["weekly_sales_usd"].to_numpy()
+    wrong = ~np.isfinite(usd)
+    rows, missing = int(wrong.sum()), int(np.isnan(usd).sum())
+    return judge(
+        spec,
+        sales,
+        wrong,
+        fine=f"{count(len(sales), 'row')}, {usd.sum():,.0f} USD",
+        fault=f"{count(rows, 'row')} without a finite amount ({missing:,} missing), first {first_of(sales, wrong)}; "
+        "expected USD in every row",
+        metrics={"rows": len(sales), "rows_missing": missing, "rows_infinite": rows - missing},
+    )
+
+
+def flags_agree_within_weeks(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
+    """All rows of a week carry the same holiday flag; the rows in the minority are the failing ones."""
+    wrong = differs_from_its_week(frame)
+    rows = int(wrong.sum())
+    holidays = int(frame.loc[frame["is_holiday"], "week"].nunique())
+    return judge(
+        spec,
+        frame,
+        wrong,
+        fine=f"{count(frame['week'].nunique(), 'week')}, {holidays} of them holidays in every row",
+        fault=f"{count(rows, 'row')} with another holiday flag than their week's, first {first_of(frame, wrong)}; "
+        "expected one flag per week",
+        metrics={"rows": len(frame), "rows_that_differ": rows, "holiday_weeks": holidays},
+    )
+
+
+def differs_from_its_week(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n,) mask of the rows whose holiday flag is not the one most rows of their week carry."""
+    usual = frame.groupby("week")["is_holiday"].transform("mean") > 0.5
+    return (frame["is_holiday"] != usual).to_numpy()

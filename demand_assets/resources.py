@@ -1,0 +1,105 @@
+"""build_resources(settings): the only choice of where the parts run."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from demand_assets.adapters.landing import LandingZone
+from demand_assets.adapters.parquet import ParquetIOManager, ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from demand_assets.forecasting.model import ModelConfig
+
+
+class Landing(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The landing zone at `uri`."""
+
+    uri: str
+
+    def zone(self) -> LandingZone:
+        """The folder or S3 prefix to list and read."""
+        return LandingZone(self.uri)
+
+
+class ForecastStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The SQL store at `url`, SQLite or PostgreSQL."""
+
+    url: str
+
+    def engine(self) -> "Engine":
+        """A connected engine whose schema is the one this code expects; StoreError otherwise."""
+        from demand_assets.store.engine import create_engine_for
+        from demand_assets.store.migrations import require_current
+
+        engine = create_engine_for(self.url)
+        require_current(engine)
+        return engine
+
+
+class Training(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How models are trained and judged; see `Settings` for each field."""
+
+    horizon_weeks: int
+    backtest_origins: int
+    backtest_step_weeks: int
+    rounds: int
+    max_depth: int
+    learning_rate: float
+    seed: int
+    device: str
+    threads: int
+
+    def config(self) -> "ModelConfig":
+        """The validated configuration of one training."""
+        from demand_assets.forecasting.model import ModelConfig
+
+        return ModelConfig(
+            rounds=self.rounds,
+            max_depth=self.max_depth,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            device=self.device,
+            threads=self.threads,
+        )
+
+
+class Clock(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The time of publication; `fixed_at` (ISO 8601) makes a run repeatable to the byte."""
+
+    fixed_at: str = ""
+
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return datetime.fromisoformat(self.fixed_at) if self.fixed_at else datetime.now(UTC)
+
+
+def build_resources(settings: Settings) -> Mapping[str, Any]:
+    """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
+    lake = ParquetLake(uri=settings.lake)
+    return {
+        "landing": Landing(uri=settings.landing),
+        "lake": lake,
+        "io_manager": ParquetIOManager(lake=lake),
+        "registry": ModelRegistry(
+            tracking_uri=settings.tracking, artifact_uri=settings.artifacts, model_name=settings.model_name
+        ),
+        "store": ForecastStore(url=settings.store),
+        "training": Training(
+            horizon_weeks=settings.horizon_weeks,
+            backtest_origins=settings.backtest_origins,
+            backtest_step_weeks=settings.backtest_step_weeks,
+            rounds=settings.rounds,
+            max_depth=settings.max_depth,
+            learning_rate=settings.learning_rate,
+            seed=settings.seed,
+            device=settings.device,
+            threads=settings.threads,
+        ),
+        "clock": Clock(),
+    }

@@ -1,0 +1,117 @@
+"""Environment -> typed settings, read once. Unknown or bad values are refused by name."""
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from demand_assets.errors import SettingsError
+
+PREFIX = "DEMAND_"
+# What the last `demand run` worked on, so that `demand dev` and `demand models` show the same workspace.
+CURRENT_WORKSPACE = Path(".demand/current.env")
+
+
+def usable_cores() -> int:
+    """Cores this process may use: xgboost collapses with more threads than that."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Every setting of the pipeline; field `x` is read from `DEMAND_X`. Empty addresses live under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    deployment: Annotated[Literal["local"], Field(description="Where the parts run.")] = "local"
+    home: Annotated[Path, Field(description="Folder of everything the pipeline writes.")] = Path(".demand/workspace")
+    landing_uri: Annotated[str, Field(description="Landing zone: a folder or s3://bucket/prefix of CSVs.")] = ""
+    lake_uri: Annotated[str, Field(description="Parquet lake: a folder or s3://bucket/prefix.")] = ""
+    store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
+    mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
+    mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow keeps artefacts of new experiments.")] = ""
+    model_name: Annotated[str, Field(description="Registered model name in MLflow.")] = "demand_forecaster"
+    horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
+    backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
+    backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between those origins.")] = 4
+    rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 200
+    max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
+    learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.05
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
+    device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
+        default_factory=usable_cores
+    )
+
+    @property
+    def landing(self) -> str:
+        """Address of the landing zone."""
+        return self.landing_uri or str(self.home / "landing")
+
+    @property
+    def lake(self) -> str:
+        """Address of the Parquet lake."""
+        return self.lake_uri or str(self.home / "lake")
+
+    @property
+    def store(self) -> str:
+        """SQLAlchemy URL of the SQL store."""
+        return self.store_url or f"sqlite:///{self.home / 'store.db'}"
+
+    @property
+    def tracking(self) -> str:
+        """MLflow tracking and registry address."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Root of MLflow's artefacts."""
+        return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of Dagster's own storage."""
+        return self.home / "dagster"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make a child process read these very settings."""
+        fields = type(self).model_fields
+        return {PREFIX + name.upper(): str(getattr(self, name)) for name in fields if getattr(self, name) != ""}
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Settings from `environ`, then the current workspace, then defaults; `overrides` win over all.
+
+    SettingsError naming the variable when one is unknown or its value is not allowed.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
+    try:
+        settings = Settings(_env_file=CURRENT_WORKSPACE, **overrides)  # type: ignore[call-arg, arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
+        raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
+    home = Path(os.path.abspath(settings.home))
+    return settings.model_copy(update={"home": home})
+
+
+def workspace_for(raw_dir: str) -> Path:
+    """The workspace of one landing zone, so that two retailers' data never mix in one lake."""
+    address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
+    name = address.rstrip("/").rsplit("/", 1)[-1] or "root"
+    return Path(".demand") / f"{name}-{zlib.crc32(address.encode()):08x}"
+
+
+def remember_workspace(settings: Settings) -> None:
+    """Make `settings` what later commands in this folder use, unless their environment says otherwise."""
+    CURRENT_WORKSPACE.parent.mkdir(parents=True, exist_ok=True)
+    lines = f"DEMAND_HOME={settings.home}\nDEMAND_LANDING_URI={settings.landing}\n"
+    temporary = CURRENT_WORKSPACE.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(lines)
+    temporary.replace(CURRENT_WORKSPACE)
