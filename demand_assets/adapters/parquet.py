@@ -66,16 +66,21 @@ class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Address of one file: `<uri>/<table>/<key>.parquet`, or `<uri>/<table>.parquet` without partitions."""
         return f"{self.uri.rstrip('/')}/{table}/{key}.parquet" if key else f"{self.uri.rstrip('/')}/{table}.parquet"
 
-    def keys(self, table: str) -> list[str]:
-        """Partition keys that have a file, in order."""
+    def partitions(self, table: str, nested: bool = False) -> list[str]:
+        """Partition keys that have a file, in order; `nested` finds those of the form `week/name`."""
         filesystem, root = self._filesystem()
         # A lake outlives this process and others write to it, so a cached listing could be stale.
         filesystem.invalidate_cache()
         folder = f"{root}/{table}"
         if not filesystem.exists(folder):
             return []
-        names = (str(path).rsplit("/", 1)[-1] for path in filesystem.ls(folder, detail=False))
-        return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and name[0] != ".")
+        depth = 2 if nested else 1
+        names = (
+            "/".join(str(path).split("/")[-depth:]) for path in filesystem.find(folder, maxdepth=depth, detail=False)
+        )
+        return sorted(
+            name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and "/." not in f"/{name}"
+        )
 
     def exists(self, table: str) -> bool:
         """Whether an unpartitioned table has been written."""
@@ -134,7 +139,11 @@ class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def versions(self, table: str) -> dict[str, str]:
         """Data version of every partition of a table that has a file."""
-        return {str(key): footer[VERSION_NOTE] for key, footer in self.notes(table, self.keys(table)).items()}
+        return self.versions_of(table, self.partitions(table))
+
+    def versions_of(self, table: str, keys: Sequence[str]) -> dict[str, str]:
+        """Data version of each of `keys` that has a file."""
+        return {str(key): footer[VERSION_NOTE] for key, footer in self.notes(table, keys).items()}
 
     def read(
         self, table: str, keys: Sequence[str] | None, columns: Sequence[str] | None = None
@@ -146,7 +155,7 @@ class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
         if keys is None:
             paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
         else:
-            held = set(self.keys(table))
+            held = set(self.partitions(table))
             paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
         if not paths:
             return None
@@ -212,11 +221,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):  # type: ignore[type-arg]
         if not context.has_asset_partitions:
             keys = None
         elif wanted.get("history"):
-            newest = max(context.step_context.partition_keys)
+            newest = context.step_context.partition_key_range.end
             keys = [key for key in context.asset_partition_keys if key <= newest]
         else:
             keys = sorted(context.asset_partition_keys)
-            missing = sorted(set(keys) - set(self.lake.keys(table)))
+            missing = sorted(set(keys) - set(self.lake.partitions(table)))
             if missing:
                 raise FileNotFoundError(
                     f"{table} has no data for {missing[0]}"

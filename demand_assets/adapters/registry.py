@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
+BACKTEST_FILE = "backtest.parquet"
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,12 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         metrics: Mapping[str, float],
         figures: Mapping[str, bytes],
         sample: "pd.DataFrame",
+        backtest: "pd.DataFrame",
     ) -> RegisteredVersion:
-        """Log one training and register it; the version appears in one call, complete with its tags."""
+        """Log one training and register it; the version appears in one call, complete with its tags.
+
+        `backtest` is kept beside the model, so that a later challenger is judged on the same points.
+        """
         client = self._client()
         import mlflow.xgboost
         from mlflow.exceptions import MlflowException
@@ -151,6 +156,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             importance = Path(folder) / "importance.csv"
             forecaster.importance().to_csv(importance, index=False)
             client.log_artifact(run_id, str(importance))
+            points = Path(folder) / BACKTEST_FILE
+            backtest.to_parquet(points, index=False)
+            client.log_artifact(run_id, str(points))
         for name, value in params.items():
             client.log_param(run_id, name, value)
         for name, number in metrics.items():
@@ -192,22 +200,12 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 raise ModelError(f"the files of model version {version.version} cannot be read: {error}") from error
             return Forecaster.load(Path(parts))
 
-    def attach_backtest(self, version: RegisteredVersion, backtest: "pd.DataFrame", scores: Mapping[str, float]) -> None:
-        """Keep a version's backtest beside it, so that a later challenger is judged on the same points."""
-        client = self._client()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "backtest.parquet"
-            backtest.to_parquet(path, index=False)
-            client.log_artifact(version.run_id, str(path))
-        for name, number in scores.items():
-            client.log_metric(version.run_id, name, number)
-
     def backtest_of(self, version: RegisteredVersion) -> "pd.DataFrame | None":
         """The backtest kept with a version; None when it was never judged."""
         import pandas as pd
 
         client = self._client()
-        if "backtest.parquet" not in {item.path for item in client.list_artifacts(version.run_id)}:
+        if BACKTEST_FILE not in {item.path for item in client.list_artifacts(version.run_id)}:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            return pd.read_parquet(client.download_artifacts(version.run_id, "backtest.parquet", folder))
+            return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.ingestion.quality import CheckOutcome
+from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
 from demand_assets.partitions import weeks_partitions
 
 ROWS_SHOWN = 20
 
 
-def check_specs(asset: str, names: Sequence[str]) -> list[dg.AssetCheckSpec]:
-    """One spec per check of an asset; all block, because a failing one would reach a forecast."""
+def check_specs(asset: str, specs: Sequence[CheckSpec]) -> list[dg.AssetCheckSpec]:
+    """Dagster's specs of an asset's checks; those of severity error block, because they would reach a forecast."""
     return [
-        dg.AssetCheckSpec(name, asset=asset, blocking=True, description=name.replace("_", " ").capitalize() + ".")
-        for name in names
+        dg.AssetCheckSpec(spec.name, asset=asset, blocking=spec.severity == "error", description=spec.rule)
+        for spec in specs
     ]
 
 
@@ -55,9 +55,7 @@ def _result(outcome: CheckOutcome) -> dg.AssetCheckResult:
     )
 
 
-def check_results(
-    context: dg.AssetExecutionContext, outcomes: Sequence[CheckOutcome]
-) -> Iterator[dg.AssetCheckResult]:
+def check_results(context: dg.AssetExecutionContext, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.AssetCheckResult]:
     """Report every outcome; then, if an error is among them, fail the step before anything is written.
 
     A failed check alone neither keeps the output from being written nor fails the run (dagster#29896).
@@ -69,9 +67,7 @@ def check_results(
         _fail(wrong[0].description, wrong[0].name, wrong[0])
 
 
-def refuse(
-    context: dg.AssetExecutionContext, check: str, reason: str, outcome: CheckOutcome | None = None
-) -> NoReturn:
+def refuse(context: dg.AssetExecutionContext, check: str, reason: str, outcome: CheckOutcome | None = None) -> NoReturn:
     """Fail the step for input that could not even be merged; `check` names what it breaks."""
     context.log.error(f"{check}: {reason}")
     _fail(reason, check, outcome)

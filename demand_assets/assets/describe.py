@@ -29,9 +29,7 @@ def columns_of(schema: Any) -> dg.TableSchema:
 
 def columns_from(descriptions: Mapping[str, str]) -> dg.TableSchema:
     """Column table from name -> description."""
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name=name, description=text) for name, text in descriptions.items()]
-    )
+    return dg.TableSchema(columns=[dg.TableColumn(name=name, description=text) for name, text in descriptions.items()])
 
 
 def frame_markdown(frame: "pd.DataFrame", decimals: int = 1) -> dg.MarkdownMetadataValue:

@@ -18,7 +18,9 @@ INPUT_NOTE = "input_version"
 def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
     """For each landed week: one hash of everything its features are made from, code included."""
     sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
-    tables = {name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")}
+    tables = {
+        name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")
+    }
     hashes: dict[str, str] = {}
     running = fingerprint({"code": code_version(), "horizon": horizon_weeks, **tables})
     for key in sorted(sales):
@@ -35,11 +37,9 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
     if not wanted:
         return []
     earliest = week_key(first_origin(pd.DatetimeIndex(sorted(wanted))))
-    stored = lake.notes("demand_features", lake.keys("demand_features"))
+    stored = lake.notes("demand_features", lake.partitions("demand_features"))
     return [
-        key
-        for key, version in wanted.items()
-        if key >= earliest and stored.get(key, {}).get(INPUT_NOTE) != version
+        key for key, version in wanted.items() if key >= earliest and stored.get(key, {}).get(INPUT_NOTE) != version
     ]
 
 

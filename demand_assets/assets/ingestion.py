@@ -16,15 +16,7 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
 from demand_assets.ingestion.merge import Landing as LandingRecord
 from demand_assets.ingestion.merge import merge_table, merge_week_partitions
-from demand_assets.ingestion.quality import (
-    CONDITIONS_CHECKS,
-    SALES_CHECKS,
-    STORES_CHECKS,
-    check_conditions,
-    check_sales,
-    check_stores,
-    validate_deliveries,
-)
+from demand_assets.ingestion.quality import CHECKS, check_conditions, check_sales, check_stores, validate_deliveries
 from demand_assets.ingestion.schemas import CALENDAR_SCHEMA, CONDITIONS_SCHEMA, SALES_SCHEMA, STORES_SCHEMA
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.resources import Landing
@@ -43,20 +35,20 @@ def _landings_note(landings: Sequence[LandingRecord]) -> dict[str, str]:
     return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
 
 
-def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict[pd.Timestamp, tuple[LandingRecord, ...]]:
+def applied_landings(
+    lake: ParquetLake, table: str, keys: Sequence[str]
+) -> dict[pd.Timestamp, tuple[LandingRecord, ...]]:
     """For each week with a file: the deliveries already laid into it."""
     notes = lake.notes(table, keys)
     return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
 
 
-def _delivered(
-    context: dg.AssetExecutionContext, landing: Landing, kind: Kind, checks: Sequence[str]
-) -> list[Delivery]:
+def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) -> list[Delivery]:
     """The deliveries of one kind; a file that cannot be read is a failed check on columns and types."""
     try:
         return landing.zone().read_all([kind])
     except DemandError as error:
-        return refuse(context, checks[0], str(error))
+        refuse(context, CHECKS[kind][0].name, str(error))
 
 
 def _weekly(
@@ -87,31 +79,29 @@ def _weekly(
     return merged.frame, notes
 
 
-def _structural(
-    context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None
-) -> None:
+def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None) -> None:
     """Refuse files whose own rows break the contract before anything is merged."""
     for outcome in validate_deliveries(deliveries, stores):
         if not outcome.passed and outcome.severity == "error":
-            refuse(context, outcome.name, outcome.description, outcome)
+            refuse(context, outcome.name, f"{outcome.file}: {outcome.description}", outcome)
 
 
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"csv", "parquet"},
-    check_specs=check_specs("stores", STORES_CHECKS),
+    check_specs=check_specs("stores", CHECKS["stores"]),
     metadata={"dagster/column_schema": columns_of(STORES_SCHEMA)},
 )
 def stores(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store: its type (format) and selling area. The newest delivery of a store wins."""
-    deliveries = _delivered(context, landing, "stores", STORES_CHECKS)
+    deliveries = _delivered(context, landing, "stores")
     stored = lake.read("stores", None)
     footer = lake.notes("stores", [None]).get(None, {})
     if stored is None and not deliveries:
-        refuse(context, STORES_CHECKS[0], "no stores file has landed; expected one with Store, Type, Size")
+        refuse(context, CHECKS["stores"][0].name, "no stores file has landed; expected one with Store, Type, Size")
     existing = deliveries[0].frame.iloc[:0] if stored is None else stored
     merged = merge_table(existing, read_landings(footer.get(LANDINGS_NOTE)), deliveries, STORES.keys)
     yield from check_results(context, check_stores(merged.frame))
@@ -152,7 +142,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     kinds={"csv", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_conditions", CONDITIONS_CHECKS),
+    check_specs=check_specs("raw_conditions", CHECKS["conditions"]),
     hooks={record_partition_versions},
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(CONDITIONS_SCHEMA)},
 )
@@ -160,10 +150,10 @@ def raw_conditions(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
-    deliveries = _delivered(context, landing, "conditions", CONDITIONS_CHECKS)
+    deliveries = _delivered(context, landing, "conditions")
     _structural(context, deliveries, stores)
     frame, notes = _weekly(context, lake, deliveries, CONDITIONS.keys)
-    yield from check_results(context, check_conditions(frame))
+    yield from check_results(context, check_conditions(frame, stores))
     yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
 
 
@@ -173,7 +163,7 @@ def raw_conditions(
     kinds={"csv", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_sales", SALES_CHECKS),
+    check_specs=check_specs("raw_sales", CHECKS["sales"]),
     hooks={record_partition_versions},
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(SALES_SCHEMA)},
     ins={
@@ -191,10 +181,34 @@ def raw_sales(
     stores: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales in USD net of returns, so it may be negative."""
-    deliveries = _delivered(context, landing, "sales", SALES_CHECKS)
+    deliveries = _delivered(context, landing, "sales")
     _structural(context, deliveries, stores)
     frame, notes = _weekly(context, lake, deliveries, SALES.keys)
     first = week_key(run_weeks(context)[0])
-    history = lake.read("raw_sales", [key for key in lake.keys("raw_sales") if key < first])
+    earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first])
+    history = pd.DataFrame() if earlier is None else earlier
     yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
     yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
+
+
+def pending_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> list[str]:
+    """Keys of the weeks into which some delivery has not been laid yet; for a new stores file the newest week."""
+    pending: set[str] = set()
+    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_conditions")):
+        applied = {
+            week: {landing.content_hash for landing in landings}
+            for week, landings in applied_landings(lake, table, known).items()
+        }
+        for delivery in deliveries:
+            if delivery.kind == kind:
+                pending |= {
+                    week_key(week)
+                    for week in delivery.weeks
+                    if delivery.content_hash not in applied.get(week, set()) and week_key(week) in known
+                }
+    seen = {
+        landing.content_hash for landing in read_landings(lake.notes("stores", [None]).get(None, {}).get(LANDINGS_NOTE))
+    }
+    if any(delivery.kind == "stores" and delivery.content_hash not in seen for delivery in deliveries):
+        pending.add(known[-1])
+    return sorted(pending)

@@ -119,9 +119,7 @@ def _calibrated(past: pd.DataFrame | None, model: str, origin: pd.Timestamp, hor
     return calibration_of(past[past["target_week"] <= origin], horizon_weeks, model)
 
 
-def _warm_up(
-    origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
-) -> list[pd.Timestamp]:
+def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:
     """Up to two earlier origins, a horizon apart, that have something to train on themselves."""
     if not origins:
         return []

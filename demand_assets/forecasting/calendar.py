@@ -87,9 +87,7 @@ def weeks_back(weeks: pd.DatetimeIndex) -> "NDArray[np.float64]":
     """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks."""
     if not len(weeks):
         return np.empty(0)
-    span = weeks_between(
-        weeks.min() - pd.Timedelta(days=DAYS * 30), weeks.max() + pd.Timedelta(days=DAYS * 30)
-    )
+    span = weeks_between(weeks.min() - pd.Timedelta(days=DAYS * 30), weeks.max() + pd.Timedelta(days=DAYS * 30))
     number = week_number(span)
     back = np.full(len(span), float(WEEKS_PER_YEAR))
     for year in range(span[0].year, span[-1].year + 1):

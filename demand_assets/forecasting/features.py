@@ -197,7 +197,9 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
         features[f"deviation_{weeks}"] = np.sqrt(np.maximum(variance, 0.0)) / scale
     features["weeks_observed"] = count
 
-    dept_growth = {k: _ratio(_window(history.dept_now, row, k), _window(history.dept_then, row, k)) for k in GROWTH_WEEKS}
+    dept_growth = {
+        k: _ratio(_window(history.dept_now, row, k), _window(history.dept_then, row, k)) for k in GROWTH_WEEKS
+    }
     store_growth = {
         k: _ratio(_window(history.store_now, row, k), _window(history.store_then, row, k)) for k in GROWTH_WEEKS
     }
@@ -251,7 +253,9 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     }
 
 
-def _growth(history: _History, row: int, active: "NDArray[np.int64]", dept_growth: "Matrix", scale: "Matrix") -> "Matrix":
+def _growth(
+    history: _History, row: int, active: "NDArray[np.int64]", dept_growth: "Matrix", scale: "Matrix"
+) -> "Matrix":
     """(n,) recent growth of each series, shrunk to its department's and clipped."""
     pull = SHRINKAGE_WEEKS * scale
     of_dept = np.where(np.isnan(dept_growth), 1.0, dept_growth)

@@ -14,8 +14,9 @@ HOLIDAY_WEIGHT = 5
 def _error(actual: "ArrayLike", forecast: "ArrayLike") -> "NDArray[np.float64]":
     error = np.asarray(forecast, dtype=float) - np.asarray(actual, dtype=float)
     if error.size == 0 or np.isnan(error).any():
-        raise ValueError(f"every point needs a forecast and an actual; got {error.size} points, "
-                         f"{int(np.isnan(error).sum())} without")
+        raise ValueError(
+            f"every point needs a forecast and an actual; got {error.size} points, {int(np.isnan(error).sum())} without"
+        )
     return error
 
 

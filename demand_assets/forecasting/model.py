@@ -100,7 +100,10 @@ class Forecaster:
         forecast = features["base_usd"].to_numpy() + residual * features["scale_usd"].to_numpy()
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast_usd=forecast)
         bands = self.calibration.bands(
-            forecast, features["scale_usd"].to_numpy(), features["horizon"].to_numpy(), features["is_holiday"].to_numpy()
+            forecast,
+            features["scale_usd"].to_numpy(),
+            features["horizon"].to_numpy(),
+            features["is_holiday"].to_numpy(),
         )
         return keyed.assign(**bands)
 

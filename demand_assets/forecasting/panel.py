@@ -65,7 +65,9 @@ def build_panel(
     known = pd.Index(stores["store_id"])
     pairs = sales["store_id"].to_numpy(np.int64) << 32 | sales["dept_id"].to_numpy(np.int64)
     codes, column = np.unique(pairs, return_inverse=True)
-    series = pd.DataFrame({"store_id": (codes >> 32).astype(np.int32), "dept_id": (codes & 0xFFFFFFFF).astype(np.int32)})
+    series = pd.DataFrame(
+        {"store_id": (codes >> 32).astype(np.int32), "dept_id": (codes & 0xFFFFFFFF).astype(np.int32)}
+    )
     series["store"] = known.get_indexer(pd.Index(series["store_id"]))
     if (series["store"] < 0).any():
         missing = series.loc[series["store"] < 0, "store_id"].iloc[0]

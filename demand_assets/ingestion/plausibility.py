@@ -86,7 +86,7 @@ def _past_of(sales: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     """For every row of sales, over the earlier weeks of its series: `weeks`, `largest` and `mean` |amount| in USD."""
     keys = ["store_id", "dept_id", "week"]
     past_rows = before(history, sales)
-    rows = pd.concat([past_rows, sales], ignore_index=True) if len(past_rows) else sales
+    rows = pd.concat([past_rows, sales[list(past_rows.columns)]], ignore_index=True) if len(past_rows) else sales
     # Amounts that are no number have a check of their own; here they would only hide what they are next to.
     amount = rows["weekly_sales_usd"].abs().where(np.isfinite(rows["weekly_sales_usd"]), 0.0)
     weekly = amount.groupby([rows[key] for key in keys], sort=True).max()

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from demand_assets.ingestion import plausibility, structure
 from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.formats import CONDITIONS, FORMATS, SALES, STORES, Kind
+from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
 from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, raise_on_failure
 
 __all__ = [
     "CHECKS",
+    "CONDITIONS_CHECKS",
+    "SALES_CHECKS",
+    "STORES_CHECKS",
     "CheckOutcome",
     "CheckSpec",
     "check_conditions",
@@ -63,31 +66,41 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
         CheckSpec("stores_keys_are_unique", "One row per store"),
     ),
 }
+SALES_CHECKS, CONDITIONS_CHECKS, STORES_CHECKS = (
+    tuple(spec.name for spec in CHECKS[kind]) for kind in ("sales", "conditions", "stores")
+)
+
+_HISTORY = ("store_id", "dept_id", "week", "weekly_sales_usd")
+_FLAGS = ("store_id", "week", "is_holiday")
+_STORE_ID = ("store_id",)
 _SPECS: Mapping[str, CheckSpec] = {spec.name: spec for specs in CHECKS.values() for spec in specs}
 
 
 def check_sales(
-    sales: pd.DataFrame, history: pd.DataFrame, conditions: pd.DataFrame, stores: pd.DataFrame
+    sales: pd.DataFrame, history: pd.DataFrame | None, conditions: pd.DataFrame, stores: pd.DataFrame
 ) -> list[CheckOutcome]:
     """All checks of CHECKS["sales"], in that order, on the sales of some weeks; bad data fails them, nothing raises.
 
-    `history` is stored sales: the weeks of `sales` in it, and later ones, are left out; without columns it means none.
-    Every week is judged against the weeks before it in both frames. `conditions` should cover the weeks of `sales`.
+    `history` is stored sales, None or empty for none: weeks that `sales` brings anew, and later ones, are left out, so
+    that every week is judged by the weeks before it in both frames. `conditions` should cover the weeks of `sales`;
+    only its store_id, week and is_holiday are used, and of `stores` only store_id.
     """
-    others = (("history", history, SALES), ("conditions", conditions, CONDITIONS), ("stores", stores, STORES))
-    reason = structure.unfit(sales, SALES)
-    for name, frame, format_ in others:
-        if len(frame) and (fault := structure.unfit(frame, format_)):
-            reason = reason or f"{name}: {fault}"
     outcomes = [structure.columns_and_types(_SPECS["sales_columns_and_types_are_right"], "sales", sales)]
-    if reason:
-        return outcomes + _unjudged("sales", reason)
-    sales = structure.fit(sales.reset_index(drop=True), SALES)
-    past, told, _ = (
-        structure.fit(frame.reset_index(drop=True), format_) if len(frame) else pd.DataFrame(columns=format_.columns)
-        for _, frame, format_ in others
-    )
-    told = told if len(told) else _nothing(CONDITIONS.columns, sales)
+    history = pd.DataFrame() if history is None else history
+    reasons = [structure.unfit(sales, "sales", SALES.columns)]
+    others: list[tuple[str, pd.DataFrame, Kind, Sequence[str]]] = [
+        ("history", history, "sales", _HISTORY),
+        ("conditions", conditions, "conditions", _FLAGS),
+        ("stores", stores, "stores", _STORE_ID),
+    ]
+    for name, frame, kind, needs in others:
+        if len(frame) and (reason := structure.unfit(frame, kind, needs)):
+            reasons.append(f"{name} given: {reason}")
+    if any(reasons):
+        return outcomes + _unjudged("sales", "; ".join(filter(None, reasons)))
+    sales = structure.fit(sales, "sales", SALES.columns)
+    past = structure.fit(history, "sales", _HISTORY) if len(history) else sales.iloc[:0]
+    told = structure.fit(conditions, "conditions", _FLAGS) if len(conditions) else sales.iloc[:0]
     return [
         *outcomes,
         *_structural("sales", sales, _store_ids(stores)),
@@ -106,9 +119,11 @@ def check_sales(
 def check_conditions(conditions: pd.DataFrame, stores: pd.DataFrame) -> list[CheckOutcome]:
     """All checks of CHECKS["conditions"], in that order; bad data fails them, nothing raises."""
     outcomes = [structure.columns_and_types(_SPECS["conditions_columns_and_types_are_right"], "conditions", conditions)]
-    if reason := structure.unfit(conditions, CONDITIONS) or (len(stores) and structure.unfit(stores, STORES)):
-        return outcomes + _unjudged("conditions", str(reason))
-    conditions = structure.fit(conditions.reset_index(drop=True), CONDITIONS)
+    if reason := structure.unfit(conditions, "conditions", CONDITIONS.columns):
+        return outcomes + _unjudged("conditions", reason)
+    if len(stores) and (reason := structure.unfit(stores, "stores", _STORE_ID)):
+        return outcomes + _unjudged("conditions", f"stores given: {reason}")
+    conditions = structure.fit(conditions, "conditions", CONDITIONS.columns)
     return [
         *outcomes,
         *_structural("conditions", conditions, _store_ids(stores)),
@@ -119,7 +134,7 @@ def check_conditions(conditions: pd.DataFrame, stores: pd.DataFrame) -> list[Che
 def check_stores(stores: pd.DataFrame) -> list[CheckOutcome]:
     """All checks of CHECKS["stores"], in that order; bad data fails them, nothing raises."""
     outcomes = [structure.columns_and_types(_SPECS["stores_columns_and_types_are_right"], "stores", stores)]
-    if reason := structure.unfit(stores, STORES):
+    if reason := structure.unfit(stores, "stores", STORES.columns):
         return outcomes + _unjudged("stores", reason)
     return [*outcomes, structure.keys_are_unique(_SPECS["stores_keys_are_unique"], "stores", stores)]
 
@@ -144,9 +159,9 @@ def _validate(delivery: Delivery, stores: NDArray[np.int64]) -> list[CheckOutcom
     types = structure.columns_and_types(
         _SPECS[f"{delivery.kind}_columns_and_types_are_right"], delivery.kind, delivery.frame
     )
-    if reason := structure.unfit(delivery.frame, FORMATS[delivery.kind]):
+    if reason := structure.unfit(delivery.frame, delivery.kind, delivery.format.columns):
         return [types, *_unjudged(delivery.kind, reason)]
-    frame = structure.fit(delivery.frame, FORMATS[delivery.kind])
+    frame = structure.fit(delivery.frame, delivery.kind, delivery.format.columns)
     outcomes = [types, *_structural(delivery.kind, frame, stores)]
     if delivery.kind == "sales":
         outcomes.append(structure.sales_are_finite(_SPECS["sales_are_finite"], frame))
@@ -166,11 +181,6 @@ def _store_ids(stores: pd.DataFrame) -> NDArray[np.int64]:
         return np.empty(0, dtype="int64")
     ids = pd.to_numeric(stores["store_id"], errors="coerce").to_numpy(dtype="float64")
     return np.unique(ids[np.isfinite(ids)]).astype("int64")
-
-
-def _nothing(columns: Sequence[str], like: pd.DataFrame) -> pd.DataFrame:
-    """No rows, with the key types of `like`, so that a join against it finds nothing rather than failing."""
-    return like.iloc[:0].reindex(columns=list(columns))
 
 
 def _unjudged(kind: Kind, reason: str) -> list[CheckOutcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from demand_assets.ingestion.formats import FORMATS, Format, Kind
+from demand_assets.ingestion.formats import FORMATS, Kind
 from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, judge
 from demand_assets.ingestion.schemas import SCHEMAS
 
@@ -19,45 +20,48 @@ _FRIDAY = 4
 _NO_ID = -1
 
 
-def unfit(frame: pd.DataFrame, format_: Format) -> str:
-    """Why a frame rules out every other check, in words: a column absent or there twice, or no rows; else empty."""
-    if lacking := [column for column in format_.columns if column not in frame]:
-        return f"{format_.kind} lacks {', '.join(lacking)}"
+def unfit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> str:
+    """Why a frame rules out checks that need these columns, in words; empty when it does not.
+
+    A column may be absent or there twice, or the frame may have no rows.
+    """
+    if lacking := [column for column in needs if column not in frame]:
+        return f"{kind} lacks {', '.join(lacking)}"
     if not frame.columns.is_unique:
-        return f"{format_.kind} has a column twice: {', '.join(frame.columns[frame.columns.duplicated()])}"
+        return f"{kind} has a column twice: {', '.join(frame.columns[frame.columns.duplicated()])}"
     if frame.empty:
-        return f"{format_.kind} has no rows"
+        return f"{kind} has no rows"
     return ""
 
 
-def fit(frame: pd.DataFrame, format_: Format) -> pd.DataFrame:
-    """The frame with every column of a type the checks can compute with; what does not is NaN, NaT, False or -1.
-
-    Columns unknown to the format are left out: the check on types speaks about them.
-    """
+def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
+    """These columns of the frame, of types the checks can compute with; what does not fit is NaN, NaT, False or -1."""
+    frame = frame[list(needs)].reset_index(drop=True)
     fitted: dict[str, pd.Series[Any]] = {}
-    for field in format_.fields:
+    for field in FORMATS[kind].fields:
+        if field.column not in needs:
+            continue
         values = frame[field.column]
-        # Extension types (nullable, time zones, strings) have a kind too, but compute differently.
-        kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
-        if field.content == "date" and kind != "M":
+        # Extension types (nullable, time zones, strings) have a kind code too, but compute differently.
+        code = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
+        if field.content == "date" and code != "M":
             dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
             fitted[field.column] = dates.dt.tz_localize(None)
-        elif field.content == "key" and kind not in ("i", "u"):
+        elif field.content == "key" and code not in ("i", "u"):
             ids = pd.to_numeric(values, errors="coerce").astype("float64")
             fitted[field.column] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
-        elif field.content in ("count", "number") and kind not in ("i", "u", "f"):
+        elif field.content in ("count", "number") and code not in ("i", "u", "f"):
             fitted[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
-        elif field.content == "flag" and kind != "b":
+        elif field.content == "flag" and code != "b":
             fitted[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
-    return frame.assign(**fitted)[list(format_.columns)] if fitted else frame[list(format_.columns)]
+    return frame.assign(**fitted) if fitted else frame
 
 
 def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
     """Columns, dtypes, missing values and ranges as in `schemas`, all faults at once."""
     metrics: dict[str, int | float | str] = {"rows": len(frame), "columns": len(frame.columns)}
     expected = ", ".join(FORMATS[kind].columns)
-    if reason := unfit(frame, FORMATS[kind]):
+    if reason := unfit(frame, kind, FORMATS[kind].columns):
         has = ", ".join(map(str, frame.columns))
         return CheckOutcome(spec.name, False, spec.severity, f"{reason}; has {has}; expected {expected}", metrics)
     frame = frame.reset_index(drop=True)

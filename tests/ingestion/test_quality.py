@@ -80,6 +80,15 @@ def test_good_frames_pass_every_check() -> None:
     assert failed(check_stores(STORES)) == {}
 
 
+def test_only_the_needed_columns_of_the_other_frames_are_asked_for() -> None:
+    history = SALES.drop(columns="is_holiday")
+    outcomes = check_sales(
+        sales_of(FRIDAYS[-1:]), history, CONDITIONS[["store_id", "week", "is_holiday"]], STORES[["store_id"]]
+    )
+    assert failed(outcomes) == {}
+    assert failed(check_sales(SALES, None, CONDITIONS, STORES)) == {}
+
+
 def test_a_missing_or_mistyped_column_fails_and_leaves_the_rest_unjudged() -> None:
     found = judge(SALES.drop(columns="weekly_sales_usd"))
     assert len(found) == len(CHECKS["sales"])

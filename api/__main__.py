@@ -1,0 +1,37 @@
+"""`python -m api`: serve the store of DEMAND_STORE_URL."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.settings import ApiSettings
+from demand_assets.errors import StoreError
+
+# Longer than a load balancer's 60 s, or it sends requests into connections that this side has just closed.
+KEEP_ALIVE_S = 75
+
+
+def main() -> None:
+    """Serve until stopped; one line and exit code 2 on a setting that is missing or wrong."""
+    try:
+        settings = ApiSettings()  # type: ignore[call-arg]
+        app = create_app(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        sys.exit(_refusal(f"DEMAND_{str(first['loc'][0]).upper()}: {first['msg']}"))
+    except StoreError as error:
+        sys.exit(_refusal(f"DEMAND_STORE_URL: {error}"))
+    uvicorn.run(app, host=settings.host, port=settings.port, timeout_keep_alive=KEEP_ALIVE_S, access_log=False)
+
+
+def _refusal(message: str) -> int:
+    sys.stderr.write(message + "\n")
+    return 2
+
+
+if __name__ == "__main__":
+    main()

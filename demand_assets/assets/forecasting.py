@@ -1,0 +1,132 @@
+"""production model x demand_features -> weekly_forecast -> published_forecast."""
+
+import dagster as dg
+import pandas as pd
+
+from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake, content_version
+from demand_assets.adapters.registry import PRODUCTION, ModelRegistry
+from demand_assets.assets.describe import columns_from, plot_markdown
+from demand_assets.assets.plots import forecast_plot
+from demand_assets.assets.training import promoted_model
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.provenance import code_version
+from demand_assets.resources import Clock, ForecastStore, Training
+
+GROUP = "forecasting"
+OWNERS = ["team:forecasting"]
+FORECAST_COLUMNS = {
+    "store_id": "Store number",
+    "dept_id": "Department number",
+    "origin_week": "Last week whose sales were known",
+    "target_week": "Week forecast",
+    "horizon": "Weeks from origin to target",
+    "forecast_usd": "Forecast, USD",
+    "p10_usd": "10% quantile, USD",
+    "p50_usd": "Median, USD",
+    "p90_usd": "90% quantile, USD",
+    "model_version": "Version of the registered model",
+    "data_version": "Data version of the origin's features",
+    "code_version": "Version of the forecasting code",
+}
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"xgboost", "parquet"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    deps=[promoted_model],
+    ins={
+        "raw_sales": dg.AssetIn(
+            partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
+        )
+    },
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
+)
+def weekly_forecast(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    registry: ModelRegistry,
+    demand_features: pd.DataFrame,
+    raw_sales: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """One row per active series x horizon: the production model's forecast and quantiles from the origin week."""
+    origin = run_weeks(context)[0]
+    key = week_key(origin)
+    champion = registry.with_alias(PRODUCTION)
+    if champion is None:
+        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    predicted = registry.load(champion).predict(demand_features)
+    forecast = predicted.assign(
+        model_version=champion.version,
+        data_version=lake.versions_of("demand_features", [key])[key],
+        code_version=code_version(),
+    )
+    recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
+    totals = forecast.groupby("target_week", as_index=False)["forecast_usd"].sum()
+    picture = forecast_plot(recent.groupby("week", as_index=False)["weekly_sales_usd"].sum(), totals)
+    return dg.MaterializeResult(
+        value=forecast,
+        data_version=dg.DataVersion(content_version(forecast)),
+        metadata={
+            "chain total": plot_markdown(picture, "chain total"),
+            "model version": int(champion.version),
+            "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
+            **{f"total {row.target_week:%Y-%m-%d}, USD": float(row.forecast_usd) for row in totals.itertuples()},
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sql", "parquet"},
+    partitions_def=weeks_partitions,
+)
+def published_forecast(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    store: ForecastStore,
+    training: Training,
+    clock: Clock,
+    weekly_forecast: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """A vintage in the SQL store, written in one transaction, and the same rows as Parquet under its id.
+
+    Vintages are never changed. The same forecast published again is the vintage that is there.
+    """
+    from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.store.publish import VintageRecord, publish_vintage
+
+    origin = run_weeks(context)[0]
+    first = weekly_forecast.iloc[0]
+    record = VintageRecord(
+        origin_week=origin.date(),
+        horizon_weeks=int(weekly_forecast["horizon"].max()),
+        model_name=MODEL_NAME,
+        model_version=str(first["model_version"]),
+        data_version=str(first["data_version"]),
+        code_version=str(first["code_version"]),
+        published_at=clock.now(),
+    )
+    columns = ["store_id", "dept_id", "target_week", "horizon", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    values = [weekly_forecast[name].tolist() for name in columns if name != "target_week"]
+    weeks = [week.date() for week in weekly_forecast["target_week"]]
+    # No order quantity yet: NULL says so.
+    rows = list(zip(*values[:2], weeks, *values[2:], [None] * len(weeks), strict=True))
+    published = publish_vintage(store.engine(), record, rows)
+    lake.write("published_forecast", f"{week_key(origin)}/{published.vintage_id}", weekly_forecast)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(published.vintage_id),
+        metadata={
+            "vintage": published.vintage_id,
+            "new": published.inserted,
+            "dagster/row_count": len(rows),
+            "file": dg.MetadataValue.path(
+                lake.path("published_forecast", f"{week_key(origin)}/{published.vintage_id}")
+            ),
+        },
+    )

@@ -1,0 +1,264 @@
+"""demand_features -> backtest_report -> trained_model -> promoted_model."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
+from demand_assets.adapters.registry import PRODUCTION, STAGING, ModelRegistry
+from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
+from demand_assets.errors import ModelError
+from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.provenance import code_version, fingerprint
+from demand_assets.resources import Training
+
+GROUP = "training"
+OWNERS = ["team:forecasting"]
+ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
+FINGERPRINT_NOTE, SECONDS_NOTE = "fingerprint", "xgboost_seconds"
+
+BACKTEST_COLUMNS = {
+    "store_id": "Store number",
+    "dept_id": "Department number",
+    "origin_week": "Last week known when the forecast was made",
+    "target_week": "Week forecast",
+    "horizon": "Weeks from origin to target",
+    "model": "xgboost or the name of a baseline",
+    "forecast_usd": "Forecast, USD",
+    "p10_usd": "10% quantile, USD",
+    "p50_usd": "Median, USD",
+    "p90_usd": "90% quantile, USD",
+    "actual_usd": "Sales that came, USD; missing if the series sold nothing",
+    "is_holiday": "Whether the target is a holiday week (weight 5)",
+    "scale_usd": "Mean weekly sales of the series at the origin, USD",
+}
+
+
+def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> str:
+    """Hash of all that decides the model of a week: data, code and configuration."""
+    features = lake.notes("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
+    return fingerprint(
+        {
+            "as_of": as_of,
+            "code": code_version(),
+            "features": {str(key): note.get(INPUT_NOTE) for key, note in features.items()},
+            "config": {**training.config().model_dump(), "horizon": training.horizon_weeks},
+            "origins": [training.backtest_origins, training.backtest_step_weeks],
+        }
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"xgboost", "parquet"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
+    ins={"demand_features": ALL_WEEKS, "raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
+)
+def backtest_report(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    training: Training,
+    demand_features: pd.DataFrame,
+    raw_sales: pd.DataFrame,
+    raw_conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """Rolling-origin forecasts of the model and the baselines, one row per series x origin x target x model.
+
+    Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
+    """
+    from demand_assets.forecasting.backtest import backtest, coverage, rolling_origins
+    from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.panel import build_panel
+    from demand_assets.forecasting.weeks import add_weeks
+
+    as_of = run_weeks(context)[0]
+    key = week_key(as_of)
+    made_from = training_fingerprint(lake, training, key)
+    note = lake.notes("backtest_report", [key]).get(key, {})
+    stored = lake.read("backtest_report", [key]) if note.get(FINGERPRINT_NOTE) == made_from else None
+    if stored is not None:
+        points, seconds = stored, float(note[SECONDS_NOTE])
+    else:
+        first = add_weeks(demand_features["origin_week"].min(), 2 * training.horizon_weeks)
+        origins = rolling_origins(
+            as_of, first, training.backtest_origins, training.backtest_step_weeks, training.horizon_weeks
+        )
+        if not origins:
+            raise ModelError(
+                f"no origin before {key} can be judged: that needs 52 weeks of sales and {3 * training.horizon_weeks} more"
+            )
+        panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
+        result = backtest(
+            demand_features,
+            raw_sales,
+            panel,
+            origins,
+            training.horizon_weeks,
+            training.config(),
+            lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
+        )
+        points, seconds = result.points, result.fit_seconds
+    overall, by_origin = score(points), score(points, ["origin_week"])
+    holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
+    return dg.MaterializeResult(
+        value=LakeTable(points, {key: {FINGERPRINT_NOTE: made_from, SECONDS_NOTE: f"{seconds:.3f}"}}),
+        data_version=dg.DataVersion(content_version(points)),
+        metadata={
+            "scores": frame_markdown(overall),
+            "scores in holiday weeks": frame_markdown(holidays),
+            "WMAE by horizon": frame_markdown(
+                score(points, ["horizon"]).pivot_table(index="horizon", columns="model", values="wmae").reset_index()
+            ),
+            "WMAE by origin": plot_markdown(backtest_plot(by_origin), "WMAE by origin"),
+            "p10-p90 coverage": coverage(points[points["model"] == "xgboost"]),
+            "origins": ", ".join(f"{week:%Y-%m-%d}" for week in points["origin_week"].unique()),
+            "reused": stored is not None,
+            "xgboost seconds": 0.0 if stored is not None else seconds,
+            **_wmae_metadata(overall),
+        },
+    )
+
+
+def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
+    return {f"WMAE {row.model}": float(row.wmae) for row in scores.itertuples()}
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"xgboost", "mlflow"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    ins={"demand_features": ALL_WEEKS, "raw_sales": ALL_WEEKS},
+)
+def trained_model(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    training: Training,
+    registry: ModelRegistry,
+    demand_features: pd.DataFrame,
+    raw_sales: pd.DataFrame,
+    backtest_report: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """One global model as of a week, in MLflow under the alias `staging`.
+
+    Its intervals are calibrated on the errors of its own backtest. Unchanged data, code and configuration give the
+    version that is registered already.
+    """
+    from demand_assets.forecasting.backtest import calibration_of
+    from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.model import FEATURE_COLUMNS, fit
+
+    as_of = run_weeks(context)[0]
+    key = week_key(as_of)
+    made_from = training_fingerprint(lake, training, key)
+    version = registry.with_fingerprint(made_from)
+    reused = version is not None
+    seconds = 0.0
+    plots: dict[str, Any] = {}
+    if version is None:
+        config = training.config()
+        forecaster = fit(demand_features, raw_sales, as_of, config)
+        forecaster = forecaster.with_calibration(calibration_of(backtest_report, training.horizon_weeks))
+        seconds = forecaster.fit_seconds
+        importance = importance_plot(forecaster.importance())
+        scores = {
+            f"backtest_{name}_{row.model}": float(getattr(row, name))
+            for row in score(backtest_report).itertuples()
+            for name in ("wmae", "mae", "rmse", "bias")
+        }
+        version = registry.register(
+            forecaster,
+            tags={
+                "fingerprint": made_from,
+                "as_of": key,
+                "data_version": fingerprint(lake.versions("raw_sales")),
+                "code_version": code_version(),
+                "horizon_weeks": str(training.horizon_weeks),
+            },
+            params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
+            metrics={**scores, "fit_seconds": seconds},
+            figures={"importance.png": importance},
+            sample=demand_features[list(FEATURE_COLUMNS)].head(5),
+            backtest=backtest_report,
+        )
+        plots = {
+            "feature importance": plot_markdown(importance, "feature importance"),
+            "rows": forecaster.rows,
+        }
+    registry.set_alias(STAGING, version.version)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(made_from),
+        metadata={
+            "model version": int(version.version),
+            "mlflow run": version.run_id,
+            "features": len(FEATURE_COLUMNS),
+            "reused": reused,
+            "xgboost seconds": seconds,
+            **plots,
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"mlflow"},
+    partitions_def=weeks_partitions,
+    deps=[trained_model],
+)
+def promoted_model(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    training: Training,
+    registry: ModelRegistry,
+    backtest_report: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """The gate: `production` moves to the challenger only if it beats seasonal naive and the champion, or says why not."""
+    from demand_assets.forecasting.promotion import Decision, decide
+
+    key = week_key(run_weeks(context)[0])
+    challenger = registry.with_fingerprint(training_fingerprint(lake, training, key))
+    if challenger is None:
+        raise ModelError(f"no model was trained as of {key} on the present data; materialise trained_model first")
+    champion = registry.with_alias(PRODUCTION)
+    if champion is not None and champion.version == challenger.version:
+        decision = Decision(False, (f"version {champion.version} is in production already",), {})
+    else:
+        decision = decide(
+            backtest_report,
+            pd.Timestamp(challenger.as_of),
+            None if champion is None else registry.backtest_of(champion),
+            None if champion is None else pd.Timestamp(champion.as_of),
+        )
+        if decision.promote:
+            registry.set_alias(PRODUCTION, challenger.version)
+        registry.tag(
+            challenger.version,
+            {
+                "promotion": "promoted" if decision.promote else "refused",
+                "promotion_reasons": "; ".join(decision.reasons),
+            },
+        )
+    production = registry.with_alias(PRODUCTION)
+    context.log.info(f"version {challenger.version}: {'; '.join(decision.reasons)}")
+    return dg.MaterializeResult(
+        metadata={
+            "promoted": decision.promote,
+            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in decision.reasons)),
+            "challenger version": int(challenger.version),
+            "production version": "none" if production is None else production.version,
+            **decision.figures,
+            **(
+                {"gate": plot_markdown(decision_plot(decision.figures), "WMAE at the gate")} if decision.figures else {}
+            ),
+        }
+    )

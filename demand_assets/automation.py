@@ -1,0 +1,154 @@
+"""Jobs, the weekly schedule, and the sensors that make the graph run by itself."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+import pandas as pd
+
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.assets.features import stale_origins
+from demand_assets.errors import DemandError
+from demand_assets.ingestion.delivery import Delivery
+from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks, week_key, weeks_partitions
+from demand_assets.resources import Landing, Training
+
+INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
+FEATURE_ASSETS = ["demand_features"]
+FORECAST_ASSETS = ["backtest_report", "trained_model", "promoted_model", "weekly_forecast", "published_forecast"]
+
+ingest_job = dg.define_asset_job(
+    "ingest",
+    selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
+    partitions_def=weeks_partitions,
+    description="Read the landing zone into weekly partitions, check them, and score the vintages that foresaw them.",
+)
+features_job = dg.define_asset_job(
+    "build_features",
+    selection=dg.AssetSelection.assets(*FEATURE_ASSETS),
+    partitions_def=weeks_partitions,
+    description="Features of origin weeks, from everything known at each.",
+)
+forecast_job = dg.define_asset_job(
+    "train_and_forecast",
+    selection=dg.AssetSelection.assets(*FORECAST_ASSETS),
+    partitions_def=weeks_partitions,
+    description="Backtest, train, promote or refuse, forecast and publish, as of one week.",
+)
+weekly_job = dg.define_asset_job(
+    "weekly",
+    selection=dg.AssetSelection.all(),
+    partitions_def=weeks_partitions,
+    description="The whole graph for one week, from landing zone to published forecast.",
+)
+jobs = [ingest_job, features_job, forecast_job, weekly_job]
+
+
+def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
+    """The weeks that sales files cover: those that become partitions."""
+    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
+    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
+
+
+def affected_weeks(delivery: Delivery, known: Sequence[str]) -> list[str]:
+    """Partition keys that a file changes: its own weeks; of conditions those with sales; of stores the newest."""
+    if delivery.kind == "stores":
+        return list(known[-1:])
+    own = {week_key(week) for week in delivery.weeks}
+    return sorted(own & set(known)) if delivery.kind == "conditions" else sorted(own)
+
+
+@dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Asks for the weeks each new file covers, once.")
+def landing_zone_sensor(context: dg.SensorEvaluationContext, landing: Landing) -> dg.SensorResult | dg.SkipReason:
+    """One run per new file and stretch of weeks. A file is new when its content is; unchanged files are not read."""
+    zone = landing.zone()
+    try:
+        files = zone.files()
+    except DemandError as error:
+        return dg.SkipReason(str(error))
+    seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+    fresh = [file for file in files if seen.get(file.uri) != file.fingerprint]
+    if not fresh:
+        return dg.SkipReason(f"nothing new among {len(files)} files in {landing.uri}")
+    problems: list[str] = []
+    deliveries: list[Delivery] = []
+    for file in fresh:
+        try:
+            delivery = zone.read(file)
+            raise_on_failure(validate_deliveries([delivery], None))
+            deliveries.append(delivery)
+        except DemandError as error:
+            problems.append(str(error))
+            context.log.error(f"{file.name} is left out until it changes: {error}")
+    new_weeks = weeks_of(deliveries)
+    register_weeks(context.instance, new_weeks)
+    known = known_weeks(context.instance)
+    requests = [
+        dg.RunRequest(
+            run_key=f"{delivery.content_hash[:32]}:{first}:{last}",
+            tags={**range_tags(first, last), "demand/file": delivery.file.name},
+        )
+        # Sales of a week need its conditions and stores, which the same run reads.
+        for delivery in sorted(deliveries, key=lambda one: one.kind != "sales")
+        for first, last in key_ranges(affected_weeks(delivery, known), known)
+    ]
+    cursor = json.dumps({file.uri: file.fingerprint for file in files})
+    if not requests:
+        context.update_cursor(cursor)
+        return dg.SkipReason("; ".join(problems) or "the new files cover no week with sales")
+    return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+
+@dg.sensor(job=features_job, minimum_interval_seconds=60, description="Rebuilds features whose data changed.")
+def stale_features_sensor(
+    context: dg.SensorEvaluationContext, lake: ParquetLake, training: Training
+) -> dg.SensorResult | dg.SkipReason:
+    """One run per stretch of origins whose features are missing or were made from other data than there is now."""
+    known = known_weeks(context.instance)
+    stale = [key for key in stale_origins(lake, training.horizon_weeks) if key in set(known)]
+    if not stale:
+        return dg.SkipReason("features are up to date with the data")
+    versions = lake.versions("raw_sales")
+    state = hash_of_state([versions[key] for key in stale if key in versions])
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"{first}:{last}:{state}", tags=range_tags(first, last))
+            for first, last in key_ranges(stale, known)
+        ]
+    )
+
+
+def hash_of_state(versions: Sequence[str]) -> str:
+    """Short name of a state of the data, for run keys: the same state is asked for once."""
+    from demand_assets.provenance import fingerprint
+
+    return fingerprint(list(versions))
+
+
+@dg.schedule(
+    job=weekly_job,
+    cron_schedule="0 6 * * 1",
+    execution_timezone="UTC",
+    description="Every Monday at 06:00 UTC: the whole graph for the newest week that has landed.",
+)
+def weekly_schedule(context: dg.ScheduleEvaluationContext, lake: ParquetLake) -> dg.RunRequest | dg.SkipReason:
+    """A run for the newest landed week, or the reason why not: nothing landed, or it is forecast already."""
+    known = known_weeks(context.instance)
+    landed = lake.versions("raw_sales")
+    if not landed:
+        return dg.SkipReason("no week of sales has landed yet")
+    newest = max(landed)
+    if newest not in known:
+        return dg.SkipReason(f"week {newest} is in the lake but not registered; run the landing zone sensor first")
+    due = context.scheduled_execution_time.date()
+    forecast = {key.split("/")[0] for key in lake.partitions("published_forecast", nested=True)}
+    if newest in forecast:
+        return dg.SkipReason(
+            f"the newest landed week, {newest}, is forecast already; the delivery due by {due:%Y-%m-%d} has not landed"
+        )
+    return dg.RunRequest(run_key=f"{newest}:{landed[newest]}", partition_key=newest)
+
+
+sensors = [landing_zone_sensor, stale_features_sensor]
+schedules = [weekly_schedule]

@@ -1,0 +1,100 @@
+"""`demand ...`: the command line. Nothing heavy is imported before a command has said what it is doing."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from demand_assets.errors import DemandError
+
+
+class _Commands(click.Group):
+    """A group whose commands turn a user's mistake into one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DemandError as error:
+            click.echo(f"demand: {' '.join(str(error).split())}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="demand-assets", prog_name="demand")
+def main() -> None:
+    """Weekly retail demand forecasts: sales CSVs in, published forecasts out."""
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--stores", default=45, show_default=True, help="Number of stores.")
+@click.option("--departments", default=81, show_default=True, help="Number of departments.")
+@click.option("--weeks", default=143, show_default=True, help="Weeks of sales history.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same bytes.")
+def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int) -> None:
+    """Write train.csv, features.csv and stores.csv of an invented retailer into FOLDER."""
+    click.echo(f"Inventing {weeks} weeks of {stores} stores x {departments} departments ...")
+    from demand_assets.sample import generate, write_csvs
+
+    data = generate(stores, departments, weeks, seed)
+    paths = write_csvs(data, folder)
+    click.echo(f"{len(data.sales):,} rows of sales in {', '.join(str(path) for path in paths)}")
+    click.echo(f"Next: demand run --raw-dir {folder}")
+
+
+@main.command()
+@click.option("--raw-dir", help="Landing zone: a folder or s3://bucket/prefix of CSVs.  [default: the last one used]")
+@click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON on stdout.")
+def run(raw_dir: str | None, as_json: bool) -> None:
+    """Run the Dagster graph on a landing zone: ingest, check, build features, train, promote, forecast, publish."""
+    from demand_assets.commands.run import run_main_job
+
+    run_main_job(raw_dir, as_json)
+
+
+@main.command()
+@click.option("--raw-dir", required=True, help="Landing zone: a folder or s3://bucket/prefix of CSVs.")
+@click.option("--horizon", default=4, show_default=True, type=click.IntRange(1, 52), help="Weeks ahead.")
+@click.option("--origins", required=True, help="Comma-separated origin weeks (Fridays), e.g. 2012-01-27,2012-02-24.")
+@click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON on stdout.")
+def backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
+    """Train at each origin on what was known then, forecast, and score the model beside the baselines."""
+    from demand_assets.commands.backtest import run_backtest
+
+    run_backtest(raw_dir, horizon, origins, output, as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
+def models(as_json: bool) -> None:
+    """List the registered model versions, newest first, with aliases and backtest scores."""
+    from demand_assets.commands.models import list_models
+
+    list_models(as_json)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the SQL store to the schema this code expects."""
+    from demand_assets.settings import read_settings
+    from demand_assets.store.migrations import migrate as migrate_store
+
+    before, after = migrate_store(read_settings().store)
+    click.echo(f"store is at revision {after}" + ("" if before == after else f", was at {before or 'nothing'}"))
+
+
+@main.command()
+@click.option("--dagster-port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--api-port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--mlflow-port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+def dev(dagster_port: int, api_port: int, mlflow_port: int) -> None:
+    """Start the Dagster UI and daemon, the API and MLflow on this machine; Ctrl-C stops them all."""
+    from demand_assets.commands.dev import serve
+
+    sys.exit(serve(dagster_port, api_port, mlflow_port))
+
+
+if __name__ == "__main__":
+    main()

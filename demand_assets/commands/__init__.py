@@ -1,0 +1,1 @@
+"""What the `demand` commands do; `cli` only parses. Heavy imports are made here, behind the first line of output."""

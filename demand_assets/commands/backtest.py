@@ -1,0 +1,85 @@
+"""`demand backtest`: rolling origins over a landing zone, without Dagster, into one Parquet file."""
+
+import json
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from demand_assets.errors import LandingError, SchemaError, SettingsError
+from demand_assets.settings import read_settings
+
+
+def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
+    """Score the model and the baselines at `origins` (comma-separated Fridays) and write every point to `output`."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"Reading [bold]{raw_dir}[/] ...")
+    settings = read_settings()
+    from demand_assets.adapters.landing import LandingZone
+    from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
+    from demand_assets.forecasting.calendar import calendar_from_conditions
+    from demand_assets.forecasting.features import build_features, first_origin
+    from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.model import ModelConfig
+    from demand_assets.forecasting.panel import build_panel
+    from demand_assets.forecasting.weeks import as_week, weeks_between
+    from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Format
+    from demand_assets.ingestion.merge import merge_table
+    from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+
+    try:
+        weeks = sorted({as_week(text.strip()) for text in origins.split(",") if text.strip()})
+    except ValueError as error:
+        raise SettingsError(f"--origins: {error}") from error
+    if not weeks:
+        raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
+    deliveries = LandingZone(raw_dir).read_all()
+    raise_on_failure(validate_deliveries(deliveries, None))
+
+    def merged(kind: Format) -> "object":
+        own = [delivery for delivery in deliveries if delivery.kind == kind.kind]
+        if not own:
+            raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")
+        return merge_table(own[0].frame.iloc[:0], (), own, kind.keys).frame
+
+    sales, conditions, stores = (merged(kind) for kind in (SALES, CONDITIONS, STORES))
+    panel = build_panel(sales, conditions, stores, calendar_from_conditions(conditions), horizon)
+    first = first_origin(panel.weeks)
+    outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
+    if outside:
+        raise SchemaError(
+            f"origin {outside[0]:%Y-%m-%d} cannot be tested; the data allows {first:%Y-%m-%d} (exclusive) "
+            f"to {panel.weeks[-1]:%Y-%m-%d}"
+        )
+    features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
+    config = ModelConfig(
+        rounds=settings.rounds,
+        max_depth=settings.max_depth,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        device=settings.device,
+        threads=settings.threads,
+    )
+    with Progress(console=console) as bar:
+        task = bar.add_task("Training at each origin", total=len(weeks) + WARM_UP_ORIGINS)
+        result = backtest(
+            features, sales, panel, weeks, horizon, config, lambda week: bar.update(task, advance=1, refresh=True)
+        )
+        bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    result.points.to_parquet(temporary, index=False)
+    temporary.replace(output)
+    scores = score(result.points).sort_values("wmae")
+    if as_json:
+        print(json.dumps(scores.to_dict(orient="records"), indent=1))  # noqa: T201
+        return
+    table = Table(title=f"{len(weeks)} origins, horizon {horizon}", title_justify="left")
+    for column in scores.columns:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in scores.itertuples(index=False):
+        table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
+    Console(highlight=False).print(table)
+    Console(highlight=False, soft_wrap=True).print(f"{len(result.points):,} rows in {output}")

@@ -1,0 +1,302 @@
+"""`demand run`: the main job, executed as runs of the Dagster graph, so that the UI shows them."""
+
+import fcntl
+import json
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from demand_assets.commands.instance import child_environment
+from demand_assets.errors import DemandError, LandingError
+from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from demand_assets.adapters.parquet import ParquetLake
+
+COMMAND_TAG = "demand/command"
+
+
+@dataclass
+class Progress:
+    """What the runs have done so far."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def run_main_job(raw_dir: str | None, as_json: bool) -> None:
+    """Ingest what is new, rebuild the features it changed, then train, promote, forecast and publish the newest week.
+
+    DemandError, one line, when the input is not what the contract says or a step fails; a run that was killed is
+    taken up by running again.
+    """
+    started = time.perf_counter()
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    settings = read_settings()
+    # Whoever names the workspace also names it for later commands.
+    own_workspace = raw_dir is not None and "DEMAND_HOME" not in os.environ
+    if raw_dir is not None:
+        address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
+        settings = read_settings(home=workspace_for(raw_dir) if own_workspace else settings.home, landing_uri=address)
+    console.print(f"Reading [bold]{settings.landing}[/] ...")
+    os.environ.update(child_environment(settings))
+
+    from demand_assets.adapters.landing import LandingZone
+    from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.automation import weeks_of
+    from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+
+    zone = LandingZone(settings.landing)
+    deliveries = zone.read_all()
+    lake = ParquetLake(uri=settings.lake)
+    raise_on_failure(validate_deliveries(deliveries, lake.read("stores", None)))
+    weeks = weeks_of(deliveries)
+    kinds = {delivery.kind for delivery in deliveries}
+    if not lake.exists("stores") and kinds != {"sales", "conditions", "stores"}:
+        lacking = ", ".join(sorted({"sales", "conditions", "stores"} - kinds))
+        raise LandingError(
+            f"{settings.landing} holds no {lacking} file; a first landing needs sales, conditions and stores"
+        )
+    rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
+    console.print(
+        f"  {len(deliveries)} files, {rows_in:,} rows of sales, {len(weeks)} weeks; all files pass their checks"
+    )
+
+    with _only_run(settings.home), console.status("Starting Dagster ...") as status:
+        from demand_assets.store.migrations import migrate
+
+        migrate(settings.store)
+        import dagster as dg
+
+        from demand_assets.automation import features_job, forecast_job, ingest_job
+        from demand_assets.assets.features import stale_origins
+        from demand_assets.assets.ingestion import pending_weeks
+        from demand_assets.definitions import defs
+        from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks
+
+        progress = Progress()
+        with dg.DagsterInstance.get() as instance:
+            _bury_killed_runs(instance)
+            register_weeks(instance, weeks)
+            known = known_weeks(instance)
+            if not known:
+                raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
+            due = pending_weeks(lake, deliveries, known)
+            if not due:
+                console.print("  nothing new has landed")
+            for first, last in key_ranges(due, known):
+                _execute(console, status, instance, defs, ingest_job.name, range_tags(first, last), progress)
+            stale = [key for key in stale_origins(lake, settings.horizon_weeks) if key in set(known)]
+            for first, last in key_ranges(stale, known):
+                _execute(console, status, instance, defs, features_job.name, range_tags(first, last), progress)
+            newest = max(lake.partitions("raw_sales"))
+            _execute(console, status, instance, defs, forecast_job.name, {"dagster/partition": newest}, progress)
+        summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
+    if own_workspace:
+        remember_workspace(settings)
+    if as_json:
+        print(json.dumps(summary, indent=1))  # noqa: T201
+    else:
+        _print_summary(console, summary)
+
+
+@contextmanager
+def _only_run(home: Path) -> Iterator[None]:
+    """Hold the workspace, so that two runs never write the same lake at once. The lock dies with the process."""
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "run.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemandError(f"another `demand run` is at work in {home}; wait for it to end") from None
+        yield
+
+
+def _bury_killed_runs(instance: "dg.DagsterInstance") -> None:
+    """Mark runs of this command that a kill left `started` as failed; the lock says that none is alive."""
+    import dagster as dg
+
+    alive = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={COMMAND_TAG: "run"}
+    )
+    for run in instance.get_runs(alive):
+        instance.report_run_failed(run, "The process of this run was killed; it has been run again.")
+
+
+def _execute(
+    console: Console,
+    status: Any,
+    instance: "dg.DagsterInstance",
+    defs: "dg.Definitions",
+    job_name: str,
+    tags: Mapping[str, str],
+    progress: Progress,
+) -> None:
+    """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
+    from dagster._core.utils import make_new_run_id
+
+    run_id = make_new_run_id()
+    done = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(console, status, instance, run_id, done, progress), name="progress", daemon=True
+    )
+    watcher.start()
+    try:
+        result = defs.resolve_job_def(job_name).execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags={**tags, COMMAND_TAG: "run"},
+            # The closing line is ours: Dagster's console log would bury it.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+            partition_key=tags.get("dagster/partition"),
+        )
+    finally:
+        done.set()
+        watcher.join()
+    if not result.success:
+        raise DemandError(progress.failures[0] if progress.failures else f"run {run_id} of {job_name} failed")
+
+
+def _watch(
+    console: Console,
+    status: Any,
+    instance: "dg.DagsterInstance",
+    run_id: str,
+    done: threading.Event,
+    progress: Progress,
+) -> None:
+    """Follow a run's events until it is done."""
+    from dagster import DagsterEventType
+
+    wanted = {
+        DagsterEventType.STEP_START,
+        DagsterEventType.STEP_SUCCESS,
+        DagsterEventType.STEP_FAILURE,
+        DagsterEventType.ASSET_MATERIALIZATION,
+    }
+    cursor: str | None = None
+    while True:
+        last_look = done.wait(0.2)
+        while True:
+            connection = instance.get_records_for_run(run_id, cursor=cursor, of_type=wanted, limit=1000)
+            cursor = connection.cursor
+            for record in connection.records:
+                _follow(console, status, record.event_log_entry, progress)
+            if not connection.has_more:
+                break
+        if last_look:
+            return
+
+
+def _follow(console: Console, status: Any, entry: Any, progress: Progress) -> None:
+    event, step = entry.dagster_event, entry.step_key
+    match event.event_type_value:
+        case "STEP_START":
+            status.update(f"{step} ...")
+        case "ASSET_MATERIALIZATION":
+            made = event.step_materialization_data.materialization
+            name = made.asset_key.to_user_string()
+            progress.metadata[name] = {key: value.value for key, value in made.metadata.items()}
+        case "STEP_SUCCESS" if step in progress.metadata:
+            seconds = event.step_success_data.duration_ms / 1000
+            progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds
+            console.print(f"  [green]done[/] {step:<20} {seconds:6.1f} s")
+        case "STEP_FAILURE":
+            data = event.step_failure_data
+            failure = data.user_failure_data
+            cause = data.error
+            while cause is not None and cause.cause is not None:
+                cause = cause.cause
+            reason = failure.description if failure and failure.description else cause.message if cause else "failed"
+            reason = reason.strip().removeprefix(f"demand_assets.errors.{cause.cls_name}: " if cause else "")
+            progress.failures.append(f"{step}: {' '.join(reason.split())}")
+            console.print(f"  [red]failed[/] {step}")
+
+
+def _summary(
+    settings: Settings, lake: "ParquetLake", progress: Progress, rows_in: int, newest: str, seconds: float
+) -> dict[str, Any]:
+    from sqlalchemy import select
+
+    from demand_assets.store.engine import create_engine_for
+    from demand_assets.store.queries import counts
+
+    weeks = lake.partitions("raw_sales")
+    sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
+    engine = create_engine_for(settings.store)
+    with engine.connect() as connection:
+        connection.execute(select(1))
+        stored = counts(connection)
+    engine.dispose()
+    trained, tested = progress.metadata["trained_model"], progress.metadata["backtest_report"]
+    promoted, published = progress.metadata["promoted_model"], progress.metadata["published_forecast"]
+    return {
+        "rows_landed": rows_in,
+        "rows_in_lake": 0 if sales is None else len(sales),
+        "series": 0 if sales is None else len(sales.drop_duplicates()),
+        "weeks": len(weeks),
+        "first_week": weeks[0],
+        "last_week": weeks[-1],
+        "origin_week": newest,
+        "wmae": {
+            name.removeprefix("WMAE "): value
+            for name, value in tested.items()
+            if name.startswith("WMAE ") and isinstance(value, float)
+        },
+        "backtest_origins": tested["origins"],
+        "coverage_p10_p90": tested["p10-p90 coverage"],
+        "model_version": trained["model version"],
+        "production_version": promoted["production version"],
+        "promoted": promoted["promoted"],
+        "promotion_reasons": promoted["reasons"].replace("- ", "").split("\n"),
+        "forecasts": published["dagster/row_count"],
+        "vintage": published["vintage"],
+        "vintage_is_new": published["new"],
+        "vintages_in_store": stored["forecast_vintages"],
+        "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
+        "parquet": published["file"],
+        "seconds_per_asset": {name: round(value, 2) for name, value in progress.seconds.items()},
+        "xgboost_seconds": round(float(trained["xgboost seconds"]) + float(tested["xgboost seconds"]), 2),
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
+    table = Table(title=f"Forecasts from {summary['origin_week']}", title_justify="left", show_header=False, box=None)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    naive = summary["wmae"].get("seasonal_naive")
+    table.add_row("sales rows", f"{summary['rows_landed']:,} landed, {summary['rows_in_lake']:,} in the lake")
+    table.add_row("weeks", f"{summary['weeks']}: {summary['first_week']} to {summary['last_week']}")
+    table.add_row("series", f"{summary['series']:,}")
+    for name, value in sorted(summary["wmae"].items(), key=lambda item: item[1]):
+        gain = f"  ({1 - value / naive:+.1%} against seasonal naive)" if naive and name != "seasonal_naive" else ""
+        table.add_row(f"WMAE {name}", f"{value:,.0f} USD{gain}")
+    table.add_row("judged at", f"{summary['backtest_origins']}")
+    table.add_row("p10-p90 coverage", f"{summary['coverage_p10_p90']:.0%}")
+    table.add_row("model version", f"{summary['model_version']}, in production: {summary['production_version']}")
+    table.add_row("gate", "; ".join(summary["promotion_reasons"]))
+    new = "new" if summary["vintage_is_new"] else "published before, unchanged"
+    table.add_row("forecasts", f"{summary['forecasts']:,} rows, vintage {summary['vintage']} ({new})")
+    table.add_row("store", str(summary["store"]))
+    table.add_row("parquet", str(summary["parquet"]))
+    spent = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds_per_asset"].items())
+    table.add_row("seconds", f"{summary['seconds']:.1f} in all ({summary['xgboost_seconds']:.1f} in xgboost): {spent}")
+    table.add_row("peak memory", f"{summary['peak_memory_mb']:,} MB")
+    console.print()
+    console.print(table)
+    console.print("\nNext: [bold]make dev[/] shows the graph, the models and the API on this machine.")

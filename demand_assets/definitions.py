@@ -1,0 +1,36 @@
+"""The only list of what exists."""
+
+import dagster as dg
+
+from demand_assets.assets.checks import asset_checks
+from demand_assets.assets.features import demand_features
+from demand_assets.assets.forecasting import published_forecast, weekly_forecast
+from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
+from demand_assets.assets.monitoring import forecast_accuracy
+from demand_assets.assets.training import backtest_report, promoted_model, trained_model
+from demand_assets.automation import jobs, schedules, sensors
+from demand_assets.resources import build_resources
+from demand_assets.settings import read_settings
+
+defs = dg.Definitions(
+    assets=[
+        stores,
+        holiday_calendar,
+        raw_conditions,
+        raw_sales,
+        demand_features,
+        backtest_report,
+        trained_model,
+        promoted_model,
+        weekly_forecast,
+        published_forecast,
+        forecast_accuracy,
+    ],
+    asset_checks=asset_checks,
+    jobs=jobs,
+    schedules=schedules,
+    sensors=sensors,
+    resources=build_resources(read_settings()),
+    # A process per step would import everything again: 38 s instead of 7 s for five assets.
+    executor=dg.in_process_executor,
+)

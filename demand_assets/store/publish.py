@@ -1,0 +1,155 @@
+"""Writes to the forecast store. Each is one transaction that can be repeated; forecasts are only ever added."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, Table, insert, select
+
+from demand_assets.errors import StoreError
+from demand_assets.store.engine import store_error, write_transaction
+from demand_assets.store.rows import ACCURACY, ACTUAL, FORECAST, Row, canonical, content_hash
+from demand_assets.store.tables import actuals, forecast_accuracy, forecast_vintages, forecasts
+
+# Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
+_LOCK_VINTAGES = 0x64656D616E6402
+_LOCK_ACTUALS = 0x64656D616E6403
+_LOCK_ACCURACY = 0x64656D616E6404
+
+
+@dataclass(frozen=True)
+class VintageRecord:
+    """What one vintage was made of; `published_at` is aware, the caller's clock, and no part of the identity."""
+
+    origin_week: date
+    horizon_weeks: int
+    model_name: str
+    model_version: str
+    data_version: str
+    code_version: str
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """The vintage, whether it was new to the store, and the rows it has."""
+
+    vintage_id: str
+    inserted: bool
+    rows: int
+
+
+def vintage_id_for(record: VintageRecord, content_hash: str) -> str:
+    """`ORIGIN-` and 16 hex digits of what went in and what came out; the same for the same, whenever published."""
+    identity = asdict(record) | {"origin_week": record.origin_week.isoformat(), "content": content_hash}
+    del identity["published_at"]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return f"{record.origin_week.isoformat()}-{digest[:16]}"
+
+
+def publish_vintage(engine: Engine, record: VintageRecord, rows: Sequence[tuple[Any, ...]]) -> PublishResult:
+    """Add one vintage and its forecasts, all or none; the same content again inserts nothing.
+
+    `rows`: (store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd or None), one
+    per store x dept x target week, in any order. StoreError for no rows, a key twice, NaN or infinity, a week that is
+    not `horizon` weeks after the origin, or a store that cannot be used.
+    """
+    clean = canonical(rows, FORECAST, ("store_id", "dept_id", "target_week"), "forecasts")
+    _check_record(record, clean)
+    vintage_id = vintage_id_for(record, content_hash(clean))
+    with write_transaction(engine, _LOCK_VINTAGES) as connection:
+        known = select(forecast_vintages.c.vintage_id).where(forecast_vintages.c.vintage_id == vintage_id)
+        if connection.execute(known).first() is not None:
+            return PublishResult(vintage_id, inserted=False, rows=len(clean))
+        connection.execute(insert(forecast_vintages).values(vintage_id=vintage_id, **asdict(record)))
+        full = [(vintage_id, *row) for row in clean]
+        if engine.dialect.name == "postgresql":
+            _copy(connection, forecasts.name, ("vintage_id", *FORECAST), full)
+        else:
+            connection.exec_driver_sql(_sqlite_insert(forecasts.name, ("vintage_id", *FORECAST)), full)
+    return PublishResult(vintage_id, inserted=True, rows=len(clean))
+
+
+def publish_actuals(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Insert or correct sales (store_id, dept_id, week, weekly_sales_usd, is_holiday); return how many rows changed.
+
+    A row equal to the stored one is not written. StoreError for a key twice, NaN or infinity, or a store that cannot
+    be used.
+    """
+    clean = canonical(rows, ACTUAL, ("store_id", "dept_id", "week"), "actuals")
+    return _upsert(engine, _LOCK_ACTUALS, actuals, clean)
+
+
+def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Insert or correct (week, vintage_id, model, horizon, points, wmae, mae, rmse, bias); return how many changed.
+
+    One row per week x vintage x model x horizon; errors in USD. StoreError as for `publish_actuals`.
+    """
+    clean = canonical(rows, ACCURACY, ("week", "vintage_id", "model", "horizon"), "forecast accuracy")
+    return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
+
+
+def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:
+    if not rows:
+        raise StoreError(f"expected forecasts of origin {record.origin_week}, got no rows; a vintage is never empty")
+    if type(record.origin_week) is not date or record.origin_week.weekday() != 4:
+        raise StoreError(f"expected an origin week that is a Friday, got {record.origin_week}")
+    if record.published_at.tzinfo is None:
+        raise StoreError(f"expected published_at with a time zone, got {record.published_at.isoformat()}; pass UTC")
+    allowed = {
+        (record.origin_week + timedelta(weeks=ahead)).isoformat(): ahead for ahead in range(1, record.horizon_weeks + 1)
+    }
+    # Positions 2 and 3 of a forecast row; a handful of distinct pairs, however many rows.
+    for week, horizon in sorted({(row[2], row[3]) for row in rows}):
+        if allowed.get(week) != horizon:
+            raise StoreError(
+                f"expected target weeks 1 to {record.horizon_weeks} weeks after origin {record.origin_week}, "
+                f"got {week} with horizon {horizon}"
+            )
+
+
+def _upsert(engine: Engine, lock: int, table: Table, rows: list[Row]) -> int:
+    if not rows:
+        return 0
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key.columns]
+    values = [name for name in names if name not in keys]
+    # Names come from the table above, never from a caller.
+    stored = ", ".join(f"{table.name}.{name}" for name in values)
+    given = ", ".join(f"excluded.{name}" for name in values)
+    on_conflict = (
+        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET ({', '.join(values)}) = ({given})"
+        f" WHERE ({stored}) IS DISTINCT FROM ({given})"
+    )
+    with write_transaction(engine, lock) as connection:
+        if engine.dialect.name == "postgresql":
+            staging = f"staged_{table.name}"
+            connection.exec_driver_sql(f"CREATE TEMP TABLE {staging} (LIKE {table.name}) ON COMMIT DROP")
+            _copy(connection, staging, names, rows)
+            columns = ", ".join(names)
+            merge = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staging}{on_conflict}"  # noqa: S608
+            return connection.exec_driver_sql(merge).rowcount
+        # SQLite compares rows with IS NOT since ever, with IS DISTINCT FROM only since 3.39.
+        merge = _sqlite_insert(table.name, names) + on_conflict.replace("IS DISTINCT FROM", "IS NOT")
+        return connection.exec_driver_sql(merge, rows).rowcount
+
+
+def _sqlite_insert(table: str, names: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+
+
+def _copy(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
+    raw: Any = connection.connection.driver_connection
+    try:
+        with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # COPY is past SQLAlchemy, so its errors do not reach the engine's handler.
+        raise store_error(connection.engine.url, error) from error
