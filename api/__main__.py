@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import uvicorn
@@ -17,12 +18,15 @@ KEEP_ALIVE_S = 75
 
 def main() -> None:
     """Serve until stopped; one line and exit code 2 on a setting that is missing or wrong."""
+    parser = argparse.ArgumentParser(prog="python -m api", description="Serve the forecasts of DEMAND_STORE_URL.")
+    parser.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on; else DEMAND_HOST, 127.0.0.1")
+    parser.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; else DEMAND_PORT, 8000")
     try:
-        settings = ApiSettings()  # type: ignore[call-arg]
+        settings = ApiSettings(**vars(parser.parse_args()))
         app = create_app(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        sys.exit(_refusal(f"DEMAND_{str(first['loc'][0]).upper()}: {first['msg']}"))
+        sys.exit(_refusal(f"DEMAND_{str(first['loc'][0]).upper().removeprefix('DEMAND_')}: {first['msg']}"))
     except StoreError as error:
         sys.exit(_refusal(f"DEMAND_STORE_URL: {error}"))
     uvicorn.run(app, host=settings.host, port=settings.port, timeout_keep_alive=KEEP_ALIVE_S, access_log=False)

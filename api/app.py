@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from typing import Annotated
 
@@ -50,8 +50,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     return app
 
 
-def store_connection(request: Request) -> Iterator[Connection]:
-    """A connection to a store that is up to date, else 503."""
+@contextmanager
+def open_store(request: Request) -> Iterator[Connection]:
+    """A connection to a store that is up to date; StoreError, hence 503, otherwise.
+
+    Not a dependency: those run even for a request whose parameters are refused.
+    """
     state = request.app.state
     try:
         # Asked once: a store only moves forward, and an additive migration must not stop the service before it.
@@ -65,22 +69,23 @@ def store_connection(request: Request) -> Iterator[Connection]:
         raise
 
 
-Store = Annotated[Connection, Depends(store_connection)]
 Week = Annotated[date, Depends(friday)]
 
 
-def forecast(store: Store, store_id: StoreId, dept_id: DeptId, week: Week) -> Forecast:
+def forecast(request: Request, store_id: StoreId, dept_id: DeptId, week: Week) -> Forecast:
     """The forecast of the newest origin for that store, department and week, with what it was made from."""
-    found = queries.latest_forecast(store, store_id, dept_id, week)
-    if found is None:
-        raise _unknown(store, store_id, dept_id, week)
+    with open_store(request) as store:
+        found = queries.latest_forecast(store, store_id, dept_id, week)
+        if found is None:
+            raise _unknown(store, store_id, dept_id, week)
     return Forecast.model_validate({**found, "week": found["target_week"]})
 
 
-def health(store: Store) -> Health:
+def health(request: Request) -> Health:
     """Answers 200 when the store can be read, 503 otherwise."""
-    newest = queries.newest_vintage(store)
-    vintages = queries.counts(store, "forecast_vintages")["forecast_vintages"]
+    with open_store(request) as store:
+        newest = queries.newest_vintage(store)
+        vintages = queries.counts(store, "forecast_vintages")["forecast_vintages"]
     return Health(newest_origin_week=None if newest is None else newest["origin_week"], vintages=vintages)
 
 

@@ -73,8 +73,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _bug(request: Request, error: Exception) -> JSONResponse:
-        # The server logs the traceback; the caller gets none of it.
-        return _response(500, "unexpected error; see the log of the service")
+        # The server logs the traceback; the caller gets none of it. uvicorn closes the connection after an error that
+        # reaches it, so a caller must be told not to send the next request into it.
+        return _response(500, "unexpected error; see the log of the service", headers={"Connection": "close"})
 
 
 def _response(

@@ -52,9 +52,10 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     model_name: str
 
     def _client(self) -> "MlflowClient":
-        # Both before the first import: MLflow reads them while it loads.
+        # Before the first import: MLflow reads them while it loads.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
         for name in ("mlflow", "alembic"):

@@ -1,4 +1,4 @@
-"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar: typed, weekly, checked before they are written."""
+"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar: checked before they are written."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -93,7 +93,7 @@ def backtest_report(
         )
         if not origins:
             raise ModelError(
-                f"no origin before {key} can be judged: that needs 52 weeks of sales and {3 * training.horizon_weeks} more"
+                f"no origin before {key} can be judged: it takes 52 weeks and {3 * training.horizon_weeks} more"
             )
         panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
         result = backtest(
@@ -187,7 +187,7 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
-            sample=demand_features[list(FEATURE_COLUMNS)].head(5),
+            sample=demand_features[list(FEATURE_COLUMNS)].head(5).astype("float32"),
             backtest=backtest_report,
         )
         plots = {
@@ -222,7 +222,7 @@ def promoted_model(
     registry: ModelRegistry,
     backtest_report: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """The gate: `production` moves to the challenger only if it beats seasonal naive and the champion, or says why not."""
+    """The gate: `production` moves to a challenger that beats seasonal naive and the champion; else it says why not."""
     from demand_assets.forecasting.promotion import Decision, decide
 
     key = week_key(run_weeks(context)[0])

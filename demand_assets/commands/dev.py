@@ -52,7 +52,7 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
         for name, command in commands.items():
             log = open(logs / f"{name.lower().replace(' ', '-')}.log", "ab")  # noqa: SIM115
             # A group of its own: Dagster's servers have children that would outlive them.
-            processes[name] = subprocess.Popen(
+            processes[name] = subprocess.Popen(  # noqa: S603
                 command, env=environment, cwd=_ROOT, stdout=log, stderr=log, start_new_session=True
             )
             log.close()

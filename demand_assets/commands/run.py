@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from demand_assets.settings import Settings, read_settings, remember_workspace, 
 
 if TYPE_CHECKING:
     import dagster as dg
+    from rich.status import Status
 
     from demand_assets.adapters.parquet import ParquetLake
 
-COMMAND_TAG = "demand/command"
+COMMAND_TAG, TOKEN_TAG = "demand/command", "demand/token"
 
 
 @dataclass
@@ -44,6 +46,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     """
     started = time.perf_counter()
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 160  # a log has no edge to wrap at
     settings = read_settings()
     # Whoever names the workspace also names it for later commands.
     own_workspace = raw_dir is not None and "DEMAND_HOME" not in os.environ
@@ -80,10 +84,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         migrate(settings.store)
         import dagster as dg
 
-        from demand_assets.automation import features_job, forecast_job, ingest_job
         from demand_assets.assets.features import stale_origins
         from demand_assets.assets.ingestion import pending_weeks
-        from demand_assets.definitions import defs
         from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks
 
         progress = Progress()
@@ -97,12 +99,12 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             if not due:
                 console.print("  nothing new has landed")
             for first, last in key_ranges(due, known):
-                _execute(console, status, instance, defs, ingest_job.name, range_tags(first, last), progress)
+                _execute(console, status, instance, "ingest", range_tags(first, last), progress)
             stale = [key for key in stale_origins(lake, settings.horizon_weeks) if key in set(known)]
             for first, last in key_ranges(stale, known):
-                _execute(console, status, instance, defs, features_job.name, range_tags(first, last), progress)
+                _execute(console, status, instance, "build_features", range_tags(first, last), progress)
             newest = max(lake.partitions("raw_sales"))
-            _execute(console, status, instance, defs, forecast_job.name, {"dagster/partition": newest}, progress)
+            _execute(console, status, instance, "train_and_forecast", {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
     if own_workspace:
         remember_workspace(settings)
@@ -137,49 +139,47 @@ def _bury_killed_runs(instance: "dg.DagsterInstance") -> None:
 
 def _execute(
     console: Console,
-    status: Any,
+    status: "Status",
     instance: "dg.DagsterInstance",
-    defs: "dg.Definitions",
-    job_name: str,
+    job: str,
     tags: Mapping[str, str],
     progress: Progress,
 ) -> None:
     """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
-    from dagster._core.utils import make_new_run_id
+    import dagster as dg
 
-    run_id = make_new_run_id()
+    token = uuid.uuid4().hex
     done = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(console, status, instance, run_id, done, progress), name="progress", daemon=True
+        target=_watch, args=(console, status, instance, token, done, progress), name="progress", daemon=True
     )
     watcher.start()
     try:
-        result = defs.resolve_job_def(job_name).execute_in_process(
+        # Not execute_in_process: that keeps every output in memory until the run ends.
+        result = dg.execute_job(
+            dg.build_reconstructable_job("demand_assets.definitions", "job_named", (job,)),
             instance=instance,
-            run_id=run_id,
-            tags={**tags, COMMAND_TAG: "run"},
+            tags={**tags, COMMAND_TAG: "run", TOKEN_TAG: token},
             # The closing line is ours: Dagster's console log would bury it.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-            partition_key=tags.get("dagster/partition"),
         )
     finally:
         done.set()
         watcher.join()
     if not result.success:
-        raise DemandError(progress.failures[0] if progress.failures else f"run {run_id} of {job_name} failed")
+        raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
 
 def _watch(
     console: Console,
-    status: Any,
+    status: "Status",
     instance: "dg.DagsterInstance",
-    run_id: str,
+    token: str,
     done: threading.Event,
     progress: Progress,
 ) -> None:
-    """Follow a run's events until it is done."""
-    from dagster import DagsterEventType
+    """Follow the events of the run tagged `token` until it is done."""
+    from dagster import DagsterEventType, RunsFilter
 
     wanted = {
         DagsterEventType.STEP_START,
@@ -188,9 +188,13 @@ def _watch(
         DagsterEventType.ASSET_MATERIALIZATION,
     }
     cursor: str | None = None
+    run_id: str | None = None
     while True:
         last_look = done.wait(0.2)
-        while True:
+        if run_id is None:
+            runs = instance.get_runs(RunsFilter(tags={TOKEN_TAG: token}), limit=1)
+            run_id = runs[0].run_id if runs else None
+        while run_id is not None:
             connection = instance.get_records_for_run(run_id, cursor=cursor, of_type=wanted, limit=1000)
             cursor = connection.cursor
             for record in connection.records:
@@ -201,7 +205,7 @@ def _watch(
             return
 
 
-def _follow(console: Console, status: Any, entry: Any, progress: Progress) -> None:
+def _follow(console: Console, status: "Status", entry: Any, progress: Progress) -> None:
     event, step = entry.dagster_event, entry.step_key
     match event.event_type_value:
         case "STEP_START":

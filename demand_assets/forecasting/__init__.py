@@ -1,1 +1,1 @@
-"""The forecaster, pure: frames and arrays in, frames and arrays out; no clock, no files but a model's own, no network."""
+"""The forecaster, pure: frames and arrays in, frames and arrays out; no clock, no network."""

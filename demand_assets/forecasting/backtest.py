@@ -9,7 +9,7 @@ import pandas as pd
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.intervals import Calibration, calibrate
-from demand_assets.forecasting.model import MODEL_NAME, ModelConfig, fit
+from demand_assets.forecasting.model import MODEL_NAME, ModelConfig, actuals_of, fit
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
@@ -78,8 +78,6 @@ def backtest(
             f"origin {lacking[0]:%Y-%m-%d} has no features; it needs 52 weeks of sales before it and sales in that week"
         )
     warm_up = _warm_up(origins, stored, horizon_weeks)
-    actuals = sales.rename(columns={"week": "target_week", "weekly_sales_usd": "actual_usd"})
-    actuals = actuals[["store_id", "dept_id", "target_week", "actual_usd"]]
     scored: list[pd.DataFrame] = []
     seconds = 0.0
     for origin in [*warm_up, *origins]:
@@ -89,9 +87,8 @@ def backtest(
         forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
         forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
         keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(
-            is_holiday=rows["is_holiday"].to_numpy() > 0
+            is_holiday=rows["is_holiday"].to_numpy() > 0, actual_usd=actuals_of(rows, sales)
         )
-        keyed = keyed.merge(actuals, on=["store_id", "dept_id", "target_week"], how="left", validate="one_to_one")
         past = pd.concat(scored) if scored else None
         for name, forecast in forecasts.items():
             points = keyed.assign(model=name, forecast_usd=forecast)

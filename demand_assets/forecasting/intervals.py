@@ -46,7 +46,7 @@ class Calibration:
         horizon: "NDArray[Any]",
         is_holiday: "NDArray[Any]",
     ) -> "dict[str, NDArray[np.float64]]":
-        """p10_usd, p50_usd, p90_usd (n,) around (n,) forecasts; horizons past the last calibrated one take the last's."""
+        """p10_usd, p50_usd, p90_usd (n,) around (n,) forecasts; horizons past the last one take its."""
         segment = np.searchsorted(self.edges, scale)
         step = np.clip(np.asarray(horizon) - 1, 0, self.offsets.shape[1] - 1)
         offset = self.offsets[segment, step, (np.asarray(is_holiday) > 0).astype(int)]

@@ -1,7 +1,8 @@
 """One global XGBoost model over series and horizons: direct, never fed its own forecasts.
 
-It learns the scaled residual (actual - base) / scale under absolute error, each row weighted by its scale (and by 5 in
-holiday weeks), so that the sum it minimises is WMAE itself.
+It learns the scaled residual (actual - base) / scale, each row weighted by its scale (and by 5 in holiday weeks), so
+that under absolute error the sum it minimises would be WMAE itself. The pseudo-Huber loss with a small slope is that
+error with a rounded tip: its second derivative lets a round cost half the time, at equal WMAE on the benchmark.
 """
 
 import json
@@ -19,9 +20,11 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.intervals import Calibration
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
+from demand_assets.forecasting.weeks import week_number
 
 if TYPE_CHECKING:
     import xgboost
+    from numpy.typing import NDArray
 
 MODEL_NAME = "xgboost"
 MODEL_FILE, DESCRIPTION_FILE = "model.ubj", "forecaster.json"
@@ -33,13 +36,15 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rounds: int = Field(default=200, ge=1, le=10_000)
+    rounds: int = Field(default=150, ge=1, le=10_000)
     max_depth: int = Field(default=6, ge=1, le=16)
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    learning_rate: float = Field(default=0.07, gt=0, le=1)
+    huber_slope: float = Field(default=0.1, gt=0)
     subsample: float = Field(default=0.5, gt=0, le=1)
     colsample: float = Field(default=0.5, gt=0, le=1)
     min_child_weight: float = Field(default=20.0, ge=0)
     max_bin: int = Field(default=64, ge=2, le=1024)
+    keep_one_in: int = Field(default=2, ge=1, le=64)
     seed: int = Field(ge=0, le=2**31 - 1)
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(ge=1, le=1024)
@@ -47,12 +52,13 @@ class ModelConfig(BaseModel):
     def booster_params(self) -> dict[str, Any]:
         """Parameters in xgboost's own names."""
         return {
-            "objective": "reg:absoluteerror",
+            "objective": "reg:pseudohubererror",
+            "huber_slope": self.huber_slope,
             "tree_method": "hist",
             "max_depth": self.max_depth,
             "eta": self.learning_rate,
             "subsample": self.subsample,
-            "colsample_bynode": self.colsample,
+            "colsample_bytree": self.colsample,
             "min_child_weight": self.min_child_weight,
             "max_bin": self.max_bin,
             "seed": self.seed,
@@ -61,12 +67,38 @@ class ModelConfig(BaseModel):
         }
 
 
-def training_rows(features: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """The feature rows whose target's sales were known at `as_of`, with `actual_usd` beside them."""
-    known = features[features["target_week"] <= as_of]
-    actuals = sales.rename(columns={"week": "target_week", "weekly_sales_usd": "actual_usd"})
-    columns = ["store_id", "dept_id", "target_week", "actual_usd"]
-    return known.merge(actuals[columns], on=columns[:3], how="inner", validate="many_to_one")
+def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float64]":
+    """(n,) sales in USD of each row's series in its target week; NaN where there are none."""
+
+    def key(frame: pd.DataFrame, week: str) -> "NDArray[np.int64]":
+        # Store, dept and week in one integer: a sorted search takes a tenth of a merge's memory.
+        series = frame["store_id"].to_numpy(np.int64) << 40 | frame["dept_id"].to_numpy(np.int64) << 20
+        return series | week_number(pd.DatetimeIndex(frame[week]))
+
+    held = key(sales, "week")
+    order = np.argsort(held, kind="stable")
+    held = held[order]
+    wanted = key(features, "target_week")
+    place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
+    values = sales["weekly_sales_usd"].to_numpy(dtype=float)[order]
+    return np.where(held[place] == wanted, values[place], np.nan) if len(held) else np.full(len(wanted), np.nan)
+
+
+def training_rows(
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, keep_one_in: int = 1
+) -> "NDArray[np.int64]":
+    """Positions of the feature rows to train on at `as_of`: those whose target's sales were known by then.
+
+    `keep_one_in` thins them evenly over series, origins and horizons, and always the same way: rows of neighbouring
+    origins and horizons share their targets, so half of them teach nearly as much.
+    """
+    known = (features["target_week"] <= as_of).to_numpy() & ~np.isnan(actuals)
+    if keep_one_in > 1:
+        # 31 is coprime to any small divisor: neighbours in each key fall into different classes.
+        spread = features["store_id"].to_numpy(np.int64) + 31 * features["dept_id"].to_numpy(np.int64)
+        spread += week_number(pd.DatetimeIndex(features["origin_week"])) + features["horizon"].to_numpy(np.int64)
+        known &= spread % keep_one_in == 0
+    return np.flatnonzero(known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +169,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read what `save` wrote; ModelError when a file is missing or the model is of other features than this code."""
+        """Read what `save` wrote; ModelError when a file is missing or the features are others."""
         import xgboost
 
         try:
@@ -169,21 +201,25 @@ def fit(
     """Train on the stored origins whose targets were known at `as_of`; ModelError when there is none."""
     import xgboost
 
-    rows = training_rows(features, sales, as_of)
-    if rows.empty:
+    actuals = actuals_of(features, sales)
+    rows = training_rows(features, actuals, as_of, config.keep_one_in)
+    if not len(rows):
         raise ModelError(
             f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one horizon more"
         )
-    scale = rows["scale_usd"].to_numpy()
-    target = (rows["actual_usd"].to_numpy() - rows["base_usd"].to_numpy()) / scale
-    weight = scale * np.where(rows["is_holiday"].to_numpy() > 0, HOLIDAY_WEIGHT, 1.0)
-    values = rows[list(FEATURE_COLUMNS)].to_numpy(dtype=np.float32)
+    columns = list(FEATURE_COLUMNS)
+    values = np.empty((len(rows), len(columns)), dtype=np.float32)
+    for index, name in enumerate(columns):
+        values[:, index] = features[name].to_numpy()[rows]
+    scale = features["scale_usd"].to_numpy()[rows]
+    target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
+    weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
     started = time.perf_counter()
     matrix = xgboost.QuantileDMatrix(
         values,
         label=target,
         weight=weight / weight.mean(),
-        feature_names=list(FEATURE_COLUMNS),
+        feature_names=columns,
         max_bin=config.max_bin,
         nthread=config.threads,
     )

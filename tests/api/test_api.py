@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import text
+
+from api import ApiSettings, create_app
+from demand_assets.errors import StoreError
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import migrate
+from demand_assets.store.publish import VintageRecord, publish_vintage
+
+ORIGIN = date(2012, 10, 26)
+WEEK = date(2012, 11, 2)
+RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC))
+ASKED = {"store_id": "1", "dept_id": "3", "week": "2012-11-02"}
+
+
+@contextmanager
+def serving(store_url: str) -> Iterator[httpx.Client]:
+    """A client of a real server on a free port."""
+    app = create_app(ApiSettings(store_url=store_url))
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise ZeroDivisionError("secret of the inside")
+
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def fill(folder: Path) -> str:
+    url = f"sqlite:///{folder / 'store.db'}"
+    migrate(url)
+    engine = create_engine_for(url)
+    rows = [
+        (1, 3, WEEK, 1, 100.5, 80.0, 99.0, 130.0, 120.0),
+        (1, 3, WEEK + timedelta(weeks=1), 2, 110.0, 85.0, 109.0, 140.0, None),
+    ]
+    publish_vintage(engine, RECORD, rows)
+    publish_vintage(
+        engine,
+        replace(RECORD, origin_week=ORIGIN - timedelta(weeks=1), model_version="6"),
+        [(*rows[0][:3], 2, *rows[0][4:])],
+    )
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with serving(fill(tmp_path_factory.mktemp("store"))) as client:
+        yield client
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    """The detail of a well-formed problem."""
+    body = answer.json()
+    assert answer.status_code == status, body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (body["type"], body["status"]) == ("about:blank", status)
+    assert body["title"]
+    return str(body["detail"])
+
+
+def test_the_newest_forecast_is_answered_with_its_vintage(client: httpx.Client) -> None:
+    answer = client.get("/forecast", params=ASKED)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body.pop("vintage_id").startswith("2012-10-26-")
+    assert body == {
+        "store_id": 1,
+        "dept_id": 3,
+        "week": "2012-11-02",
+        "origin_week": "2012-10-26",
+        "horizon": 1,
+        "forecast_usd": 100.5,
+        "p10_usd": 80.0,
+        "p50_usd": 99.0,
+        "p90_usd": 130.0,
+        "order_usd": 120.0,
+        "unit": "USD per week",
+        "model_name": "demand_forecaster",
+        "model_version": "7",
+        "data_version": "data-1",
+        "code_version": "0.1.0",
+        "published_at": "2012-10-27T06:00:00Z",
+    }
+
+
+def test_no_order_is_null_not_zero(client: httpx.Client) -> None:
+    assert client.get("/forecast", params=ASKED | {"week": "2012-11-09"}).json()["order_usd"] is None
+
+
+def test_an_unknown_week_names_the_weeks_there_are(client: httpx.Client) -> None:
+    answer = client.get("/forecast", params=ASKED | {"week": "2013-01-04"})
+    assert problem(answer, 404) == (
+        "store 1 dept 3 has no forecast of week 2013-01-04; it has 2 from 2012-11-02 to 2012-11-09"
+    )
+    assert answer.json()["weeks"] == ["2012-11-02", "2012-11-09"]
+
+
+def test_an_unknown_series_says_so(client: httpx.Client) -> None:
+    answer = client.get("/forecast", params=ASKED | {"dept_id": "99"})
+    assert problem(answer, 404).startswith("store 1 dept 99 is not a forecast series; ")
+    assert answer.json()["unknown"] == "series"
+
+
+@pytest.mark.parametrize(
+    ("week", "before", "after"),
+    [
+        ("2012-11-01", "2012-10-26", "2012-11-02"),
+        ("2012-11-03", "2012-11-02", "2012-11-09"),
+        ("1900-01-01", "1899-12-29", "1900-01-05"),
+        ("2199-12-31", "2199-12-27", "2200-01-03"),
+    ],
+)
+def test_another_day_names_the_two_nearest_fridays(client: httpx.Client, week: str, before: str, after: str) -> None:
+    answer = client.get("/forecast", params=ASKED | {"week": week})
+    assert f"nearest: {before} and {after}" in problem(answer, 422)
+
+
+@pytest.mark.parametrize("name", ["store_id", "dept_id", "week"])
+@pytest.mark.parametrize(
+    "value",
+    ["99999999999", "9" * 400, "%00", "-1", "0", "", "1.5", "nan", "1e3", "%F0%9F%98%80", "%FF", "'%20OR%201=1--"],
+)
+def test_a_value_out_of_bounds_is_refused_by_name(client: httpx.Client, name: str, value: str) -> None:
+    query = "&".join(f"{each}={value if each == name else right}" for each, right in ASKED.items())
+    assert name in problem(client.get(f"/forecast?{query}"), 422)
+
+
+@pytest.mark.parametrize(
+    "week", ["2012-02-30", "2012-13-01", "20121102", "2012-W44-5", "1351814400", "0001-01-01", "9999-12-31"]
+)
+def test_a_week_that_is_no_iso_date_is_refused(client: httpx.Client, week: str) -> None:
+    assert "week" in problem(client.get("/forecast", params=ASKED | {"week": week}), 422)
+
+
+def test_missing_parameters_are_named(client: httpx.Client) -> None:
+    detail = problem(client.get("/forecast"), 422)
+    assert all(name in detail for name in ASKED)
+
+
+def test_the_frameworks_own_errors_are_problems(client: httpx.Client) -> None:
+    assert problem(client.get("/nowhere%00"), 404)
+    refused = client.post("/forecast")
+    assert problem(refused, 405)
+    assert refused.headers["allow"] == "GET"
+    assert "secret" not in problem(client.get("/broken"), 500)
+    assert problem(client.get("/docs"), 404)
+
+
+def test_health_names_the_newest_origin(client: httpx.Client) -> None:
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ok", "newest_origin_week": "2012-10-26", "vintages": 2},
+    )
+
+
+def test_openapi_describes_every_parameter_and_field(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/forecast"]["get"]
+    assert [each["name"] for each in operation["parameters"]] == ["store_id", "dept_id", "week"]
+    assert all(each["description"] and each["schema"]["examples"] for each in operation["parameters"])
+    assert set(operation["responses"]) == {"200", "404", "422", "503"}
+    assert "application/problem+json" in operation["responses"]["404"]["content"]
+    fields = document["components"]["schemas"]["Forecast"]["properties"]
+    assert all("examples" in field or field.get("const") for field in fields.values())
+    assert "USD per week" in fields["p10_usd"]["description"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/forecast?store_id=1&dept_id=3&week=2012-11-02"])
+def test_a_store_that_is_down_is_503_without_its_password(path: str) -> None:
+    with serving("postgresql://demand:hunter2secret@127.0.0.1:1/demand") as client:
+        answer = client.get(path)
+        assert "127.0.0.1:1/demand cannot be used" in problem(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+        assert "hunter2secret" not in answer.text
+        assert problem(client.get("/forecast?store_id=-1"), 422)
+
+
+def test_it_recovers_when_the_store_appears(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path / 'store.db'}") as client:
+        assert "run `demand migrate`" in problem(client.get("/health"), 503)
+        fill(tmp_path)
+        assert client.get("/health").json()["vintages"] == 2
+
+
+def test_a_store_behind_its_migrations_is_503(tmp_path: Path) -> None:
+    url = fill(tmp_path)
+    engine = create_engine_for(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    engine.dispose()
+    with serving(url) as client:
+        assert "revision 0000, code expects" in problem(client.get("/forecast", params=ASKED), 503)
+
+
+def test_an_address_that_is_no_store_stops_the_start() -> None:
+    with pytest.raises(StoreError, match="expected sqlite:/// or postgresql://"):
+        create_app(ApiSettings(store_url="mysql://demand@host/db"))
+
+
+def environment(**values: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMAND_")}
+    return kept | {"PYTHONPATH": str(Path(__file__).parents[2])} | values
+
+
+def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "--port", str(port)],
+        env=environment(DEMAND_STORE_URL=fill(tmp_path), DEMAND_PORT="1", DEMAND_HORIZON_WEEKS="4"),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/forecast", params=ASKED)
+                break
+            except httpx.ConnectError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert answer.json()["forecast_usd"] == 100.5
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "DEMAND_STORE_URL: Field required"),
+        ({"DEMAND_STORE_URL": "sqlite:///x.db", "DEMAND_PORT": "0"}, "DEMAND_PORT: Input should be greater than"),
+        ({"DEMAND_STORE_URL": "mysql://u:hunter2secret@h/d"}, "DEMAND_STORE_URL: expected sqlite:/// or postgresql://"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(values: dict[str, str], message: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "api"],
+        env=environment(**values),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    assert "hunter2secret" not in done.stderr

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from demand_assets.errors import StoreError
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import HEAD, migrate, require_current
+from demand_assets.store.tables import metadata
+
+
+def test_migrating_twice_changes_nothing_more(empty_store: str) -> None:
+    assert migrate(empty_store) == (None, HEAD)
+    assert migrate(empty_store) == (HEAD, HEAD)
+
+
+def test_migrations_build_the_tables_that_the_code_declares(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_head_is_the_newest_revision_file() -> None:
+    versions = resources.files("demand_assets.store.migrations") / "versions"
+    assert max(file.name for file in versions.iterdir() if file.name[0].isdigit()).startswith(f"{HEAD}_")
+
+
+def test_several_processes_can_migrate_at_once(empty_store: str) -> None:
+    code = "import sys; from demand_assets.store.migrations import migrate; print(migrate(sys.argv[1])[0])"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code, empty_store],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    answers = [child.communicate(timeout=60) for child in children]
+    assert [err for _, err in answers] == ["", "", ""]
+    assert sorted(out.strip() for out, _ in answers) == [HEAD, HEAD, "None"]
+
+
+def test_migrate_makes_the_folder_of_a_sqlite_file(tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path / 'new' / 'folder' / 'store.db'}")
+    assert (tmp_path / "new" / "folder" / "store.db").exists()
+
+
+def test_a_store_without_tables_is_refused(postgres_url: str) -> None:
+    engine = create_engine_for(postgres_url)
+    with pytest.raises(StoreError, match=f"no revision, code expects {HEAD}; run `demand migrate`"):
+        require_current(engine)
+    engine.dispose()
+
+
+def test_a_store_of_newer_code_is_refused(engine: Engine, store_url: str) -> None:
+    require_current(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="revision 9999, code expects"):
+        require_current(engine)
+    with pytest.raises(StoreError, match="install the newer code"):
+        migrate(store_url)
+
+
+def test_a_missing_sqlite_file_is_refused_and_not_made(tmp_path: Path) -> None:
+    engine = create_engine_for(f"sqlite:///{tmp_path / 'store.db'}")
+    with pytest.raises(StoreError, match="no such file; run `demand migrate`"):
+        require_current(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://demand:hunter2secret@127.0.0.1:1/demand",
+        "postgresql://demand@127.0.0.1:1/demand?password=hunter2secret",
+        "postgresql://demand:hunter2secret@127.0.0.1:port/demand",
+        "mysql://demand:hunter2secret@127.0.0.1/demand",
+        "hunter2secret",
+    ],
+)
+def test_an_error_is_one_line_without_the_password(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        migrate(url)
+    assert "hunter2secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_password_is_not_repeated(postgres_url: str) -> None:
+    wrong = "postgresql://no_such_role:hunter2secret@" + postgres_url.split("@", 1)[-1]
+    with pytest.raises(StoreError) as caught:
+        migrate(wrong)
+    assert "hunter2secret" not in str(caught.value)
+    assert "no_such_role" in str(caught.value)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from demand_assets.errors import StoreError
+from demand_assets.store import queries
+from demand_assets.store.publish import (
+    VintageRecord,
+    publish_accuracy,
+    publish_actuals,
+    publish_vintage,
+)
+
+ORIGIN = date(2012, 10, 26)
+WEEKS = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
+RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC))
+ROWS: list[tuple[Any, ...]] = [
+    (1, 3, WEEKS[0], 1, 100.0, 80.0, 99.0, 130.0, 120.0),
+    (1, 3, WEEKS[1], 2, 110.0, 85.0, 109.0, 140.0, None),
+    (2, 3, WEEKS[0], 1, -5.0, -9.0, -5.0, 0.0, 0.0),
+]
+
+CHILD = """
+import sys, dataclasses
+from datetime import UTC, date, datetime
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.publish import VintageRecord, publish_vintage
+rows = [(s, d, date(2012, 11, 2), 1, 1.5, 1.0, 1.5, 2.0, None) for s in range(1, int(sys.argv[2])) for d in range(300)]
+record = VintageRecord(date(2012, 10, 26), 1, "m", "1", "d", "c", datetime(2012, 10, 27, tzinfo=UTC))
+print("ready", flush=True)
+sys.stdin.readline()
+print(publish_vintage(create_engine_for(sys.argv[1]), record, rows).inserted)
+"""
+
+
+def child(url: str, stores: int) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, url, str(stores + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def stored(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        return queries.counts(connection)
+
+
+def test_the_same_content_is_published_once(engine: Engine) -> None:
+    first = publish_vintage(engine, RECORD, ROWS)
+    later = replace(RECORD, published_at=RECORD.published_at + timedelta(days=1))
+    again = publish_vintage(engine, later, ROWS[::-1])
+    assert (first.inserted, again.inserted) == (True, False)
+    assert first.vintage_id == again.vintage_id
+    assert stored(engine) == {"forecast_vintages": 1, "forecasts": 3, "actuals": 0, "forecast_accuracy": 0}
+
+
+def test_new_content_is_a_new_vintage_and_the_old_one_stays(engine: Engine) -> None:
+    old = publish_vintage(engine, RECORD, ROWS)
+    later = replace(RECORD, published_at=RECORD.published_at + timedelta(hours=1))
+    new = publish_vintage(engine, later, [(1, 3, WEEKS[0], 1, 101.0, 80.0, 99.0, 130.0, 120.0)])
+    with engine.connect() as connection:
+        newest = queries.latest_forecast(connection, 1, 3, WEEKS[0])
+        kept = queries.forecasts_for(connection, old.vintage_id, WEEKS[0])
+        covering = queries.vintages_covering(connection, WEEKS[1])
+        assert queries.vintages_covering(connection, ORIGIN) == []
+        assert queries.weeks_forecast(connection, 1, 3) == WEEKS
+        assert queries.series_exists(connection, 2, 3)
+        assert not queries.series_exists(connection, 3, 3)
+    assert newest is not None
+    assert (newest["vintage_id"], newest["forecast_usd"]) == (new.vintage_id, 101.0)
+    assert newest["published_at"] == later.published_at
+    assert [(row["store_id"], row["forecast_usd"], row["order_usd"]) for row in kept] == [
+        (1, 100.0, 120.0),
+        (2, -5.0, 0.0),
+    ]
+    assert [row["vintage_id"] for row in covering] == [new.vintage_id, old.vintage_id]
+
+
+def test_a_later_origin_wins_over_a_later_publication(engine: Engine) -> None:
+    next_week = replace(RECORD, origin_week=WEEKS[0])
+    newer = publish_vintage(engine, next_week, [(1, 3, WEEKS[1], 1, 1.0, 1.0, 1.0, 1.0, None)])
+    publish_vintage(engine, replace(RECORD, published_at=RECORD.published_at + timedelta(days=30)), ROWS)
+    with engine.connect() as connection:
+        found = queries.latest_forecast(connection, 1, 3, WEEKS[1])
+        vintage = queries.newest_vintage(connection)
+    assert found is not None
+    assert vintage is not None
+    assert found["vintage_id"] == vintage["vintage_id"] == newer.vintage_id
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "got no rows"),
+        ([ROWS[0], ROWS[0]], "store_id 1, dept_id 3, target_week 2012-11-02 more than once"),
+        ([(1, 3, WEEKS[0], 1, float("nan"), 1.0, 1.0, 1.0, None)], "forecast_usd must be a finite number, got nan"),
+        ([(1, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, float("inf"), None)], "p90_usd must be a finite number, got inf"),
+        ([(1, 3, WEEKS[0], 2, 1.0, 1.0, 1.0, 1.0, None)], "got 2012-11-02 with horizon 2"),
+        ([(1, 3, date(2012, 11, 1), 1, 1.0, 1.0, 1.0, 1.0, None)], "a Friday, got 2012-11-01"),
+        ([(2**31, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, 1.0, None)], "store_id must be an integer"),
+        ([(1, 3, WEEKS[0])], "expected rows of 9 values"),
+    ],
+)
+def test_rows_that_break_the_contract_are_refused(tmp_path: Path, rows: list[Any], message: str) -> None:
+    from demand_assets.store.engine import create_engine_for
+
+    engine = create_engine_for(f"sqlite:///{tmp_path / 'never-opened.db'}")
+    with pytest.raises(StoreError, match=message):
+        publish_vintage(engine, RECORD, rows)
+
+
+def test_two_publishers_at_once_make_one_vintage(store_url: str, engine: Engine) -> None:
+    publishers = [child(store_url, 10) for _ in range(2)]
+    for publisher in publishers:
+        go(publisher)
+    answers = [publisher.communicate(timeout=60)[0].strip() for publisher in publishers]
+    assert sorted(answers) == ["False", "True"]
+    found = stored(engine)
+    assert (found["forecast_vintages"], found["forecasts"]) == (1, 3000)
+
+
+def mid_publish(engine: Engine) -> bool:
+    """Whether forecasts are being written but not yet committed."""
+    if engine.dialect.name == "sqlite":
+        log = Path(f"{engine.url.database}-wal")
+        return log.exists() and log.stat().st_size > 1_000_000
+    with engine.connect() as connection:
+        copying = "SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 0"
+        return bool(connection.execute(text(copying)).scalar_one())
+
+
+def test_a_publisher_killed_half_way_leaves_none(store_url: str, engine: Engine) -> None:
+    victim = child(store_url, 400)
+    go(victim)
+    deadline = time.monotonic() + 60
+    while not mid_publish(engine):
+        assert victim.poll() is None, "it finished before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    victim.kill()
+    victim.communicate()
+    found = stored(engine)
+    assert (found["forecast_vintages"], found["forecasts"]) == (0, 0)
+    # Nothing of it is in the way of the next one.
+    assert publish_vintage(engine, RECORD, ROWS).inserted
+
+
+def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:
+    rows: list[tuple[Any, ...]] = [(1, 3, WEEKS[0], 10.0, False), (1, 4, WEEKS[0], -2.5, False)]
+    assert publish_actuals(engine, rows) == 2
+    assert publish_actuals(engine, rows) == 0
+    corrected = [(1, 3, WEEKS[0], 11.0, False), (1, 4, WEEKS[0], -2.5, True), (1, 5, WEEKS[0], 0.0, False), rows[0]]
+    assert publish_actuals(engine, corrected[:3]) == 3
+    assert publish_actuals(engine, []) == 0
+    with pytest.raises(StoreError, match="store_id 1, dept_id 3, week 2012-11-02 more than once"):
+        publish_actuals(engine, corrected)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT dept_id, weekly_sales_usd FROM actuals ORDER BY dept_id")).all()
+    assert [tuple(row) for row in found] == [(3, 11.0), (4, -2.5), (5, 0.0)]
+
+
+def test_accuracy_is_corrected_in_place(engine: Engine) -> None:
+    row = (WEEKS[0], "2012-10-26-ab", "xgboost", 1, 2, 3.0, 3.0, 4.0, -1.0)
+    assert publish_accuracy(engine, [row]) == 1
+    assert publish_accuracy(engine, [row]) == 0
+    assert publish_accuracy(engine, [(*row[:5], 2.0, 2.0, 2.0, 0.0)]) == 1
+    with pytest.raises(StoreError, match="bias must be a finite number"):
+        publish_accuracy(engine, [(*row[:8], float("nan"))])
+    assert stored(engine)["forecast_accuracy"] == 1
