@@ -36,6 +36,8 @@ def forecast_accuracy(
             actuals = raw_sales[raw_sales["week"] == week]
             for vintage in vintages_covering(connection, week.date()):
                 forecasts = pd.DataFrame(forecasts_for(connection, vintage["vintage_id"], week.date()))
+                if forecasts.empty:
+                    continue
                 points = forecasts.merge(actuals, on=["store_id", "dept_id"], how="inner")
                 points = points.assign(
                     model=vintage["model_name"], actual_usd=points["weekly_sales_usd"], vintage_id=vintage["vintage_id"]

@@ -45,7 +45,8 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
             "as_of": as_of,
             "code": code_version(),
             "features": {str(key): note.get(INPUT_NOTE) for key, note in features.items()},
-            "config": {**training.config().model_dump(), "horizon": training.horizon_weeks},
+            # Threads decide how fast, not what.
+            "config": {**training.config().model_dump(exclude={"threads"}), "horizon": training.horizon_weeks},
             "origins": [training.backtest_origins, training.backtest_step_weeks],
         }
     )

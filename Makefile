@@ -1,0 +1,74 @@
+# Everything the project needs is put into .venv from hashed locks; nothing else on the machine is touched.
+# Prerequisites: Python 3.11 to 3.13 and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SAMPLE := .demand/sample-data
+RAW_DIR ?=
+
+.PHONY: help setup demo dev test check format bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## install everything into .venv (done by the other targets when needed)
+
+# The stamp comes last, so an installation that was interrupted starts over.
+$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+	@python=""; for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then python="$$candidate"; break; fi; done; \
+	if [ -z "$$python" ]; then echo "make: no Python 3.11 to 3.13 found; install one or name it: make PYTHON=/path/to/python" >&2; exit 1; fi; \
+	echo "Installing into $(VENV) with $$($$python --version) ..."; \
+	"$$python" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(SAMPLE): | $(STAMP)
+	@$(BIN)/demand sample $@
+
+ifeq ($(strip $(RAW_DIR)),)
+demo: $(STAMP) | $(SAMPLE) ## the whole main job on invented data, or on your CSVs: RAW_DIR=folder make demo
+	@$(BIN)/demand run --raw-dir $(SAMPLE)
+else
+demo: $(STAMP)
+	@$(BIN)/demand run --raw-dir "$(RAW_DIR)"
+endif
+
+dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the last demo made; Ctrl-C stops them
+	@exec $(BIN)/demand dev
+
+test: $(STAMP) ## all tests, in parallel, with coverage
+	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/zizmor --offline --quiet .github/workflows
+
+format: $(STAMP) ## format the sources
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## time the main job; RAW_DIR=folder for your own CSVs
+	@$(BIN)/python -m benchmarks.main_job $(if $(RAW_DIR),--raw-dir "$(RAW_DIR)")
+
+# xgboost asks for NVIDIA's nccl, 345 MB that a machine without several GPUs never loads; it is left out.
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+	  --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13 -o requirements.lock
+
+clean: ## remove .venv, caches and everything the demo made
+	@rm -rf $(VENV) .demand .coverage .mypy_cache .pytest_cache .ruff_cache benchmarks/results
