@@ -21,6 +21,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m api", description="Serve the forecasts of DEMAND_STORE_URL.")
     parser.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on; else DEMAND_HOST, 127.0.0.1")
     parser.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; else DEMAND_PORT, 8000")
+    parser.add_argument(
+        "--store-url",
+        default=argparse.SUPPRESS,
+        help="else DEMAND_STORE_URL, which keeps a password out of the list of processes",
+    )
     try:
         settings = ApiSettings(**vars(parser.parse_args()))
         app = create_app(settings)

@@ -10,8 +10,11 @@ from pydantic import BaseModel, Field
 
 from api.problems import ProblemError
 
-StoreId = Annotated[int, Query(ge=1, le=1_000_000, description="Store number.", examples=[1])]
-DeptId = Annotated[int, Query(ge=1, le=1_000_000, description="Department number.", examples=[3])]
+# What the store's integer columns hold; a larger number would be an error of the database, not of the request.
+_MAX_ID = 2**31 - 1
+
+StoreId = Annotated[int, Query(ge=1, le=_MAX_ID, description="Store number.", examples=[1])]
+DeptId = Annotated[int, Query(ge=1, le=_MAX_ID, description="Department number.", examples=[3])]
 WeekText = Annotated[
     str,
     Query(
@@ -71,6 +74,7 @@ class Health(BaseModel):
     """The store answers and is at the revision the service was written for."""
 
     status: Literal["ok"] = "ok"
+    store: Literal["reachable"] = "reachable"
     newest_origin_week: Annotated[
         date | None, Field(description="Origin of the newest vintage; null before the first.", examples=["2012-10-26"])
     ]

@@ -106,7 +106,8 @@ def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks:
     history = _History(panel)
     blocks = [_at_origin(panel, history, row, horizon_weeks) for row in sorted(set(at.tolist()))]
     names = (*KEYS, "base_usd", "scale_usd", *(name for name in FEATURE_COLUMNS if name != "horizon"))
-    return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in names})
+    # Column by column out of the blocks, so that both never stand in memory whole.
+    return pd.DataFrame({name: np.concatenate([block.pop(name) for block in blocks]) for name in names}, copy=False)
 
 
 class _History:

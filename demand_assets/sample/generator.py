@@ -1,4 +1,4 @@
-"""Sales of stores x departments, with what makes retail hard: seasons, moving holidays, returns, series that come and go.
+"""Sales of stores x departments, with what makes retail hard: seasons, moving holidays, returns, gaps.
 
 Everything is drawn from one seed and is array arithmetic over weeks x series; the same arguments give the same frames.
 """
@@ -119,7 +119,7 @@ def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> "Ma
     for year in range(calendar[0].year - 1, calendar[-1].year + 2):
         day = holiday_date(name, year).to_datetime64()
         inside |= (days >= day - np.timedelta64(before, "D")) & (days <= day + np.timedelta64(after, "D"))
-    return inside.mean(axis=1)
+    return inside.mean(axis=1, dtype=float)
 
 
 def _sales(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,8 +104,8 @@ def _sqlite_engine(url: URL, *, create: bool) -> Engine:
             address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA foreign_keys = ON")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
+        if create:
+            _use_wal(connection)
         return connection
 
     engine = create_engine(url, creator=connect, hide_parameters=True, pool_timeout=POOL_WAIT_S)
@@ -115,6 +116,21 @@ def _sqlite_engine(url: URL, *, create: bool) -> Engine:
         connection.exec_driver_sql(f"BEGIN {kind}")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL, which it then keeps; readers and the one writer no longer wait for each other."""
+    pause_s = 0.02
+    for attempts_left in reversed(range(int(BUSY_TIMEOUT_S / pause_s))):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite does not apply its busy timeout to this one statement, so a second process making the same file
+            # would fail at once.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not attempts_left:
+                raise
+        time.sleep(pause_s)
 
 
 @contextmanager

@@ -45,15 +45,30 @@ class PublishResult:
     rows: int
 
 
-def vintage_id_for(record: VintageRecord, content_hash: str) -> str:
+def vintage_id_for(
+    origin_week: date,
+    horizon_weeks: int,
+    model_name: str,
+    model_version: str,
+    data_version: str,
+    code_version: str,
+    content_hash: str,
+) -> str:
     """`ORIGIN-` and 16 hex digits of what went in and what came out; the same for the same, whenever published."""
-    identity = asdict(record) | {"origin_week": record.origin_week.isoformat(), "content": content_hash}
-    del identity["published_at"]
+    identity = {
+        "origin_week": origin_week.isoformat(),
+        "horizon_weeks": horizon_weeks,
+        "model_name": model_name,
+        "model_version": model_version,
+        "data_version": data_version,
+        "code_version": code_version,
+        "content": content_hash,
+    }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return f"{record.origin_week.isoformat()}-{digest[:16]}"
+    return f"{origin_week.isoformat()}-{digest[:16]}"
 
 
-def publish_vintage(engine: Engine, record: VintageRecord, rows: Sequence[tuple[Any, ...]]) -> PublishResult:
+def publish_vintage(engine: Engine, record: VintageRecord, rows: Iterable[tuple[Any, ...]]) -> PublishResult:
     """Add one vintage and its forecasts, all or none; the same content again inserts nothing.
 
     `rows`: (store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd or None), one
@@ -62,7 +77,15 @@ def publish_vintage(engine: Engine, record: VintageRecord, rows: Sequence[tuple[
     """
     clean = canonical(rows, FORECAST, ("store_id", "dept_id", "target_week"), "forecasts")
     _check_record(record, clean)
-    vintage_id = vintage_id_for(record, content_hash(clean))
+    vintage_id = vintage_id_for(
+        record.origin_week,
+        record.horizon_weeks,
+        record.model_name,
+        record.model_version,
+        record.data_version,
+        record.code_version,
+        content_hash(clean),
+    )
     with write_transaction(engine, _LOCK_VINTAGES) as connection:
         known = select(forecast_vintages.c.vintage_id).where(forecast_vintages.c.vintage_id == vintage_id)
         if connection.execute(known).first() is not None:

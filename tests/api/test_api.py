@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,10 +13,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from api import ApiSettings, create_app
@@ -30,15 +36,46 @@ RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", d
 ASKED = {"store_id": "1", "dept_id": "3", "week": "2012-11-02"}
 
 
-@contextmanager
-def serving(store_url: str) -> Iterator[httpx.Client]:
-    """A client of a real server on a free port."""
+class Client(Protocol):
+    """The part of `httpx.Client` that the tests use."""
+
+    def get(self, url: str, *, params: Any = None) -> httpx.Response: ...
+
+    def post(self, url: str) -> httpx.Response: ...
+
+
+class InProcess:
+    """A client that calls the application itself, without a server."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    def get(self, url: str, *, params: Any = None) -> httpx.Response:
+        return asyncio.run(self._send("GET", url, params))
+
+    def post(self, url: str) -> httpx.Response:
+        return asyncio.run(self._send("POST", url, None))
+
+    async def _send(self, method: str, url: str, params: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.request(method, url, params=params)
+
+
+def application(store_url: str) -> FastAPI:
     app = create_app(ApiSettings(store_url=store_url))
 
     @app.get("/broken")
     def broken() -> None:
         raise ZeroDivisionError("secret of the inside")
 
+    return app
+
+
+@contextmanager
+def serving(store_url: str) -> Iterator[httpx.Client]:
+    """A client of a real server on a free port."""
+    app = application(store_url)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -70,10 +107,16 @@ def fill(folder: Path) -> str:
     return url
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with serving(fill(tmp_path_factory.mktemp("store"))) as client:
-        yield client
+@pytest.fixture(scope="module", params=["server", "in process"])
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    url = fill(tmp_path_factory.mktemp("store"))
+    if request.param == "server":
+        with serving(url) as client:
+            yield client
+    else:
+        app = application(url)
+        yield InProcess(app)
+        app.state.engine.dispose()
 
 
 def problem(answer: httpx.Response, status: int) -> str:
@@ -86,7 +129,7 @@ def problem(answer: httpx.Response, status: int) -> str:
     return str(body["detail"])
 
 
-def test_the_newest_forecast_is_answered_with_its_vintage(client: httpx.Client) -> None:
+def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> None:
     answer = client.get("/forecast", params=ASKED)
     assert answer.status_code == 200
     body = answer.json()
@@ -111,11 +154,11 @@ def test_the_newest_forecast_is_answered_with_its_vintage(client: httpx.Client) 
     }
 
 
-def test_no_order_is_null_not_zero(client: httpx.Client) -> None:
+def test_no_order_is_null_not_zero(client: Client) -> None:
     assert client.get("/forecast", params=ASKED | {"week": "2012-11-09"}).json()["order_usd"] is None
 
 
-def test_an_unknown_week_names_the_weeks_there_are(client: httpx.Client) -> None:
+def test_an_unknown_week_names_the_weeks_there_are(client: Client) -> None:
     answer = client.get("/forecast", params=ASKED | {"week": "2013-01-04"})
     assert problem(answer, 404) == (
         "store 1 dept 3 has no forecast of week 2013-01-04; it has 2 from 2012-11-02 to 2012-11-09"
@@ -123,7 +166,7 @@ def test_an_unknown_week_names_the_weeks_there_are(client: httpx.Client) -> None
     assert answer.json()["weeks"] == ["2012-11-02", "2012-11-09"]
 
 
-def test_an_unknown_series_says_so(client: httpx.Client) -> None:
+def test_an_unknown_series_says_so(client: Client) -> None:
     answer = client.get("/forecast", params=ASKED | {"dept_id": "99"})
     assert problem(answer, 404).startswith("store 1 dept 99 is not a forecast series; ")
     assert answer.json()["unknown"] == "series"
@@ -138,7 +181,7 @@ def test_an_unknown_series_says_so(client: httpx.Client) -> None:
         ("2199-12-31", "2199-12-27", "2200-01-03"),
     ],
 )
-def test_another_day_names_the_two_nearest_fridays(client: httpx.Client, week: str, before: str, after: str) -> None:
+def test_another_day_names_the_two_nearest_fridays(client: Client, week: str, before: str, after: str) -> None:
     answer = client.get("/forecast", params=ASKED | {"week": week})
     assert f"nearest: {before} and {after}" in problem(answer, 422)
 
@@ -148,7 +191,7 @@ def test_another_day_names_the_two_nearest_fridays(client: httpx.Client, week: s
     "value",
     ["99999999999", "9" * 400, "%00", "-1", "0", "", "1.5", "nan", "1e3", "%F0%9F%98%80", "%FF", "'%20OR%201=1--"],
 )
-def test_a_value_out_of_bounds_is_refused_by_name(client: httpx.Client, name: str, value: str) -> None:
+def test_a_value_out_of_bounds_is_refused_by_name(client: Client, name: str, value: str) -> None:
     query = "&".join(f"{each}={value if each == name else right}" for each, right in ASKED.items())
     assert name in problem(client.get(f"/forecast?{query}"), 422)
 
@@ -156,16 +199,32 @@ def test_a_value_out_of_bounds_is_refused_by_name(client: httpx.Client, name: st
 @pytest.mark.parametrize(
     "week", ["2012-02-30", "2012-13-01", "20121102", "2012-W44-5", "1351814400", "0001-01-01", "9999-12-31"]
 )
-def test_a_week_that_is_no_iso_date_is_refused(client: httpx.Client, week: str) -> None:
+def test_a_week_that_is_no_iso_date_is_refused(client: Client, week: str) -> None:
     assert "week" in problem(client.get("/forecast", params=ASKED | {"week": week}), 422)
 
 
-def test_missing_parameters_are_named(client: httpx.Client) -> None:
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@given(
+    store_id=st.one_of(st.integers().map(str), st.text(max_size=20)),
+    dept_id=st.one_of(st.integers(1, 2**31).map(str), st.text(max_size=20)),
+    week=st.one_of(st.dates().map(str), st.text(alphabet="0123456789-WT+", max_size=12), st.text(max_size=20)),
+)
+def test_no_value_of_a_parameter_is_an_error_of_the_service(
+    client: Client, store_id: str, dept_id: str, week: str
+) -> None:
+    values = {"store_id": store_id, "dept_id": dept_id, "week": week}
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in values.items())
+    answer = client.get(f"/forecast?{query}")
+    assert answer.status_code in (404, 422)
+    problem(answer, answer.status_code)
+
+
+def test_missing_parameters_are_named(client: Client) -> None:
     detail = problem(client.get("/forecast"), 422)
     assert all(name in detail for name in ASKED)
 
 
-def test_the_frameworks_own_errors_are_problems(client: httpx.Client) -> None:
+def test_the_frameworks_own_errors_are_problems(client: Client) -> None:
     assert problem(client.get("/nowhere%00"), 404)
     refused = client.post("/forecast")
     assert problem(refused, 405)
@@ -174,15 +233,15 @@ def test_the_frameworks_own_errors_are_problems(client: httpx.Client) -> None:
     assert problem(client.get("/docs"), 404)
 
 
-def test_health_names_the_newest_origin(client: httpx.Client) -> None:
+def test_health_names_the_newest_origin(client: Client) -> None:
     answer = client.get("/health")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"status": "ok", "newest_origin_week": "2012-10-26", "vintages": 2},
+        {"status": "ok", "store": "reachable", "newest_origin_week": "2012-10-26", "vintages": 2},
     )
 
 
-def test_openapi_describes_every_parameter_and_field(client: httpx.Client) -> None:
+def test_openapi_describes_every_parameter_and_field(client: Client) -> None:
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/forecast"]["get"]
     assert [each["name"] for each in operation["parameters"]] == ["store_id", "dept_id", "week"]
@@ -226,6 +285,13 @@ def test_an_address_that_is_no_store_stops_the_start() -> None:
         create_app(ApiSettings(store_url="mysql://demand@host/db"))
 
 
+def test_the_service_loads_nothing_of_the_pipeline() -> None:
+    code = "import sys, api; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    for heavy in ("dagster", "mlflow", "xgboost", "pandas", "numpy", "alembic"):
+        assert f"'{heavy}'" not in loaded.stdout
+
+
 def environment(**values: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMAND_")}
     return kept | {"PYTHONPATH": str(Path(__file__).parents[2])} | values
@@ -235,8 +301,8 @@ def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "--port", str(port)],
-        env=environment(DEMAND_STORE_URL=fill(tmp_path), DEMAND_PORT="1", DEMAND_HORIZON_WEEKS="4"),
+        [sys.executable, "-m", "api", "--port", str(port), "--store-url", fill(tmp_path)],
+        env=environment(DEMAND_STORE_URL="sqlite:///elsewhere.db", DEMAND_PORT="1", DEMAND_HORIZON_WEEKS="4"),
         stderr=subprocess.DEVNULL,
     )
     try:

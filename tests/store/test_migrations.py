@@ -32,29 +32,45 @@ def test_head_is_the_newest_revision_file() -> None:
 
 
 def test_several_processes_can_migrate_at_once(empty_store: str) -> None:
-    code = "import sys; from demand_assets.store.migrations import migrate; print(migrate(sys.argv[1])[0])"
+    code = (
+        "import sys; from demand_assets.store.migrations import migrate; print('ready', flush=True);"
+        "sys.stdin.readline(); print(migrate(sys.argv[1])[0])"
+    )
     children = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", code, empty_store],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(3)
+        for _ in range(4)
     ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
     answers = [child.communicate(timeout=60) for child in children]
-    assert [err for _, err in answers] == ["", "", ""]
-    assert sorted(out.strip() for out, _ in answers) == [HEAD, HEAD, "None"]
+    assert [err for _, err in answers] == [""] * 4
+    assert sorted(out.strip() for out, _ in answers) == [HEAD] * 3 + ["None"]
 
 
 def test_migrate_makes_the_folder_of_a_sqlite_file(tmp_path: Path) -> None:
-    migrate(f"sqlite:///{tmp_path / 'new' / 'folder' / 'store.db'}")
-    assert (tmp_path / "new" / "folder" / "store.db").exists()
+    url = f"sqlite:///{tmp_path / 'new' / 'folder' / 'store.db'}"
+    migrate(url)
+    engine = create_engine_for(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+    engine.dispose()
 
 
 def test_a_store_without_tables_is_refused(postgres_url: str) -> None:
     engine = create_engine_for(postgres_url)
-    with pytest.raises(StoreError, match=f"no revision, code expects {HEAD}; run `demand migrate`"):
+    with pytest.raises(StoreError, match=f"no revision, code expects {HEAD}: run `demand migrate`"):
         require_current(engine)
     engine.dispose()
 

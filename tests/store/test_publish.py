@@ -18,6 +18,7 @@ from demand_assets.store.publish import (
     publish_accuracy,
     publish_actuals,
     publish_vintage,
+    vintage_id_for,
 )
 
 ORIGIN = date(2012, 10, 26)
@@ -69,6 +70,16 @@ def test_the_same_content_is_published_once(engine: Engine) -> None:
     assert (first.inserted, again.inserted) == (True, False)
     assert first.vintage_id == again.vintage_id
     assert stored(engine) == {"forecast_vintages": 1, "forecasts": 3, "actuals": 0, "forecast_accuracy": 0}
+
+
+def test_every_part_of_its_identity_makes_another_vintage_id() -> None:
+    parts = (ORIGIN, 2, "m", "1", "d", "c", "hash")
+    changed = (WEEKS[0], 3, "x", "2", "x", "x", "other")
+    ids = {vintage_id_for(*parts)}
+    for place, other in enumerate(changed):
+        ids.add(vintage_id_for(*(*parts[:place], other, *parts[place + 1 :])))  # type: ignore[arg-type]
+    assert len(ids) == 8
+    assert vintage_id_for(*parts) == "2012-10-26-38d39976bfad11c1"
 
 
 def test_new_content_is_a_new_vintage_and_the_old_one_stays(engine: Engine) -> None:
@@ -159,7 +170,9 @@ def test_a_publisher_killed_half_way_leaves_none(store_url: str, engine: Engine)
     found = stored(engine)
     assert (found["forecast_vintages"], found["forecasts"]) == (0, 0)
     # Nothing of it is in the way of the next one.
-    assert publish_vintage(engine, RECORD, ROWS).inserted
+    assert child(store_url, 400).communicate("\n", timeout=60)[0].strip() == "True"
+    found = stored(engine)
+    assert (found["forecast_vintages"], found["forecasts"]) == (1, 120_000)
 
 
 def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:

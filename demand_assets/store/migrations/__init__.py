@@ -41,7 +41,7 @@ def require_current(engine: Engine) -> None:
         found = _revision(connection)
     if found != HEAD:
         shown = "no revision" if found is None else f"revision {found}"
-        raise StoreError(f"store is at {shown}, code expects {HEAD}; run `demand migrate`")
+        raise StoreError(f"store is at {shown}, code expects {HEAD}: run `demand migrate`")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,0 +1,47 @@
+"""Shared fixtures: one small invented retailer, made once per worker."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.features import build_features, first_origin
+from demand_assets.forecasting.model import ModelConfig
+from demand_assets.forecasting.panel import Panel, build_panel
+from demand_assets.forecasting.weeks import weeks_between
+from demand_assets.sample import SampleData, generate, write_csvs
+
+# Quiet and offline in every process a test starts.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+HORIZON = 4
+
+
+@pytest.fixture(scope="session")
+def retailer() -> SampleData:
+    return generate(stores=3, departments=6, weeks=86, seed=11)
+
+
+@pytest.fixture(scope="session")
+def csv_folder(retailer: SampleData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("csvs")
+    write_csvs(retailer, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def panel(retailer: SampleData) -> Panel:
+    calendar = calendar_from_conditions(retailer.conditions)
+    return build_panel(retailer.sales, retailer.conditions, retailer.stores, calendar, HORIZON)
+
+
+@pytest.fixture(scope="session")
+def features(panel: Panel) -> pd.DataFrame:
+    return build_features(panel, list(weeks_between(first_origin(panel.weeks), panel.weeks[-1])), HORIZON)
+
+
+@pytest.fixture
+def config() -> ModelConfig:
+    return ModelConfig(rounds=15, seed=3, threads=1, keep_one_in=1)

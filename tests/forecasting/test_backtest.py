@@ -1,0 +1,141 @@
+"""Backtest, metrics, baselines and the gate."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting import metrics
+from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, coverage, rolling_origins
+from demand_assets.forecasting.baselines import last_value, seasonal_naive
+from demand_assets.forecasting.model import ModelConfig
+from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.promotion import decide
+from demand_assets.sample import SampleData
+
+ORIGINS = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
+
+
+@pytest.fixture(scope="module")
+def result(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> Backtest:
+    config = ModelConfig(rounds=15, seed=3, threads=1)
+    return backtest(features, retailer.sales, panel, ORIGINS, 4, config)
+
+
+def test_metrics_by_hand() -> None:
+    actual, forecast, holiday = [10.0, 20.0, 30.0], [12.0, 20.0, 24.0], [False, False, True]
+    assert metrics.wmae(actual, forecast, holiday) == pytest.approx((2 + 0 + 5 * 6) / 7)
+    assert metrics.mae(actual, forecast) == pytest.approx(8 / 3)
+    assert metrics.rmse(actual, forecast) == pytest.approx(np.sqrt(40 / 3))
+    assert metrics.bias(actual, forecast) == pytest.approx(-4 / 3)
+
+
+@pytest.mark.parametrize("metric", [metrics.mae, metrics.rmse, metrics.bias])
+def test_a_metric_of_nothing_is_refused(metric: object) -> None:
+    with pytest.raises(ValueError, match="every point needs"):
+        metric([], [])  # type: ignore[operator]
+    with pytest.raises(ValueError, match="1 without"):
+        metric([1.0, np.nan], [1.0, 1.0])  # type: ignore[operator]
+
+
+def test_one_row_per_series_origin_target_and_model(result: Backtest, features: pd.DataFrame) -> None:
+    assert tuple(result.points.columns) == COLUMNS
+    keys = ["store_id", "dept_id", "origin_week", "target_week", "model"]
+    assert not result.points.duplicated(keys).any()
+    expected = features["origin_week"].isin(ORIGINS).sum()
+    assert result.points.groupby("model").size().to_dict() == dict.fromkeys(
+        ["aligned_seasonal_naive", "last_value", "seasonal_naive", "xgboost"], expected
+    )
+    assert np.isfinite(result.points[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].to_numpy()).all()
+    assert result.fit_seconds > 0
+
+
+def test_scores_equal_the_metrics(result: Backtest) -> None:
+    known = result.points[(result.points["model"] == "xgboost") & result.points["actual_usd"].notna()]
+    row = metrics.score(result.points).set_index("model").loc["xgboost"]
+    arguments = known["actual_usd"], known["forecast_usd"]
+    assert row["points"] == len(known)
+    assert row["wmae"] == pytest.approx(metrics.wmae(*arguments, known["is_holiday"]))
+    assert row["mae"] == pytest.approx(metrics.mae(*arguments))
+    assert row["rmse"] == pytest.approx(metrics.rmse(*arguments))
+    assert row["bias"] == pytest.approx(metrics.bias(*arguments))
+
+
+def test_a_backtest_forecast_ignores_later_sales(
+    result: Backtest, features: pd.DataFrame, retailer: SampleData, panel: Panel
+) -> None:
+    known = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
+    early = backtest(features, known, panel, ORIGINS[:1], 4, ModelConfig(rounds=15, seed=3, threads=1))
+    columns = ["store_id", "dept_id", "target_week", "model", "forecast_usd", "p10_usd", "p90_usd"]
+    expected = result.points.loc[result.points["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(early.points[columns], expected)
+
+
+def test_baselines_by_hand(panel: Panel, features: pd.DataFrame, retailer: SampleData) -> None:
+    rows = features[features["origin_week"] == ORIGINS[0]].reset_index(drop=True)
+    naive, last = seasonal_naive(panel, rows), last_value(panel, rows)
+    for index, row in enumerate(rows.itertuples()):
+        own = retailer.sales.query("store_id == @row.store_id and dept_id == @row.dept_id").set_index("week")
+        known = own.loc[: ORIGINS[0], "weekly_sales_usd"]
+        newest = known.iloc[-1]
+        assert last[index] == newest
+        assert naive[index] == known.get(row.target_week - pd.Timedelta(weeks=52), newest)
+
+
+def test_origins_lie_on_one_grid_whatever_the_week() -> None:
+    first = pd.Timestamp("2011-02-04")
+    one, two = (rolling_origins(pd.Timestamp(week), first, 6, 4, 4) for week in ("2012-06-22", "2012-06-29"))
+    assert len(set(one) & set(two)) >= 5
+    assert all((week + pd.Timedelta(weeks=4)) <= pd.Timestamp("2012-06-29") for week in two)
+    assert rolling_origins(pd.Timestamp("2011-02-11"), first, 6, 4, 4) == []
+
+
+def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> None:
+    with pytest.raises(ModelError, match="origin 2010-06-04 has no features"):
+        backtest(features, retailer.sales, panel, [pd.Timestamp("2010-06-04")], 4, ModelConfig(seed=1, threads=1))
+
+
+def test_coverage_counts_known_actuals() -> None:
+    points = pd.DataFrame({"actual_usd": [1.0, 9.0, np.nan], "p10_usd": [0.0] * 3, "p90_usd": [2.0] * 3})
+    assert coverage(points) == 0.5
+
+
+def _points(errors: dict[str, float], origin: str = "2012-01-06") -> pd.DataFrame:
+    rows = [
+        {
+            "store_id": 1, "dept_id": dept, "origin_week": pd.Timestamp(origin), "target_week": pd.Timestamp("2012-01-13"),
+            "model": model, "forecast_usd": 100.0 + error, "actual_usd": 100.0, "is_holiday": False,
+        }
+        for model, error in errors.items()
+        for dept in (1, 2)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+WEEK, LATER = pd.Timestamp("2012-02-03"), pd.Timestamp("2012-02-10")
+
+
+def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
+    decision = decide(_points({"xgboost": 5.0, "seasonal_naive": 4.0}), WEEK)
+    assert not decision.promote
+    assert decision.reasons == ("WMAE 5 does not beat seasonal naive's 4",)
+
+
+def test_the_first_model_that_beats_naive_is_promoted() -> None:
+    assert decide(_points({"xgboost": 3.0, "seasonal_naive": 4.0}), WEEK).promote
+
+
+@pytest.mark.parametrize(
+    ("champion", "as_of", "promoted"), [(4.0, WEEK, True), (2.0, WEEK, False), (3.0, WEEK, True), (3.0, LATER, False)]
+)
+def test_a_champion_is_beaten_on_the_same_points_or_stays(champion: float, as_of: pd.Timestamp, promoted: bool) -> None:
+    challenger = _points({"xgboost": 3.0, "seasonal_naive": 9.0})
+    decision = decide(challenger, LATER, _points({"xgboost": champion, "seasonal_naive": 9.0}), as_of)
+    assert decision.promote is promoted
+    assert "2 shared points" in decision.reasons[-1]
+
+
+def test_a_champion_without_shared_points_stays() -> None:
+    challenger = _points({"xgboost": 3.0, "seasonal_naive": 9.0})
+    decision = decide(challenger, LATER, _points({"xgboost": 1.0}, origin="2011-01-07"), WEEK)
+    assert not decision.promote

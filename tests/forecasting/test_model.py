@@ -1,0 +1,161 @@
+"""The forecaster: the same bytes twice, nothing from the future, never a NaN, intervals that hold."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.features import build_features
+from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
+from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, fit, training_rows
+from demand_assets.forecasting.panel import Panel
+from demand_assets.sample import SampleData
+
+AS_OF = pd.Timestamp("2011-07-29")
+
+
+@pytest.fixture
+def forecaster(features: pd.DataFrame, retailer: SampleData, config: ModelConfig) -> Forecaster:
+    return fit(features, retailer.sales, AS_OF, config)
+
+
+def test_two_trainings_give_the_same_bytes(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        fit(features, retailer.sales, AS_OF, config).save(tmp_path / name)
+    for file in ("model.ubj", "forecaster.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_loaded_forecaster_forecasts_the_same(forecaster: Forecaster, features: pd.DataFrame, tmp_path: Path) -> None:
+    forecaster.save(tmp_path)
+    rows = features[features["origin_week"] == AS_OF]
+    pd.testing.assert_frame_equal(Forecaster.load(tmp_path).predict(rows), forecaster.predict(rows))
+
+
+def test_no_forecast_moves_when_everything_after_the_origin_changes(
+    panel: Panel, features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    at = int(panel.position(pd.DatetimeIndex([AS_OF]))[0])
+    sales = panel.sales.copy()
+    sales[at + 1 :] *= -3.0
+    origins = [week for week in features["origin_week"].unique() if week <= AS_OF]
+    changed = build_features(dataclasses.replace(panel, sales=sales), origins, 4)
+    later = retailer.sales["week"] > AS_OF
+    changed_sales = retailer.sales.assign(
+        weekly_sales_usd=retailer.sales["weekly_sales_usd"].where(~later, -retailer.sales["weekly_sales_usd"])
+    )
+    rows = features[features["origin_week"] == AS_OF].reset_index(drop=True)
+    changed_rows = changed[changed["origin_week"] == AS_OF].reset_index(drop=True)
+    expected = fit(features, retailer.sales, AS_OF, config).predict(rows)
+    pd.testing.assert_frame_equal(fit(changed, changed_sales, AS_OF, config).predict(changed_rows), expected)
+
+
+def test_training_uses_only_targets_known_by_then(features: pd.DataFrame, retailer: SampleData) -> None:
+    rows = training_rows(features, actuals_of(features, retailer.sales), AS_OF)
+    assert features["target_week"].iloc[rows].max() == AS_OF
+
+
+def test_thinning_keeps_every_series_and_horizon(features: pd.DataFrame, retailer: SampleData) -> None:
+    actuals = actuals_of(features, retailer.sales)
+    whole, half = (features.iloc[training_rows(features, actuals, AS_OF, n)] for n in (1, 2))
+    assert len(half) == pytest.approx(len(whole) / 2, rel=0.05)
+    assert set(half["horizon"]) == {1, 2, 3, 4}
+    assert len(half[["store_id", "dept_id"]].drop_duplicates()) == len(whole[["store_id", "dept_id"]].drop_duplicates())
+
+
+def test_actuals_equal_a_join(features: pd.DataFrame, retailer: SampleData) -> None:
+    keys = ["store_id", "dept_id", "target_week"]
+    joined = features[keys].merge(retailer.sales.rename(columns={"week": "target_week"}), on=keys, how="left")
+    np.testing.assert_array_equal(actuals_of(features, retailer.sales), joined["weekly_sales_usd"])
+
+
+def test_no_forecast_is_missing(forecaster: Forecaster, features: pd.DataFrame) -> None:
+    forecast = forecaster.predict(features)
+    assert np.isfinite(forecast[["forecast_usd", *COLUMNS]].to_numpy()).all()
+    assert len(forecast) == len(features)
+
+
+def test_training_before_any_target_is_known_is_refused(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    with pytest.raises(ModelError, match="no origin has a target known by 2010-12-31"):
+        fit(features, retailer.sales, pd.Timestamp("2010-12-31"), config)
+
+
+def test_a_missing_feature_is_named(forecaster: Forecaster, features: pd.DataFrame) -> None:
+    with pytest.raises(ModelError, match="lack lag_0"):
+        forecaster.predict(features.drop(columns="lag_0"))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no whole model"):
+        Forecaster.load(tmp_path)
+
+
+def test_a_model_of_other_features_is_refused(forecaster: Forecaster, tmp_path: Path) -> None:
+    dataclasses.replace(forecaster, features=("horizon", "other")).save(tmp_path)
+    with pytest.raises(ModelError, match="other features than this code builds"):
+        Forecaster.load(tmp_path)
+
+
+def test_importance_names_every_feature(forecaster: Forecaster) -> None:
+    table = forecaster.importance()
+    assert sorted(table["feature"]) == sorted(forecaster.features)
+    assert table["gain"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": 0}, {"threads": 0}, {"device": "tpu"}, {"learning_rate": 2.0}, {"trees": 5}]
+)
+def test_a_bad_configuration_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ModelConfig(**{"seed": 1, "threads": 1, **wrong})
+
+
+def _errors(n: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    scale = rng.uniform(10, 1000, n)
+    horizon = rng.integers(1, 5, n)
+    return pd.DataFrame(
+        {
+            "horizon": horizon,
+            "scale_usd": scale,
+            "is_holiday": rng.random(n) < 0.1,
+            "forecast_usd": scale,
+            "actual_usd": scale + scale * 0.1 * horizon * rng.standard_normal(n),
+        }
+    )
+
+
+def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
+    calibration, fresh = calibrate(_errors(20_000, 1), 4), _errors(20_000, 2)
+    bands = calibration.bands(
+        fresh["forecast_usd"].to_numpy(), fresh["scale_usd"].to_numpy(), fresh["horizon"].to_numpy(),
+        fresh["is_holiday"].to_numpy(),
+    )  # fmt: skip
+    inside = (fresh["actual_usd"] >= bands["p10_usd"]) & (fresh["actual_usd"] <= bands["p90_usd"])
+    assert inside.mean() == pytest.approx(0.8, abs=0.02)
+    assert inside.groupby(fresh["horizon"]).mean().between(0.77, 0.83).all()
+    assert (bands["p10_usd"] <= bands["p50_usd"]).all()
+    assert (bands["p50_usd"] <= bands["p90_usd"]).all()
+    width = pd.Series((bands["p90_usd"] - bands["p10_usd"]) / fresh["scale_usd"]).groupby(fresh["horizon"]).mean()
+    assert width.is_monotonic_increasing
+
+
+def test_without_errors_there_is_no_interval() -> None:
+    calibration = calibrate(_errors(5, 1).assign(actual_usd=np.nan), 4)
+    bands = calibration.bands(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
+    assert {name: value.tolist() for name, value in bands.items()} == dict.fromkeys(COLUMNS, [5.0])
+
+
+def test_a_calibration_survives_json() -> None:
+    calibration = calibrate(_errors(2_000, 1), 4)
+    again = Calibration.from_dict(calibration.to_dict())
+    np.testing.assert_array_equal(again.offsets, calibration.offsets)
+    np.testing.assert_array_equal(again.edges, calibration.edges)
