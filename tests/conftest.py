@@ -1,5 +1,6 @@
 """Shared fixtures: one small invented retailer, made once per worker."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -25,9 +26,22 @@ def retailer() -> SampleData:
 
 
 @pytest.fixture(scope="session")
-def csv_folder(retailer: SampleData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("csvs")
-    write_csvs(retailer, folder)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def csv_folder(retailer: SampleData, shared_folder: Path) -> Path:
+    """The retailer's CSVs, with fixed times: landing order and landing records depend on them."""
+    folder = shared_folder / "csvs"
+    with open(shared_folder / "csvs.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in write_csvs(retailer, folder):
+            os.utime(path, (1_300_000_000, 1_300_000_000))
     return folder
 
 

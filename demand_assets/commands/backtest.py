@@ -4,17 +4,17 @@ import json
 import os
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from demand_assets.commands.terminal import terminal
 from demand_assets.errors import LandingError, SchemaError, SettingsError
 from demand_assets.settings import read_settings
 
 
 def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
     """Score the model and the baselines at `origins` (comma-separated Fridays) and write every point to `output`."""
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     console.print(f"Reading [bold]{raw_dir}[/] ...")
     settings = read_settings()
     from demand_assets.adapters.landing import LandingZone
@@ -81,5 +81,5 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
         table.add_column(column, justify="left" if column == "model" else "right")
     for row in scores.itertuples(index=False):
         table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
-    Console(highlight=False).print(table)
-    Console(highlight=False, soft_wrap=True).print(f"{len(result.points):,} rows in {output}")
+    terminal().print(table)
+    terminal().print(f"{len(result.points):,} rows in {output}")

@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from demand_assets.commands.instance import child_environment
+from demand_assets.commands.terminal import terminal
 from demand_assets.errors import DemandError
 from demand_assets.settings import read_settings
 
@@ -23,7 +22,7 @@ _ROOT = Path(__file__).parents[2]
 def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
     """Run until Ctrl-C or until a server ends; 0 after Ctrl-C, 1 when a server ended by itself."""
     settings = read_settings()
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     ports = {"Dagster UI": dagster_port, "API": api_port, "MLflow": mlflow_port}
     for name, port in ports.items():
         with socket.socket() as probe:

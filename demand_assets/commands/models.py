@@ -4,23 +4,23 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from rich.console import Console
 from rich.table import Table
 
+from demand_assets.commands.terminal import terminal
 from demand_assets.settings import read_settings
 
 
 def list_models(as_json: bool) -> None:
     """Print every registered version, newest first."""
     settings = read_settings()
-    Console(stderr=True).print(f"Reading {settings.tracking} ...", highlight=False, soft_wrap=True)
+    terminal(stderr=True).print(f"Reading {settings.tracking} ...")
     from demand_assets.resources import build_resources
 
     versions = build_resources(settings)["registry"].versions()
     if as_json:
         print(json.dumps([asdict(version) for version in versions], indent=1))  # noqa: T201
         return
-    console = Console(highlight=False)
+    console = terminal()
     if not versions:
         console.print("no model is registered yet; run `demand run` first")
         return

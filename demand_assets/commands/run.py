@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demand_assets.commands.instance import child_environment
+from demand_assets.commands.terminal import terminal
 from demand_assets.errors import DemandError, LandingError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
@@ -45,9 +46,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     taken up by running again.
     """
     started = time.perf_counter()
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = 160  # a log has no edge to wrap at
+    console = terminal(stderr=as_json)
     settings = read_settings()
     # Whoever names the workspace also names it for later commands.
     own_workspace = raw_dir is not None and "DEMAND_HOME" not in os.environ
@@ -86,6 +85,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
         from demand_assets.assets.features import stale_origins
         from demand_assets.assets.ingestion import pending_weeks
+        from demand_assets.assets.monitoring import unscored_weeks
         from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks
 
         progress = Progress()
@@ -95,7 +95,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             known = known_weeks(instance)
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
-            due = pending_weeks(lake, deliveries, known)
+            due = sorted({*pending_weeks(lake, deliveries, known), *unscored_weeks(lake)})
             if not due:
                 console.print("  nothing new has landed")
             for first, last in key_ranges(due, known):

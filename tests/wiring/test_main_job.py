@@ -1,0 +1,300 @@
+"""`demand run` as a user runs it: from CSVs to a served forecast, again, corrected, killed, and on bad input."""
+
+import fcntl
+import gzip
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from demand_assets.sample import SampleData
+
+SETTINGS = {"DEMAND_ROUNDS": "10", "DEMAND_BACKTEST_ORIGINS": "2", "DEMAND_THREADS": "1", "DEMAND_SEED": "5"}
+pytestmark = pytest.mark.timeout(300)
+
+
+def demand(home: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DEMAND_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "demand_assets.cli", *arguments],
+        env={**environment, **SETTINGS, "DEMAND_HOME": str(home)},
+        cwd=cwd or home.parent,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def run(home: Path, raw_dir: Path) -> dict[str, object]:
+    ended = demand(home, "run", "--raw-dir", str(raw_dir), "--json")
+    assert ended.returncode == 0, ended.stderr
+    summary: dict[str, object] = json.loads(ended.stdout)
+    return summary
+
+
+def rows_of(home: Path) -> list[tuple[object, ...]]:
+    """Everything the store holds but the time of publication."""
+    with sqlite3.connect(home / "store.db") as connection:
+        forecasts = connection.execute("select * from forecasts order by 1, 2, 3, 4").fetchall()
+        actuals = connection.execute("select * from actuals order by 1, 2, 3").fetchall()
+    return [*forecasts, *actuals]
+
+
+def files_of(home: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(home)): path.read_bytes() for path in sorted((home / "lake").rglob("*.parquet"))}
+
+
+@pytest.fixture(scope="session")
+def landing(csv_folder: Path) -> Path:
+    return csv_folder
+
+
+@pytest.fixture(scope="session")
+def finished(landing: Path, shared_folder: Path) -> tuple[Path, dict[str, object]]:
+    """One finished workspace for all workers: whoever comes first makes it."""
+    home, summary = shared_folder / "home", shared_folder / "summary.json"
+    with open(shared_folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not summary.exists():
+            summary.write_text(json.dumps(run(home, landing)))
+    return home, json.loads(summary.read_text())
+
+
+@pytest.fixture
+def workspace(finished: tuple[Path, dict[str, object]], landing: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A finished workspace and its landing zone, to change freely."""
+    home, zone = tmp_path / "home", tmp_path / "zone"
+    shutil.copytree(finished[0], home)
+    shutil.copytree(landing, zone)
+    return home, zone
+
+
+def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, object]], retailer: SampleData) -> None:
+    home, summary = finished
+    assert summary["rows_landed"] == summary["rows_in_lake"] == len(retailer.sales)
+    lake = pd.read_parquet(home / "lake" / "raw_sales")
+    keys = ["week", "store_id", "dept_id"]
+    columns = [*keys, "weekly_sales_usd", "is_holiday"]
+    landed = retailer.sales[columns].sort_values(keys, ignore_index=True)
+    pd.testing.assert_frame_equal(lake[columns].sort_values(keys, ignore_index=True), landed)
+
+
+def test_every_active_series_is_forecast_for_every_week_ahead(
+    finished: tuple[Path, dict[str, object]], retailer: SampleData
+) -> None:
+    newest = retailer.sales["week"].max()
+    recent = retailer.sales[retailer.sales["week"] > newest - pd.Timedelta(weeks=52)]
+    expected = 4 * len(recent[["store_id", "dept_id"]].drop_duplicates())
+    with sqlite3.connect(finished[0] / "store.db") as connection:
+        stored = pd.read_sql("select * from forecasts", connection)
+    assert len(stored) == expected
+    assert stored[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].notna().all(axis=None)
+
+
+def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]) -> None:
+    home, zone = workspace
+    before, files = rows_of(home), files_of(home)
+    summary = run(home, zone)
+    assert rows_of(home) == before
+    assert files_of(home) == files
+    assert summary["vintage"] == finished[1]["vintage"]
+    assert summary["vintage_is_new"] is False
+    assert summary["model_version"] == 1
+    assert summary["xgboost_seconds"] == 0
+
+
+def test_two_workspaces_get_the_same_forecasts_to_the_byte(
+    finished: tuple[Path, dict[str, object]], landing: Path, tmp_path: Path
+) -> None:
+    run(tmp_path / "home", landing)
+    assert rows_of(tmp_path / "home") == rows_of(finished[0])
+    assert files_of(tmp_path / "home") == files_of(finished[0])
+
+
+def test_a_correction_replaces_the_rows_it_names_and_is_recorded(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    train = (zone / "train.csv").read_text().splitlines()
+    store, dept, week, _, holiday = train[-1].split(",")
+    correction = "\n".join([train[0], ",".join([store, dept, week, "4321.5", holiday])]) + "\n"
+    (zone / "correction.csv.gz").write_bytes(gzip.compress(correction.encode()))
+    os.utime(zone / "correction.csv.gz", (time.time() + 60, time.time() + 60))
+    summary = run(home, zone)
+    lake = pd.read_parquet(home / "lake" / "raw_sales" / f"{week}.parquet")
+    row = lake.query("store_id == @store and dept_id == @dept".replace("@store", store).replace("@dept", dept))
+    assert row["weekly_sales_usd"].tolist() == [4321.5]
+    import pyarrow.parquet as pq
+
+    footer = pq.read_schema(home / "lake" / "raw_sales" / f"{week}.parquet").metadata
+    landings = json.loads(footer[b"landings"])
+    assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
+    assert summary["vintage_is_new"] is True
+    assert summary["vintages_in_store"] == 2
+
+
+def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
+    workspace: tuple[Path, Path], retailer: SampleData
+) -> None:
+    home, zone = workspace
+    newest = retailer.sales["week"].max()
+    following = newest + pd.Timedelta(weeks=1)
+    rows = (zone / "train.csv").read_text().splitlines()
+    delivered = [
+        line.replace(f"{newest:%Y-%m-%d}", f"{following:%Y-%m-%d}") for line in rows if f"{newest:%Y-%m-%d}" in line
+    ]
+    (zone / "delivery.csv").write_text("\n".join([rows[0], *delivered]) + "\n")
+    summary = run(home, zone)
+    assert summary["origin_week"] == f"{following:%Y-%m-%d}"
+    with sqlite3.connect(home / "store.db") as connection:
+        scored = connection.execute("select week, horizon, points, wmae from forecast_accuracy").fetchall()
+    assert [(week, horizon) for week, horizon, _, _ in scored] == [(f"{following:%Y-%m-%d}", 1)]
+    assert scored[0][2] == len(delivered)
+    assert scored[0][3] > 0
+
+
+@pytest.mark.parametrize("until", ["raw_sales", "backtest_report", "trained_model"])
+def test_a_killed_run_run_again_ends_like_an_undisturbed_one(
+    until: str, landing: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    environment = {**os.environ, **SETTINGS, "DEMAND_HOME": str(home)}
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "demand_assets.cli", "run", "--raw-dir", str(landing)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if until in line:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+    run(home, landing)
+    assert rows_of(home) == rows_of(finished[0])
+    assert files_of(home) == files_of(finished[0])
+
+
+def _without(column: int, text: str) -> str:
+    return "\n".join(",".join(v for i, v in enumerate(line.split(",")) if i != column) for line in text.splitlines())
+
+
+def _spoil(zone: Path, how: str) -> None:
+    train = zone / "train.csv"
+    lines = train.read_text().splitlines()
+    match how:
+        case "missing column":
+            train.write_text(_without(3, train.read_text()))
+        case "thursday":
+            train.write_text("\n".join([*lines[:-1], lines[-1].replace(lines[-1].split(",")[2], "2011-09-22")]) + "\n")
+        case "duplicate keys":
+            train.write_text("\n".join([*lines, lines[-1]]) + "\n")
+        case "text in a number":
+            train.write_text("\n".join([*lines[:-1], lines[-1].replace(lines[-1].split(",")[3], "many")]) + "\n")
+        case "empty file":
+            train.write_text("")
+        case "truncated gzip":
+            (zone / "more.csv.gz").write_bytes(gzip.compress(train.read_bytes())[:2000])
+        case "unknown store":
+            train.write_text("\n".join([*lines, "77," + lines[-1].split(",", 1)[1]]) + "\n")
+        case "no csv":
+            for path in zone.iterdir():
+                path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing column", "train.csv lacks Weekly_Sales"),
+        ("thursday", "Thursday"),
+        ("duplicate keys", "train.csv"),
+        ("text in a number", '"many"'),
+        ("empty file", "train.csv is empty"),
+        ("truncated gzip", "more.csv.gz is a truncated gzip"),
+        ("unknown store", "77"),
+        ("no csv", "is empty"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_changes_nothing(how: str, message: str, workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    before, files = rows_of(home), files_of(home)
+    _spoil(zone, how)
+    ended = demand(home, "run", "--raw-dir", str(zone))
+    errors = ended.stderr.strip().splitlines()
+    assert ended.returncode == 1
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert rows_of(home) == before
+    assert files_of(home) == files
+
+
+def test_sales_far_beyond_their_past_fail_the_run_before_anything_is_written(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    before, files = rows_of(home), files_of(home)
+    lines = (zone / "train.csv").read_text().splitlines()
+    store, dept, week, _, holiday = lines[-1].split(",")
+    (zone / "late.csv").write_text("\n".join([lines[0], ",".join([store, dept, week, "99999999", holiday])]) + "\n")
+    os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
+    ended = demand(home, "run", "--raw-dir", str(zone))
+    assert ended.returncode == 1
+    assert "raw_sales" in ended.stderr
+    assert "20" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert rows_of(home) == before
+    assert files_of(home) == files
+
+
+def test_two_runs_at_once_do_not_meet(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    with open(home / "run.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = demand(home, "run", "--raw-dir", str(zone))
+    assert ended.returncode == 1
+    assert "another `demand run` is at work" in ended.stderr
+
+
+def test_models_lists_the_version_in_production(finished: tuple[Path, dict[str, object]]) -> None:
+    ended = demand(finished[0], "models", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (version,) = json.loads(ended.stdout)
+    assert version["aliases"] == ["production", "staging"]
+    assert version["metrics"]["backtest_wmae_xgboost"] < version["metrics"]["backtest_wmae_seasonal_naive"]
+    assert "production" in demand(finished[0], "models").stdout
+
+
+def test_the_backtest_file_alone_gives_its_wmae(landing: Path, tmp_path: Path) -> None:
+    output = tmp_path / "points.parquet"
+    ended = demand(
+        tmp_path / "home", "backtest", "--raw-dir", str(landing), "--horizon", "4",
+        "--origins", "2011-06-24,2011-08-19", "--output", str(output), "--json",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    points = pd.read_parquet(output)
+    points = points[points["actual_usd"].notna()]
+    weight = points["is_holiday"].map({True: 5, False: 1})
+    error = (points["forecast_usd"] - points["actual_usd"]).abs() * weight
+    recomputed = error.groupby(points["model"]).sum() / weight.groupby(points["model"]).sum()
+    printed = {row["model"]: row["wmae"] for row in json.loads(ended.stdout)}
+    assert printed == pytest.approx(recomputed.to_dict())
+    assert {"xgboost", "seasonal_naive"} <= set(printed)
+
+
+@pytest.mark.parametrize(
+    ("origins", "message"), [("2011-06-23", "Thursday"), ("2010-03-05", "cannot be tested"), (",", "is empty")]
+)
+def test_a_wrong_origin_is_one_clear_line(origins: str, message: str, landing: Path, tmp_path: Path) -> None:
+    ended = demand(
+        tmp_path / "home", "backtest", "--raw-dir", str(landing), "--origins", origins,
+        "--output", str(tmp_path / "x.parquet"),
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert message in ended.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "x.parquet").exists()

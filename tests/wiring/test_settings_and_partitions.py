@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from demand_assets.errors import SettingsError
+from demand_assets.partitions import key_ranges, known_weeks, register_weeks
+from demand_assets.provenance import code_version, fingerprint
+from demand_assets.settings import read_settings, remember_workspace, workspace_for
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEMAND_HOME", raising=False)
+
+
+def test_an_unknown_setting_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="unknown setting DEMAND_ROUND;"):
+        read_settings({"DEMAND_ROUND": "5"})
+
+
+def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMAND_HORIZON_WEEKS", "53")
+    with pytest.raises(SettingsError, match="DEMAND_HORIZON_WEEKS is '53'"):
+        read_settings()
+
+
+def test_addresses_live_under_home_unless_named(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path / "w", lake_uri="s3://bucket/lake")
+    assert settings.store == f"sqlite:///{tmp_path / 'w' / 'store.db'}"
+    assert settings.lake == "s3://bucket/lake"
+
+
+def test_the_last_workspace_is_remembered(tmp_path: Path) -> None:
+    remember_workspace(read_settings(home=tmp_path / "mine", landing_uri="/data/in"))
+    settings = read_settings()
+    assert (settings.home, settings.landing) == (tmp_path / "mine", "/data/in")
+
+
+def test_two_landing_zones_of_one_name_do_not_share_a_workspace() -> None:
+    assert workspace_for("/a/raw") != workspace_for("/b/raw")
+    assert workspace_for("s3://bucket/raw").name.startswith("raw-")
+
+
+def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings(home=tmp_path / "w", rounds=33)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == settings
+
+
+def _weeks(*days: str) -> list[pd.Timestamp]:
+    return [pd.Timestamp(day) for day in days]
+
+
+def test_weeks_stay_in_order_of_time_when_older_ones_land_later() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_weeks(instance, _weeks("2012-01-13", "2012-01-20"))
+        register_weeks(instance, _weeks("2012-01-27"))
+        register_weeks(instance, _weeks("2012-01-06"))
+        assert instance.get_dynamic_partitions("weeks") == ["2012-01-06", "2012-01-13", "2012-01-20", "2012-01-27"]
+        assert known_weeks(instance) == list(instance.get_dynamic_partitions("weeks"))
+
+
+def test_ranges_are_slices_of_the_known_weeks() -> None:
+    known = ["2012-01-06", "2012-01-13", "2012-01-27", "2012-02-03"]
+    assert key_ranges(["2012-01-27", "2012-01-13"], known) == [("2012-01-13", "2012-01-27")]
+    assert key_ranges(["2012-01-06", "2012-02-03"], known) == [
+        ("2012-01-06", "2012-01-06"),
+        ("2012-02-03", "2012-02-03"),
+    ]
+
+
+def test_fingerprints_depend_on_values_not_on_order() -> None:
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
+    assert len(code_version()) == 12
