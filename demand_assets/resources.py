@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.model import ModelConfig
 
 
-class Landing(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Landing(dg.ConfigurableResource):
     """The landing zone at `uri`."""
 
     uri: str
@@ -27,7 +27,7 @@ class Landing(dg.ConfigurableResource):  # type: ignore[type-arg]
         return LandingZone(self.uri)
 
 
-class ForecastStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+class ForecastStore(dg.ConfigurableResource):
     """The SQL store at `url`, SQLite or PostgreSQL."""
 
     url: str
@@ -42,7 +42,7 @@ class ForecastStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return engine
 
 
-class Training(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Training(dg.ConfigurableResource):
     """How models are trained and judged; see `Settings` for each field."""
 
     horizon_weeks: int
@@ -69,7 +69,7 @@ class Training(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
 
-class Clock(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Clock(dg.ConfigurableResource):
     """The time of publication; `fixed_at` (ISO 8601) makes a run repeatable to the byte."""
 
     fixed_at: str = ""

@@ -92,7 +92,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
     try:
-        settings = Settings(_env_file=CURRENT_WORKSPACE, **overrides)  # type: ignore[call-arg, arg-type]
+        settings = Settings(_env_file=CURRENT_WORKSPACE, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)

@@ -51,7 +51,7 @@ def content_version(table: "pa.Table | pd.DataFrame") -> str:
     return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()
 
 
-class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
+class ParquetLake(dg.ConfigurableResource):
     """Tables of the lake by asset name and partition key; `uri` is a folder or s3://bucket/prefix."""
 
     uri: str
@@ -162,10 +162,11 @@ class ParquetLake(dg.ConfigurableResource):  # type: ignore[type-arg]
         arrow = ds.dataset(paths, filesystem=filesystem, format="parquet").to_table(
             columns=None if columns is None else list(columns)
         )
-        return arrow.to_pandas(split_blocks=True, self_destruct=True)
+        frame: pd.DataFrame = arrow.to_pandas(split_blocks=True, self_destruct=True)
+        return frame
 
 
-class ParquetIOManager(dg.ConfigurableIOManager):  # type: ignore[type-arg]
+class ParquetIOManager(dg.ConfigurableIOManager):
     """Assets in the lake.
 
     Asset metadata `partition_column` names the week column by which a run over many weeks is split into files. Input
@@ -245,6 +246,6 @@ def _split(frame: "pd.DataFrame", column: str) -> dict[str, "pd.DataFrame"]:
     if not frame[column].is_monotonic_increasing:
         frame = frame.sort_values(column, kind="stable")
     weeks, starts = np.unique(frame[column].to_numpy(), return_index=True)
-    ends = [*starts[1:], len(frame)]
+    ends = [*starts, len(frame)][1:]
     keys = [str(week)[:10] for week in weeks]
     return {key: frame.iloc[start:end] for key, start, end in zip(keys, starts, ends, strict=True)}

@@ -44,7 +44,7 @@ class RegisteredVersion:
     metrics: Mapping[str, float]
 
 
-class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
+class ModelRegistry(dg.ConfigurableResource):
     """The MLflow tracking server and registry at `tracking_uri`."""
 
     tracking_uri: str
@@ -71,17 +71,17 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri))
 
     def _described(self, client: "MlflowClient", version: "ModelVersion") -> RegisteredVersion:
-        tags = version.tags
+        tags, run_id = version.tags, str(version.run_id)
         return RegisteredVersion(
             version=str(version.version),
-            run_id=version.run_id,
+            run_id=run_id,
             fingerprint=tags.get("fingerprint", ""),
             as_of=tags.get("as_of", ""),
             data_version=tags.get("data_version", ""),
             code_version=tags.get("code_version", ""),
             aliases=tuple(sorted(version.aliases)),
             created_ms=int(version.creation_timestamp),
-            metrics=dict(client.get_run(version.run_id).data.metrics),
+            metrics=dict(client.get_run(run_id).data.metrics),
         )
 
     def versions(self) -> list[RegisteredVersion]:

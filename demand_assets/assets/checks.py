@@ -23,7 +23,7 @@ def check_specs(asset: str, specs: Sequence[CheckSpec]) -> list[dg.AssetCheckSpe
     ]
 
 
-def rows_table(frame: pd.DataFrame) -> dg.MetadataValue:  # type: ignore[type-arg]
+def rows_table(frame: pd.DataFrame) -> dg.MetadataValue:
     """The first failing rows as a table in the UI."""
     shown = frame.head(ROWS_SHOWN)
     if shown.empty:
@@ -75,7 +75,7 @@ def refuse(context: dg.AssetExecutionContext, check: str, reason: str, outcome: 
 
 
 def _fail(reason: str, check: str, outcome: CheckOutcome | None) -> NoReturn:
-    metadata: dict[str, dg.MetadataValue] = {"check": dg.MetadataValue.text(check)}  # type: ignore[type-arg]
+    metadata: dict[str, dg.MetadataValue] = {"check": dg.MetadataValue.text(check)}
     if outcome is not None:
         metadata["failing rows"] = rows_table(outcome.failing_rows)
     # Retrying cannot help: the same files would be read again.

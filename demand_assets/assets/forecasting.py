@@ -66,8 +66,8 @@ def weekly_forecast(
         code_version=code_version(),
     )
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
-    totals = forecast.groupby("target_week", as_index=False)["forecast_usd"].sum()
-    picture = forecast_plot(recent.groupby("week", as_index=False)["weekly_sales_usd"].sum(), totals)
+    totals = forecast.groupby("target_week")["forecast_usd"].sum().reset_index()
+    picture = forecast_plot(recent.groupby("week")["weekly_sales_usd"].sum().reset_index(), totals)
     return dg.MaterializeResult(
         value=forecast,
         data_version=dg.DataVersion(content_version(forecast)),
@@ -75,7 +75,10 @@ def weekly_forecast(
             "chain total": plot_markdown(picture, "chain total"),
             "model version": int(champion.version),
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
-            **{f"total {row.target_week:%Y-%m-%d}, USD": float(row.forecast_usd) for row in totals.itertuples()},
+            **{
+                f"total {week:%Y-%m-%d}, USD": total
+                for week, total in zip(totals["target_week"], totals["forecast_usd"], strict=True)
+            },
         },
     )
 

@@ -72,18 +72,8 @@ def forecast_accuracy(
         publish_accuracy(
             engine,
             [
-                (
-                    row.week.date(),
-                    row.vintage_id,
-                    row.model,
-                    int(row.horizon),
-                    int(row.points),
-                    row.wmae,
-                    row.mae,
-                    row.rmse,
-                    row.bias,
-                )
-                for row in table.itertuples()
+                (pd.Timestamp(row["week"]).date(), *(row[name] for name in ACCURACY_COLUMNS if name != "week"))
+                for row in table.to_dict(orient="records")
             ],
         )
     keys = [week_key(week) for week in weeks]

@@ -129,7 +129,7 @@ def backtest_report(
 
 
 def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
-    return {f"WMAE {row.model}": float(row.wmae) for row in scores.itertuples()}
+    return {f"WMAE {model}": wmae for model, wmae in zip(scores["model"], scores["wmae"], strict=True)}
 
 
 @dg.asset(
@@ -155,8 +155,9 @@ def trained_model(
     version that is registered already.
     """
     from demand_assets.forecasting.backtest import calibration_of
+    from demand_assets.forecasting.features import FEATURE_COLUMNS
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import FEATURE_COLUMNS, fit
+    from demand_assets.forecasting.model import fit
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -172,8 +173,8 @@ def trained_model(
         seconds = forecaster.fit_seconds
         importance = importance_plot(forecaster.importance())
         scores = {
-            f"backtest_{name}_{row.model}": float(getattr(row, name))
-            for row in score(backtest_report).itertuples()
+            f"backtest_{name}_{row['model']}": float(row[name])
+            for row in score(backtest_report).to_dict(orient="records")
             for name in ("wmae", "mae", "rmse", "bias")
         }
         version = registry.register(

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 from rich.table import Table
@@ -10,6 +11,9 @@ from rich.table import Table
 from demand_assets.commands.terminal import terminal
 from demand_assets.errors import LandingError, SchemaError, SettingsError
 from demand_assets.settings import read_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
@@ -38,7 +42,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
     deliveries = LandingZone(raw_dir).read_all()
     raise_on_failure(validate_deliveries(deliveries, None))
 
-    def merged(kind: Format) -> "object":
+    def merged(kind: Format) -> "pd.DataFrame":
         own = [delivery for delivery in deliveries if delivery.kind == kind.kind]
         if not own:
             raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")

@@ -129,7 +129,7 @@ def _match_christmas(back: "NDArray[np.float64]", span: pd.DatetimeIndex, year: 
 
 def calendar_from_conditions(conditions: pd.DataFrame) -> pd.DataFrame:
     """[week, is_holiday], one row per week of a conditions frame; a week is a holiday if any store says so."""
-    return conditions.groupby("week", as_index=False)["is_holiday"].any()
+    return conditions.groupby("week")["is_holiday"].any().reset_index()
 
 
 def extend_calendar(calendar: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:

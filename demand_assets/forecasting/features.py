@@ -96,7 +96,7 @@ def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks:
     Keys, `base_usd`, `scale_usd`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
     SchemaError when an origin is outside the panel.
     """
-    at = panel.position(pd.DatetimeIndex(origins))
+    at = panel.position(pd.DatetimeIndex(list(origins)))
     outside = [week for week, row in zip(origins, at, strict=True) if not 0 <= row < len(panel.weeks)]
     if outside:
         raise SchemaError(

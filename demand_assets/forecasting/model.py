@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -141,8 +141,8 @@ class Forecaster:
 
     def importance(self) -> pd.DataFrame:
         """[feature, gain], largest first; gain is the mean improvement of the loss per split, unused features 0."""
-        gain = self.booster.get_score(importance_type="gain")
-        table = pd.DataFrame({"feature": self.features, "gain": [float(gain.get(name, 0.0)) for name in self.features]})
+        gain = cast("dict[str, float]", self.booster.get_score(importance_type="gain"))
+        table = pd.DataFrame({"feature": self.features, "gain": [gain.get(name, 0.0) for name in self.features]})
         return table.sort_values(["gain", "feature"], ascending=[False, True], ignore_index=True)
 
     def with_calibration(self, calibration: Calibration) -> "Forecaster":

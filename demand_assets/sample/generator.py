@@ -96,7 +96,7 @@ def _conditions(
     markdowns = np.where(absent, np.nan, np.round(markdowns, 2))
 
     def column(values: "Matrix", digits: int) -> "Matrix":
-        return np.round(np.broadcast_to(values, (weeks, count)), digits).ravel()
+        return np.asarray(np.round(np.broadcast_to(values, (weeks, count)), digits), dtype=float).ravel()
 
     return pd.DataFrame(
         {
@@ -188,14 +188,14 @@ def _sales(
     present = _presence(rng, weeks, n, base)
     # The first department of a store never closes, so that every store sells in every week.
     present[:, np.unique(store, return_index=True)[1]] = True
-    week, series = np.nonzero(present)
+    at, series = np.nonzero(present)
     return pd.DataFrame(
         {
             "store_id": stores["store_id"].to_numpy()[store[series]],
             "dept_id": dept_ids[dept[series]],
-            "week": calendar.to_numpy()[week],
-            "weekly_sales_usd": sales[week, series],
-            "is_holiday": (holiday_kind(calendar) > 0)[week],
+            "week": calendar.to_numpy()[at],
+            "weekly_sales_usd": sales[at, series],
+            "is_holiday": (holiday_kind(calendar) > 0)[at],
         }
     )
 

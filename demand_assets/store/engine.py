@@ -120,17 +120,17 @@ def _sqlite_engine(url: URL, *, create: bool) -> Engine:
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch the file to WAL, which it then keeps; readers and the one writer no longer wait for each other."""
-    pause_s = 0.02
-    for attempts_left in reversed(range(int(BUSY_TIMEOUT_S / pause_s))):
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            # SQLite does not apply its busy timeout to this one statement, so a second process making the same file
-            # would fail at once.
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not attempts_left:
+            # While another process is about to write, SQLite fails this at once, whatever its busy timeout: two
+            # processes that make the same file meet here.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-        time.sleep(pause_s)
+        time.sleep(0.02)
 
 
 @contextmanager

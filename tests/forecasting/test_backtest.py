@@ -103,7 +103,8 @@ def test_coverage_counts_known_actuals() -> None:
 def _points(errors: dict[str, float], origin: str = "2012-01-06") -> pd.DataFrame:
     rows = [
         {
-            "store_id": 1, "dept_id": dept, "origin_week": pd.Timestamp(origin), "target_week": pd.Timestamp("2012-01-13"),
+            "store_id": 1, "dept_id": dept, "origin_week": pd.Timestamp(origin),
+            "target_week": pd.Timestamp("2012-01-13"),
             "model": model, "forecast_usd": 100.0 + error, "actual_usd": 100.0, "is_holiday": False,
         }
         for model, error in errors.items()

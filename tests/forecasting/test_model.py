@@ -151,7 +151,7 @@ def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
 def test_without_errors_there_is_no_interval() -> None:
     calibration = calibrate(_errors(5, 1).assign(actual_usd=np.nan), 4)
     bands = calibration.bands(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
-    assert {name: value.tolist() for name, value in bands.items()} == dict.fromkeys(COLUMNS, [5.0])
+    assert {name: value.tolist() for name, value in bands.items()} == {name: [5.0] for name in COLUMNS}
 
 
 def test_a_calibration_survives_json() -> None:

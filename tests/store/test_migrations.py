@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -56,6 +58,16 @@ def test_several_processes_can_migrate_at_once(empty_store: str) -> None:
     answers = [child.communicate(timeout=60) for child in children]
     assert [err for _, err in answers] == [""] * 4
     assert sorted(out.strip() for out, _ in answers) == [HEAD] * 3 + ["None"]
+
+
+def test_migrate_waits_for_another_process_that_makes_the_same_file(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    finish = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    finish.start()
+    assert migrate(f"sqlite:///{tmp_path / 'store.db'}") == (None, HEAD)
+    finish.join()
+    other.close()
 
 
 def test_migrate_makes_the_folder_of_a_sqlite_file(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The lake, on a folder and on an S3-speaking server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from moto.server import ThreadedMotoServer
+
+from demand_assets.adapters.parquet import ParquetLake, content_version
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParquetLake:
+    if request.param == "folder":
+        return ParquetLake(uri=str(tmp_path / "lake"))
+    import boto3
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": request.getfixturevalue("s3_endpoint"),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"lake-{os.getpid()}-{abs(hash(tmp_path)) % 10**8}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return ParquetLake(uri=f"s3://{bucket}/lake")
+
+
+WEEKS = ["2012-01-06", "2012-01-13"]
+
+
+def _frame(week: str, value: float = 1.5) -> pd.DataFrame:
+    return pd.DataFrame({"week": pd.to_datetime([week, week]), "value": [value, 2.0]})
+
+
+def test_what_is_written_is_read(lake: ParquetLake) -> None:
+    for week in WEEKS:
+        lake.write("t", week, _frame(week))
+    expected = pd.concat([_frame(week) for week in WEEKS], ignore_index=True)
+    pd.testing.assert_frame_equal(lake.read("t", WEEKS), expected)
+    pd.testing.assert_frame_equal(lake.read("t", WEEKS[1:], ["value"]), _frame(WEEKS[1])[["value"]])
+    assert lake.partitions("t") == WEEKS
+
+
+def test_a_table_that_does_not_exist_is_none(lake: ParquetLake) -> None:
+    assert lake.read("t", WEEKS) is None
+    assert lake.read("t", None) is None
+    assert lake.partitions("t") == []
+
+
+def test_the_version_is_the_hash_of_the_content(lake: ParquetLake) -> None:
+    lake.write("t", WEEKS[0], _frame(WEEKS[0]), {"who": "me"})
+    lake.write("t", WEEKS[1], _frame(WEEKS[0], value=9.0))
+    versions = lake.versions("t")
+    assert versions[WEEKS[0]] == content_version(_frame(WEEKS[0]))
+    assert versions[WEEKS[0]] != versions[WEEKS[1]]
+    assert lake.notes("t", WEEKS[:1]) == {WEEKS[0]: {"data_version": versions[WEEKS[0]], "who": "me"}}
+
+
+def test_an_unpartitioned_table_is_one_file(lake: ParquetLake) -> None:
+    lake.write("stores", None, _frame(WEEKS[0]))
+    assert lake.exists("stores")
+    pd.testing.assert_frame_equal(lake.read("stores", None), _frame(WEEKS[0]))
+
+
+def test_nested_keys_are_found_apart_from_plain_ones(lake: ParquetLake) -> None:
+    lake.write("t", f"{WEEKS[0]}/vintage", _frame(WEEKS[0]))
+    assert lake.partitions("t", nested=True) == [f"{WEEKS[0]}/vintage"]
+    assert lake.partitions("t") == []
+
+
+def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    lake.write("t", WEEKS[0], _frame(WEEKS[0]))
+    before = (tmp_path / "t" / f"{WEEKS[0]}.parquet").stat()
+    lake.write("t", WEEKS[0], _frame(WEEKS[0]))
+    assert (tmp_path / "t" / f"{WEEKS[0]}.parquet").stat().st_ino == before.st_ino
+
+
+def test_a_temporary_file_left_by_a_kill_is_not_read(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    lake.write("t", WEEKS[0], _frame(WEEKS[0]))
+    (tmp_path / "t" / f".{WEEKS[1]}.parquet.abc").write_bytes(b"half")
+    assert lake.partitions("t") == WEEKS[:1]
