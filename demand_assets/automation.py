@@ -9,9 +9,9 @@ import pandas as pd
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.features import stale_origins
 from demand_assets.errors import DemandError
+from demand_assets.forecasting.weeks import as_week
 from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
-from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks, week_key, weeks_partitions
+from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks, week_key
 from demand_assets.resources import Landing, Training
 
 INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
@@ -21,25 +21,21 @@ FORECAST_ASSETS = ["backtest_report", "trained_model", "promoted_model", "weekly
 ingest_job = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
-    partitions_def=weeks_partitions,
     description="Read the landing zone into weekly partitions, check them, and score the vintages that foresaw them.",
 )
 features_job = dg.define_asset_job(
     "build_features",
     selection=dg.AssetSelection.assets(*FEATURE_ASSETS),
-    partitions_def=weeks_partitions,
     description="Features of origin weeks, from everything known at each.",
 )
 forecast_job = dg.define_asset_job(
     "train_and_forecast",
     selection=dg.AssetSelection.assets(*FORECAST_ASSETS),
-    partitions_def=weeks_partitions,
     description="Backtest, train, promote or refuse, forecast and publish, as of one week.",
 )
 weekly_job = dg.define_asset_job(
     "weekly",
     selection=dg.AssetSelection.all(),
-    partitions_def=weeks_partitions,
     description="The whole graph for one week, from landing zone to published forecast.",
 )
 jobs = [ingest_job, features_job, forecast_job, weekly_job]
@@ -61,7 +57,10 @@ def affected_weeks(delivery: Delivery, known: Sequence[str]) -> list[str]:
 
 @dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Asks for the weeks each new file covers, once.")
 def landing_zone_sensor(context: dg.SensorEvaluationContext, landing: Landing) -> dg.SensorResult | dg.SkipReason:
-    """One run per new file and stretch of weeks. A file is new when its content is; unchanged files are not read."""
+    """One run per new file and stretch of weeks. A file is new when its content is; unchanged files are not read.
+
+    A file that cannot be read or whose weeks are no Fridays asks for no week; all else is for the run's checks to judge.
+    """
     zone = landing.zone()
     try:
         files = zone.files()
@@ -76,9 +75,10 @@ def landing_zone_sensor(context: dg.SensorEvaluationContext, landing: Landing) -
     for file in fresh:
         try:
             delivery = zone.read(file)
-            raise_on_failure(validate_deliveries([delivery], None))
+            for week in delivery.weeks:
+                as_week(week)
             deliveries.append(delivery)
-        except DemandError as error:
+        except (DemandError, ValueError) as error:
             problems.append(str(error))
             context.log.error(f"{file.name} is left out until it changes: {error}")
     new_weeks = weeks_of(deliveries)

@@ -29,7 +29,13 @@ def test_another_seed_gives_other_sales() -> None:
 def test_files_are_byte_for_byte_in_the_shipped_form(tmp_path: Path) -> None:
     week = pd.to_datetime(["2010-02-05", "2010-02-12"])
     sales = pd.DataFrame(
-        {"store_id": [1, 1], "dept_id": [2, 2], "week": week, "weekly_sales_usd": [24924.5, -3.0], "is_holiday": [False, True]}
+        {
+            "store_id": [1, 1],
+            "dept_id": [2, 2],
+            "week": week,
+            "weekly_sales_usd": [24924.5, -3.0],
+            "is_holiday": [False, True],
+        }
     )
     conditions = pd.DataFrame(
         {"store_id": [1], "week": week[:1], "temperature_f": [42.31], "fuel_price_usd": [2.572]}

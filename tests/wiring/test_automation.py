@@ -1,0 +1,209 @@
+"""Sensors, schedule and partition versions, on a real instance and a real lake."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.assets.features import stale_origins
+from demand_assets.automation import landing_zone_sensor, stale_features_sensor, weekly_schedule
+from demand_assets.definitions import defs, job_named
+from demand_assets.partitions import known_weeks, range_tags, register_weeks
+from demand_assets.resources import build_resources
+from demand_assets.sample import SampleData
+from demand_assets.settings import read_settings
+from demand_assets.store.migrations import migrate
+
+INGESTED = ("stores", "holiday_calendar", "raw_conditions", "raw_sales")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture
+def zone(csv_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "zone"
+    shutil.copytree(csv_folder, folder)
+    return folder
+
+
+@pytest.fixture
+def resources(zone: Path, tmp_path: Path) -> dict[str, object]:
+    settings = read_settings(home=tmp_path / "home", landing_uri=str(zone), threads=1)
+    migrate(settings.store)
+    return dict(build_resources(settings))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as own:
+        yield own
+
+
+@pytest.fixture
+def lake(resources: dict[str, object]) -> ParquetLake:
+    found = resources["lake"]
+    assert isinstance(found, ParquetLake)
+    return found
+
+
+def look(instance: dg.DagsterInstance, resources: dict[str, object], cursor: str | None = None) -> dg.SensorResult:
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+    result = landing_zone_sensor(context, landing=resources["landing"])
+    return dg.SensorResult(skip_reason=result) if isinstance(result, dg.SkipReason) else result
+
+
+def ingest(
+    instance: dg.DagsterInstance, resources: dict[str, object], first: str, last: str
+) -> dg.ExecuteInProcessResult:
+    return (
+        dg.Definitions(assets=defs.assets, resources=resources, executor=dg.in_process_executor)
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=instance,
+            asset_selection=[
+                dg.AssetKey(name) for name in ("stores", "holiday_calendar", "raw_conditions", "raw_sales")
+            ],
+            tags=range_tags(first, last),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+    )
+
+
+def test_a_new_file_is_asked_for_once_and_for_exactly_its_weeks(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, retailer: SampleData
+) -> None:
+    first = look(instance, resources)
+    assert first.run_requests
+    sales = next(request for request in first.run_requests if request.tags["demand/file"] == "train.csv")
+    weeks = retailer.sales["week"]
+    assert sales.tags.items() >= range_tags(f"{weeks.min():%Y-%m-%d}", f"{weeks.max():%Y-%m-%d}").items()
+    assert known_weeks(instance) == sorted({f"{week:%Y-%m-%d}" for week in weeks})
+
+    again = look(instance, resources, first.cursor)
+    assert not again.run_requests
+
+    lines = (zone / "train.csv").read_text().splitlines()
+    correction = [lines[0], *(line for line in lines if "2011-05-06" in line or "2011-07-01" in line)]
+    (zone / "correction.csv").write_text("\n".join(correction) + "\n")
+    third = look(instance, resources, first.cursor)
+    assert third.run_requests
+    asked = [request.tags["dagster/asset_partition_range_start"] for request in third.run_requests]
+    assert asked == ["2011-05-06", "2011-07-01"]
+    assert len({request.run_key for request in third.run_requests}) == 2
+
+
+def test_a_bad_file_is_left_out_and_named(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
+) -> None:
+    cursor = look(instance, resources).cursor
+    (zone / "bad.csv").write_text("Store,Dept,Date,IsHoliday\n1,1,2011-05-06,FALSE\n")
+    result = look(instance, resources, cursor)
+    assert not result.run_requests
+    assert "bad.csv lacks Weekly_Sales" in str(result.skip_reason)
+
+
+def test_an_empty_zone_is_a_reason_to_skip(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
+) -> None:
+    for path in zone.iterdir():
+        path.unlink()
+    assert "is empty" in str(look(instance, resources).skip_reason)
+
+
+def test_each_partition_of_a_range_has_the_version_of_its_own_rows(
+    instance: dg.DagsterInstance, resources: dict[str, object], lake: ParquetLake, retailer: SampleData
+) -> None:
+    register_weeks(instance, retailer.sales["week"].unique())
+    known = known_weeks(instance)
+    assert ingest(instance, resources, known[0], known[9]).success
+    versions = lake.versions("raw_sales")
+    assert list(versions) == known[:10]
+    recorded = {
+        key: instance.get_latest_data_version_record(dg.AssetKey("raw_sales"), partition_key=key) for key in known[:10]
+    }
+    tags = {key: record.asset_materialization.tags["dagster/data_version"] for key, record in recorded.items()}
+    assert tags == versions
+    assert ingest(instance, resources, known[3], known[3]).success
+    single = instance.get_latest_data_version_record(dg.AssetKey("raw_sales"), partition_key=known[3])
+    assert single.asset_materialization.tags["dagster/data_version"] == versions[known[3]]
+
+
+def test_a_failed_check_blocks_and_shows_the_rows(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, lake: ParquetLake, retailer: SampleData
+) -> None:
+    register_weeks(instance, retailer.sales["week"].unique())
+    lines = (zone / "train.csv").read_text().splitlines()
+    (zone / "train.csv").write_text("\n".join([*lines, "99" + lines[-1][1:]]) + "\n")
+    known = known_weeks(instance)
+    result = ingest(instance, resources, known[0], known[-1])
+    assert not result.success
+    failure = result.failure_data_for_node("raw_sales")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "99" in str(failure.user_failure_data.description)
+    assert failure.user_failure_data.metadata["failing rows"].records
+    assert lake.partitions("raw_sales") == []
+
+
+def test_features_are_stale_until_built_from_the_present_data(
+    instance: dg.DagsterInstance, resources: dict[str, object], lake: ParquetLake, retailer: SampleData
+) -> None:
+    def sense() -> object:
+        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        return stale_features_sensor(context, lake=lake, training=resources["training"])
+
+    assert isinstance(sense(), dg.SkipReason)
+    register_weeks(instance, retailer.sales["week"].unique())
+    known = known_weeks(instance)
+    assert ingest(instance, resources, known[0], known[-1]).success
+    result = sense()
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests
+    (request,) = result.run_requests
+    assert request.tags.items() >= range_tags(known[52], known[-1]).items()
+    assert stale_origins(lake, 4) == known[52:]
+
+
+def test_the_schedule_says_why_it_skips_and_runs_the_newest_week(
+    instance: dg.DagsterInstance, resources: dict[str, object], lake: ParquetLake, retailer: SampleData
+) -> None:
+    def tick() -> object:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
+        )
+        return weekly_schedule(context, lake=lake)
+
+    assert "no week of sales has landed yet" in str(tick())
+    register_weeks(instance, retailer.sales["week"].unique())
+    known = known_weeks(instance)
+    assert ingest(instance, resources, known[0], known[-1]).success
+    request = tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == known[-1] == f"{retailer.sales['week'].max():%Y-%m-%d}"
+    lake.write("published_forecast", f"{known[-1]}/vintage", pd.DataFrame({"x": [1]}))
+    assert f"{known[-1]}, is forecast already" in str(tick())
+
+
+def test_every_asset_is_described_grouped_and_owned() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        assert node.description
+        assert node.group_name != "default"
+        assert node.owners
+        assert node.kinds
+
+
+@pytest.mark.parametrize("name", ["ingest", "build_features", "train_and_forecast", "weekly"])
+def test_every_job_is_made_of_known_assets(name: str) -> None:
+    assert job_named(name).nodes
+
+
+def test_definitions_write_nothing(tmp_path: Path) -> None:
+    assert not os.path.exists(read_settings(home=tmp_path / "nothing").home)
