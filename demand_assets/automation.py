@@ -59,7 +59,7 @@ def affected_weeks(delivery: Delivery, known: Sequence[str]) -> list[str]:
 def landing_zone_sensor(context: dg.SensorEvaluationContext, landing: Landing) -> dg.SensorResult | dg.SkipReason:
     """One run per new file and stretch of weeks. A file is new when its content is; unchanged files are not read.
 
-    A file that cannot be read or whose weeks are no Fridays asks for no week; all else is for the run's checks to judge.
+    A file that cannot be read, or whose weeks are no Fridays, asks for no week; the run's checks judge all else.
     """
     zone = landing.zone()
     try:

@@ -4,7 +4,6 @@ import fcntl
 import gzip
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,29 +15,9 @@ import pandas as pd
 import pytest
 
 from demand_assets.sample import SampleData
+from tests.wiring.conftest import demand, environment_of, run
 
-SETTINGS = {"DEMAND_ROUNDS": "10", "DEMAND_BACKTEST_ORIGINS": "2", "DEMAND_THREADS": "1", "DEMAND_SEED": "5"}
 pytestmark = pytest.mark.timeout(300)
-
-
-def demand(home: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DEMAND_", "DAGSTER_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "demand_assets.cli", *arguments],
-        env={**environment, **SETTINGS, "DEMAND_HOME": str(home)},
-        cwd=cwd or home.parent,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-
-
-def run(home: Path, raw_dir: Path) -> dict[str, object]:
-    ended = demand(home, "run", "--raw-dir", str(raw_dir), "--json")
-    assert ended.returncode == 0, ended.stderr
-    summary: dict[str, object] = json.loads(ended.stdout)
-    return summary
 
 
 def rows_of(home: Path) -> list[tuple[object, ...]]:
@@ -51,31 +30,6 @@ def rows_of(home: Path) -> list[tuple[object, ...]]:
 
 def files_of(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in sorted((home / "lake").rglob("*.parquet"))}
-
-
-@pytest.fixture(scope="session")
-def landing(csv_folder: Path) -> Path:
-    return csv_folder
-
-
-@pytest.fixture(scope="session")
-def finished(landing: Path, shared_folder: Path) -> tuple[Path, dict[str, object]]:
-    """One finished workspace for all workers: whoever comes first makes it."""
-    home, summary = shared_folder / "home", shared_folder / "summary.json"
-    with open(shared_folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not summary.exists():
-            summary.write_text(json.dumps(run(home, landing)))
-    return home, json.loads(summary.read_text())
-
-
-@pytest.fixture
-def workspace(finished: tuple[Path, dict[str, object]], landing: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """A finished workspace and its landing zone, to change freely."""
-    home, zone = tmp_path / "home", tmp_path / "zone"
-    shutil.copytree(finished[0], home)
-    shutil.copytree(landing, zone)
-    return home, zone
 
 
 def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, object]], retailer: SampleData) -> None:
@@ -113,9 +67,9 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
 
 
 def test_two_workspaces_get_the_same_forecasts_to_the_byte(
-    finished: tuple[Path, dict[str, object]], landing: Path, tmp_path: Path
+    finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path
 ) -> None:
-    run(tmp_path / "home", landing)
+    run(tmp_path / "home", csv_folder)
     assert rows_of(tmp_path / "home") == rows_of(finished[0])
     assert files_of(tmp_path / "home") == files_of(finished[0])
 
@@ -162,13 +116,12 @@ def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
 
 @pytest.mark.parametrize("until", ["raw_sales", "backtest_report", "trained_model"])
 def test_a_killed_run_run_again_ends_like_an_undisturbed_one(
-    until: str, landing: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
+    until: str, csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    environment = {**os.environ, **SETTINGS, "DEMAND_HOME": str(home)}
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "demand_assets.cli", "run", "--raw-dir", str(landing)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+        [sys.executable, "-u", "-m", "demand_assets.cli", "run", "--raw-dir", str(csv_folder)],
+        env=environment_of(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
@@ -177,7 +130,7 @@ def test_a_killed_run_run_again_ends_like_an_undisturbed_one(
     process.send_signal(signal.SIGKILL)
     process.stdout.close()
     assert process.wait() == -signal.SIGKILL
-    run(home, landing)
+    run(home, csv_folder)
     assert rows_of(home) == rows_of(finished[0])
     assert files_of(home) == files_of(finished[0])
 
@@ -270,10 +223,10 @@ def test_models_lists_the_version_in_production(finished: tuple[Path, dict[str, 
     assert "production" in demand(finished[0], "models").stdout
 
 
-def test_the_backtest_file_alone_gives_its_wmae(landing: Path, tmp_path: Path) -> None:
+def test_the_backtest_file_alone_gives_its_wmae(csv_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "points.parquet"
     ended = demand(
-        tmp_path / "home", "backtest", "--raw-dir", str(landing), "--horizon", "4",
+        tmp_path / "home", "backtest", "--raw-dir", str(csv_folder), "--horizon", "4",
         "--origins", "2011-06-24,2011-08-19", "--output", str(output), "--json",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -290,9 +243,9 @@ def test_the_backtest_file_alone_gives_its_wmae(landing: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("origins", "message"), [("2011-06-23", "Thursday"), ("2010-03-05", "cannot be tested"), (",", "is empty")]
 )
-def test_a_wrong_origin_is_one_clear_line(origins: str, message: str, landing: Path, tmp_path: Path) -> None:
+def test_a_wrong_origin_is_one_clear_line(origins: str, message: str, csv_folder: Path, tmp_path: Path) -> None:
     ended = demand(
-        tmp_path / "home", "backtest", "--raw-dir", str(landing), "--origins", origins,
+        tmp_path / "home", "backtest", "--raw-dir", str(csv_folder), "--origins", origins,
         "--output", str(tmp_path / "x.parquet"),
     )  # fmt: skip
     assert ended.returncode == 1
