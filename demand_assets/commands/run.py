@@ -6,7 +6,6 @@ import os
 import resource
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from demand_assets.adapters.parquet import ParquetLake
 
-COMMAND_TAG, TOKEN_TAG = "demand/command", "demand/token"
+COMMAND_TAG = "demand/command"
 
 
 @dataclass
@@ -148,10 +147,10 @@ def _execute(
     """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
     import dagster as dg
 
-    token = uuid.uuid4().hex
+    before = _newest_run(instance)
     done = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(console, status, instance, token, done, progress), name="progress", daemon=True
+        target=_watch, args=(console, status, instance, before, done, progress), name="progress", daemon=True
     )
     watcher.start()
     try:
@@ -159,7 +158,7 @@ def _execute(
         result = dg.execute_job(
             dg.build_reconstructable_job("demand_assets.definitions", "job_named", (job,)),
             instance=instance,
-            tags={**tags, COMMAND_TAG: "run", TOKEN_TAG: token},
+            tags={**tags, COMMAND_TAG: "run"},
             # The closing line is ours: Dagster's console log would bury it.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -170,16 +169,23 @@ def _execute(
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
 
+def _newest_run(instance: "dg.DagsterInstance") -> str | None:
+    import dagster as dg
+
+    runs = instance.get_runs(dg.RunsFilter(tags={COMMAND_TAG: "run"}), limit=1)
+    return runs[0].run_id if runs else None
+
+
 def _watch(
     console: Console,
     status: "Status",
     instance: "dg.DagsterInstance",
-    token: str,
+    before: str | None,
     done: threading.Event,
     progress: Progress,
 ) -> None:
-    """Follow the events of the run tagged `token` until it is done."""
-    from dagster import DagsterEventType, RunsFilter
+    """Follow the events of the next run of this command after run `before`, until it is done."""
+    from dagster import DagsterEventType
 
     wanted = {
         DagsterEventType.STEP_START,
@@ -192,8 +198,8 @@ def _watch(
     while True:
         last_look = done.wait(0.2)
         if run_id is None:
-            runs = instance.get_runs(RunsFilter(tags={TOKEN_TAG: token}), limit=1)
-            run_id = runs[0].run_id if runs else None
+            newest = _newest_run(instance)
+            run_id = newest if newest != before else None
         while run_id is not None:
             connection = instance.get_records_for_run(run_id, cursor=cursor, of_type=wanted, limit=1000)
             cursor = connection.cursor

@@ -1,0 +1,87 @@
+"""What the repository promises before any code runs."""
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=~! ;]", requirement)[0].lower().replace("_", "-")
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-uv.lock"])
+def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE)
+    entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in entry for entry in entries if entry.strip())
+
+
+def test_the_lock_covers_every_direct_dependency() -> None:
+    locked = {
+        _name(line) for line in (ROOT / "requirements.lock").read_text().splitlines() if re.match(r"[a-z0-9]", line)
+    }
+    wanted = [
+        *PROJECT["dependencies"],
+        *(name for extra in PROJECT["optional-dependencies"].values() for name in extra),
+    ]
+    assert {_name(name) for name in wanted} - {"demand-assets"} <= locked
+
+
+def test_the_api_installs_without_the_pipeline() -> None:
+    light = {_name(name) for name in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["api"]]}
+    assert not light & {"dagster", "mlflow", "xgboost", "pandas", "dagster-mlflow"}
+
+
+def test_dagster_and_its_libraries_are_one_release() -> None:
+    pinned = {
+        _name(name): name.split("==")[1]
+        for name in PROJECT["optional-dependencies"]["pipeline"]
+        if name.startswith("dagster")
+    }
+    core, minor = pinned["dagster"].split("."), pinned["dagster-aws"].split(".")
+    assert pinned["dagster-webserver"] == pinned["dagster"]
+    assert minor == ["0", str(int(core[1]) + 16), core[2]]
+    assert {pinned[name] for name in pinned if name not in ("dagster", "dagster-webserver")} == {".".join(minor)}
+
+
+def test_both_workspace_files_name_the_same_code() -> None:
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"][0]["python_module"]
+    cloud = yaml.safe_load((ROOT / "dagster_cloud.yaml").read_text())["locations"][0]
+    assert workspace["module_name"] == cloud["code_source"]["module_name"] == "demand_assets.definitions"
+    assert workspace["location_name"] == cloud["location_name"]
+
+
+def test_the_instance_file_loads_and_sends_no_telemetry(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_monitoring_enabled
+
+
+def test_every_make_target_is_described() -> None:
+    text = (ROOT / "Makefile").read_text()
+    named = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert named is not None
+    assert set(named.group(1).split()) == set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE))
+
+
+def test_no_page_or_source_names_a_registry_or_this_machine() -> None:
+    forbidden = re.compile(
+        "|".join(["pypi" + r"\.org", "pythonhosted", "/" + "root/", "/" + "work/", "/opt/" + "pypi"])
+    )
+    sources = [path for pattern in ("*.md", "*.toml", "*.yaml", "Makefile", "docs/*.md") for path in ROOT.glob(pattern)]
+    sources += [
+        path for folder in ("demand_assets", "api", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert [str(path) for path in sources if forbidden.search(path.read_text())] == []
