@@ -77,11 +77,9 @@ def test_every_make_target_is_described() -> None:
 
 
 def test_no_page_or_source_names_a_registry_or_this_machine() -> None:
-    forbidden = re.compile(
-        "|".join(["pypi" + r"\.org", "pythonhosted", "/" + "root/", "/" + "work/", "/opt/" + "pypi"])
-    )
+    names = ("pypi" + ".org", "python" + "hosted", "/" + "root/", "/" + "work/", "/opt/" + "pypi")
+    folders = ("demand_assets", "api", "tests", "benchmarks")
     sources = [path for pattern in ("*.md", "*.toml", "*.yaml", "Makefile", "docs/*.md") for path in ROOT.glob(pattern)]
-    sources += [
-        path for folder in ("demand_assets", "api", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
-    ]
-    assert [str(path) for path in sources if forbidden.search(path.read_text())] == []
+    sources += [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    texts = {str(path): path.read_text() for path in sources}
+    assert [path for path, text in texts.items() if any(name in text for name in names)] == []
