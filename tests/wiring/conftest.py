@@ -53,6 +53,7 @@ def finished(csv_folder: Path, shared_folder: Path) -> tuple[Path, dict[str, obj
 def workspace(finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A finished workspace and its landing zone, to change freely."""
     home, zone = tmp_path / "home", tmp_path / "zone"
-    shutil.copytree(finished[0], home)
+    # SQLite's companion files come and go while another test reads; closed databases hold everything without them.
+    shutil.copytree(finished[0], home, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
     shutil.copytree(csv_folder, zone)
     return home, zone

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def rows_of(home: Path) -> list[tuple[object, ...]]:
     """Everything the store holds but the time of publication."""
-    with sqlite3.connect(home / "store.db") as connection:
+    with closing(sqlite3.connect(home / "store.db")) as connection:
         forecasts = connection.execute("select * from forecasts order by 1, 2, 3, 4").fetchall()
         actuals = connection.execute("select * from actuals order by 1, 2, 3").fetchall()
     return [*forecasts, *actuals]
@@ -48,7 +49,7 @@ def test_every_active_series_is_forecast_for_every_week_ahead(
     newest = retailer.sales["week"].max()
     recent = retailer.sales[retailer.sales["week"] > newest - pd.Timedelta(weeks=52)]
     expected = 4 * len(recent[["store_id", "dept_id"]].drop_duplicates())
-    with sqlite3.connect(finished[0] / "store.db") as connection:
+    with closing(sqlite3.connect(finished[0] / "store.db")) as connection:
         stored = pd.read_sql("select * from forecasts", connection)
     assert len(stored) == expected
     assert stored[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].notna().all(axis=None)
@@ -107,7 +108,7 @@ def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
     (zone / "delivery.csv").write_text("\n".join([rows[0], *delivered]) + "\n")
     summary = run(home, zone)
     assert summary["origin_week"] == f"{following:%Y-%m-%d}"
-    with sqlite3.connect(home / "store.db") as connection:
+    with closing(sqlite3.connect(home / "store.db")) as connection:
         scored = connection.execute("select week, horizon, points, wmae from forecast_accuracy").fetchall()
     assert [(week, horizon) for week, horizon, _, _ in scored] == [(f"{following:%Y-%m-%d}", 1)]
     assert scored[0][2] == len(delivered)
