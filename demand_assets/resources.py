@@ -49,6 +49,7 @@ class Training(dg.ConfigurableResource):
     backtest_origins: int
     backtest_step_weeks: int
     rounds: int
+    members: int
     max_depth: int
     learning_rate: float
     seed: int
@@ -61,6 +62,7 @@ class Training(dg.ConfigurableResource):
 
         return ModelConfig(
             rounds=self.rounds,
+            members=self.members,
             max_depth=self.max_depth,
             learning_rate=self.learning_rate,
             seed=self.seed,
@@ -95,6 +97,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
             backtest_origins=settings.backtest_origins,
             backtest_step_weeks=settings.backtest_step_weeks,
             rounds=settings.rounds,
+            members=settings.members,
             max_depth=settings.max_depth,
             learning_rate=settings.learning_rate,
             seed=settings.seed,

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
     backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between those origins.")] = 4
     rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 150
+    members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
     max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
     learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.07
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7

@@ -60,6 +60,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
     config = ModelConfig(
         rounds=settings.rounds,
+        members=settings.members,
         max_depth=settings.max_depth,
         learning_rate=settings.learning_rate,
         seed=settings.seed,

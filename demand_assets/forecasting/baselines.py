@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from demand_assets.forecasting.decomposition import svd_stl_forecast
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEASONAL_NAIVE = "seasonal_naive"
+AVERAGE_WEEKS = 8
 Baseline = Callable[[Panel, pd.DataFrame], "NDArray[np.float64]"]
 
 
@@ -51,12 +53,41 @@ def seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]
 
 
 def aligned_seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
-    """Last year at the aligned week times recent growth: what the model itself starts from."""
-    return features["base_usd"].to_numpy(dtype=float)
+    """Last year at the aligned week times recent growth; without a last year the recent level in its season."""
+    return features["aligned"].to_numpy(dtype=float) * features["scale_usd"].to_numpy()
+
+
+def moving_average(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
+    """Mean of the values known in the eight weeks to the origin, else the last value."""
+    origin, column = _places(panel, features)
+    weeks = np.arange(len(panel.weeks))
+    known = ~np.isnan(panel.sales)
+    total = np.cumsum(np.where(known, panel.sales, 0.0), axis=0)
+    count = np.cumsum(known, axis=0)
+    before = weeks >= AVERAGE_WEEKS
+    earlier = np.maximum(weeks - AVERAGE_WEEKS, 0)
+    total, count = (sums - np.where(before[:, None], sums[earlier], 0) for sums in (total, count))
+    mean = np.where(count > 0, total / np.maximum(count, 1), _last_values(panel))
+    return mean[origin, column]
+
+
+def svd_stl(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
+    """SVD + STL + exponential smoothing from two years of history on; before that the seasonal naive forecast."""
+    origin, column = _places(panel, features)
+    horizon = features["horizon"].to_numpy(dtype=np.int64)
+    forecast = seasonal_naive(panel, features)
+    for row in np.unique(origin):
+        ahead = svd_stl_forecast(panel.sales[: row + 1], panel.series["dept"].to_numpy(), int(horizon.max()))
+        if ahead is not None:
+            here = origin == row
+            forecast[here] = ahead[horizon[here] - 1, column[here]]
+    return forecast
 
 
 BASELINES: Mapping[str, Baseline] = {
     SEASONAL_NAIVE: seasonal_naive,
     "aligned_seasonal_naive": aligned_seasonal_naive,
+    "svd_stl": svd_stl,
+    "moving_average": moving_average,
     "last_value": last_value,
 }

@@ -83,8 +83,11 @@ def easter_offset(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
     return np.clip(nearest, -4, 4).astype(np.int8)
 
 
-def weeks_back(weeks: pd.DatetimeIndex) -> "NDArray[np.float64]":
-    """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks."""
+def weeks_back(weeks: pd.DatetimeIndex, *, easter: bool = True) -> "NDArray[np.float64]":
+    """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks.
+
+    Without `easter` spring is matched by date alone, as suits a season that several years were averaged into.
+    """
     if not len(weeks):
         return np.empty(0)
     span = weeks_between(weeks.min() - pd.Timedelta(days=DAYS * 30), weeks.max() + pd.Timedelta(days=DAYS * 30))
@@ -92,6 +95,8 @@ def weeks_back(weeks: pd.DatetimeIndex) -> "NDArray[np.float64]":
     back = np.full(len(span), float(WEEKS_PER_YEAR))
     for year in range(span[0].year, span[-1].year + 1):
         for name, window in _MOVABLE.items():
+            if name == "easter" and not easter:
+                continue
             _match_moved(back, number, name, window, year)
         _match_christmas(back, span, year)
     return back[week_number(weeks) - number[0]]

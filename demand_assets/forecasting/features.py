@@ -1,11 +1,13 @@
 """demand_features: for every origin, series and horizon, what was known at the origin, and nothing later.
 
-One vectorised pass over the panel serves every origin. The forecast is built on `base_usd`: last year's value at the
-aligned week times recent growth. The model learns what that misses, in units of the series' own scale.
+One vectorised pass over the panel serves every origin. The forecast is built on `base_usd`, the mean of two guesses:
+last year's value at the aligned week times recent growth, and the season and level of the decomposed history. The
+model learns what that misses, in units of the series' own scale.
 """
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,9 @@ import pandas as pd
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
+from demand_assets.forecasting.decomposition import LEAST_WEEKS, decompose
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ GROWTH_WEEKS = (4, 8, 16)
 BASE_GROWTH_WEEKS = 8
 SHRINKAGE_WEEKS = 8.0
 GROWTH_RANGE = (0.5, 2.0)
+# Last year's value is one noisy week; this much of it gives way to the department's smoothed one.
+SMOOTH_SHARE = 0.65
 MIN_SCALE_USD = 1.0
 STORE_TYPES = ("A", "B", "C")
 
@@ -38,7 +44,7 @@ _DESCRIBED: dict[str, str] = {
     "origin_week": "Last week whose sales are known (Friday)",
     "target_week": "Week to forecast (Friday)",
     "horizon": "Weeks from origin to target, 1..H",
-    "base_usd": "Last year at the aligned week times recent growth, USD",
+    "base_usd": "Mean of smoothed last year times growth and of the decomposition, USD; the forecast starts here",
     "scale_usd": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
     **{f"lag_{k}": f"Sales {k} weeks before the origin, scaled" for k in LAGS},
     **{f"mean_{k}": f"Mean sales of the {k} weeks to the origin, scaled" for k in MEANS},
@@ -51,6 +57,8 @@ _DESCRIBED: dict[str, str] = {
     "last_year_mean": "Mean sales of the five weeks around the aligned one, scaled",
     "two_years_ago": "Sales at the aligned week two years ago, scaled",
     "base": "base_usd, scaled",
+    "aligned": "Last year at the aligned week times recent growth, scaled; else the recent level in its season",
+    "decomposition": "Level of the decomposed history plus the season of the target week, scaled",
     **{f"growth_{k}": f"Sales of {k} weeks to the origin over the same weeks last year" for k in GROWTH_WEEKS},
     **{f"dept_growth_{k}": f"The same growth of the department over all stores, {k} weeks" for k in GROWTH_WEEKS},
     **{f"store_growth_{k}": f"The same growth of the store over all departments, {k} weeks" for k in GROWTH_WEEKS},
@@ -58,6 +66,10 @@ _DESCRIBED: dict[str, str] = {
     "miss_1": "The same one week earlier",
     "miss_4": "Its mean over 4 weeks",
     "miss_13": "Its mean over 13 weeks",
+    "smooth_last_year": "Sales at the aligned week last year, smoothed over the department's stores, scaled",
+    "smooth_base": "The same times recent growth",
+    "dept_profile": "Sales of the department's series at the aligned week over their mean week",
+    "store_index": "Store's sales at the aligned week last year over its mean of the 52 weeks to the origin",
     "dept_index": "Department's sales at the aligned week last year over its mean of that year",
     "dept_index_change": "That index over the one of the origin's aligned week",
     "dept_miss_4": "Department's mean error of last year times growth over 4 weeks, scaled by the department",
@@ -118,6 +130,7 @@ class _History:
         self.sales = sales
         # Weeks back for all flagged weeks, so that targets after the last week have theirs.
         self.back = weeks_back(panel.flagged_weeks())
+        self.season_back = weeks_back(panel.flagged_weeks(), easter=False)
         past = np.arange(len(panel.weeks))
         self.last_year = aligned(sales, past - self.back[: len(past)], past)
         paired = ~np.isnan(sales) & ~np.isnan(self.last_year)
@@ -234,16 +247,17 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     features["origin_is_holiday"] = np.full(len(active), float(panel.is_holiday[row]))
 
     targets = row + 1 + np.arange(horizon_weeks)
-    ahead = _targets(panel, history, row, targets, active, dept, scale, growth, features["mean_8"], mean_52 / scale)
+    series = _Series(active, store, dept, scale, growth, features["mean_8"], mean_52 / scale)
+    ahead = _targets(panel, history, row, targets, series)
     horizons = np.arange(1, horizon_weeks + 1)
     repeated = {name: np.repeat(value.astype(np.float32), horizon_weeks) for name, value in features.items()}
     by_target = {name: np.ascontiguousarray(value.T).ravel() for name, value in ahead.items()}
     base = by_target.pop("base_usd")
     flagged = panel.flagged_weeks()
-    series = panel.series.iloc[active]
+    names = panel.series.iloc[active]
     return {
-        "store_id": np.repeat(series["store_id"].to_numpy(), horizon_weeks),
-        "dept_id": np.repeat(series["dept_id"].to_numpy(), horizon_weeks),
+        "store_id": np.repeat(names["store_id"].to_numpy(), horizon_weeks),
+        "dept_id": np.repeat(names["dept_id"].to_numpy(), horizon_weeks),
         "origin_week": np.full(len(base), panel.weeks[row].to_datetime64()),
         "target_week": np.tile(flagged[targets].to_numpy(), len(active)),
         "horizon": np.tile(horizons, len(active)).astype(np.int16),
@@ -290,21 +304,26 @@ def _conditions(panel: Panel, history: _History, row: int, store: "NDArray[np.in
     return {name: value[store] for name, value in values.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """The n active series of an origin: their places in the panel, scale in USD, growth, and level over scale."""
+
+    active: "NDArray[np.int64]"
+    store: "NDArray[np.int64]"
+    dept: "NDArray[np.int64]"
+    scale: "Matrix"
+    growth: "Matrix"
+    recent: "Matrix"
+    typical: "Matrix"
+
+
 def _targets(
-    panel: Panel,
-    history: _History,
-    row: int,
-    targets: "NDArray[np.int64]",
-    active: "NDArray[np.int64]",
-    dept: "NDArray[np.int64]",
-    scale: "Matrix",
-    growth: "Matrix",
-    recent: "Matrix",
-    typical: "Matrix",
+    panel: Panel, history: _History, row: int, targets: "NDArray[np.int64]", series: _Series
 ) -> "dict[str, Matrix]":
     """(H, n) features of the target weeks: their counterparts last year, and calendar facts."""
     position = targets - history.back[targets]
-    sales = history.sales[:, active]
+    scale, dept = series.scale, series.dept
+    sales = history.sales[:, series.active]
     last_year = aligned(sales, position, row)
     before, after = aligned(sales, position - 1, row), aligned(sales, position + 1, row)
     around = np.stack([aligned(sales, position - 2, row), before, last_year, after, aligned(sales, position + 2, row)])
@@ -317,11 +336,21 @@ def _targets(
     dept_recent = aligned(history.dept_sales, recent_weeks - history.back[recent_weeks], row)
     now_index = _ratio(np.nansum(dept_recent, axis=0) / len(recent_weeks), dept_mean)
     index_change = _ratio(dept_then, now_index[None, :])
+    store_mean = history.store_sales[max(row - 51, 0) : row + 1].mean(axis=0)
+    store_then = _ratio(aligned(history.store_sales, position, row), store_mean[None, :])
+
+    first = max(row + 1 - WINDOW_WEEKS, 0)
+    smoothed, profile = smooth_departments(history.sales[first : row + 1], panel.series["dept"].to_numpy())
+    smooth_last_year = aligned(smoothed[:, series.active], position - first, row - first)
 
     # Without a counterpart last year: the series' recent level moved by its department's season.
-    level = np.where(np.isnan(recent), typical, recent) * scale
+    level = np.where(np.isnan(series.recent), series.typical, series.recent) * scale
     season = np.clip(np.nan_to_num(index_change[:, dept], nan=1.0), 0.25, 4.0)
-    base = np.where(np.isnan(last_year), level * season, last_year * growth)
+    naive = np.where(np.isnan(last_year), level * season, last_year * series.growth)
+    blended = last_year + SMOOTH_SHARE * (smooth_last_year - last_year)
+    smooth = np.where(np.isnan(blended), naive, blended * series.growth)
+    decomposed = _decomposed(panel, history, row, targets)[:, series.active]
+    base = np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2)
 
     weeks = panel.flagged_weeks()[targets]
     per_week = {
@@ -339,7 +368,21 @@ def _targets(
         "last_year_mean": around_mean / scale,
         "two_years_ago": aligned(sales, position - WEEKS_PER_YEAR, row) / scale,
         "base": base / scale,
+        "aligned": naive / scale,
+        "decomposition": decomposed / scale,
+        "smooth_last_year": smooth_last_year / scale,
+        "smooth_base": smooth_last_year * series.growth / scale,
+        "dept_profile": aligned(profile, position - first, row - first)[:, dept],
+        "store_index": store_then[:, series.store],
         "dept_index": dept_then[:, dept],
         "dept_index_change": index_change[:, dept],
         **{name: np.broadcast_to(value[:, None], shape).astype(float) for name, value in per_week.items()},
     }
+
+
+def _decomposed(panel: Panel, history: _History, row: int, targets: "NDArray[np.int64]") -> "Matrix":
+    """(H, S) level plus season in USD, from all weeks to the origin; NaN until a year and a little more is there."""
+    if row + 1 < LEAST_WEEKS:
+        return np.full((len(targets), history.sales.shape[1]), np.nan)
+    season, level = decompose(history.sales[: row + 1], panel.series["dept"].to_numpy())
+    return level + aligned(season, targets - history.season_back[targets], row)

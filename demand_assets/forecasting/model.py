@@ -3,11 +3,14 @@
 It learns the scaled residual (actual - base) / scale, each row weighted by its scale (and by 5 in holiday weeks), so
 that under absolute error the sum it minimises would be WMAE itself. The pseudo-Huber loss with a small slope is that
 error with a rounded tip: its second derivative lets a round cost half the time, at equal WMAE on the benchmark.
+
+Several members, each with its own seed and its own share of the rows, are averaged (bagging): half of what one model
+gets wrong is chance. They are kept as one booster, so that forecasts, contributions and files know of one model.
 """
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -45,12 +48,13 @@ class ModelConfig(BaseModel):
     min_child_weight: float = Field(default=20.0, ge=0)
     max_bin: int = Field(default=64, ge=2, le=1024)
     keep_one_in: int = Field(default=2, ge=1, le=64)
+    members: int = Field(default=2, ge=1, le=64)
     seed: int = Field(ge=0, le=2**31 - 1)
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(ge=1, le=1024)
 
-    def booster_params(self) -> dict[str, Any]:
-        """Parameters in xgboost's own names."""
+    def booster_params(self, member: int = 0) -> dict[str, Any]:
+        """Parameters of one member in xgboost's own names."""
         return {
             "objective": "reg:pseudohubererror",
             "huber_slope": self.huber_slope,
@@ -61,7 +65,7 @@ class ModelConfig(BaseModel):
             "colsample_bytree": self.colsample,
             "min_child_weight": self.min_child_weight,
             "max_bin": self.max_bin,
-            "seed": self.seed,
+            "seed": self.seed + member,
             "device": self.device,
             "nthread": self.threads,
         }
@@ -85,19 +89,20 @@ def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float
 
 
 def training_rows(
-    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, keep_one_in: int = 1
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, keep_one_in: int = 1, share: int = 0
 ) -> "NDArray[np.int64]":
     """Positions of the feature rows to train on at `as_of`: those whose target's sales were known by then.
 
     `keep_one_in` thins them evenly over series, origins and horizons, and always the same way: rows of neighbouring
-    origins and horizons share their targets, so half of them teach nearly as much.
+    origins and horizons share their targets, so half of them teach nearly as much. `share` says which of the
+    `keep_one_in` shares to keep.
     """
     known = (features["target_week"] <= as_of).to_numpy() & ~np.isnan(actuals)
     if keep_one_in > 1:
         # 31 is coprime to any small divisor: neighbours in each key fall into different classes.
         spread = features["store_id"].to_numpy(np.int64) + 31 * features["dept_id"].to_numpy(np.int64)
         spread += week_number(pd.DatetimeIndex(features["origin_week"])) + features["horizon"].to_numpy(np.int64)
-        known &= spread % keep_one_in == 0
+        known &= spread % keep_one_in == share % keep_one_in
     return np.flatnonzero(known)
 
 
@@ -202,27 +207,64 @@ def fit(
     import xgboost
 
     actuals = actuals_of(features, sales)
-    rows = training_rows(features, actuals, as_of, config.keep_one_in)
-    if not len(rows):
-        raise ModelError(
-            f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one horizon more"
+    members: list[xgboost.Booster] = []
+    seen, seconds = 0, 0.0
+    for member in range(config.members):
+        rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
+        if not len(rows):
+            raise ModelError(
+                f"no origin has a target known by {as_of:%Y-%m-%d}; "
+                "training needs 52 weeks of history and one horizon more"
+            )
+        values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
+        for index, name in enumerate(FEATURE_COLUMNS):
+            values[:, index] = features[name].to_numpy()[rows]
+        scale = features["scale_usd"].to_numpy()[rows]
+        target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
+        weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
+        started = time.perf_counter()
+        matrix = xgboost.QuantileDMatrix(
+            values,
+            label=target,
+            weight=weight / weight.mean(),
+            feature_names=list(FEATURE_COLUMNS),
+            max_bin=config.max_bin,
+            nthread=config.threads,
         )
-    columns = list(FEATURE_COLUMNS)
-    values = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for index, name in enumerate(columns):
-        values[:, index] = features[name].to_numpy()[rows]
-    scale = features["scale_usd"].to_numpy()[rows]
-    target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
-    weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
-    started = time.perf_counter()
-    matrix = xgboost.QuantileDMatrix(
-        values,
-        label=target,
-        weight=weight / weight.mean(),
-        feature_names=columns,
-        max_bin=config.max_bin,
-        nthread=config.threads,
-    )
-    booster = xgboost.train(config.booster_params(), matrix, num_boost_round=config.rounds)
-    seconds = time.perf_counter() - started
-    return Forecaster(booster, config, as_of, calibration or Calibration.none(), len(rows), fit_seconds=seconds)
+        members.append(xgboost.train(config.booster_params(member), matrix, num_boost_round=config.rounds))
+        seconds += time.perf_counter() - started
+        seen += len(rows)
+    booster = averaged(members)
+    booster.set_param({"nthread": config.threads})
+    return Forecaster(booster, config, as_of, calibration or Calibration.none(), seen, fit_seconds=seconds)
+
+
+def averaged(members: "Sequence[xgboost.Booster]") -> "xgboost.Booster":
+    """One booster whose prediction is the mean of its members': all their trees, each leaf divided by their number.
+
+    The members must share their features and objective, and have one output. A single member is returned as it is.
+    """
+    import xgboost
+
+    if len(members) == 1:
+        return members[0]
+    models = [json.loads(bytes(member.save_raw("json"))) for member in members]
+    whole = models[0]
+    forest = whole["learner"]["gradient_booster"]["model"]
+    trees = [tree for model in models for tree in model["learner"]["gradient_booster"]["model"]["trees"]]
+    for number, tree in enumerate(trees):
+        leaf = np.asarray(tree["left_children"]) < 0
+        # A leaf keeps its value where a split keeps its threshold; base_weights hold each node's own, leaves included.
+        split = np.asarray(tree["split_conditions"])
+        tree["split_conditions"] = np.where(leaf, split / len(members), split).tolist()
+        tree["base_weights"] = (np.asarray(tree["base_weights"]) / len(members)).tolist()
+        tree["id"] = number
+    forest["trees"] = trees
+    forest["tree_info"] = [0] * len(trees)
+    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
+    forest["iteration_indptr"] = list(range(len(trees) + 1))
+    starts = [np.ravel(json.loads(m["learner"]["learner_model_param"]["base_score"])) for m in models]
+    whole["learner"]["learner_model_param"]["base_score"] = json.dumps(np.mean(starts, axis=0).tolist())
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(json.dumps(whole).encode()))
+    return booster

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.features import build_features
 from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
-from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, fit, training_rows
+from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, averaged, fit, training_rows
 from demand_assets.forecasting.panel import Panel
 from demand_assets.sample import SampleData
 
@@ -67,6 +68,34 @@ def test_thinning_keeps_every_series_and_horizon(features: pd.DataFrame, retaile
     assert len(half) == pytest.approx(len(whole) / 2, rel=0.05)
     assert set(half["horizon"]) == {1, 2, 3, 4}
     assert len(half[["store_id", "dept_id"]].drop_duplicates()) == len(whole[["store_id", "dept_id"]].drop_duplicates())
+
+
+def test_members_learn_from_different_rows_and_are_averaged(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    actuals = actuals_of(features, retailer.sales)
+    shares = [set(training_rows(features, actuals, AS_OF, 2, share)) for share in (0, 1)]
+    assert not shares[0] & shares[1]
+    assert shares[0] | shares[1] == set(training_rows(features, actuals, AS_OF))
+
+    rows = features[features["origin_week"] == AS_OF]
+    both = fit(features, retailer.sales, AS_OF, config.model_copy(update={"members": 2, "keep_one_in": 2}))
+    assert both.booster.num_boosted_rounds() == 2 * config.rounds
+    assert both.rows == sum(map(len, shares))
+    assert both.predict(rows)["forecast_usd"].notna().all()
+
+
+def test_an_averaged_booster_forecasts_and_explains_the_mean_of_its_members() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 3))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    matrix = xgboost.DMatrix(values, label=np.nansum(values, axis=1))
+    params = {"objective": "reg:pseudohubererror", "subsample": 0.5, "max_depth": 3}
+    members = [xgboost.train({**params, "seed": seed}, matrix, 8) for seed in range(3)]
+    expected = np.mean([member.predict(matrix) for member in members], axis=0)
+    whole = averaged(members)
+    np.testing.assert_allclose(whole.predict(matrix), expected, atol=1e-5)
+    np.testing.assert_allclose(whole.predict(matrix, pred_contribs=True).sum(axis=1), expected, atol=1e-5)
 
 
 def test_actuals_equal_a_join(features: pd.DataFrame, retailer: SampleData) -> None:
