@@ -204,39 +204,44 @@ def fit(
     calibration: Calibration | None = None,
 ) -> Forecaster:
     """Train on the stored origins whose targets were known at `as_of`; ModelError when there is none."""
-    import xgboost
-
     actuals = actuals_of(features, sales)
-    members: list[xgboost.Booster] = []
-    seen, seconds = 0, 0.0
-    for member in range(config.members):
-        rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
-        if not len(rows):
-            raise ModelError(
-                f"no origin has a target known by {as_of:%Y-%m-%d}; "
-                "training needs 52 weeks of history and one horizon more"
-            )
-        values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
-        for index, name in enumerate(FEATURE_COLUMNS):
-            values[:, index] = features[name].to_numpy()[rows]
-        scale = features["scale_usd"].to_numpy()[rows]
-        target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
-        weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
-        started = time.perf_counter()
-        matrix = xgboost.QuantileDMatrix(
-            values,
-            label=target,
-            weight=weight / weight.mean(),
-            feature_names=list(FEATURE_COLUMNS),
-            max_bin=config.max_bin,
-            nthread=config.threads,
-        )
-        members.append(xgboost.train(config.booster_params(member), matrix, num_boost_round=config.rounds))
-        seconds += time.perf_counter() - started
-        seen += len(rows)
+    members, rows, seconds = zip(
+        *(fit_member(features, actuals, as_of, config, member) for member in range(config.members)), strict=True
+    )
     booster = averaged(members)
     booster.set_param({"nthread": config.threads})
-    return Forecaster(booster, config, as_of, calibration or Calibration.none(), seen, fit_seconds=seconds)
+    calibration = calibration or Calibration.none()
+    return Forecaster(booster, config, as_of, calibration, sum(rows), fit_seconds=sum(seconds))
+
+
+def fit_member(
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, config: ModelConfig, member: int
+) -> "tuple[xgboost.Booster, int, float]":
+    """One member, the number of rows it learnt from, and the seconds inside xgboost; ModelError as for `fit`."""
+    import xgboost
+
+    rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
+    if not len(rows):
+        raise ModelError(
+            f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one horizon more"
+        )
+    values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
+    for index, name in enumerate(FEATURE_COLUMNS):
+        values[:, index] = features[name].to_numpy()[rows]
+    scale = features["scale_usd"].to_numpy()[rows]
+    target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
+    weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
+    started = time.perf_counter()
+    matrix = xgboost.QuantileDMatrix(
+        values,
+        label=target,
+        weight=weight / weight.mean(),
+        feature_names=list(FEATURE_COLUMNS),
+        max_bin=config.max_bin,
+        nthread=config.threads,
+    )
+    booster = xgboost.train(config.booster_params(member), matrix, num_boost_round=config.rounds)
+    return booster, len(rows), time.perf_counter() - started
 
 
 def averaged(members: "Sequence[xgboost.Booster]") -> "xgboost.Booster":
