@@ -50,6 +50,7 @@ class Training(dg.ConfigurableResource):
     backtest_step_weeks: int
     rounds: int
     members: int
+    quantiles: str
     max_depth: int
     learning_rate: float
     seed: int
@@ -63,6 +64,7 @@ class Training(dg.ConfigurableResource):
         return ModelConfig(
             rounds=self.rounds,
             members=self.members,
+            quantiles=tuple(map(float, self.quantiles.split(","))),
             max_depth=self.max_depth,
             learning_rate=self.learning_rate,
             seed=self.seed,
@@ -81,6 +83,23 @@ class Clock(dg.ConfigurableResource):
         return datetime.fromisoformat(self.fixed_at) if self.fixed_at else datetime.now(UTC)
 
 
+def build_training(settings: Settings) -> Training:
+    """How these settings train and judge models."""
+    return Training(
+        horizon_weeks=settings.horizon_weeks,
+        backtest_origins=settings.backtest_origins,
+        backtest_step_weeks=settings.backtest_step_weeks,
+        rounds=settings.rounds,
+        members=settings.members,
+        quantiles=settings.quantiles,
+        max_depth=settings.max_depth,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        device=settings.device,
+        threads=settings.threads,
+    )
+
+
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
     lake = ParquetLake(uri=settings.lake)
@@ -92,17 +111,6 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
             tracking_uri=settings.tracking, artifact_uri=settings.artifacts, model_name=settings.model_name
         ),
         "store": ForecastStore(url=settings.store),
-        "training": Training(
-            horizon_weeks=settings.horizon_weeks,
-            backtest_origins=settings.backtest_origins,
-            backtest_step_weeks=settings.backtest_step_weeks,
-            rounds=settings.rounds,
-            members=settings.members,
-            max_depth=settings.max_depth,
-            learning_rate=settings.learning_rate,
-            seed=settings.seed,
-            device=settings.device,
-            threads=settings.threads,
-        ),
+        "training": build_training(settings),
         "clock": Clock(),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demand_assets.errors import SettingsError
@@ -41,11 +41,22 @@ class Settings(BaseSettings):
     members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
     max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
     learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.07
+    quantiles: Annotated[
+        str,
+        Field(pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5, 0.9 among them."),
+    ] = "0.1,0.5,0.9"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
         default_factory=usable_cores
     )
+
+    @field_validator("quantiles")
+    @classmethod
+    def _hold_the_published_ones(cls, quantiles: str) -> str:
+        if not {0.1, 0.5, 0.9} <= set(map(float, quantiles.split(","))):
+            raise ValueError("expected 0.1, 0.5 and 0.9 among them, which are published")
+        return quantiles
 
     @property
     def landing(self) -> str:

@@ -169,7 +169,9 @@ def trained_model(
     if version is None:
         config = training.config()
         forecaster = fit(demand_features, raw_sales, as_of, config)
-        forecaster = forecaster.with_calibration(calibration_of(backtest_report, training.horizon_weeks))
+        forecaster = forecaster.with_calibration(
+            calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
+        )
         seconds = forecaster.fit_seconds
         importance = importance_plot(forecaster.importance())
         scores = {

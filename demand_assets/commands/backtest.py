@@ -26,12 +26,12 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
     from demand_assets.forecasting.calendar import calendar_from_conditions
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import ModelConfig
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import as_week, weeks_between
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Format
     from demand_assets.ingestion.merge import merge_table
     from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+    from demand_assets.resources import build_training
 
     try:
         weeks = sorted({as_week(text.strip()) for text in origins.split(",") if text.strip()})
@@ -58,15 +58,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
             f"to {panel.weeks[-1]:%Y-%m-%d}"
         )
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
-    config = ModelConfig(
-        rounds=settings.rounds,
-        members=settings.members,
-        max_depth=settings.max_depth,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        device=settings.device,
-        threads=settings.threads,
-    )
+    config = build_training(settings).config()
     with Progress(console=console) as bar:
         task = bar.add_task("Training at each origin", total=len(weeks) + WARM_UP_ORIGINS)
         result = backtest(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.intervals import Calibration, calibrate
+from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.model import MODEL_NAME, ModelConfig, actuals_of, fit
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
@@ -21,9 +21,6 @@ COLUMNS = (
     "horizon",
     "model",
     "forecast_usd",
-    "p10_usd",
-    "p50_usd",
-    "p90_usd",
     "actual_usd",
     "is_holiday",
     "scale_usd",
@@ -34,7 +31,10 @@ WARM_UP_ORIGINS = 2
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """`points`: one row per series x origin x target x model, columns `COLUMNS`; NaN actual where none is known."""
+    """`points`: one row per series x origin x target x model, columns `COLUMNS` and the quantiles.
+
+    The actual is NaN where none is known.
+    """
 
     points: pd.DataFrame
     fit_seconds: float
@@ -92,7 +92,7 @@ def backtest(
         past = pd.concat(scored) if scored else None
         for name, forecast in forecasts.items():
             points = keyed.assign(model=name, forecast_usd=forecast)
-            bands = _calibrated(past, name, origin, horizon_weeks).bands(
+            bands = _calibrated(past, name, origin, horizon_weeks, config.quantiles).bands(
                 forecast, keyed["scale_usd"].to_numpy(), keyed["horizon"].to_numpy(), keyed["is_holiday"].to_numpy()
             )
             scored.append(points.assign(**bands))
@@ -101,19 +101,25 @@ def backtest(
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(origins)]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
-    return Backtest(points[list(COLUMNS)].sort_values(order, ignore_index=True), seconds)
+    after = COLUMNS.index("forecast_usd") + 1
+    columns = [*COLUMNS[:after], *map(quantile_column, config.quantiles), *COLUMNS[after:]]
+    return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
 
 
-def calibration_of(points: pd.DataFrame, horizon_weeks: int, model: str = MODEL_NAME) -> Calibration:
+def calibration_of(
+    points: pd.DataFrame, horizon_weeks: int, model: str = MODEL_NAME, quantiles: tuple[float, ...] = QUANTILES
+) -> Calibration:
     """Intervals for a model from all of its backtest's errors."""
-    return calibrate(points[points["model"] == model], horizon_weeks)
+    return calibrate(points[points["model"] == model], horizon_weeks, quantiles)
 
 
-def _calibrated(past: pd.DataFrame | None, model: str, origin: pd.Timestamp, horizon_weeks: int) -> Calibration:
+def _calibrated(
+    past: pd.DataFrame | None, model: str, origin: pd.Timestamp, horizon_weeks: int, quantiles: tuple[float, ...]
+) -> Calibration:
     if past is None:
-        return Calibration.none()
+        return Calibration.none(quantiles)
     # Known at the origin: an error counts from the week its target ended.
-    return calibration_of(past[past["target_week"] <= origin], horizon_weeks, model)
+    return calibration_of(past[past["target_week"] <= origin], horizon_weeks, model, quantiles)
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.features import FEATURE_COLUMNS
-from demand_assets.forecasting.intervals import Calibration
+from demand_assets.forecasting.intervals import QUANTILES, Calibration
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.weeks import week_number
 
@@ -49,9 +49,17 @@ class ModelConfig(BaseModel):
     max_bin: int = Field(default=64, ge=2, le=1024)
     keep_one_in: int = Field(default=2, ge=1, le=64)
     members: int = Field(default=2, ge=1, le=64)
+    quantiles: tuple[float, ...] = QUANTILES
     seed: int = Field(ge=0, le=2**31 - 1)
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(ge=1, le=1024)
+
+    @field_validator("quantiles")
+    @classmethod
+    def _hold_the_published_ones(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if not set(QUANTILES) <= set(quantiles) or not all(0 < quantile < 1 for quantile in quantiles):
+            raise ValueError("expected numbers between 0 and 1, with 0.1, 0.5 and 0.9 among them")
+        return tuple(sorted(set(quantiles)))
 
     def booster_params(self, member: int = 0) -> dict[str, Any]:
         """Parameters of one member in xgboost's own names."""
@@ -119,7 +127,7 @@ class Forecaster:
     fit_seconds: float = field(default=0.0, compare=False)
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Keys, `forecast_usd` and the quantiles p10, p50, p90 in USD for each row of demand_features.
+        """Keys, `forecast_usd` and the configured quantiles in USD for each row of demand_features.
 
         The quantiles never cross. ModelError when a feature is missing.
         """
@@ -210,7 +218,7 @@ def fit(
     )
     booster = averaged(members)
     booster.set_param({"nthread": config.threads})
-    calibration = calibration or Calibration.none()
+    calibration = calibration or Calibration.none(config.quantiles)
     return Forecaster(booster, config, as_of, calibration, sum(rows), fit_seconds=sum(seconds))
 
 

@@ -188,3 +188,24 @@ def test_a_calibration_survives_json() -> None:
     again = Calibration.from_dict(calibration.to_dict())
     np.testing.assert_array_equal(again.offsets, calibration.offsets)
     np.testing.assert_array_equal(again.edges, calibration.edges)
+
+
+def test_any_set_of_quantiles_is_forecast_in_order(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    wide = config.model_copy(update={"quantiles": (0.025, 0.1, 0.5, 0.9, 0.975)})
+    rows = features[features["origin_week"] == AS_OF]
+    forecaster = fit(features, retailer.sales, AS_OF, wide)
+    points = rows.assign(
+        forecast_usd=rows["base_usd"], actual_usd=rows["base_usd"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost"
+    )
+    calibrated = forecaster.with_calibration(calibrate(points, 4, wide.quantiles)).predict(rows)
+    bands = calibrated[["p2.5_usd", "p10_usd", "p50_usd", "p90_usd", "p97.5_usd"]].to_numpy()
+    assert (np.diff(bands, axis=1) >= 0).all()
+    assert (bands[:, 0] < bands[:, 1]).mean() > 0.9
+
+
+@pytest.mark.parametrize("quantiles", [(0.1, 0.9), (0.1, 0.5, 0.9, 1.0)])
+def test_quantiles_without_the_published_ones_or_outside_0_1_are_refused(quantiles: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"0\.1, 0\.5 and 0\.9 among them"):
+        ModelConfig(seed=1, threads=1, quantiles=quantiles)
