@@ -73,6 +73,13 @@ class Training(dg.ConfigurableResource):
         )
 
 
+class OrderCosts(dg.ConfigurableResource):
+    """What a unit too few (`underage`) and one too many (`overage`) cost; their ratio sets the service level."""
+
+    underage: float
+    overage: float
+
+
 class Clock(dg.ConfigurableResource):
     """The time of publication; `fixed_at` (ISO 8601) makes a run repeatable to the byte."""
 
@@ -112,5 +119,6 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         ),
         "store": ForecastStore(url=settings.store),
         "training": build_training(settings),
+        "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
         "clock": Clock(),
     }

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
     backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between those origins.")] = 4
-    rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 150
+    rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 100
     members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
     max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
     learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.07
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
         str,
         Field(pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5, 0.9 among them."),
     ] = "0.1,0.5,0.9"
+    underage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too few, against `overage_cost`.")] = 3.0
+    overage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too many.")] = 1.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(

@@ -12,7 +12,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version
-from demand_assets.resources import Clock, ForecastStore, Training
+from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
 
 GROUP = "forecasting"
 OWNERS = ["team:forecasting"]
@@ -26,6 +26,7 @@ FORECAST_COLUMNS = {
     "p10_usd": "10% quantile, USD",
     "p50_usd": "Median, USD",
     "p90_usd": "90% quantile, USD",
+    "order_usd": "Stock to have for the week, USD at selling prices",
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -50,10 +51,13 @@ def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     registry: ModelRegistry,
+    order_costs: OrderCosts,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per active series x horizon: the production model's forecast and quantiles from the origin week."""
+    """One row per active series x horizon: forecast, quantiles and order quantity of the production model."""
+    from demand_assets.forecasting.orders import order_quantities, service_level
+
     origin = run_weeks(context)[0]
     key = week_key(origin)
     champion = registry.with_alias(PRODUCTION)
@@ -61,6 +65,7 @@ def weekly_forecast(
         raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
     predicted = registry.load(champion).predict(demand_features)
     forecast = predicted.assign(
+        order_usd=order_quantities(predicted, order_costs.underage, order_costs.overage),
         model_version=champion.version,
         data_version=lake.versions_of("demand_features", [key])[key],
         code_version=code_version(),
@@ -74,6 +79,7 @@ def weekly_forecast(
         metadata={
             "chain total": plot_markdown(picture, "chain total"),
             "model version": int(champion.version),
+            "service level": service_level(order_costs.underage, order_costs.overage),
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
             **{
                 f"total {week:%Y-%m-%d}, USD": total
@@ -115,11 +121,20 @@ def published_forecast(
         code_version=str(first["code_version"]),
         published_at=clock.now(),
     )
-    columns = ["store_id", "dept_id", "target_week", "horizon", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    columns = [
+        "store_id",
+        "dept_id",
+        "target_week",
+        "horizon",
+        "forecast_usd",
+        "p10_usd",
+        "p50_usd",
+        "p90_usd",
+        "order_usd",
+    ]
     values = [weekly_forecast[name].tolist() for name in columns if name != "target_week"]
     weeks = [week.date() for week in weekly_forecast["target_week"]]
-    # No order quantity yet: NULL says so.
-    rows = list(zip(*values[:2], weeks, *values[2:], [None] * len(weeks), strict=True))
+    rows = list(zip(*values[:2], weeks, *values[2:], strict=True))
     published = publish_vintage(store.engine(), record, rows)
     lake.write("published_forecast", f"{week_key(origin)}/{published.vintage_id}", weekly_forecast)
     return dg.MaterializeResult(

@@ -19,6 +19,8 @@ GROUP = "training"
 OWNERS = ["team:forecasting"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 FINGERPRINT_NOTE = "fingerprint"
+# An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
+ENOUGH_ORIGINS = 26
 
 BACKTEST_COLUMNS = {
     "store_id": "Store number",
@@ -88,13 +90,14 @@ def backtest_report(
     if stored is not None:
         points, seconds = stored, 0.0
     else:
-        first = add_weeks(demand_features["origin_week"].min(), 2 * training.horizon_weeks)
+        before = min(2 * training.horizon_weeks, ENOUGH_ORIGINS)
+        first = add_weeks(demand_features["origin_week"].min(), before)
         origins = rolling_origins(
             as_of, first, training.backtest_origins, training.backtest_step_weeks, training.horizon_weeks
         )
         if not origins:
             raise ModelError(
-                f"no origin before {key} can be judged: it takes 52 weeks and {3 * training.horizon_weeks} more"
+                f"no origin before {key} can be judged: it takes 52 weeks and {before + training.horizon_weeks} more"
             )
         panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
         result = backtest(

@@ -79,4 +79,16 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
     for row in scores.itertuples(index=False):
         table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
     terminal().print(table)
+    terminal().print(_order_costs(result.points, settings.underage_cost, settings.overage_cost))
     terminal().print(f"{len(result.points):,} rows in {output}")
+
+
+def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Table:
+    from demand_assets.forecasting.orders import simulated_order_cost
+
+    table = Table(title=f"Simulated order cost, too few to too many {underage:g}:{overage:g}", title_justify="left")
+    for column in ("model", "USD per point", "saved"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in simulated_order_cost(points, underage, overage).itertuples(index=False):
+        table.add_row(str(row.model), f"{row.cost_usd:,.1f}", f"{row.saving:.1%}")
+    return table

@@ -39,7 +39,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rounds: int = Field(default=150, ge=1, le=10_000)
+    rounds: int = Field(default=100, ge=1, le=10_000)
     max_depth: int = Field(default=6, ge=1, le=16)
     learning_rate: float = Field(default=0.07, gt=0, le=1)
     huber_slope: float = Field(default=0.1, gt=0)
