@@ -58,12 +58,15 @@ def run(raw_dir: str | None, as_json: bool) -> None:
 @click.option("--horizon", default=4, show_default=True, type=click.IntRange(1, 52), help="Weeks ahead.")
 @click.option("--origins", required=True, help="Comma-separated origin weeks (Fridays), e.g. 2012-01-27,2012-02-24.")
 @click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet to write.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="HTML report to write; default: beside --output."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON on stdout.")
-def backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
+def backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Path | None, as_json: bool) -> None:
     """Train at each origin on what was known then, forecast, and score the model beside the baselines."""
     from demand_assets.commands.backtest import run_backtest
 
-    run_backtest(raw_dir, horizon, origins, output, as_json)
+    run_backtest(raw_dir, horizon, origins, output, report, as_json)
 
 
 @main.command()

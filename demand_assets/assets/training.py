@@ -77,8 +77,8 @@ def backtest_report(
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import backtest, coverage, rolling_origins
-    from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.backtest import backtest, rolling_origins
+    from demand_assets.forecasting.metrics import coverage, interval_score, score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import add_weeks
 
@@ -118,6 +118,7 @@ def backtest_report(
         metadata={
             "scores": frame_markdown(overall),
             "scores in holiday weeks": frame_markdown(holidays),
+            "intervals": frame_markdown(interval_score(points)),
             "WMAE by horizon": frame_markdown(
                 score(points, ["horizon"]).pivot_table(index="horizon", columns="model", values="wmae").reset_index()
             ),

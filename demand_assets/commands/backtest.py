@@ -1,4 +1,4 @@
-"""`demand backtest`: rolling origins over a landing zone, without Dagster, into one Parquet file."""
+"""`demand backtest`: rolling origins over a landing zone, without Dagster, into Parquet and an HTML report."""
 
 import json
 import os
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json: bool) -> None:
-    """Score the model and the baselines at `origins` (comma-separated Fridays) and write every point to `output`."""
+def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Path | None, as_json: bool) -> None:
+    """Score the model and the baselines at `origins` (comma-separated Fridays) and write every point to `output`.
+
+    The HTML report goes to `report`, beside `output` unless it says otherwise.
+    """
     console = terminal(stderr=True)
     console.print(f"Reading [bold]{raw_dir}[/] ...")
     settings = read_settings()
     from demand_assets.adapters.landing import LandingZone
+    from demand_assets.commands.report import write_report
     from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
     from demand_assets.forecasting.calendar import calendar_from_conditions
     from demand_assets.forecasting.features import build_features, first_origin
@@ -69,6 +73,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     result.points.to_parquet(temporary, index=False)
     temporary.replace(output)
+    report = output.with_suffix(".html") if report is None else report
+    write_report(result.points, sales, report)
     scores = score(result.points).sort_values("wmae")
     if as_json:
         print(json.dumps(scores.to_dict(orient="records"), indent=1))  # noqa: T201
@@ -80,7 +86,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, as_json
         table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
     terminal().print(table)
     terminal().print(_order_costs(result.points, settings.underage_cost, settings.overage_cost))
-    terminal().print(f"{len(result.points):,} rows in {output}")
+    terminal().print(f"{len(result.points):,} rows in {output}, report in {report}")
 
 
 def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Table:

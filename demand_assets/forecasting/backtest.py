@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
@@ -129,10 +128,3 @@ def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_
     trainable = add_weeks(stored[0], 1)
     wanted = [add_weeks(origins[0], -horizon_weeks * back) for back in range(WARM_UP_ORIGINS, 0, -1)]
     return [origin for origin in wanted if origin >= trainable and origin in stored and origin not in origins]
-
-
-def coverage(points: pd.DataFrame) -> float:
-    """Share of known actuals within p10..p90; NaN without any."""
-    known = points[points["actual_usd"].notna()]
-    inside = (known["actual_usd"] >= known["p10_usd"]) & (known["actual_usd"] <= known["p90_usd"])
-    return float(inside.mean()) if len(known) else float(np.nan)

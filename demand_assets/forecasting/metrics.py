@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from demand_assets.forecasting.intervals import COLUMNS, QUANTILES
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -60,3 +62,47 @@ def score(points: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
     sums["rmse"] = np.sqrt(sums["rmse"])
     sums["wmae"] = sums["weighted"] / sums["weight"]
     return sums[["points", "wmae", "mae", "rmse", "bias"]].reset_index()
+
+
+def coverage(points: pd.DataFrame) -> float:
+    """Share of known actuals within p10..p90; NaN without any."""
+    known = points[points["actual_usd"].notna()]
+    inside = (known["actual_usd"] >= known["p10_usd"]) & (known["actual_usd"] <= known["p90_usd"])
+    return float(inside.mean()) if len(known) else float(np.nan)
+
+
+def interval_score(points: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
+    """[model, *by, coverage, width_usd, pinball_usd] of a backtest frame; rows without an actual do not count.
+
+    Coverage is the share within p10..p90 and width their mean distance. The pinball loss is the mean over p10, p50 and
+    p90 of q (actual - quantile) where the actual is above, else (1 - q) (quantile - actual); 0 is perfect. Source:
+    Koenker and Bassett 1978, Econometrica 46.
+    """
+    known = points[points["actual_usd"].notna()]
+    actual = known["actual_usd"].to_numpy()
+    missed = actual[:, None] - known[list(COLUMNS)].to_numpy()
+    levels = np.array(QUANTILES)
+    scored = known[["model", *(by or [])]].assign(
+        coverage=((missed[:, 0] >= 0) & (missed[:, -1] <= 0)).astype(float),
+        width_usd=known["p90_usd"] - known["p10_usd"],
+        pinball_usd=np.maximum(levels * missed, (levels - 1) * missed).mean(axis=1),
+    )
+    return scored.groupby(["model", *(by or [])], sort=True, observed=True).mean().reset_index()
+
+
+def forecast_value_added(scores: pd.DataFrame, model: str) -> pd.DataFrame:
+    """[baseline, *by, fva_usd, fva_share] of `score`'s frame: baseline WMAE less the model's; positive is better."""
+    by = [name for name in scores.columns if name not in ("model", "points", "wmae", "mae", "rmse", "bias")]
+    own = scores.loc[scores["model"] == model, [*by, "wmae"]].rename(columns={"wmae": "own"})
+    others = scores.loc[scores["model"] != model, ["model", *by, "wmae"]].rename(columns={"model": "baseline"})
+    both = others.merge(own, on=by) if by else others.merge(own, how="cross")
+    added = both.assign(fva_usd=both["wmae"] - both["own"], fva_share=1 - both["own"] / both["wmae"])
+    return added[["baseline", *by, "fva_usd", "fva_share"]]
+
+
+def calibration_curve(points: pd.DataFrame, by: str) -> pd.DataFrame:
+    """[by, quantile, observed]: share of known actuals at or below each of p10, p50, p90, by a column of `points`."""
+    known = points[points["actual_usd"].notna()]
+    below = known["actual_usd"].to_numpy()[:, None] <= known[list(COLUMNS)].to_numpy()
+    wide = pd.DataFrame(below.astype(float), columns=list(QUANTILES)).assign(**{by: known[by].to_numpy()})
+    return wide.groupby(by, sort=True).mean().reset_index().melt(by, var_name="quantile", value_name="observed")

@@ -6,7 +6,7 @@ import pytest
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting import intervals, metrics
-from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, coverage, rolling_origins
+from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, rolling_origins
 from demand_assets.forecasting.baselines import BASELINES, last_value, seasonal_naive
 from demand_assets.forecasting.model import ModelConfig
 from demand_assets.forecasting.panel import Panel
@@ -95,7 +95,7 @@ def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer:
 
 def test_coverage_counts_known_actuals() -> None:
     points = pd.DataFrame({"actual_usd": [1.0, 9.0, np.nan], "p10_usd": [0.0] * 3, "p90_usd": [2.0] * 3})
-    assert coverage(points) == 0.5
+    assert metrics.coverage(points) == 0.5
 
 
 def _points(errors: dict[str, float], origin: str = "2012-01-06") -> pd.DataFrame:
@@ -138,3 +138,37 @@ def test_a_champion_without_shared_points_stays() -> None:
     challenger = _points({"xgboost": 3.0, "seasonal_naive": 9.0})
     decision = decide(challenger, LATER, _points({"xgboost": 1.0}, origin="2011-01-07"), WEEK)
     assert not decision.promote
+
+
+def test_interval_scores_by_hand() -> None:
+    points = pd.DataFrame(
+        {
+            "model": "a",
+            "actual_usd": [10.0, 30.0, np.nan],
+            "p10_usd": [5.0, 5.0, 0.0],
+            "p50_usd": [10.0, 10.0, 0.0],
+            "p90_usd": [20.0, 20.0, 0.0],
+        }
+    )
+    row = metrics.interval_score(points).iloc[0]
+    assert row["coverage"] == 0.5
+    assert row["width_usd"] == 15.0
+    first, second = (0.1 * 5 + 0 + 0.1 * 10) / 3, (0.1 * 25 + 0.5 * 20 + 0.9 * 10) / 3
+    assert row["pinball_usd"] == pytest.approx((first + second) / 2)
+    assert metrics.coverage(points) == 0.5
+
+
+def test_value_added_is_the_baselines_error_less_the_models() -> None:
+    scores = pd.DataFrame({"model": ["naive", "own"], "wmae": [10.0, 8.0]})
+    added = metrics.forecast_value_added(scores, "own")
+    assert added.to_dict("records") == [{"baseline": "naive", "fva_usd": 2.0, "fva_share": pytest.approx(0.2)}]
+
+
+def test_a_calibration_curve_counts_actuals_below_each_quantile() -> None:
+    points = pd.DataFrame(
+        {"horizon": [1, 1, 2], "actual_usd": [1.0, 3.0, 9.0], "p10_usd": 0.0, "p50_usd": 2.0, "p90_usd": 4.0}
+    )
+    curve = metrics.calibration_curve(points, "horizon").pivot_table(
+        index="horizon", columns="quantile", values="observed"
+    )
+    assert curve.to_numpy().tolist() == [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]

@@ -43,9 +43,8 @@ def _write(
     sales["Weekly_Sales"] = (level * season * (1 + 0.002 * week) * noise).round(2)
     sales["IsHoliday"] = holiday
     sales[present(sales)].to_csv(folder / "train.csv", index=False)
-    conditions = pd.MultiIndex.from_product([range(1, stores + 1), dates], names=["Store", "Date"]).to_frame(
-        index=False
-    )
+    numbers = range(1, stores + 1)
+    conditions = pd.MultiIndex.from_product([numbers, dates], names=["Store", "Date"]).to_frame(index=False)
     blank = dict.fromkeys(("MarkDown1", "MarkDown2", "MarkDown3", "MarkDown4", "MarkDown5"), "NA")
     conditions = conditions.assign(Temperature=60.0, Fuel_Price="NA", **blank, CPI=100.0, Unemployment="NA")
     conditions["IsHoliday"] = conditions["Date"].isin(flagged)
