@@ -16,7 +16,15 @@ from demand_assets.resources import Landing, Training
 
 INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
 FEATURE_ASSETS = ["demand_features"]
-FORECAST_ASSETS = ["backtest_report", "trained_model", "promoted_model", "weekly_forecast", "published_forecast"]
+FORECAST_ASSETS = [
+    "backtest_report",
+    "trained_model",
+    "promoted_model",
+    "weekly_forecast",
+    "forecast_totals",
+    "forecast_reasons",
+    "published_forecast",
+]
 
 ingest_job = dg.define_asset_job(
     "ingest",

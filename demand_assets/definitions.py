@@ -4,7 +4,7 @@ import dagster as dg
 
 from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.features import demand_features
-from demand_assets.assets.forecasting import published_forecast, weekly_forecast
+from demand_assets.assets.forecasting import forecast_reasons, forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
 from demand_assets.assets.monitoring import forecast_accuracy
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
@@ -23,6 +23,8 @@ defs = dg.Definitions(
         trained_model,
         promoted_model,
         weekly_forecast,
+        forecast_totals,
+        forecast_reasons,
         published_forecast,
         forecast_accuracy,
     ],

@@ -5,7 +5,7 @@ import pandas as pd
 
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake, content_version
 from demand_assets.adapters.registry import PRODUCTION, ModelRegistry
-from demand_assets.assets.describe import columns_from, plot_markdown
+from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
@@ -26,10 +26,39 @@ FORECAST_COLUMNS = {
     "p10_usd": "10% quantile, USD",
     "p50_usd": "Median, USD",
     "p90_usd": "90% quantile, USD",
+    "method": "What the forecast starts from: full history, no last year, dormant, single week",
     "order_usd": "Stock to have for the week, USD at selling prices",
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
+}
+
+TOTAL_COLUMNS = {
+    "level": "store, department or chain",
+    "store_id": "Store number, -1 for all",
+    "dept_id": "Department number, -1 for all",
+    "origin_week": "Last week whose sales were known",
+    "target_week": "Week forecast",
+    "horizon": "Weeks from origin to target",
+    "forecast_usd": "Sum of the series' forecasts, USD",
+    "p10_usd": "10% quantile of the total, USD",
+    "p50_usd": "Median of the total, USD",
+    "p90_usd": "90% quantile of the total, USD",
+    "series": "Number of series in the total",
+}
+REASON_COLUMNS = {
+    "store_id": "Store number",
+    "dept_id": "Department number",
+    "origin_week": "Last week whose sales were known",
+    "target_week": "Week forecast",
+    "horizon": "Weeks from origin to target",
+    "last year": "What the forecast starts from and last year's weeks around it, USD",
+    "recent trend": "What recent weeks moved the forecast by, USD",
+    "holiday": "What holidays moved it by, USD",
+    "promotion": "What markdowns moved it by, USD",
+    "store": "What the store's size, type and growth moved it by, USD",
+    "department": "What the department's season and growth moved it by, USD",
+    "weather and economy": "What temperature, fuel, CPI and unemployment moved it by, USD",
 }
 
 
@@ -56,6 +85,7 @@ def weekly_forecast(
     raw_sales: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: forecast, quantiles and order quantity of the production model."""
+    from demand_assets.forecasting.methods import METHODS, method_of
     from demand_assets.forecasting.orders import order_quantities, service_level
 
     origin = run_weeks(context)[0]
@@ -65,6 +95,7 @@ def weekly_forecast(
         raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
     predicted = registry.load(champion).predict(demand_features)
     forecast = predicted.assign(
+        method=method_of(demand_features),
         order_usd=order_quantities(predicted, order_costs.underage, order_costs.overage),
         model_version=champion.version,
         data_version=lake.versions_of("demand_features", [key])[key],
@@ -79,12 +110,69 @@ def weekly_forecast(
         metadata={
             "chain total": plot_markdown(picture, "chain total"),
             "model version": int(champion.version),
+            **{f"forecasts, {method}": int((forecast["method"] == method).sum()) for method in METHODS},
             "service level": service_level(order_costs.underage, order_costs.overage),
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
             **{
                 f"total {week:%Y-%m-%d}, USD": total
                 for week, total in zip(totals["target_week"], totals["forecast_usd"], strict=True)
             },
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"xgboost", "parquet"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    deps=[promoted_model],
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
+)
+def forecast_reasons(
+    context: dg.AssetExecutionContext, registry: ModelRegistry, demand_features: pd.DataFrame
+) -> dg.MaterializeResult:
+    """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it."""
+    from demand_assets.forecasting.reasons import REASONS, reasons
+
+    champion = registry.with_alias(PRODUCTION)
+    if champion is None:
+        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    why = reasons(registry.load(champion), demand_features)
+    words = list(dict.fromkeys(reason for _, reason in REASONS))
+    return dg.MaterializeResult(
+        value=why,
+        data_version=dg.DataVersion(content_version(why)),
+        metadata={
+            "model version": int(champion.version),
+            **{f"mean size of {word}, USD": float(why[word].abs().mean()) for word in words},
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(TOTAL_COLUMNS)},
+)
+def forecast_totals(weekly_forecast: pd.DataFrame, backtest_report: pd.DataFrame) -> dg.MaterializeResult:
+    """Store, department and chain totals, their intervals calibrated on the errors of such totals in the backtest."""
+    from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.forecasting.totals import coverage_of_totals, totals
+
+    points = backtest_report[backtest_report["model"] == MODEL_NAME]
+    made = totals(weekly_forecast, points)
+    chain = made[made["level"] == "chain"]
+    return dg.MaterializeResult(
+        value=made,
+        data_version=dg.DataVersion(content_version(made)),
+        metadata={
+            "chain": frame_markdown(chain[["target_week", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]]),
+            "p10-p90 coverage, out of sample": frame_markdown(coverage_of_totals(points)),
         },
     )
 

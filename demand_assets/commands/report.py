@@ -113,18 +113,18 @@ def _table(points: pd.DataFrame) -> str:
     heads = ("model", "WMAE", "MAE", "RMSE", "bias", "p10-p90 coverage", "width", "pinball", "FVA", "FVA %")
     cells = "".join(f"<th>{head}</th>" for head in heads)
     body = ""
-    for row in rows.itertuples(index=False):
-        money = (row.wmae, row.mae, row.rmse, row.bias)
-        fva = ("", "") if pd.isna(row.fva_usd) else (f"{row.fva_usd:,.0f}", f"{row.fva_share:.1%}")
+    for row in rows.to_dict("records"):
+        money = (row[name] for name in ("wmae", "mae", "rmse", "bias"))
+        fva = ("", "") if pd.isna(row["fva_usd"]) else (f"{row['fva_usd']:,.0f}", f"{row['fva_share']:.1%}")
         values = [
-            html.escape(str(row.model)),
+            html.escape(row["model"]),
             *(f"{value:,.0f}" for value in money),
-            f"{row.coverage:.1%}",
-            f"{row.width_usd:,.0f}",
-            f"{row.pinball_usd:,.0f}",
+            f"{row['coverage']:.1%}",
+            f"{row['width_usd']:,.0f}",
+            f"{row['pinball_usd']:,.0f}",
             *fva,
         ]
-        mark = ' class="own"' if row.model == MODEL_NAME else ""
+        mark = ' class="own"' if row["model"] == MODEL_NAME else ""
         body += f"<tr{mark}>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 

@@ -131,17 +131,7 @@ class Forecaster:
 
         The quantiles never cross. ModelError when a feature is missing.
         """
-        import xgboost
-
-        missing = [name for name in self.features if name not in features]
-        if missing:
-            raise ModelError(f"features lack {missing[0]}, which the model was trained on; rebuild demand_features")
-        matrix = xgboost.DMatrix(
-            features[list(self.features)].to_numpy(dtype=np.float32),
-            feature_names=list(self.features),
-            nthread=self.config.threads,
-        )
-        residual = self.booster.predict(matrix).astype(float)
+        residual = self.booster.predict(self._matrix(features)).astype(float)
         forecast = features["base_usd"].to_numpy() + residual * features["scale_usd"].to_numpy()
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast_usd=forecast)
         bands = self.calibration.bands(
@@ -151,6 +141,25 @@ class Forecaster:
             features["is_holiday"].to_numpy(),
         )
         return keyed.assign(**bands)
+
+    def contributions(self, features: pd.DataFrame) -> "NDArray[np.float64]":
+        """(n, F + 1) what each feature moved the scaled residual by (TreeSHAP); last the mean; rows sum to it.
+
+        ModelError when a feature is missing.
+        """
+        return self.booster.predict(self._matrix(features), pred_contribs=True).astype(float)
+
+    def _matrix(self, features: pd.DataFrame) -> "xgboost.DMatrix":
+        import xgboost
+
+        missing = [name for name in self.features if name not in features]
+        if missing:
+            raise ModelError(f"features lack {missing[0]}, which the model was trained on; rebuild demand_features")
+        return xgboost.DMatrix(
+            features[list(self.features)].to_numpy(dtype=np.float32),
+            feature_names=list(self.features),
+            nthread=self.config.threads,
+        )
 
     def importance(self) -> pd.DataFrame:
         """[feature, gain], largest first; gain is the mean improvement of the loss per split, unused features 0."""

@@ -1,0 +1,13 @@
+"""The rule behind each forecast."""
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.forecasting.methods import METHODS, method_of
+
+
+def test_each_kind_of_history_has_its_rule() -> None:
+    rows = pd.DataFrame(
+        {"weeks_observed": [1, 30, 20, 52], "mean_8": [1, np.nan, 1, 1], "last_year": [np.nan, 1, np.nan, 1]}
+    )
+    assert method_of(rows).tolist() == list(METHODS)
