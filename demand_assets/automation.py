@@ -16,7 +16,14 @@ from demand_assets.resources import Landing, Training
 
 INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
 FEATURE_ASSETS = ["demand_features"]
-FORECAST_ASSETS = ["backtest_report", "trained_model", "promoted_model", "weekly_forecast", "published_forecast"]
+FORECAST_ASSETS = [
+    "backtest_report",
+    "trained_model",
+    "promoted_model",
+    "weekly_forecast",
+    "published_forecast",
+    "forecast_totals",
+]
 
 ingest_job = dg.define_asset_job(
     "ingest",

@@ -4,7 +4,7 @@ import dagster as dg
 
 from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.features import demand_features
-from demand_assets.assets.forecasting import published_forecast, weekly_forecast
+from demand_assets.assets.forecasting import forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
 from demand_assets.assets.monitoring import forecast_accuracy
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
@@ -24,6 +24,7 @@ defs = dg.Definitions(
         promoted_model,
         weekly_forecast,
         published_forecast,
+        forecast_totals,
         forecast_accuracy,
     ],
     asset_checks=asset_checks,
