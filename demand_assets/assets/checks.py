@@ -115,7 +115,12 @@ def quantiles_do_not_cross(weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult
     )
 
 
-@dg.asset_check(asset="forecast_totals", blocking=True, partitions_def=weeks_partitions)
+@dg.asset_check(
+    asset="forecast_totals",
+    blocking=True,
+    partitions_def=weeks_partitions,
+    additional_ins={"weekly_forecast": dg.AssetIn("weekly_forecast")},
+)
 def totals_agree_with_series(forecast_totals: pd.DataFrame, weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult:
     """Each total is the sum of its series' forecasts, so each level sums to the chain; its quantiles do not cross."""
     from demand_assets.forecasting.totals import differences
