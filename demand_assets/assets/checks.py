@@ -115,6 +115,33 @@ def quantiles_do_not_cross(weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult
     )
 
 
+@dg.asset_check(
+    asset="forecast_totals",
+    blocking=True,
+    partitions_def=weeks_partitions,
+    additional_ins={"weekly_forecast": dg.AssetIn("weekly_forecast")},
+)
+def totals_agree_with_series(forecast_totals: pd.DataFrame, weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult:
+    """Each total is the sum of its series' forecasts, so each level sums to the chain; its quantiles do not cross."""
+    from demand_assets.forecasting.totals import differences
+
+    compared = differences(forecast_totals, weekly_forecast)
+    sums = forecast_totals.pivot_table(index="target_week", columns="level", values="forecast_usd", aggfunc="sum")
+    bands = forecast_totals[["p10_usd", "p50_usd", "p90_usd"]].to_numpy()
+    ordered = (bands[:, :-1] <= bands[:, 1:]).all(axis=1)
+    return dg.AssetCheckResult(
+        passed=bool(len(compared) and compared["agrees"].all() and ordered.all()),
+        metadata={
+            "totals": len(forecast_totals),
+            "not the sum of their series": int((~compared["agrees"]).sum()),
+            "largest difference, USD": float((compared["total_usd"] - compared["series_usd"]).abs().max()),
+            "largest difference between levels, USD": float((sums.max(axis=1) - sums.min(axis=1)).max()),
+            "crossed": int((~ordered).sum()),
+            "failing rows": rows_table(compared[~compared["agrees"]]),
+        },
+    )
+
+
 @dg.asset_check(asset="demand_features", blocking=True, partitions_def=weeks_partitions)
 def features_are_unique_and_scaled(context: dg.AssetCheckExecutionContext, lake: ParquetLake) -> dg.AssetCheckResult:
     """One row per series, origin and target; a finite baseline; a positive scale."""
@@ -137,4 +164,9 @@ def features_are_unique_and_scaled(context: dg.AssetCheckExecutionContext, lake:
     )
 
 
-asset_checks = [every_active_series_has_a_forecast, quantiles_do_not_cross, features_are_unique_and_scaled]
+asset_checks = [
+    every_active_series_has_a_forecast,
+    quantiles_do_not_cross,
+    totals_agree_with_series,
+    features_are_unique_and_scaled,
+]

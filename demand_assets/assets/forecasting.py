@@ -33,19 +33,6 @@ FORECAST_COLUMNS = {
     "code_version": "Version of the forecasting code",
 }
 
-TOTAL_COLUMNS = {
-    "level": "store, department or chain",
-    "store_id": "Store number, -1 for all",
-    "dept_id": "Department number, -1 for all",
-    "origin_week": "Last week whose sales were known",
-    "target_week": "Week forecast",
-    "horizon": "Weeks from origin to target",
-    "forecast_usd": "Sum of the series' forecasts, USD",
-    "p10_usd": "10% quantile of the total, USD",
-    "p50_usd": "Median of the total, USD",
-    "p90_usd": "90% quantile of the total, USD",
-    "series": "Number of series in the total",
-}
 REASON_COLUMNS = {
     "store_id": "Store number",
     "dept_id": "Department number",
@@ -60,6 +47,22 @@ REASON_COLUMNS = {
     "department": "What the department's season and growth moved it by, USD",
     "weather and economy": "What temperature, fuel, CPI and unemployment moved it by, USD",
 }
+TOTALS_COLUMNS = {
+    "level": "store, department or chain",
+    "store_id": "Store number; 0 where the total spans all stores",
+    "dept_id": "Department number; 0 where the total spans all departments",
+    "origin_week": "Last week whose sales were known",
+    "target_week": "Week forecast",
+    "horizon": "Weeks from origin to target",
+    "forecast_usd": "Sum of the forecasts of its series, USD",
+    "p10_usd": "10% quantile of the total, USD",
+    "p50_usd": "Median of the total, USD",
+    "p90_usd": "90% quantile of the total, USD",
+    "series": "Series in the total",
+}
+RECENT_SALES = dg.AssetIn(
+    partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
+)
 
 
 @dg.asset(
@@ -69,11 +72,7 @@ REASON_COLUMNS = {
     partitions_def=weeks_partitions,
     code_version=code_version(),
     deps=[promoted_model],
-    ins={
-        "raw_sales": dg.AssetIn(
-            partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
-        )
-    },
+    ins={"raw_sales": RECENT_SALES},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
 def weekly_forecast(
@@ -154,32 +153,6 @@ def forecast_reasons(
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"parquet"},
-    partitions_def=weeks_partitions,
-    code_version=code_version(),
-    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(TOTAL_COLUMNS)},
-)
-def forecast_totals(weekly_forecast: pd.DataFrame, backtest_report: pd.DataFrame) -> dg.MaterializeResult:
-    """Store, department and chain totals, their intervals calibrated on the errors of such totals in the backtest."""
-    from demand_assets.forecasting.model import MODEL_NAME
-    from demand_assets.forecasting.totals import coverage_of_totals, totals
-
-    points = backtest_report[backtest_report["model"] == MODEL_NAME]
-    made = totals(weekly_forecast, points)
-    chain = made[made["level"] == "chain"]
-    return dg.MaterializeResult(
-        value=made,
-        data_version=dg.DataVersion(content_version(made)),
-        metadata={
-            "chain": frame_markdown(chain[["target_week", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]]),
-            "p10-p90 coverage, out of sample": frame_markdown(coverage_of_totals(points)),
-        },
-    )
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
 )
@@ -234,5 +207,61 @@ def published_forecast(
             "file": dg.MetadataValue.path(
                 lake.path("published_forecast", f"{week_key(origin)}/{published.vintage_id}")
             ),
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=weeks_partitions,
+    code_version=code_version(),
+    ins={
+        "demand_features": dg.AssetIn(
+            metadata={"columns": ["store_id", "dept_id", "origin_week", "target_week", "scale_usd", "is_holiday"]}
+        ),
+        "raw_sales": RECENT_SALES,
+    },
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(TOTALS_COLUMNS)},
+)
+def forecast_totals(
+    context: dg.AssetExecutionContext,
+    training: Training,
+    weekly_forecast: pd.DataFrame,
+    demand_features: pd.DataFrame,
+    backtest_report: pd.DataFrame,
+    raw_sales: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """Forecasts of stores, departments and the chain, one row per total x target week.
+
+    A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the backtest.
+    """
+    from demand_assets.forecasting.totals import CHAIN, calibrate_totals, rolling_coverage, total, total_points
+
+    origin = run_weeks(context)[0]
+    past = total_points(backtest_report)
+    keys = ["store_id", "dept_id", "origin_week", "target_week"]
+    scaled = weekly_forecast.merge(demand_features, on=keys, how="left", validate="one_to_one")
+    totals = total(scaled, calibrate_totals(past, training.horizon_weeks))
+    covered = rolling_coverage(past, training.horizon_weeks)
+    chain = totals[totals["level"] == CHAIN]
+    recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
+    picture = forecast_plot(recent.groupby("week")["weekly_sales_usd"].sum().reset_index(), chain)
+    shown = ["target_week", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    return dg.MaterializeResult(
+        value=totals,
+        data_version=dg.DataVersion(content_version(totals)),
+        metadata={
+            "chain total with p10 to p90": plot_markdown(picture, "chain total with p10 to p90"),
+            "chain total, USD": frame_markdown(chain[shown].assign(target_week=chain["target_week"].dt.date), 0),
+            "errors per level": frame_markdown(past.groupby("level", sort=False).size().rename("errors").reset_index()),
+            "coverage out of sample": frame_markdown(covered, 3)
+            if len(covered)
+            else dg.MetadataValue.md("too few origins to calibrate on some and score others"),
+            **{
+                f"p10-p90 coverage, {level}": share
+                for level, share in zip(covered["level"], covered["coverage"], strict=True)
+            },
         },
     )

@@ -1,78 +1,184 @@
-"""Store, department and chain totals: sums that agree, with intervals from the errors of such totals.
+"""Totals of stores, departments and the chain: forecasts that add up, and intervals from the totals' own errors.
 
-Errors of series offset each other, so a total's interval is far narrower than the sum of its series'; how far is read
-from the totals of the backtest's own forecasts.
+A total's forecast is the sum of its series' forecasts, so store totals and department totals both sum to the chain
+(bottom-up; Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 11.2). Its quantiles are not sums of
+quantiles, which would take the series' errors for one error: the backtest's forecasts are summed the same way, and the
+errors of those sums, divided by the sum of the series' scales, are calibrated per level (see intervals.py).
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
-from demand_assets.forecasting.intervals import QUANTILES, quantile_column
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
+from demand_assets.forecasting.intervals import COLUMNS as QUANTILE_COLUMNS
+from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate
+from demand_assets.forecasting.model import MODEL_NAME
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVELS: dict[str, list[str]] = {"store": ["store_id"], "department": ["dept_id"], "chain": []}
-# One number for "all": the ids of stores and departments start above it.
-ALL = -1
-_WHEN = ["origin_week", "target_week", "horizon"]
+STORE, DEPARTMENT, CHAIN = "store", "department", "chain"
+LEVELS: Mapping[str, Sequence[str]] = {STORE: ["store_id"], DEPARTMENT: ["dept_id"], CHAIN: []}
+# Ids are positive, so 0 says that a total spans all stores or all departments; the columns stay plain integers.
+ALL = 0
+COLUMNS = (
+    "level",
+    "store_id",
+    "dept_id",
+    "origin_week",
+    "target_week",
+    "horizon",
+    "forecast_usd",
+    *QUANTILE_COLUMNS,
+    "series",
+)
+# Below this a level's own tails hold a handful of errors, and Student's t, wider with fewer, speaks for them.
+MIN_POINTS = 50
+# A spread takes two errors; a third keeps the t of one degree of freedom, 3.1 spreads at 90%, out of it.
+MIN_SPREAD_POINTS = 3
+# Of the sum of absolute forecasts: what adding up in another order may change.
+TOLERANCE = 1e-9
+
+_WEEKS = ["origin_week", "target_week", "horizon"]
+_SERIES = ["store_id", "dept_id", "origin_week", "target_week"]
 
 
-def _summed(frame: pd.DataFrame, level: str, values: list[str]) -> pd.DataFrame:
-    """[store_id, dept_id, origin_week, target_week, horizon, *values, series] of one level."""
-    keys = [*LEVELS[level], *_WHEN]
-    sums = frame.groupby(keys, sort=True)[values].sum().assign(series=frame.groupby(keys, sort=True).size())
-    missing = {name: ALL for name in ("store_id", "dept_id") if name not in LEVELS[level]}
-    return sums.reset_index().assign(**missing)[["store_id", "dept_id", *_WHEN, *values, "series"]]
+def total(forecast: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
+    """One row per level x store or department x origin x target, columns `COLUMNS`, in USD; ids of no one are `ALL`.
 
-
-def relative_errors(points: pd.DataFrame, level: str) -> "NDArray[np.float64]":
-    """(n,) errors of a level's totals in one model's backtest, actual / forecast - 1.
-
-    Both sides hold the series that have an actual. Totals forecast at nothing or less say nothing of a share.
+    `forecast` has one row per series x origin x target: [store_id, dept_id, origin_week, target_week, horizon,
+    forecast_usd, scale_usd, is_holiday]. ModelError when a series is there twice or a forecast or scale is missing.
     """
-    sums = _summed(points[points["actual_usd"].notna()], level, ["forecast_usd", "actual_usd"])
-    sums = sums[sums["forecast_usd"] > 0]
-    return (sums["actual_usd"] / sums["forecast_usd"] - 1).to_numpy()
+    twice = int(forecast.duplicated(_SERIES).sum())
+    missing = int(forecast[["forecast_usd", "scale_usd"]].isna().any(axis=1).sum())
+    if twice or missing:
+        raise ModelError(
+            f"expected one forecast and scale per series and target week, got {twice} doubled and {missing} without; "
+            "materialise demand_features and weekly_forecast for the same week"
+        )
+    totals = _summed(forecast, ["forecast_usd", "scale_usd"])
+    return totals.join(_banded(totals, calibrations))[list(COLUMNS)]
 
 
-def totals(forecast: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """One row per level x group x target week: forecast_usd, p10_usd, p50_usd, p90_usd, series.
+def total_points(points: pd.DataFrame, model: str = MODEL_NAME) -> pd.DataFrame:
+    """Backtest points of `model` added up, one row per level x store or department x origin x target.
 
-    `forecast` is one row per series x target week; `points` one model's backtest. `level` is store, department or
-    chain; an id that does not apply is -1. Each level's forecasts sum to the same chain total. Quantiles are conformal
-    over that level's relative errors at all origins and horizons, with ranks of n + 1.
+    Keys, is_holiday, and the sums forecast_usd, actual_usd, scale_usd of its series with an actual; how many they are.
     """
-    parts = []
-    for level in LEVELS:
-        part = _summed(forecast, level, ["forecast_usd"])
-        errors = relative_errors(points, level)
-        for quantile in QUANTILES:
-            share = 0.0
-            if len(errors):
-                outward = np.sign(quantile - 0.5) * abs(quantile - 0.5) / len(errors)
-                share = float(np.quantile(errors, np.clip(quantile + outward, 0.0, 1.0)))
-            part[quantile_column(quantile)] = part["forecast_usd"] + share * part["forecast_usd"].abs()
-        parts.append(part.assign(level=level))
-    return pd.concat(parts, ignore_index=True)
+    known = points[(points["model"] == model) & points["actual_usd"].notna()]
+    return _summed(known, ["forecast_usd", "actual_usd", "scale_usd"])
 
 
-def coverage_of_totals(points: pd.DataFrame) -> pd.DataFrame:
-    """[level, totals, coverage]: p10..p90 coverage at each origin, calibrated on the origins known by then."""
-    rows = []
-    origins = np.sort(points["origin_week"].unique())
-    for level in LEVELS:
-        inside: list[NDArray[np.bool_]] = []
-        for origin in origins[1:]:
-            past = points[(points["target_week"] <= origin) & (points["origin_week"] < origin)]
-            known = points[(points["origin_week"] == origin) & points["actual_usd"].notna()]
-            if past.empty or known.empty:
-                continue
-            made = totals(known, past).query("level == @level")
-            actual = _summed(known, level, ["actual_usd"])["actual_usd"].to_numpy()
-            inside.append((actual >= made["p10_usd"].to_numpy()) & (actual <= made["p90_usd"].to_numpy()))
-        held = np.concatenate(inside) if inside else np.empty(0, dtype=bool)
-        rows.append({"level": level, "totals": len(held), "coverage": float(held.mean()) if len(held) else np.nan})
-    return pd.DataFrame(rows)
+def calibrate_totals(totals: pd.DataFrame, horizon_weeks: int) -> dict[str, Calibration]:
+    """Calibration per level from the errors of `total_points`: conformal, or Student's t below `MIN_POINTS` of them.
+
+    A level with under `MIN_SPREAD_POINTS` has none: its quantiles are the forecast.
+    """
+    return {level: _calibrated(totals[totals["level"] == level], level, horizon_weeks) for level in LEVELS}
+
+
+def rolling_coverage(totals: pd.DataFrame, horizon_weeks: int, first: int = WARM_UP_ORIGINS) -> pd.DataFrame:
+    """Shares of totals below, within and above p10..p90 out of sample: [level, points, weeks, below, coverage, above].
+
+    Each origin after the first `first` is scored with intervals from the errors known at it. A level that no earlier
+    error could calibrate has no row.
+    """
+    scored = [totals.iloc[:0].assign(**dict.fromkeys(QUANTILE_COLUMNS, np.nan))]
+    for origin in np.unique(totals["origin_week"])[first:]:
+        calibrations = calibrate_totals(totals[totals["target_week"] <= origin], horizon_weeks)
+        judged = [level for level, calibration in calibrations.items() if not calibration.is_none]
+        now = totals[(totals["origin_week"] == origin) & totals["level"].isin(judged)].reset_index(drop=True)
+        scored.append(now.join(_banded(now, calibrations)))
+    points = pd.concat(scored[1:] or scored, ignore_index=True)
+    below, above = points["actual_usd"] < points["p10_usd"], points["actual_usd"] > points["p90_usd"]
+    return (
+        points.assign(below=below, coverage=~(below | above), above=above)
+        .groupby("level", sort=False)
+        .agg(
+            points=("actual_usd", "size"),
+            weeks=("target_week", "nunique"),
+            below=("below", "mean"),
+            coverage=("coverage", "mean"),
+            above=("above", "mean"),
+        )
+        .reset_index()
+    )
+
+
+def differences(totals: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
+    """Each total against its series: [level, store_id, dept_id, target_week, total_usd, series_usd, agrees].
+
+    NaN where one side is missing. `agrees` allows `TOLERANCE` of the sum of absolute forecasts.
+    """
+    keys = ["level", "store_id", "dept_id", "origin_week", "target_week"]
+    sums = _summed(forecast.assign(size=forecast["forecast_usd"].abs()), ["forecast_usd", "size"])
+    both = totals[[*keys, "forecast_usd"]].merge(sums, on=keys, how="outer", suffixes=("_total", "_series"))
+    both = both.rename(columns={"forecast_usd_total": "total_usd", "forecast_usd_series": "series_usd"})
+    # NaN compares false: a total without series, or series without a total, do not agree.
+    agrees = (both["total_usd"] - both["series_usd"]).abs() <= TOLERANCE * both["size"]
+    return both.assign(agrees=agrees)[[*keys, "total_usd", "series_usd", "agrees"]]
+
+
+def _summed(rows: pd.DataFrame, sums: Sequence[str]) -> pd.DataFrame:
+    """One row per level x group x origin x target: keys, is_holiday where there is one, the sums, number of series."""
+    kept = [name for name in ("is_holiday",) if name in rows.columns]
+    how = {**{name: (name, "sum") for name in sums}, **{name: (name, "max") for name in kept}}
+    parts = [
+        rows.groupby([*group, *_WEEKS], sort=True)
+        .agg(**how, series=("forecast_usd", "size"))
+        .reset_index()
+        .assign(level=level, **{name: ALL for name in ("store_id", "dept_id") if name not in group})
+        for level, group in LEVELS.items()
+    ]
+    totals = pd.concat(parts, ignore_index=True)
+    return totals.astype({"store_id": "int32", "dept_id": "int32", "horizon": "int16", "series": "int32"})
+
+
+def _banded(totals: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
+    """The quantiles of totals, each from its level's calibration, on the same index."""
+    parts = [
+        pd.DataFrame(
+            calibrations[str(level)].bands(
+                rows["forecast_usd"].to_numpy(),
+                rows["scale_usd"].to_numpy(),
+                rows["horizon"].to_numpy(),
+                rows["is_holiday"].to_numpy(),
+            ),
+            index=rows.index,
+        )
+        for level, rows in totals.groupby("level", sort=False)
+    ]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=list(QUANTILE_COLUMNS), index=totals.index)
+
+
+def _calibrated(totals: pd.DataFrame, level: str, horizon_weeks: int) -> Calibration:
+    if len(totals) < MIN_SPREAD_POINTS:
+        return Calibration.none()
+    if len(totals) < MIN_POINTS:
+        scale = totals["scale_usd"].to_numpy()
+        return _student((totals["actual_usd"].to_numpy() - totals["forecast_usd"].to_numpy()) / scale)
+    if level != CHAIN:
+        return calibrate(totals, horizon_weeks)
+    # One chain has no sizes to tell apart: segments of its scale would be stretches of time.
+    unit = totals.assign(
+        forecast_usd=totals["forecast_usd"] / totals["scale_usd"],
+        actual_usd=totals["actual_usd"] / totals["scale_usd"],
+        scale_usd=1.0,
+    )
+    return Calibration(np.empty(0), calibrate(unit, horizon_weeks).offsets[:1])
+
+
+def _student(errors: "NDArray[np.float64]") -> Calibration:
+    """Quantiles of one more of n normal errors, for every size and horizon: mean + t(n - 1) s sqrt(1 + 1/n).
+
+    Source: the prediction interval of a normal sample (Hahn and Meeker, Statistical Intervals, 4.8).
+    """
+    n = len(errors)
+    spread = errors.std(ddof=1) * np.sqrt(1 + 1 / n)
+    offsets = errors.mean() + student_t.ppf(QUANTILES, n - 1) * spread
+    return Calibration(np.empty(0), np.tile(offsets, (1, 1, 2, 1)))

@@ -1,57 +1,194 @@
-"""Totals by hand."""
+"""Totals: sums that agree, and quantiles from the totals' own errors."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
+import pytest
+from scipy.stats import t
 
-from demand_assets.forecasting.totals import coverage_of_totals, relative_errors, totals
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.intervals import Calibration, calibrate
+from demand_assets.forecasting.totals import (
+    ALL,
+    CHAIN,
+    COLUMNS,
+    DEPARTMENT,
+    MIN_POINTS,
+    STORE,
+    calibrate_totals,
+    differences,
+    rolling_coverage,
+    total,
+    total_points,
+)
+from demand_assets.forecasting.weeks import add_weeks
+
+ORIGIN = pd.Timestamp("2012-01-06")
+TARGET = pd.Timestamp("2012-01-13")
+PLAIN = {level: Calibration(np.empty(0), np.tile([-0.1, 0.0, 0.2], (1, 1, 2, 1))) for level in (STORE, DEPARTMENT)} | {
+    CHAIN: Calibration(np.empty(0), np.tile([-0.05, 0.01, 0.02], (1, 1, 2, 1)))
+}
 
 
-def _points(seed: int, origins: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    weeks = pd.date_range("2011-01-07", periods=origins, freq="14D")
-    frame = pd.MultiIndex.from_product([range(1, 6), range(1, 5), weeks, [1, 2]]).to_frame(index=False)
-    frame.columns = pd.Index(["store_id", "dept_id", "origin_week", "horizon"])
-    frame["target_week"] = frame["origin_week"] + pd.to_timedelta(7 * frame["horizon"], unit="D")
-    frame["forecast_usd"] = 100.0 * frame["store_id"] * frame["dept_id"]
-    return frame.assign(actual_usd=frame["forecast_usd"] * rng.normal(1, 0.2, len(frame)))
+def _forecast() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "store_id": [1, 1, 2],
+            "dept_id": [1, 7, 1],
+            "origin_week": ORIGIN,
+            "target_week": TARGET,
+            "horizon": 1,
+            "forecast_usd": [100.0, 20.0, 50.0],
+            "scale_usd": [90.0, 10.0, 100.0],
+            "is_holiday": False,
+        }
+    )
+
+
+def _points(origins: int, stores: int = 6, depts: int = 5, seed: int = 0) -> pd.DataFrame:
+    """A backtest of independent errors at origins four weeks apart, of known size 10% of the scale."""
+    draw = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        [
+            (store, dept, add_weeks(ORIGIN, 4 * number), add_weeks(ORIGIN, 4 * number + ahead), ahead)
+            for store, dept, number, ahead in itertools.product(
+                range(1, stores + 1), range(1, depts + 1), range(origins), range(1, 5)
+            )
+        ],
+        columns=["store_id", "dept_id", "origin_week", "target_week", "horizon"],
+    )
+    scale = 1000.0 * rows["store_id"]
+    forecast = scale * draw.normal(1, 0.1, len(rows))
+    return rows.assign(
+        model="xgboost",
+        forecast_usd=forecast,
+        actual_usd=forecast + scale * draw.normal(0, 0.1, len(rows)),
+        is_holiday=False,
+        scale_usd=scale,
+    )
+
+
+def test_totals_by_hand() -> None:
+    expected = pd.DataFrame(
+        [
+            (STORE, 1, ALL, ORIGIN, TARGET, 1, 120.0, 110.0, 120.0, 140.0, 2),
+            (STORE, 2, ALL, ORIGIN, TARGET, 1, 50.0, 40.0, 50.0, 70.0, 1),
+            (DEPARTMENT, ALL, 1, ORIGIN, TARGET, 1, 150.0, 131.0, 150.0, 188.0, 2),
+            (DEPARTMENT, ALL, 7, ORIGIN, TARGET, 1, 20.0, 19.0, 20.0, 22.0, 1),
+            (CHAIN, ALL, ALL, ORIGIN, TARGET, 1, 170.0, 160.0, 172.0, 174.0, 3),
+        ],
+        columns=list(COLUMNS),
+    )
+    pd.testing.assert_frame_equal(total(_forecast(), PLAIN), expected, check_dtype=False)
 
 
 def test_every_level_sums_to_the_chain() -> None:
-    points = _points(0, 6)
-    forecast = points[points["origin_week"] == points["origin_week"].max()]
-    made = totals(forecast, points)
-    sums = made.pivot_table(index="target_week", columns="level", values="forecast_usd", aggfunc="sum")
-    expected = forecast.groupby("target_week")["forecast_usd"].sum()
-    for level in ("store", "department", "chain"):
-        np.testing.assert_allclose(sums[level], expected)
-    assert made.groupby("level").size().to_dict() == {"chain": 2, "department": 8, "store": 10}
-    assert (np.diff(made[["p10_usd", "p50_usd", "p90_usd"]].to_numpy(), axis=1) >= 0).all()
-    assert (made.loc[made["level"] == "chain", ["store_id", "dept_id"]] == -1).all(axis=None)
-
-
-def test_a_total_is_surer_than_its_series() -> None:
-    points = _points(1, 20)
-    single = (points["actual_usd"] / points["forecast_usd"] - 1).std()
-    assert relative_errors(points, "store").std() < 0.75 * single
-    assert relative_errors(points, "chain").std() < 0.4 * single
-
-
-def test_a_missing_actual_counts_on_neither_side() -> None:
-    points = pd.DataFrame(
-        {
-            "store_id": 1,
-            "dept_id": [1, 2],
-            "origin_week": pd.Timestamp("2011-01-07"),
-            "target_week": pd.Timestamp("2011-01-14"),
-            "horizon": 1,
-            "forecast_usd": [100.0, 900.0],
-            "actual_usd": [110.0, np.nan],
-        }
+    points = _points(2)
+    totals = total(points, calibrate_totals(total_points(points), 4))
+    sums = totals.pivot_table(
+        index=["origin_week", "target_week"], columns="level", values="forecast_usd", aggfunc="sum"
     )
-    np.testing.assert_allclose(relative_errors(points, "chain"), [0.1])
+    assert len(sums) == 8
+    np.testing.assert_allclose(sums[STORE], sums[CHAIN], rtol=1e-12)
+    np.testing.assert_allclose(sums[DEPARTMENT], sums[CHAIN], rtol=1e-12)
 
 
-def test_intervals_hold_what_they_say_out_of_sample() -> None:
-    held = coverage_of_totals(_points(2, 60)).set_index("level")["coverage"]
-    # The chain has too few totals to tell.
-    assert held.drop("chain").between(0.74, 0.88).all()
+def test_totals_equal_a_slow_reference() -> None:
+    points = _points(2, seed=4).sample(frac=0.8, random_state=1)
+    points.loc[points.index[:30], "actual_usd"] = np.nan
+    other = points.assign(model="seasonal_naive", forecast_usd=1e9)
+    made = total_points(pd.concat([other, points]))
+    keys = ["level", "store_id", "dept_id", "target_week"]
+    expected: dict[tuple[object, ...], list[float]] = {}
+    for row in points.to_dict(orient="records"):
+        if np.isnan(row["actual_usd"]):
+            continue
+        for level, store, dept in (
+            (STORE, row["store_id"], ALL),
+            (DEPARTMENT, ALL, row["dept_id"]),
+            (CHAIN, ALL, ALL),
+        ):
+            sums = expected.setdefault((level, store, dept, row["target_week"]), [0.0, 0.0, 0.0, 0.0])
+            for index, value in enumerate((row["forecast_usd"], row["actual_usd"], row["scale_usd"], 1.0)):
+                sums[index] += value
+    values = made.set_index(keys)[["forecast_usd", "actual_usd", "scale_usd", "series"]]
+    assert set(values.index) == set(expected)
+    np.testing.assert_allclose(values.to_numpy(), [expected[key] for key in values.index])
+
+
+def test_few_errors_give_students_t_and_fewer_a_wider_one() -> None:
+    totals = total_points(_points(2))
+    chain = totals[totals["level"] == CHAIN]
+    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    assert len(error) == 8 < MIN_POINTS
+    expected = [error.mean() + t.ppf(q, 7) * error.std(ddof=1) * np.sqrt(9 / 8) for q in (0.1, 0.5, 0.9)]
+    made = calibrate_totals(totals, 4)[CHAIN]
+    for horizon, holiday in itertools.product((1, 4), (False, True)):
+        bands = made.bands(np.array([0.0]), np.array([1.0]), np.array([horizon]), np.array([holiday]))
+        np.testing.assert_allclose(np.concatenate(list(bands.values())), expected)
+    assert calibrate_totals(totals[totals["target_week"] <= add_weeks(ORIGIN, 2)], 4)[CHAIN].is_none
+
+
+def test_enough_errors_are_calibrated_as_those_of_series_are() -> None:
+    totals = total_points(_points(15))
+    made = calibrate_totals(totals, 4)
+    stores = totals[totals["level"] == STORE]
+    np.testing.assert_array_equal(made[STORE].offsets, calibrate(stores, 4).offsets)
+    chain = totals[totals["level"] == CHAIN]
+    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    n = len(error)
+    ranks = [0.1 - 0.4 / n, 0.5, 0.9 + 0.4 / n]
+    np.testing.assert_allclose(made[CHAIN].offsets[0, 0, 0], np.quantile(error, ranks))
+    assert made[CHAIN].offsets.shape == (1, 4, 2, 3)
+
+
+def test_intervals_of_totals_are_narrower_than_sums_of_quantiles_and_cover() -> None:
+    points = _points(30, seed=2)
+    covered = rolling_coverage(total_points(points), 4).set_index("level")
+    assert covered["points"].to_dict() == {STORE: 6 * 112, DEPARTMENT: 5 * 112, CHAIN: 112}
+    assert covered["weeks"].to_dict() == dict.fromkeys([STORE, DEPARTMENT, CHAIN], 112)
+    assert covered["coverage"].between(0.74, 0.86).all()
+    np.testing.assert_allclose(covered[["below", "coverage", "above"]].sum(axis=1), 1.0)
+    totals = total(points, calibrate_totals(total_points(points), 4))
+    own = calibrate(points, 4).bands(
+        *(points[name].to_numpy() for name in ("forecast_usd", "scale_usd", "horizon", "is_holiday"))
+    )
+    summed = (own["p90_usd"] - own["p10_usd"]).sum()
+    chain = totals[totals["level"] == CHAIN]
+    # Independent errors add up by their squares: 30 of unequal size to about a fifth of their sum.
+    assert (chain["p90_usd"] - chain["p10_usd"]).sum() < summed / 3
+    bands = totals[["p10_usd", "p50_usd", "p90_usd"]].to_numpy()
+    assert (np.diff(bands, axis=1) >= 0).all()
+
+
+def test_coverage_learns_from_errors_known_at_the_origin_only() -> None:
+    totals = total_points(_points(4))
+    changed = totals.assign(
+        actual_usd=totals["actual_usd"].where(totals["origin_week"] != totals["origin_week"].max(), 1e12)
+    )
+    before, after = (rolling_coverage(one, 4).set_index("level") for one in (totals, changed))
+    # Of two scored origins the last one missed; the first one's intervals did not move.
+    last = totals["origin_week"].max()
+    first = rolling_coverage(totals[totals["origin_week"] < last], 4).set_index("level")
+    assert (after["coverage"] == first["coverage"] / 2).all()
+    assert (before["points"] == after["points"]).all()
+    assert rolling_coverage(total_points(_points(2)), 4).empty
+
+
+def test_a_total_that_differs_or_lacks_its_series_is_found() -> None:
+    forecast = _forecast()
+    totals = total(forecast, PLAIN)
+    assert differences(totals, forecast)["agrees"].all()
+    totals.loc[totals["store_id"] == 2, "forecast_usd"] += 0.01
+    found = differences(totals[totals["dept_id"] != 7], forecast)
+    wrong = found.loc[~found["agrees"], ["level", "store_id", "dept_id"]]
+    assert sorted(wrong.itertuples(index=False, name=None)) == [(DEPARTMENT, ALL, 7), (STORE, 2, ALL)]
+
+
+def test_a_series_without_scale_or_there_twice_is_refused() -> None:
+    forecast = _forecast()
+    with pytest.raises(ModelError, match="got 0 doubled and 3 without"):
+        total(forecast.assign(scale_usd=np.nan), PLAIN)
+    with pytest.raises(ModelError, match="got 3 doubled and 0 without"):
+        total(pd.concat([forecast, forecast]), PLAIN)

@@ -55,6 +55,24 @@ def test_every_active_series_is_forecast_for_every_week_ahead(
     assert stored[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].notna().all(axis=None)
 
 
+def test_totals_of_the_run_are_the_sums_of_its_forecasts(finished: tuple[Path, dict[str, object]]) -> None:
+    week = finished[1]["origin_week"]
+    forecast, totals = (
+        pd.read_parquet(finished[0] / "lake" / name / f"{week}.parquet")
+        for name in ("weekly_forecast", "forecast_totals")
+    )
+    assert totals.groupby("level")["target_week"].value_counts().groupby("level").first().to_dict() == {
+        "store": forecast["store_id"].nunique(),
+        "department": forecast["dept_id"].nunique(),
+        "chain": 1,
+    }
+    expected = forecast.groupby("target_week")["forecast_usd"].sum()
+    for _, level in totals.groupby("level"):
+        pd.testing.assert_series_equal(level.groupby("target_week")["forecast_usd"].sum(), expected)
+    assert (totals["p10_usd"] < totals["p50_usd"]).all()
+    assert (totals["p50_usd"] < totals["p90_usd"]).all()
+
+
 def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]) -> None:
     home, zone = workspace
     before, files = rows_of(home), files_of(home)
