@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Date,
@@ -90,6 +91,7 @@ actuals = Table(
     sqlite_with_rowid=False,
 )
 
+# One row per week x vintage x model x horizon x total; ids of no one are 0, as in forecast_totals.
 forecast_accuracy = Table(
     "forecast_accuracy",
     metadata,
@@ -97,10 +99,80 @@ forecast_accuracy = Table(
     Column("vintage_id", String(64), primary_key=True),
     Column("model", String(128), primary_key=True),
     Column("horizon", SmallInteger, primary_key=True, autoincrement=False),
+    Column("level", String(16), primary_key=True),
+    Column("store_id", Integer, primary_key=True, autoincrement=False),
+    Column("dept_id", Integer, primary_key=True, autoincrement=False),
     Column("points", Integer, nullable=False),
     Column("wmae", Double, nullable=False),
     Column("mae", Double, nullable=False),
     Column("rmse", Double, nullable=False),
     Column("bias", Double, nullable=False),
+    Column("actual_usd", Double, nullable=False),
+    Column("error_usd", Double, nullable=False),
+    Column("coverage", Double, nullable=True),
+    Column("fva_usd", Double, nullable=True),
+    Column("tracking_signal", Double, nullable=True),
     sqlite_with_rowid=False,
+)
+
+forecast_exceptions = Table(
+    "forecast_exceptions",
+    metadata,
+    Column("week", Date, primary_key=True),
+    Column("vintage_id", String(64), primary_key=True),
+    Column("store_id", Integer, primary_key=True, autoincrement=False),
+    Column("dept_id", Integer, primary_key=True, autoincrement=False),
+    Column("rank", Integer, nullable=False),
+    Column("horizon", SmallInteger, nullable=False),
+    Column("forecast_usd", Double, nullable=False),
+    Column("p10_usd", Double, nullable=False),
+    Column("p90_usd", Double, nullable=False),
+    Column("order_usd", Double, nullable=True),
+    Column("actual_usd", Double, nullable=False),
+    Column("at_risk_usd", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("week", Date, primary_key=True),
+    Column("reference", String(16), primary_key=True),
+    Column("group_kind", String(16), primary_key=True),
+    Column("group_id", String(16), primary_key=True),
+    Column("variable", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("points", Integer, nullable=False),
+    Column("reference_points", Integer, nullable=False),
+    Column("psi", Double, nullable=True),
+    Column("ks", Double, nullable=True),
+    Column("ks_p", Double, nullable=True),
+    Column("mean_shift", Double, nullable=True),
+    Column("missing_shift", Double, nullable=True),
+    Column("severity", String(8), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The ledger of what was and was not put into production: rows are only ever added. `decision_key` names what was
+# decided, so that a gate that runs again after a crash finds its decision; requests of people have none.
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("promotion_id", Integer, primary_key=True),
+    Column("decision_key", String(64), nullable=True, unique=True),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("from_version", Text, nullable=True),
+    Column("to_version", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("as_of", Date, nullable=True),
+    Column("reasons", JSON, nullable=False),
+    Column("figures", JSON, nullable=False),
+    Column("data_version", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Index("ix_promotions_model_outcome", "model_name", "outcome"),
 )
