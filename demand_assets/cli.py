@@ -70,12 +70,36 @@ def backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Pat
 
 
 @main.command()
+@click.option("--history", is_flag=True, help="The promotion ledger instead: every decision, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
-def models(as_json: bool) -> None:
+def models(history: bool, as_json: bool) -> None:
     """List the registered model versions, newest first, with aliases and backtest scores."""
-    from demand_assets.commands.models import list_models
+    from demand_assets.commands.models import list_models, list_promotions
 
-    list_models(as_json)
+    (list_promotions if history else list_models)(as_json)
+
+
+@main.command()
+@click.argument("version")
+@click.option("--to", type=click.Choice(["production"]), required=True, help="The alias to move.")
+@click.option("--reason", required=True, help="Why; kept in the ledger.")
+@click.option("--force", is_flag=True, help="Promote below the gate; kept in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row as JSON on stdout.")
+def promote(version: str, to: str, reason: str, force: bool, as_json: bool) -> None:
+    """Put model VERSION into production, if it passes the gate against the champion."""
+    from demand_assets.commands.models import promote_version
+
+    sys.exit(promote_version(version, reason, force, as_json))
+
+
+@main.command()
+@click.option("--reason", default="rolled back by hand", show_default=True, help="Why; kept in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row as JSON on stdout.")
+def rollback(reason: str, as_json: bool) -> None:
+    """Put the previous champion back into production; the next forecast uses it."""
+    from demand_assets.commands.models import roll_back
+
+    roll_back(reason, as_json)
 
 
 @main.command()

@@ -47,6 +47,22 @@ class Settings(BaseSettings):
     ] = "0.1,0.5,0.9"
     underage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too few, against `overage_cost`.")] = 3.0
     overage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too many.")] = 1.0
+    promotion_margin: Annotated[
+        float, Field(ge=0, lt=1, description="By how much a challenger's WMAE must be below the champion's.")
+    ] = 0.005
+    promotion_significance: Annotated[float, Field(gt=0, lt=1, description="Largest p-value of that difference.")] = (
+        0.05
+    )
+    max_model_age_weeks: Annotated[
+        int, Field(ge=1, le=520, description="Weeks after which a model is retrained and gives way to an equal one.")
+    ] = 26
+    retraining_cooldown_weeks: Annotated[
+        int, Field(ge=0, le=520, description="Weeks after a training in which none is started by itself.")
+    ] = 4
+    clock: Annotated[
+        str,
+        Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$", description="Time of every record, ISO 8601; empty: now."),
+    ] = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(

@@ -101,6 +101,19 @@ class ModelRegistry(dg.ConfigurableResource):
         oldest = min(found, key=lambda version: int(version.version))
         return self._described(client, client.get_model_version(self.model_name, oldest.version))
 
+    def version(self, number: str) -> RegisteredVersion:
+        """One version by its number; ModelError when there is none."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            return self._described(client, client.get_model_version(self.model_name, number))
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            held = ", ".join(reversed([version.version for version in self.versions()])) or "none"
+            raise ModelError(f"there is no model version {number}; registered: {held}") from None
+
     def with_alias(self, alias: str) -> RegisteredVersion | None:
         """The version under `alias`, or None."""
         from mlflow.exceptions import MlflowException

@@ -3,8 +3,9 @@
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake, content_version
-from demand_assets.adapters.registry import PRODUCTION, ModelRegistry
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.training import promoted_model
@@ -65,6 +66,14 @@ RECENT_SALES = dg.AssetIn(
 )
 
 
+def champion_of(ledger: PromotionLedger) -> RegisteredVersion:
+    """The version in production; ModelError when there is none."""
+    champion = ledger.champion()
+    if champion is None:
+        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    return champion
+
+
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
@@ -79,6 +88,7 @@ def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     registry: ModelRegistry,
+    ledger: PromotionLedger,
     order_costs: OrderCosts,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
@@ -89,9 +99,7 @@ def weekly_forecast(
 
     origin = run_weeks(context)[0]
     key = week_key(origin)
-    champion = registry.with_alias(PRODUCTION)
-    if champion is None:
-        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    champion = champion_of(ledger)
     predicted = registry.load(champion).predict(demand_features)
     forecast = predicted.assign(
         method=method_of(demand_features),
@@ -130,14 +138,15 @@ def weekly_forecast(
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
 )
 def forecast_reasons(
-    context: dg.AssetExecutionContext, registry: ModelRegistry, demand_features: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
+    demand_features: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it."""
     from demand_assets.forecasting.reasons import REASONS, reasons
 
-    champion = registry.with_alias(PRODUCTION)
-    if champion is None:
-        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    champion = champion_of(ledger)
     why = reasons(registry.load(champion), demand_features)
     words = list(dict.fromkeys(reason for _, reason in REASONS))
     return dg.MaterializeResult(
@@ -228,19 +237,25 @@ def published_forecast(
 def forecast_totals(
     context: dg.AssetExecutionContext,
     training: Training,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
     weekly_forecast: pd.DataFrame,
     demand_features: pd.DataFrame,
-    backtest_report: pd.DataFrame,
     raw_sales: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """Forecasts of stores, departments and the chain, one row per total x target week.
 
-    A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the backtest.
+    A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the
+    champion's backtest.
     """
     from demand_assets.forecasting.totals import CHAIN, calibrate_totals, rolling_coverage, total, total_points
 
     origin = run_weeks(context)[0]
-    past = total_points(backtest_report)
+    champion = champion_of(ledger)
+    tested = registry.backtest_of(champion)
+    if tested is None:
+        raise ModelError(f"version {champion.version} was registered without a backtest; promote one that has it")
+    past = total_points(tested)
     keys = ["store_id", "dept_id", "origin_week", "target_week"]
     scaled = weekly_forecast.merge(demand_features, on=keys, how="left", validate="one_to_one")
     totals = total(scaled, calibrate_totals(past, training.horizon_weeks))
