@@ -24,6 +24,7 @@ FORECAST_ASSETS = [
     "forecast_totals",
     "forecast_reasons",
     "published_forecast",
+    "drift_report",
 ]
 
 ingest_job = dg.define_asset_job(

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from demand_assets.assets.checks import asset_checks
+from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_reasons, forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
@@ -27,6 +28,7 @@ defs = dg.Definitions(
         forecast_reasons,
         published_forecast,
         forecast_accuracy,
+        drift_report,
     ],
     asset_checks=asset_checks,
     jobs=jobs,

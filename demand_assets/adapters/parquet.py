@@ -102,22 +102,32 @@ class ParquetLake(dg.ConfigurableResource):
             return footer[VERSION_NOTE], int(filesystem.size(path))
         buffer = io.BytesIO()
         pq.write_table(arrow.replace_schema_metadata(footer), buffer, compression="zstd")
+        self._put(filesystem, path, buffer.getvalue())
+        return footer[VERSION_NOTE], buffer.getbuffer().nbytes
+
+    def write_page(self, table: str, key: str, page: str) -> str:
+        """Write `<uri>/<table>/<key>.html` and return its address."""
+        filesystem, root = self._filesystem()
+        self._put(filesystem, f"{root}/{table}/{key}.html", page.encode())
+        return f"{self.uri.rstrip('/')}/{table}/{key}.html"
+
+    def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
+        """One whole file: on S3 one put, in a folder a temporary name and a rename."""
         if "://" in self.uri:
-            filesystem.pipe_file(path, buffer.getvalue())
+            filesystem.pipe_file(path, content)
         else:
             folder, name = os.path.split(path)
             os.makedirs(folder, exist_ok=True)
             temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
             try:
                 with open(temporary, "wb") as file:
-                    file.write(buffer.getvalue())
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(temporary, path)
             finally:
                 if os.path.exists(temporary):
                     os.unlink(temporary)
-        return footer[VERSION_NOTE], buffer.getbuffer().nbytes
 
     def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
         import pyarrow.parquet as pq

@@ -10,17 +10,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import store_error, write_transaction
-from demand_assets.store.rows import ACCURACY, ACTUAL, FORECAST, Row, canonical, content_hash
-from demand_assets.store.tables import actuals, forecast_accuracy, forecast_vintages, forecasts
+from demand_assets.store.rows import ACCURACY, ACTUAL, DRIFT, FORECAST, Row, canonical, content_hash
+from demand_assets.store.tables import actuals, drift_reports, forecast_accuracy, forecast_vintages, forecasts
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
 _LOCK_VINTAGES = 0x64656D616E6402
 _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
+_LOCK_DRIFT = 0x64656D616E6405
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,27 @@ def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
     """
     clean = canonical(rows, ACCURACY, ("week", "vintage_id", "model", "horizon"), "forecast accuracy")
     return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
+
+
+def publish_drift(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Make `rows` the whole drift report of a week, in place of the one before; return how many rows it has.
+
+    One row per week x reference x group_kind x group_id x variable, then kind, points, reference_points, psi, ks, ks_p,
+    mean_shift, missing_shift (each of the five may be None) and severity. StoreError as for `publish_actuals`, and for
+    a row of another week.
+    """
+    clean = canonical(rows, DRIFT, ("week", "reference", "group_kind", "group_id", "variable"), "drift report")
+    others = {row[0] for row in clean} - {week.isoformat()}
+    if others:
+        raise StoreError(f"expected the drift report of {week}, got rows of {min(others)}; publish each week by itself")
+    with write_transaction(engine, _LOCK_DRIFT) as connection:
+        # Replaced, not merged: a group that a correction took away must not linger.
+        connection.execute(delete(drift_reports).where(drift_reports.c.week == week))
+        if engine.dialect.name == "postgresql":
+            _copy(connection, drift_reports.name, tuple(DRIFT), clean)
+        elif clean:
+            connection.exec_driver_sql(_sqlite_insert(drift_reports.name, tuple(DRIFT)), clean)
+    return len(clean)
 
 
 def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:
