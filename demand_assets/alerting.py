@@ -31,9 +31,9 @@ BAND_WIDTH = 3.0
 # Turns a median absolute deviation into the standard deviation of a normal distribution.
 _MAD_TO_SIGMA = 1.4826
 
+_STEP_ENDS = (DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_SUCCESS)
 _RUN_EVENTS = {
-    DagsterEventType.STEP_FAILURE,
-    DagsterEventType.STEP_SKIPPED,
+    *_STEP_ENDS,
     DagsterEventType.RUN_FAILURE,
     DagsterEventType.ASSET_CHECK_EVALUATION,
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
@@ -74,8 +74,8 @@ def weeks_of_run(run: dg.DagsterRun) -> RunWeeks:
 def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Alert]:
     """What is wrong with a finished run: its failure, each check it failed, and the checks it never evaluated.
 
-    A failed check alone does not fail a run (dagster#29896). Checks that a failed step took down with it are not
-    missing: the failure is told already.
+    A failed check alone does not fail a run (dagster#29896). Checks that a failed step took down with it, its own and
+    those after it, are not missing: the failure is told already.
     """
     entries = instance.all_logs(run.run_id, of_type=_RUN_EVENTS)
     events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
@@ -86,15 +86,13 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
     ]
     alerts = [] if run.status != dg.DagsterRunStatus.FAILURE else [_failed_run(run, events)]
     alerts += [_failed_check(run, evaluation) for evaluation in evaluations if not evaluation.passed]
-    stopped = {
-        event.step_key
-        for event in events
-        if event.event_type in (DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_SKIPPED)
-    }
+    # Dagster records no event for the steps it gives up after a failed one, so then only those that ended well count.
+    ended = {kind: {event.step_key for event in events if event.event_type == kind} for kind in _STEP_ENDS}
     planned = {
         event.asset_check_planned_data.asset_check_key
         for event in events
-        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED and event.step_key not in stopped
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+        and (not ended[DagsterEventType.STEP_FAILURE] or event.step_key in ended[DagsterEventType.STEP_SUCCESS])
     }
     missing = planned - {evaluation.asset_check_key for evaluation in evaluations}
     return [*alerts, *([_missing_checks(run, sorted(map(_check_name, missing)))] if missing else [])]
