@@ -64,11 +64,11 @@ class RunWeeks:
 
 def weeks_of_run(run: dg.DagsterRun) -> RunWeeks:
     """The partition or range of partitions that a run was asked for, by its tags."""
-    if PARTITION in run.tags:
-        return RunWeeks(run.tags[PARTITION], f"week {run.tags[PARTITION]}")
-    if RANGE_END in run.tags:
-        return RunWeeks(run.tags[RANGE_END], f"weeks {run.tags[RANGE_START]} to {run.tags[RANGE_END]}")
-    return RunWeeks(None, "no week in particular")
+    newest = run.tags.get(PARTITION, run.tags.get(RANGE_END))
+    if newest is None:
+        return RunWeeks(None, "no week in particular")
+    first = run.tags.get(RANGE_START, newest)
+    return RunWeeks(newest, f"week {newest}" if first == newest else f"weeks {first} to {newest}")
 
 
 def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Alert]:
@@ -133,7 +133,8 @@ def _failed_check(run: dg.DagsterRun, evaluation: "AssetCheckEvaluation") -> Ale
         severity=severity,
         summary=f"check {name} failed for {weeks.words}{why}",
         figures={**numbers, "job": run.job_name, "run": run.run_id},
-        evidence=run.run_id,
+        # The same week failing in the same way in a later run is known; other figures are news.
+        evidence=fingerprint([evaluation.description, numbers]),
     )
 
 
@@ -171,7 +172,7 @@ def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
             continue
         tick = newest[0]
         well = instance.get_ticks(*where, limit=1, statuses=good)
-        since = _moment(well[0].timestamp) if well else "its first tick"
+        since = _moment(well[0].timestamp) if well else "never"
         reason = one_line(root_cause(tick.error)) if tick.error else "no error was recorded"
         what = state.instigator_type.value.lower()
         alerts.append(
@@ -181,7 +182,7 @@ def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
                 week=None,
                 severity="critical",
                 summary=f"{what} {state.instigator_name} fails: {reason}",
-                figures={"newest failed tick": _moment(tick.timestamp), "failing since after": since},
+                figures={"newest failed tick": _moment(tick.timestamp), "last good tick": since},
                 evidence=str(well[0].tick_id) if well else "",
             )
         )
