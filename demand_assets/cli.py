@@ -103,6 +103,20 @@ def rollback(reason: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--now", "at", metavar="ISO", help="The time to judge by, e.g. 2012-07-10T00:30.  [default: the clock]")
+@click.option("--daemon", is_flag=True, help="Also alert when Dagster's daemon has been silent for five minutes.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+def watch(at: str | None, daemon: bool, as_json: bool) -> None:
+    """Look for what is absent: a forecast past its deadline, a store, a working sensor; exit code 1 if anything is.
+
+    A process of its own, for cron or EventBridge: it needs neither Dagster's daemon nor any server of this product.
+    """
+    from demand_assets.commands.watch import watch_once
+
+    sys.exit(watch_once(at, daemon, as_json))
+
+
+@main.command()
 def migrate() -> None:
     """Bring the SQL store to the schema this code expects."""
     from demand_assets.settings import read_settings

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from demand_assets.alerting import alert_sensors
 from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
@@ -33,7 +34,7 @@ defs = dg.Definitions(
     asset_checks=asset_checks,
     jobs=jobs,
     schedules=schedules,
-    sensors=sensors,
+    sensors=[*sensors, *alert_sensors],
     resources=build_resources(read_settings()),
     # A process per step would import everything again: 38 s instead of 7 s for five assets.
     executor=dg.in_process_executor,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetIOManager, ParquetLake
@@ -120,6 +121,15 @@ def build_training(settings: Settings) -> Training:
     )
 
 
+def build_alerts(settings: Settings) -> Alerts:
+    """Where these settings send alerts."""
+    return Alerts(
+        uri=settings.alerts,
+        sns_topic_arn=settings.alert_sns_topic,
+        metrics_namespace=settings.metrics_namespace,
+    )
+
+
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
     lake = ParquetLake(uri=settings.lake)
@@ -141,4 +151,5 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "training": build_training(settings),
         "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
         "clock": Clock(fixed_at=settings.clock),
+        "alerts": build_alerts(settings),
     }

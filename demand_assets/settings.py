@@ -33,6 +33,14 @@ class Settings(BaseSettings):
     store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
     mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
     mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow keeps artefacts of new experiments.")] = ""
+    alert_uri: Annotated[str, Field(description="Records of alerts: a folder or s3://bucket/prefix.")] = ""
+    alert_sns_topic: Annotated[
+        str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic alerts go to.")
+    ] = ""
+    metrics_namespace: Annotated[str, Field(description="CloudWatch namespace that alerts are counted in.")] = ""
+    forecast_deadline_hours: Annotated[
+        int, Field(ge=1, le=168, description="Hours after a week's end by which it is to be forecast.")
+    ] = 72
     model_name: Annotated[str, Field(description="Registered model name in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
@@ -100,6 +108,11 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """Root of MLflow's artefacts."""
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
+
+    @property
+    def alerts(self) -> str:
+        """Address of the records of alerts."""
+        return self.alert_uri or str(self.home / "alerts")
 
     @property
     def dagster_home(self) -> Path:
