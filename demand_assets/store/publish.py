@@ -10,17 +10,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import store_error, write_transaction
-from demand_assets.store.rows import ACCURACY, ACTUAL, FORECAST, Row, canonical, content_hash
-from demand_assets.store.tables import actuals, forecast_accuracy, forecast_vintages, forecasts
+from demand_assets.store.rows import ACCURACY, ACTUAL, EXCEPTION, FORECAST, Row, canonical, content_hash
+from demand_assets.store.tables import actuals, forecast_accuracy, forecast_exceptions, forecast_vintages, forecasts
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
 _LOCK_VINTAGES = 0x64656D616E6402
 _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
+_LOCK_EXCEPTIONS = 0x64656D616E6408
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,34 @@ def publish_actuals(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
-    """Insert or correct (week, vintage_id, model, horizon, points, wmae, mae, rmse, bias); return how many changed.
+    """Insert or correct rows of the columns of `forecast_accuracy`, in their order; return how many changed.
 
-    One row per week x vintage x model x horizon; errors in USD. StoreError as for `publish_actuals`.
+    One row per week x vintage x model x horizon x level x store_id x dept_id; errors in USD. StoreError as for
+    `publish_actuals`.
     """
-    clean = canonical(rows, ACCURACY, ("week", "vintage_id", "model", "horizon"), "forecast accuracy")
+    keys = [column.name for column in forecast_accuracy.primary_key.columns]
+    clean = canonical(rows, ACCURACY, keys, "forecast accuracy")
     return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
+
+
+def publish_exceptions(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Put rows of the columns of `forecast_exceptions`, in their order, in place of those of `week`; return how many.
+
+    One row per week x vintage x store_id x dept_id. No rows: the week has no exceptions any more. StoreError as for
+    `publish_actuals`, and for a row of another week.
+    """
+    keys = [column.name for column in forecast_exceptions.primary_key.columns]
+    clean = canonical(rows, EXCEPTION, keys, "forecast exceptions")
+    others = sorted({row[0] for row in clean} - {week.isoformat()})
+    if others:
+        raise StoreError(f"forecast exceptions: expected rows of {week.isoformat()}, got {others[0]}")
+    with write_transaction(engine, _LOCK_EXCEPTIONS) as connection:
+        connection.execute(delete(forecast_exceptions).where(forecast_exceptions.c.week == week))
+        if clean and engine.dialect.name == "postgresql":
+            _copy(connection, forecast_exceptions.name, list(EXCEPTION), clean)
+        elif clean:
+            connection.exec_driver_sql(_sqlite_insert(forecast_exceptions.name, list(EXCEPTION)), clean)
+    return len(clean)
 
 
 def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:
