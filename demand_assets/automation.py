@@ -14,7 +14,14 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks, week_key
 from demand_assets.resources import Landing, Training
 
-INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
+INGESTION_ASSETS = [
+    "stores",
+    "holiday_calendar",
+    "raw_conditions",
+    "raw_sales",
+    "forecast_accuracy",
+    "forecast_exceptions",
+]
 FEATURE_ASSETS = ["demand_features"]
 FORECAST_ASSETS = [
     "backtest_report",

@@ -8,7 +8,7 @@ from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_reasons, forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
-from demand_assets.assets.monitoring import forecast_accuracy
+from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptions
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, schedules, sensors
 from demand_assets.resources import build_resources
@@ -29,6 +29,7 @@ defs = dg.Definitions(
         forecast_reasons,
         published_forecast,
         forecast_accuracy,
+        forecast_exceptions,
         drift_report,
     ],
     asset_checks=asset_checks,

@@ -29,6 +29,11 @@ FORECAST_COLUMNS = {
     "p90_usd": "90% quantile, USD",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
     "order_usd": "Stock to have for the week, USD at selling prices",
+    "seasonal_naive_usd": "Baseline: the value 52 weeks before the target, USD",
+    "aligned_seasonal_naive_usd": "Baseline: last year at the aligned week times recent growth, USD",
+    "svd_stl_usd": "Baseline: SVD + STL + exponential smoothing, USD",
+    "moving_average_usd": "Baseline: mean of the eight weeks to the origin, USD",
+    "last_value_usd": "Baseline: the newest value known at the origin, USD",
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -61,6 +66,7 @@ TOTALS_COLUMNS = {
     "p90_usd": "90% quantile of the total, USD",
     "series": "Series in the total",
 }
+ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 RECENT_SALES = dg.AssetIn(
     partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
 )
@@ -81,7 +87,7 @@ def champion_of(ledger: PromotionLedger) -> RegisteredVersion:
     partitions_def=weeks_partitions,
     code_version=code_version(),
     deps=[promoted_model],
-    ins={"raw_sales": RECENT_SALES},
+    ins={"raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
 def weekly_forecast(
@@ -92,18 +98,29 @@ def weekly_forecast(
     order_costs: OrderCosts,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
+    raw_conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per active series x horizon: forecast, quantiles and order quantity of the production model."""
+    """One row per active series x horizon: forecast, quantiles and order quantity of the production model.
+
+    Beside them the baselines from what was known at the origin, so that what comes is judged by no hindsight.
+    """
+    from demand_assets.forecasting.baselines import baseline_forecasts
     from demand_assets.forecasting.methods import METHODS, method_of
     from demand_assets.forecasting.orders import order_quantities, service_level
+    from demand_assets.forecasting.panel import build_panel
 
     origin = run_weeks(context)[0]
     key = week_key(origin)
     champion = champion_of(ledger)
     predicted = registry.load(champion).predict(demand_features)
+    horizon = int(demand_features["horizon"].max())
+    panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, horizon)
     forecast = predicted.assign(
         method=method_of(demand_features),
         order_usd=order_quantities(predicted, order_costs.underage, order_costs.overage),
+        **baseline_forecasts(panel, demand_features),
         model_version=champion.version,
         data_version=lake.versions_of("demand_features", [key])[key],
         code_version=code_version(),
@@ -206,16 +223,17 @@ def published_forecast(
     weeks = [week.date() for week in weekly_forecast["target_week"]]
     rows = list(zip(*values[:2], weeks, *values[2:], strict=True))
     published = publish_vintage(store.engine(), record, rows)
-    lake.write("published_forecast", f"{week_key(origin)}/{published.vintage_id}", weekly_forecast)
+    file = f"{week_key(origin)}/{published.vintage_id}"
+    # Like its rows in the store, the file of a vintage never changes: its baselines are no part of its id.
+    if not lake.notes("published_forecast", [file]):
+        lake.write("published_forecast", file, weekly_forecast)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.vintage_id),
         metadata={
             "vintage": published.vintage_id,
             "new": published.inserted,
             "dagster/row_count": len(rows),
-            "file": dg.MetadataValue.path(
-                lake.path("published_forecast", f"{week_key(origin)}/{published.vintage_id}")
-            ),
+            "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )
 

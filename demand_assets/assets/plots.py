@@ -84,3 +84,18 @@ def decision_plot(figures: Mapping[str, float]) -> bytes:
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=8)
     axes.invert_yaxis()
     return _png(figure)
+
+
+def accuracy_plot(history: "pd.DataFrame") -> bytes:
+    """Realised WMAE by week: [week, wmae, seasonal_naive, centre, upper]; NaN where there is none."""
+    figure, axes = _canvas("Realised WMAE by week, USD (lower is better)")
+    marker = "o" if len(history) < 60 else None
+    if history["upper"].notna().any():
+        axes.fill_between(history["week"], 0, history["upper"], color=_BAND, alpha=0.5, linewidth=0, label="usual")
+    if history["seasonal_naive"].notna().any():
+        axes.plot(history["week"], history["seasonal_naive"], color=_BASELINE, marker=marker, label="seasonal naive")
+    axes.plot(history["week"], history["wmae"], color=_MODEL, marker=marker, linewidth=2, label="published")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left")
+    axes.tick_params(axis="x", labelrotation=20, labelsize=8)
+    return _png(figure)
