@@ -1,7 +1,5 @@
 """What raises an alert: runs, their checks, ticks of sensors and schedules, and what the store says."""
 
-import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +9,16 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from demand_assets.adapters.alerts import Alert, Alerts, Severity, one_line
+from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import StoreError
 from demand_assets.partitions import RANGE_END, RANGE_START
 from demand_assets.provenance import fingerprint
-from demand_assets.resources import Clock, ForecastStore
+from demand_assets.resources import Clock
+from demand_assets.retraining import DRIFT_COLUMNS, chain_losses
+from demand_assets.store.engine import reading
+from demand_assets.store.migrations import opened
 
 if TYPE_CHECKING:
     from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
@@ -25,11 +29,6 @@ if TYPE_CHECKING:
 PARTITION = "dagster/partition"
 DRIFTS_NAMED = 3
 REFUSALS = 3
-BAND_WEEKS = 26
-BAND_LEAST_WEEKS = 8
-BAND_WIDTH = 3.0
-# Turns a median absolute deviation into the standard deviation of a normal distribution.
-_MAD_TO_SIGMA = 1.4826
 
 _STEP_ENDS = (DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_SUCCESS)
 _RUN_EVENTS = {
@@ -193,32 +192,28 @@ def _moment(timestamp: float) -> str:
     return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def severe_drift_alert(connection: "Connection") -> Alert | None:
-    """The severe rows of the newest drift report, how many and the worst by name; None when there is none."""
-    from demand_assets.store.health import severe_drift
+def severe_drift_alert(lake: ParquetLake) -> Alert | None:
+    """The newest drift report's verdict if it is severe, with what drifted, worst first; None otherwise."""
+    from demand_assets.forecasting.drift import drift_verdict
+    from demand_assets.forecasting.drift_severity import SEVERE
 
-    rows = severe_drift(connection)
-    if not rows:
+    weeks = lake.partitions("drift_report")
+    rows = lake.read("drift_report", weeks[-1:], DRIFT_COLUMNS) if weeks else None
+    if rows is None:
         return None
-    worst = [
-        f"{row['variable']} of {row['group_kind']} {row['group_id']} against {row['reference']}"
-        f" (PSI {_number(row['psi'])}, mean shift {_number(row['mean_shift'])})"
-        for row in rows[:DRIFTS_NAMED]
-    ]
-    names = sorted(f"{row['variable']}/{row['group_kind']}/{row['group_id']}/{row['reference']}" for row in rows)
+    verdict = drift_verdict(rows)
+    if verdict.severity != SEVERE:
+        return None
+    touched = f"groups with {verdict.sales_share:.0%} of sales drifted severely in week {weeks[-1]}"
     return Alert(
         kind="severe_drift",
         subject="drift_report",
-        week=rows[0]["week"].isoformat(),
+        week=weeks[-1],
         severity="warning",
-        summary=f"{len(rows)} distributions drifted severely in week {rows[0]['week']}, foremost {worst[0]}",
-        figures={"severe": len(rows), "worst": worst},
-        evidence=fingerprint(names),
+        summary=f"{touched}, foremost {verdict.severe[0]}",
+        figures={"severe": len(verdict.severe), "worst": list(verdict.severe[:DRIFTS_NAMED])},
+        evidence=fingerprint(list(verdict.severe)),
     )
-
-
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"
 
 
 def accuracy_alert(week: str, reason: str, figures: Mapping[str, Any]) -> Alert:
@@ -233,32 +228,21 @@ def accuracy_alert(week: str, reason: str, figures: Mapping[str, Any]) -> Alert:
     )
 
 
-def accuracy_out_of_band(connection: "Connection") -> Alert | None:
-    """The newest scored week's WMAE of the chain against a band of its own history; None while it is inside.
+def accuracy_out_of_band(losses: Sequence[tuple[str, float]]) -> Alert | None:
+    """The newest scored week's WMAE of the chain above the band of its own history; None while it is inside."""
+    from demand_assets.forecasting.retraining import loss_state
 
-    The band ends at median + 3 * 1.4826 * MAD of log WMAE over the up to 26 weeks before; with fewer than 8 of them
-    there is none.
-    """
-    from demand_assets.store.health import chain_wmae
-
-    scored = chain_wmae(connection)
-    if len(scored) <= BAND_LEAST_WEEKS or min(scored.values()) <= 0:
-        return None
-    *before, newest = scored
-    past = [math.log(scored[week]) for week in before[-BAND_WEEKS:]]
-    middle = statistics.median(past)
-    spread = statistics.median(abs(value - middle) for value in past)
-    upper = math.exp(middle + BAND_WIDTH * _MAD_TO_SIGMA * spread)
-    if scored[newest] <= upper:
+    state = loss_state(losses)
+    if state is None or not state.degraded:
         return None
     return accuracy_alert(
-        newest.isoformat(),
-        f"WMAE {scored[newest]:,.0f} USD is above {upper:,.0f}",
+        state.week,
+        f"WMAE {state.wmae:,.0f} USD is above {state.upper:,.0f}, for {state.weeks_above} weeks now",
         {
-            "WMAE, USD": round(scored[newest], 2),
-            "end of the band, USD": round(upper, 2),
-            "median before, USD": round(math.exp(middle), 2),
-            "weeks in the band": len(past),
+            "WMAE, USD": round(state.wmae, 2),
+            "end of the band, USD": round(state.upper, 2),
+            "median before, USD": round(state.centre, 2),
+            "weeks above": state.weeks_above,
         },
     )
 
@@ -287,12 +271,6 @@ def promotion_refused_alert(connection: "Connection") -> Alert | None:
     )
 
 
-def health_alerts(connection: "Connection") -> list[Alert]:
-    """What the store says is wrong: severe drift, accuracy out of band, promotion refused again and again."""
-    found = (severe_drift_alert(connection), accuracy_out_of_band(connection), promotion_refused_alert(connection))
-    return [alert for alert in found if alert is not None]
-
-
 def store_unreachable_alert(error: StoreError, now: datetime) -> Alert:
     """The SQL store cannot be read: one alert per day of it."""
     return Alert(
@@ -306,21 +284,16 @@ def store_unreachable_alert(error: StoreError, now: datetime) -> Alert:
     )
 
 
-def store_alerts(store: ForecastStore, now: datetime) -> list[Alert]:
-    """`health_alerts` of a store, or that it cannot be read."""
-    from demand_assets.store.engine import reading
-
+def health_alerts(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, now: datetime) -> list[Alert]:
+    """What store and lake say is wrong: severe drift, loss out of band, repeated refusals, or a store that is down."""
     try:
-        engine = store.engine()
+        with opened(ledger.store_url) as engine, reading(engine) as connection:
+            refused = promotion_refused_alert(connection)
+        losses = chain_losses(registry, ledger)
     except StoreError as error:
         return [store_unreachable_alert(error, now)]
-    try:
-        with reading(engine) as connection:
-            return health_alerts(connection)
-    except StoreError as error:
-        return [store_unreachable_alert(error, now)]
-    finally:
-        engine.dispose()
+    found = (severe_drift_alert(lake), accuracy_out_of_band(losses), refused)
+    return [alert for alert in found if alert is not None]
 
 
 def alert_on_run(instance: dg.DagsterInstance, run_id: str, alerts: Alerts) -> list[Alert]:
@@ -378,11 +351,16 @@ def run_success_alerts(context: dg.RunStatusSensorContext, alerts: Alerts) -> No
     description="Alerts on severe drift, accuracy out of band, repeated refusals, failing sensors and a store down.",
 )
 def monitoring_alerts(
-    context: dg.SensorEvaluationContext, store: ForecastStore, alerts: Alerts, clock: Clock
+    context: dg.SensorEvaluationContext,
+    lake: ParquetLake,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
+    alerts: Alerts,
+    clock: Clock,
 ) -> dg.SkipReason:
     """Fires what the store and the ticks say, and again what a channel has missed."""
     ticks, looked_at = tick_alerts(context.instance)
-    found = [*ticks, *store_alerts(store, clock.now())]
+    found = [*ticks, *health_alerts(lake, registry, ledger, clock.now())]
     new = fire_all(alerts, found)
     missed = alerts.redeliver()
     for alert in new:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from demand_assets.forecasting.model import ModelConfig
     from demand_assets.forecasting.promotion import GatePolicy
+    from demand_assets.forecasting.retraining import RetrainingPolicy
 
 
 class Landing(dg.ConfigurableResource):
@@ -87,6 +88,19 @@ class PromotionGate(dg.ConfigurableResource):
         return GatePolicy(margin=self.margin, significance=self.significance, max_age_weeks=self.max_age_weeks)
 
 
+class RetrainingRules(dg.ConfigurableResource):
+    """When to train anew; see `RetrainingPolicy`."""
+
+    max_age_weeks: int
+    cooldown_weeks: int
+
+    def policy(self) -> "RetrainingPolicy":
+        """The policy of the retraining sensor."""
+        from demand_assets.forecasting.retraining import RetrainingPolicy
+
+        return RetrainingPolicy(max_age_weeks=self.max_age_weeks, cooldown_weeks=self.cooldown_weeks)
+
+
 class OrderCosts(dg.ConfigurableResource):
     """What a unit too few (`underage`) and one too many (`overage`) cost; their ratio sets the service level."""
 
@@ -146,6 +160,9 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
             margin=settings.promotion_margin,
             significance=settings.promotion_significance,
             max_age_weeks=settings.max_model_age_weeks,
+        ),
+        "retraining": RetrainingRules(
+            max_age_weeks=settings.max_model_age_weeks, cooldown_weeks=settings.retraining_cooldown_weeks
         ),
         "store": ForecastStore(url=settings.store),
         "training": build_training(settings),

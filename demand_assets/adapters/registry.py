@@ -92,6 +92,15 @@ class ModelRegistry(dg.ConfigurableResource):
         whole = [client.get_model_version(self.model_name, version.version) for version in found]
         return sorted((self._described(client, version) for version in whole), key=lambda v: -int(v.version))
 
+    def newest(self) -> RegisteredVersion | None:
+        """The version registered last; None before the first training."""
+        client = self._client()
+        found = client.search_model_versions(f"name = '{self.model_name}'")
+        if not found:
+            return None
+        last = max(found, key=lambda version: int(version.version))
+        return self._described(client, client.get_model_version(self.model_name, last.version))
+
     def with_fingerprint(self, fingerprint: str) -> RegisteredVersion | None:
         """The version made from exactly this data, code and configuration, if there is one."""
         client = self._client()
