@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ class Pipeline:
         return result.success
 
     def _sensor(self, sensor: Any, **resources: Any) -> tuple[list[dg.RunRequest], str]:
-        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor, definitions=defs)
-        answer = sensor(context, **resources)
+        with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, definitions=defs) as context:
+            answer = sensor(context, **resources)
         if isinstance(answer, dg.SkipReason):
             return [], answer.skip_message or ""
         if isinstance(answer, dg.RunRequest):
@@ -107,19 +108,21 @@ class Pipeline:
             return False
         cursor, self.cursor = self.cursor, None
         asked = self._sensor(stale_features_sensor, lake=parts["lake"], training=parts["training"])[0]
-        good &= all([self.run(week, "build_features", request) for request in asked])
+        for request in asked:
+            good &= self.run(week, "build_features", request)
         self.train(week)
-        context = dg.build_schedule_context(instance=self.instance, scheduled_execution_time=pd.Timestamp(self.moment))
-        answer = weekly_schedule(context, lake=parts["lake"], ledger=parts["ledger"])
+        due = datetime.fromisoformat(self.moment)
+        with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=due) as context:
+            answer = weekly_schedule(context, lake=parts["lake"], ledger=parts["ledger"])
         if isinstance(answer, dg.RunRequest):
             good &= self.run(week, "weekly", answer)
             self.train(week)
-        else:
+        elif isinstance(answer, dg.SkipReason):
             self.diary.note(week, f"schedule: {answer.skip_message}")
-        context_ = dg.build_sensor_context(instance=self.instance, definitions=defs)
         names = ("lake", "registry", "ledger", "alerts", "clock")
         before = {path.name for path in Path(parts["alerts"].uri).glob("*.json")}
-        monitoring_alerts(context_, **{name: parts[name] for name in names})
+        with dg.build_sensor_context(instance=self.instance, definitions=defs) as context:
+            monitoring_alerts(context, **{name: parts[name] for name in names})
         for path in sorted(Path(parts["alerts"].uri).glob("*.json")):
             if path.name not in before:
                 alert = json.loads(path.read_text())
@@ -171,6 +174,7 @@ def _year(
 
 
 def _picture(pipeline: Pipeline, shift_week: str, path: Path) -> None:
+    from matplotlib.dates import date2num
     from matplotlib.figure import Figure
 
     losses = chain_losses(pipeline.resources["registry"], pipeline.resources["ledger"])
@@ -181,11 +185,11 @@ def _picture(pipeline: Pipeline, shift_week: str, path: Path) -> None:
     axes.plot(weeks, [loss for _, loss in losses], color="#1f5fbf", marker="o", markersize=3, label="WMAE of the week")
     upper = [float("nan") if state is None else state.upper for state in states]
     axes.plot(weeks, upper, color="#9a9a9a", linestyle="--", label="end of its band")
-    axes.axvline(pd.Timestamp(shift_week), color="#c0392b", linewidth=1, label="ten departments +30%")
+    axes.axvline(date2num(pd.Timestamp(shift_week)), color="#c0392b", linewidth=1, label="ten departments +30%")
     promoted = [row for row in pipeline.resources["ledger"].rows() if row["outcome"] == "promoted"]
     for number, row in enumerate(promoted):
         label = "promotion" if number == 0 else None
-        axes.axvline(pd.Timestamp(row["decided_at"]).tz_localize(None), color="#2e8b57", linestyle=":", label=label)
+        axes.axvline(date2num(row["decided_at"]), color="#2e8b57", linestyle=":", label=label)
     axes.set_ylim(bottom=0)
     axes.set_title(
         "Realised loss, week by week (USD; before the first forecast the backtest's)", loc="left", fontsize=11
@@ -253,8 +257,7 @@ def main(
         lake = pipeline.resources["lake"]
         vintages = {key.split("/")[0] for key in lake.partitions("published_forecast", nested=True)}
         _picture(pipeline, shift_week, RESULTS / "scripted_year.png")
-    rows = [{name: row[name] for name in row if name != "figures"} | {"figures": row["figures"]} for row in ledger]
-    (RESULTS / "scripted_year_ledger.json").write_text(json.dumps(rows, indent=1, default=str) + "\n")
+    (RESULTS / "scripted_year_ledger.json").write_text(json.dumps(ledger, indent=1, default=str) + "\n")
     (RESULTS / "scripted_year.txt").write_text("\n".join(diary.lines) + "\n")
     after = [row for row in ledger if str(row["as_of"]) >= shift_week and row["outcome"] == "promoted"]
     outcomes = {row["outcome"] for row in ledger}

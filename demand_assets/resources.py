@@ -147,15 +147,17 @@ def build_alerts(settings: Settings) -> Alerts:
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
     lake = ParquetLake(uri=settings.lake)
-    registry = ModelRegistry(
-        tracking_uri=settings.tracking, artifact_uri=settings.artifacts, model_name=settings.model_name
-    )
+    models = {
+        "tracking_uri": settings.tracking,
+        "artifact_uri": settings.artifacts,
+        "model_name": settings.model_name,
+    }
     return {
         "landing": Landing(uri=settings.landing),
         "lake": lake,
         "io_manager": ParquetIOManager(lake=lake),
-        "registry": registry,
-        "ledger": PromotionLedger(store_url=settings.store, registry=registry),
+        "registry": ModelRegistry(**models),
+        "ledger": PromotionLedger(store_url=settings.store, **models),
         "promotion_gate": PromotionGate(
             margin=settings.promotion_margin,
             significance=settings.promotion_significance,

@@ -38,10 +38,18 @@ STAGE_TAG = "stage"
 
 
 class PromotionLedger(dg.ConfigurableResource):
-    """The ledger in the store at `store_url` over the models of `registry`."""
+    """The ledger in the store at `store_url`, over the models of the registry at `tracking_uri`."""
 
     store_url: str
-    registry: ModelRegistry
+    tracking_uri: str
+    artifact_uri: str
+    model_name: str
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The models it is about."""
+        # Not a field: a resource nested in another cannot be handed to a sensor that is called as a function.
+        return ModelRegistry(tracking_uri=self.tracking_uri, artifact_uri=self.artifact_uri, model_name=self.model_name)
 
     def champion(self) -> RegisteredVersion | None:
         """The version in production, its alias set right if it was not; None before the first promotion.
@@ -54,7 +62,7 @@ class PromotionLedger(dg.ConfigurableResource):
     def rows(self) -> list[Mapping[str, Any]]:
         """The ledger, newest first."""
         with opened(self.store_url) as engine, reading(engine) as conn:
-            return history(conn, self.registry.model_name)
+            return history(conn, self.model_name)
 
     def decide(
         self,
@@ -73,7 +81,7 @@ class PromotionLedger(dg.ConfigurableResource):
         be that another promotion came first, or what was decided earlier under the same `decision_key`.
         """
         wanted = PromotionRecord(
-            model_name=self.registry.model_name,
+            model_name=self.model_name,
             action=PROMOTE,
             outcome=PROMOTED if decision.promote or force else REFUSED,
             from_version=None if champion is None else champion.version,
@@ -96,13 +104,13 @@ class PromotionLedger(dg.ConfigurableResource):
     def rollback(self, reason: str, requested_by: str, now: datetime) -> PromotionRecord:
         """Put the champion before the present one back; StoreError when there is none."""
         with opened(self.store_url) as engine:
-            record = record_rollback(engine, self.registry.model_name, (reason,), requested_by, now)
+            record = record_rollback(engine, self.model_name, (reason,), requested_by, now)
             self._follow(engine)
         return record
 
     def _follow(self, engine: "Engine") -> RegisteredVersion | None:
         """Set the alias to the ledger's champion, one process at a time, and return that version."""
-        name = self.registry.model_name
+        name = self.model_name
         with reading(engine) as conn:
             wanted = champion_version(conn, name)
         if wanted is None:

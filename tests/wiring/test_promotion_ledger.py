@@ -29,9 +29,14 @@ from demand_assets.forecasting.promotion import Decision
 from demand_assets.resources import build_resources
 from demand_assets.settings import read_settings
 
-class Dying(ModelRegistry):
+class DyingRegistry(ModelRegistry):
     def set_alias(self, alias, version):
         os.kill(os.getpid(), signal.SIGKILL)
+
+class Dying(PromotionLedger):
+    @property
+    def registry(self):
+        return DyingRegistry(tracking_uri=self.tracking_uri, artifact_uri=self.artifact_uri, model_name=self.model_name)
 
 resources = build_resources(read_settings())
 registry, ledger = resources["registry"], resources["ledger"]
@@ -41,8 +46,7 @@ tags = {**first.tags, "fingerprint": "another"}
 client.create_model_version(registry.model_name, source=first.source, run_id=first.run_id, tags=tags)
 if sys.argv[1] == "registered":
     os.kill(os.getpid(), signal.SIGKILL)
-same = registry.model_dump(include={"tracking_uri", "artifact_uri", "model_name"})
-dying = PromotionLedger(store_url=ledger.store_url, registry=Dying(**same))
+dying = Dying(**ledger.model_dump(include={"store_url", "tracking_uri", "artifact_uri", "model_name"}))
 now = datetime(2012, 7, 2, tzinfo=UTC)
 dying.decide(registry.version("2"), registry.version("1"), Decision(True, ("test",), {}), "test", now, decision_key="k")
 """
@@ -122,7 +126,7 @@ def test_of_several_promotions_at_once_one_is_in_production_in_registry_and_ledg
     die(home, "registered")
     start = "import sys; sys.stdin.readline();"
     body = (
-        CHILD.split("class Dying")[0]
+        CHILD.split("class DyingRegistry")[0]
         + """
 resources = build_resources(read_settings())
 registry, ledger = resources["registry"], resources["ledger"]
