@@ -185,7 +185,7 @@ def _picture(pipeline: Pipeline, shift_week: str, path: Path) -> None:
     axes.plot(weeks, [loss for _, loss in losses], color="#1f5fbf", marker="o", markersize=3, label="WMAE of the week")
     upper = [float("nan") if state is None else state.upper for state in states]
     axes.plot(weeks, upper, color="#9a9a9a", linestyle="--", label="end of its band")
-    axes.axvline(date2num(pd.Timestamp(shift_week)), color="#c0392b", linewidth=1, label="ten departments +30%")
+    axes.axvline(float(date2num(pd.Timestamp(shift_week))), color="#c0392b", linewidth=1, label="ten departments +30%")
     promoted = [row for row in pipeline.resources["ledger"].rows() if row["outcome"] == "promoted"]
     for number, row in enumerate(promoted):
         label = "promotion" if number == 0 else None

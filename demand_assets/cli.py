@@ -117,6 +117,17 @@ def watch(at: str | None, daemon: bool, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--origin", required=True, help="Origin week (Friday) of the vintage, e.g. 2012-06-29.")
+@click.option("--vintage", help="Id of one vintage of that origin.  [default: the newest]")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON on stdout.")
+def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:
+    """Make a past vintage again from its data, code and model, and compare it with the store to the byte."""
+    from demand_assets.commands.reproduce import reproduce as make_again
+
+    sys.exit(make_again(origin, vintage, as_json))
+
+
+@main.command()
 def migrate() -> None:
     """Bring the SQL store to the schema this code expects."""
     from demand_assets.settings import read_settings
