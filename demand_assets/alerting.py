@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster import DagsterEventType
 
-from demand_assets.adapters.alerts import Alert, Alerts, Severity, one_line
+from demand_assets.adapters.alerts import Alert, Alerts, one_line
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
@@ -84,7 +84,7 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
         if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
     ]
     alerts = [] if run.status != dg.DagsterRunStatus.FAILURE else [_failed_run(run, events)]
-    alerts += [_failed_check(run, evaluation) for evaluation in evaluations if not evaluation.passed]
+    alerts += [_failed_check(run, evaluation) for evaluation in evaluations if _is_wrong(evaluation)]
     # Dagster records no event for the steps it gives up after a failed one, so then only those that ended well count.
     ended = {kind: {event.step_key for event in events if event.event_type == kind} for kind in _STEP_ENDS}
     planned = {
@@ -95,6 +95,11 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
     }
     missing = planned - {evaluation.asset_check_key for evaluation in evaluations}
     return [*alerts, *([_missing_checks(run, sorted(map(_check_name, missing)))] if missing else [])]
+
+
+def _is_wrong(evaluation: "AssetCheckEvaluation") -> bool:
+    """Whether a check failed as an error; one that only warns, as returns do every week, is read in the UI."""
+    return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
 
 
 def _failed_run(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> Alert:
@@ -118,7 +123,6 @@ def _failed_run(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> Alert:
 def _failed_check(run: dg.DagsterRun, evaluation: "AssetCheckEvaluation") -> Alert:
     weeks = weeks_of_run(run)
     name = _check_name(evaluation.asset_check_key)
-    severity: Severity = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "critical"
     why = f": {one_line(evaluation.description)}" if evaluation.description else ""
     numbers = {
         label: value.value
@@ -129,7 +133,7 @@ def _failed_check(run: dg.DagsterRun, evaluation: "AssetCheckEvaluation") -> Ale
         kind="check_failed",
         subject=name,
         week=evaluation.partition or weeks.newest,
-        severity=severity,
+        severity="critical",
         summary=f"check {name} failed for {weeks.words}{why}",
         figures={**numbers, "job": run.job_name, "run": run.run_id},
         # The same week failing in the same way in a later run is known; other figures are news.

@@ -57,7 +57,7 @@ def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
     versions: dict[str, Mapping[str | None, str]] = {}
     for table in WEEKLY:
         keys = [key for key in lake.partitions(table) if key <= newest]
-        versions[table] = {**lake.versions_of(table, keys)}
+        versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}
     for table in WHOLE:
         versions[table] = {None: lake.notes(table, [None])[None][VERSION_NOTE]}
     manifest = Manifest(horizon_weeks, versions)
