@@ -253,7 +253,7 @@ def accuracy_out_of_band(losses: Sequence[tuple[str, float]]) -> Alert | None:
 
 def promotion_refused_alert(connection: "Connection") -> Alert | None:
     """The gate has refused three challengers in a row, or six, or nine; None below."""
-    from demand_assets.store.health import refusals_in_a_row
+    from demand_assets.store.ledger import refusals_in_a_row
 
     rows = refusals_in_a_row(connection)
     if len(rows) < REFUSALS:

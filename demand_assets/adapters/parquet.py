@@ -44,7 +44,10 @@ def to_table(frame: "pd.DataFrame") -> "pa.Table":
     """Arrow form of a frame, without pandas' own metadata, which would change with its version."""
     import pyarrow as pa
 
-    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    # A text column without any text has no type of its own, and could not be read together with other weeks'.
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def content_version(table: "pa.Table | pd.DataFrame") -> str:

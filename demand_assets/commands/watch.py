@@ -72,8 +72,7 @@ def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> No
     from demand_assets.alerting import store_unreachable_alert
     from demand_assets.forecasting.weeks import newest_ended
     from demand_assets.store.engine import create_engine_for, reading
-    from demand_assets.store.health import vintages_of
-    from demand_assets.store.queries import newest_vintage
+    from demand_assets.store.queries import newest_vintage, vintages_of
 
     patience = timedelta(hours=settings.forecast_deadline_hours)
     due = newest_ended(now - patience).date()
@@ -92,7 +91,7 @@ def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> No
         found.looked_at.append("forecast: none was ever published, so none is due yet; `demand run` makes the first")
         return
     if vintages:
-        found.looked_at.append(f"{what}: published, {vintages} vintages")
+        found.looked_at.append(f"{what}: published, {len(vintages)} vintages")
         return
     last = f"{newest['origin_week']}, published {newest['published_at']:%Y-%m-%d %H:%M} UTC"
     if newest["origin_week"] > due:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -77,6 +78,17 @@ def history(conn: Connection, model_name: str) -> list[Mapping[str, Any]]:
         select(promotions).where(promotions.c.model_name == model_name).order_by(promotions.c.promotion_id.desc())
     )
     return [dict(row) for row in found.mappings()]
+
+
+def refusals_in_a_row(conn: Connection, limit: int = 100) -> list[Mapping[str, Any]]:
+    """Rows of `promotions` the gate has refused since it last promoted, newest first; people's requests apart."""
+    found = conn.execute(
+        select(promotions)
+        .where(promotions.c.action == PROMOTE, promotions.c.decision_key.is_not(None))
+        .order_by(promotions.c.promotion_id.desc())
+        .limit(limit)
+    ).mappings()
+    return [dict(row) for row in takewhile(lambda row: row["outcome"] == REFUSED, found)]
 
 
 def record_decision(engine: Engine, record: PromotionRecord) -> PromotionRecord:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from demand_assets.errors import StoreError
 from demand_assets.store.ledger import (
@@ -20,7 +20,10 @@ from demand_assets.store.ledger import (
     previous_champion,
     record_decision,
     record_rollback,
+    refusals_in_a_row,
 )
+from demand_assets.store.tables import promotions
+from tests.monitoring_rows import decision
 
 NOW = datetime(2012, 7, 2, 6, tzinfo=UTC)
 FIRST = PromotionRecord(
@@ -111,3 +114,18 @@ def test_of_fifty_promotions_at_once_one_wins_and_all_are_recorded(engine: Engin
     assert len(rows) == 51
     won = [row["to_version"] for row in rows if row["outcome"] == PROMOTED]
     assert won == [champion(engine), "0"]
+
+
+def test_refusals_count_back_to_the_last_promotion_and_leave_out_people(engine: Engine) -> None:
+    rows = [
+        decision("refused", "k1"),
+        decision("promoted", "k2"),
+        decision("refused", "k3"),
+        decision("promoted", None),
+        decision("promoted", "k4", action="rollback"),
+        decision("refused", "k5"),
+    ]
+    with engine.begin() as connection:
+        for row in rows:
+            connection.execute(insert(promotions).values(**row))
+        assert [row["decision_key"] for row in refusals_in_a_row(connection)] == ["k5", "k3"]

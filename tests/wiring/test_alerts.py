@@ -5,10 +5,11 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
@@ -29,6 +30,9 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import insert
 
 from demand_assets.adapters.alerts import Alerts
+from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.alerting import (
     accuracy_out_of_band,
     alert_on_run,
@@ -45,8 +49,8 @@ from demand_assets.forecasting.weeks import newest_ended
 from demand_assets.partitions import range_tags
 from demand_assets.resources import Clock, ForecastStore
 from demand_assets.store.migrations import migrate
-from demand_assets.store.tables import drift_reports, forecast_accuracy, forecast_vintages, promotions
-from tests.monitoring_rows import accuracy, decision, drift, vintage
+from demand_assets.store.tables import promotions
+from tests.monitoring_rows import decision
 from tests.wiring.conftest import demand
 
 WEEK = "2012-06-29"
@@ -71,6 +75,11 @@ def store(tmp_path: Path) -> ForecastStore:
     return ForecastStore(url=url)
 
 
+@pytest.fixture
+def lake(tmp_path: Path) -> ParquetLake:
+    return ParquetLake(uri=str(tmp_path / "lake"))
+
+
 @dg.asset
 def sales() -> int:
     raise ValueError("train.csv lacks Weekly_Sales\nhas Store, Dept")
@@ -83,9 +92,12 @@ def stores() -> int:
 
 @dg.asset_check(asset=stores)
 def stores_are_many() -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=False, severity=dg.AssetCheckSeverity.WARN, description="1 store, 45 before", metadata={"stores": 1}
-    )
+    return dg.AssetCheckResult(passed=False, description="1 store, 45 before", metadata={"stores": 1})
+
+
+@dg.asset_check(asset=stores)
+def stores_are_old() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
 
 
 @dg.multi_asset_check(
@@ -128,12 +140,12 @@ def test_a_run_that_died_without_a_failed_step_says_why(instance: dg.DagsterInst
 
 
 def test_a_failed_check_of_a_run_that_succeeded_is_told_once(instance: dg.DagsterInstance, alerts: Alerts) -> None:
-    run = run_of(instance, [stores], [stores_are_many])
+    run = run_of(instance, [stores], [stores_are_many, stores_are_old])
     assert run.is_success
     (alert,) = alert_on_run(instance, run.run_id, alerts)
     assert (alert.kind, alert.severity, alert.week, alert.subject) == (
         "check_failed",
-        "warning",
+        "critical",
         WEEK,
         "stores:stores_are_many",
     )
@@ -241,25 +253,29 @@ def test_a_sensor_that_fails_is_one_alert_per_stretch_of_failures(instance: dg.D
     assert later.key != first.key
 
 
-def test_severe_drift_names_the_week_the_count_and_the_worst_three(store: ForecastStore) -> None:
-    with store.engine().begin() as connection:
-        assert severe_drift_alert(connection) is None
-        rows = [drift(date(2012, 6, 29), f"lag_{lag}", lag / 10, "severe") for lag in (1, 2, 3, 4)]
-        connection.execute(insert(drift_reports), rows)
-        alert = severe_drift_alert(connection)
+def report(lake: ParquetLake, severity: str) -> None:
+    """The drift report of a week in which one department with a tenth of sales drifted."""
+    rows = [
+        {
+            "week": pd.Timestamp(WEEK), "reference": "training", "group_kind": "department", "group_id": "5",
+            "variable": f"lag_{lag}", "severity": severity, "score": float(lag), "sales_share": 0.1,
+            "words": f"department 5: lag_{lag} up",
+        }
+        for lag in (1, 2, 3, 4)
+    ]  # fmt: skip
+    lake.write("drift_report", WEEK, pd.DataFrame(rows))
+
+
+def test_severe_drift_names_the_week_the_count_and_the_worst_three(lake: ParquetLake) -> None:
+    assert severe_drift_alert(lake) is None
+    report(lake, "warn")
+    assert severe_drift_alert(lake) is None
+    report(lake, "severe")
+    alert = severe_drift_alert(lake)
     assert alert is not None
     assert (alert.week, alert.figures["severe"]) == (WEEK, 4)
-    assert [text.split()[0] for text in alert.figures["worst"]] == ["lag_4", "lag_3", "lag_2"]
-
-
-def _score(store: ForecastStore, losses: list[float]) -> None:
-    first = date(2012, 1, 6)
-    with store.engine().begin() as connection:
-        for number, loss in enumerate(losses):
-            week, name = first + timedelta(weeks=number), f"v{number}"
-            published = datetime(2012, 1, 2, tzinfo=UTC) + timedelta(weeks=number)
-            connection.execute(insert(forecast_vintages).values(**vintage(name, week - timedelta(weeks=1), published)))
-            connection.execute(insert(forecast_accuracy).values(**{**accuracy(name, 1, 10, loss), "week": week}))
+    assert alert.figures["worst"] == [f"department 5: lag_{lag} up" for lag in (4, 3, 2)]
+    assert alert.summary.startswith("groups with 10% of sales drifted severely in week 2012-06-29")
 
 
 @pytest.mark.parametrize(
@@ -267,20 +283,16 @@ def _score(store: ForecastStore, losses: list[float]) -> None:
     [
         ([100, 110, 90, 105, 95, 100, 108, 92, 200], True),
         ([100, 110, 90, 105, 95, 100, 108, 92, 112], False),
-        ([100, 110, 90, 105, 95, 100, 108, 20], False),
+        ([100, 110, 90, 105, 95, 100, 108, 92, 20], False),
         ([100, 110, 90, 105, 95, 100, 108, 900], False),
     ],
     ids=["far above", "inside", "far below", "too few weeks to tell"],
 )
-def test_a_loss_above_the_band_of_its_own_history_is_an_alert(
-    store: ForecastStore, losses: list[float], out: bool
-) -> None:
-    _score(store, losses)
-    with store.engine().connect() as connection:
-        alert = accuracy_out_of_band(connection)
+def test_a_loss_above_the_band_of_its_own_history_is_an_alert(losses: list[float], out: bool) -> None:
+    alert = accuracy_out_of_band([(f"week {number}", float(loss)) for number, loss in enumerate(losses)])
     assert (alert is not None) == out
     if alert is not None:
-        assert (alert.week, alert.figures["WMAE, USD"], alert.figures["weeks in the band"]) == ("2012-03-02", 200, 8)
+        assert (alert.week, alert.figures["WMAE, USD"], alert.figures["weeks above"]) == ("week 8", 200, 1)
 
 
 def test_three_refusals_in_a_row_are_an_alert_and_so_are_six(store: ForecastStore) -> None:
@@ -296,19 +308,28 @@ def test_three_refusals_in_a_row_are_an_alert_and_so_are_six(store: ForecastStor
     engine.dispose()
 
 
-def test_monitoring_says_what_it_did(instance: dg.DagsterInstance, store: ForecastStore, alerts: Alerts) -> None:
-    def tick(of: ForecastStore) -> str:
+def test_monitoring_says_what_it_did(
+    instance: dg.DagsterInstance, store: ForecastStore, alerts: Alerts, lake: ParquetLake, tmp_path: Path
+) -> None:
+    models = {"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "artifact_uri": str(tmp_path), "model_name": "m"}
+
+    def tick(url: str) -> str:
         context = dg.build_sensor_context(instance=instance, definitions=defs)
-        told = monitoring_alerts(context, store=of, alerts=alerts, clock=Clock(fixed_at="2012-07-02T06:00:00+00:00"))
+        told = monitoring_alerts(
+            context,
+            lake=lake,
+            registry=ModelRegistry(**models),
+            ledger=PromotionLedger(store_url=url, **models),
+            alerts=alerts,
+            clock=Clock(fixed_at="2012-07-02T06:00:00+00:00"),
+        )
         return str(told.skip_message)
 
-    assert tick(store).endswith("0 sensors and schedules: nothing to alert on")
-    with store.engine().begin() as connection:
-        connection.execute(insert(drift_reports), [drift(date(2012, 6, 29), "cpi", 2.0, "severe")])
-    assert tick(store).endswith("1 new alerts: severe_drift")
-    assert tick(store).endswith("0 new alerts, 1 told before: severe_drift")
-    gone = ForecastStore(url="sqlite:///nowhere/store.db")
-    assert tick(gone).endswith("1 new alerts: store_unreachable")
+    assert tick(store.url).endswith("0 sensors and schedules: nothing to alert on")
+    report(lake, "severe")
+    assert tick(store.url).endswith("1 new alerts: severe_drift")
+    assert tick(store.url).endswith("0 new alerts, 1 told before: severe_drift")
+    assert tick("sqlite:///nowhere/store.db").endswith("1 new alerts: store_unreachable")
 
 
 @pytest.mark.parametrize(
