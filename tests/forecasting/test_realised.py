@@ -155,13 +155,14 @@ def test_rows_are_pooled_by_their_points() -> None:
 
 def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
     listed = exceptions(outside_band(FORECASTS, ACTUALS, underage=3.0, overage=1.0))
+    missing = "no sales row though 7 USD were forecast; counted as nothing sold"
     expected = pd.DataFrame(
         [
             (1, 1, 4, 1, 30.0, 20.0, 40.0, 35.0, 50.0, 45.0, "sold 67% more than the forecast, above p90"),
-            (2, 2, 4, 1, 7.0, 5.0, 9.0, 8.0, 0.0, 8.0, "no sales row though 7 USD were forecast; counted as nothing sold"),
+            (2, 2, 4, 1, 7.0, 5.0, 9.0, 8.0, 0.0, 8.0, missing),
         ],
         columns=list(listed.columns),
-    )  # fmt: skip
+    )
     pd.testing.assert_frame_equal(listed, expected, check_dtype=False)
 
 
