@@ -2,7 +2,9 @@
 
 import dagster as dg
 
+from demand_assets.alerting import alert_sensors
 from demand_assets.assets.checks import asset_checks
+from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_reasons, forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
@@ -28,11 +30,12 @@ defs = dg.Definitions(
         published_forecast,
         forecast_accuracy,
         forecast_exceptions,
+        drift_report,
     ],
     asset_checks=asset_checks,
     jobs=jobs,
     schedules=schedules,
-    sensors=sensors,
+    sensors=[*sensors, *alert_sensors],
     resources=build_resources(read_settings()),
     # A process per step would import everything again: 38 s instead of 7 s for five assets.
     executor=dg.in_process_executor,

@@ -1,6 +1,7 @@
 """Pictures for materialisations: PNG bytes from small frames."""
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def forecast_plot(history: "pd.DataFrame", forecast: "pd.DataFrame") -> bytes:
     return _png(figure)
 
 
-def decision_plot(figures: dict[str, float]) -> bytes:
-    """Bars of the WMAEs a promotion rests on."""
-    shown = {name.removesuffix("_wmae").replace("_", " "): value for name, value in figures.items() if "wmae" in name}
-    figure, axes = _canvas("WMAE at the gate, USD", (8.0, 2.4))
+def decision_plot(figures: Mapping[str, float]) -> bytes:
+    """Bars of the WMAEs that a decision about a challenger rests on."""
+    shown = {
+        name.removesuffix("_wmae").replace("_", " "): value for name, value in figures.items() if name.endswith("_wmae")
+    }
+    figure, axes = _canvas("WMAE at the gate, USD", (8.0, 0.8 + 0.3 * len(shown)))
     bars = axes.barh(list(shown), list(shown.values()), color=[_MODEL, *[_BASELINE] * (len(shown) - 1)])
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=8)
     axes.invert_yaxis()

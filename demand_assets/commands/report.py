@@ -1,7 +1,6 @@
 """The walk-forward report: one HTML file, pictures inside, on how good the forecasts were and where they failed."""
 
 import html
-import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from demand_assets.assets.html_page import INK, canvas, document, section, svg
 from demand_assets.forecasting.baselines import SEASONAL_NAIVE
 from demand_assets.forecasting.metrics import (
     HOLIDAY_WEIGHT,
@@ -21,31 +21,13 @@ from demand_assets.forecasting.metrics import (
 from demand_assets.forecasting.model import MODEL_NAME
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WORST_SERIES = 20
 DEPARTMENTS = 20
 CHART_WEEKS = 60
-_INK, _MODEL, _BAND = "#1c2733", "#1f5fbf", "#b9d0f0"
+_MODEL, _BAND = "#1f5fbf", "#b9d0f0"
 _OTHERS = ("#c26a00", "#2e8b57", "#9a9a9a", "#8a4fbf", "#b23a48", "#5f6b76")
-_STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 68rem; padding: 1.5rem 1rem 4rem; color: #1c2733; background: #fff;
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .2rem; }
-p { margin: .2rem 0 .8rem; color: #45525f; max-width: 46rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #e3e8ed; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-th { color: #45525f; font-weight: 600; }
-tr.own td { font-weight: 700; color: #1f5fbf; }
-svg { max-width: 100%; height: auto; display: block; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; }
-figure { margin: 0; } figcaption { font-size: .85rem; color: #45525f; }
-"""
 
 
 def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> None:
@@ -62,48 +44,40 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
         f"<h1>Walk-forward report</h1><p>{len(origins)} origins from {origins[0]:%Y-%m-%d} to {origins[-1]:%Y-%m-%d}, "
         f"1 to {weeks} weeks ahead, {len(own):,} forecasts with an actual. At each origin the model was trained on "
         f"what was known then. WMAE is the mean absolute error, holiday weeks counted {HOLIDAY_WEIGHT} times.</p>",
-        _section(
+        section(
             "Scores", "Money is USD per series and week; FVA is how much lower the model's WMAE is.", _table(points)
         ),
-        _section(
+        section(
             "WMAE by origin",
             "The model should be the lowest line at every origin; where it is not, a simpler method was better.",
-            _svg(_lines(score(points, ["origin_week"]), "origin_week", models, colours, "origin")),
+            svg(_lines(score(points, ["origin_week"]), "origin_week", models, colours, "origin")),
         ),
-        _section(
+        section(
             "WMAE by horizon",
             "How fast forecasts lose accuracy with the weeks ahead.",
-            _svg(_lines(score(points, ["horizon"]), "horizon", models, colours, "weeks ahead")),
+            svg(_lines(score(points, ["horizon"]), "horizon", models, colours, "weeks ahead")),
         ),
-        _section(
+        section(
             "WMAE by department",
             f"The {DEPARTMENTS} departments with the largest errors in all; the blue bar should be the shorter one.",
-            _svg(_departments(points, colours)),
+            svg(_departments(points, colours)),
         ),
-        _section(
+        section(
             "Calibration",
             "Of the actual values, 10%, 50% and 90% should lie below the three quantiles: dots on the dashed lines.",
-            _svg(_calibration(own)),
+            svg(_calibration(own)),
         ),
-        _section(
+        section(
             "Worst series",
             f"The {WORST_SERIES} series with the largest weighted error in all. Black: sales; blue: forecasts from "
             "each origin with their p10 to p90 band. Thousand USD per week.",
             '<div class="grid">' + "".join(_worst(own, sales)) + "</div>",
         ),
     ]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Walk-forward report</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
-    )
+    page = document("Walk-forward report", "".join(sections))
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(output)
-
-
-def _section(title: str, reading: str, body: str) -> str:
-    return f'<h2>{html.escape(title)}</h2><p>{html.escape(reading)}</p><div class="scroll">{body}</div>'
 
 
 def _table(points: pd.DataFrame) -> str:
@@ -129,34 +103,11 @@ def _table(points: pd.DataFrame) -> str:
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=_INK, labelsize=8)
-    axes.grid(axis="y", color="#e3e8ed", linewidth=0.7)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _svg(figure: "Figure") -> str:
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    # A fixed salt and no date: the same report has the same bytes.
-    with mpl.rc_context({"svg.hashsalt": "report", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, str], label: str) -> "Figure":
     from matplotlib.dates import DateFormatter
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _canvas(9.5, 3.6)
+    figure, (axes,) = canvas(9.5, 3.6)
     for name in models:
         rows = scores[scores["model"] == name]
         own = name == MODEL_NAME
@@ -180,7 +131,7 @@ def _departments(points: pd.DataFrame, colours: dict[str, str]) -> "Figure":
     wide = scores.pivot_table(index="dept_id", columns="model", values=["wmae", "points"])
     total = wide["wmae", MODEL_NAME] * wide["points", MODEL_NAME]
     shown = wide.loc[total.sort_values(ascending=False).index[:DEPARTMENTS], "wmae"]
-    figure, axes = _canvas(9.5, 3.6)
+    figure, (axes,) = canvas(9.5, 3.6)
     place = np.arange(len(shown))
     for offset, name in ((-0.2, MODEL_NAME), (0.2, SEASONAL_NAIVE)):
         axes.bar(place + offset, shown[name], width=0.4, label=name, color=colours[name])
@@ -195,7 +146,7 @@ def _calibration(own: pd.DataFrame) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     by_horizon = calibration_curve(own, "horizon")
-    figure, axes = _canvas(9.5, 3.4)
+    figure, (axes,) = canvas(9.5, 3.4)
     for level, colour in zip((0.1, 0.5, 0.9), (_OTHERS[0], _MODEL, _OTHERS[1]), strict=True):
         rows = by_horizon[by_horizon["quantile"] == level]
         axes.axhline(level, color=colour, linestyle="--", linewidth=1)
@@ -222,8 +173,8 @@ def _worst(own: pd.DataFrame, sales: pd.DataFrame) -> Iterable[str]:
     forecasts = own.set_index(["store_id", "dept_id"]).sort_index()
     for store, dept in worst.index:
         history = histories.loc[[(store, dept)]].sort_values("week")
-        figure, axes = _canvas(4.2, 2.4)
-        axes.plot(history["week"], history["weekly_sales_usd"] / 1000, color=_INK, linewidth=1)
+        figure, (axes,) = canvas(4.2, 2.4)
+        axes.plot(history["week"], history["weekly_sales_usd"] / 1000, color=INK, linewidth=1)
         for _, rows in forecasts.loc[[(store, dept)]].sort_values("target_week").groupby("origin_week"):
             axes.fill_between(rows["target_week"], rows["p10_usd"] / 1000, rows["p90_usd"] / 1000, color=_BAND, lw=0)
             axes.plot(rows["target_week"], rows["forecast_usd"] / 1000, color=_MODEL, linewidth=1.8)
@@ -231,4 +182,4 @@ def _worst(own: pd.DataFrame, sales: pd.DataFrame) -> Iterable[str]:
         axes.xaxis.set_major_formatter(DateFormatter("%b %y"))
         axes.tick_params(axis="x", labelsize=7)
         caption = f"Store {store}, department {dept}: weighted error {totals.loc[(store, dept)]:,.0f} USD"
-        yield f"<figure>{_svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        yield f"<figure>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"

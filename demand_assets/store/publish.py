@@ -14,13 +14,21 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import store_error, write_transaction
-from demand_assets.store.rows import ACCURACY, ACTUAL, EXCEPTION, FORECAST, Row, canonical, content_hash
-from demand_assets.store.tables import actuals, forecast_accuracy, forecast_exceptions, forecast_vintages, forecasts
+from demand_assets.store.rows import ACCURACY, ACTUAL, DRIFT, EXCEPTION, FORECAST, Row, canonical, content_hash
+from demand_assets.store.tables import (
+    actuals,
+    drift_reports,
+    forecast_accuracy,
+    forecast_exceptions,
+    forecast_vintages,
+    forecasts,
+)
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
 _LOCK_VINTAGES = 0x64656D616E6402
 _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
+_LOCK_DRIFT = 0x64656D616E6407
 _LOCK_EXCEPTIONS = 0x64656D616E6408
 
 
@@ -121,6 +129,17 @@ def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
     return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
 
 
+def publish_drift(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Make `rows` the whole drift report of a week, in place of the one before; return how many rows it has.
+
+    One row per week x reference x group_kind x group_id x variable, then kind, points, reference_points, psi, ks, ks_p,
+    mean_shift, missing_shift (each of the five may be None) and severity. StoreError as for `publish_actuals`, and for
+    a row of another week.
+    """
+    clean = canonical(rows, DRIFT, ("week", "reference", "group_kind", "group_id", "variable"), "drift report")
+    return _replace_week(engine, _LOCK_DRIFT, drift_reports, week, clean)
+
+
 def publish_exceptions(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -> int:
     """Put rows of the columns of `forecast_exceptions`, in their order, in place of those of `week`; return how many.
 
@@ -129,16 +148,22 @@ def publish_exceptions(engine: Engine, week: date, rows: Iterable[tuple[Any, ...
     """
     keys = [column.name for column in forecast_exceptions.primary_key.columns]
     clean = canonical(rows, EXCEPTION, keys, "forecast exceptions")
-    others = sorted({row[0] for row in clean} - {week.isoformat()})
+    return _replace_week(engine, _LOCK_EXCEPTIONS, forecast_exceptions, week, clean)
+
+
+def _replace_week(engine: Engine, lock: int, table: Table, week: date, rows: list[Row]) -> int:
+    """Replaced, not merged: a row that a correction took away must not linger. The week is the first column."""
+    others = sorted({row[0] for row in rows} - {week.isoformat()})
     if others:
-        raise StoreError(f"forecast exceptions: expected rows of {week.isoformat()}, got {others[0]}")
-    with write_transaction(engine, _LOCK_EXCEPTIONS) as connection:
-        connection.execute(delete(forecast_exceptions).where(forecast_exceptions.c.week == week))
-        if clean and engine.dialect.name == "postgresql":
-            _copy(connection, forecast_exceptions.name, list(EXCEPTION), clean)
-        elif clean:
-            connection.exec_driver_sql(_sqlite_insert(forecast_exceptions.name, list(EXCEPTION)), clean)
-    return len(clean)
+        raise StoreError(f"{table.name}: expected rows of {week}, got rows of {others[0]}; publish each week by itself")
+    names = [column.name for column in table.columns]
+    with write_transaction(engine, lock) as connection:
+        connection.execute(delete(table).where(table.c.week == week))
+        if engine.dialect.name == "postgresql":
+            _copy(connection, table.name, names, rows)
+        elif rows:
+            connection.exec_driver_sql(_sqlite_insert(table.name, names), rows)
+    return len(rows)
 
 
 def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:

@@ -65,6 +65,22 @@ def newest_vintage(conn: Connection) -> Mapping[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def vintages_of(conn: Connection, origin_week: date) -> list[Mapping[str, Any]]:
+    """Vintages of one origin, newest first."""
+    found = conn.execute(
+        select(forecast_vintages).where(forecast_vintages.c.origin_week == origin_week).order_by(*_NEWEST_FIRST)
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def forecasts_of(conn: Connection, vintage_id: str) -> list[tuple[Any, ...]]:
+    """Every forecast of one vintage, its columns but the id, by store, department and target week."""
+    columns = [column for column in forecasts.c if column.name != "vintage_id"]
+    keys = (forecasts.c.store_id, forecasts.c.dept_id, forecasts.c.target_week)
+    found = conn.execute(select(*columns).where(forecasts.c.vintage_id == vintage_id).order_by(*keys))
+    return [tuple(row) for row in found]
+
+
 def vintages_covering(conn: Connection, week: date) -> list[Mapping[str, Any]]:
     """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon."""
     found = conn.execute(

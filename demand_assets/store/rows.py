@@ -109,6 +109,22 @@ EXCEPTION: dict[str, Check] = {
     "at_risk_usd": _finite,
     "reason": _text,
 }
+DRIFT: dict[str, Check] = {
+    "week": _week,
+    "reference": _text,
+    "group_kind": _text,
+    "group_id": _text,
+    "variable": _text,
+    "kind": _text,
+    "points": _integer,
+    "reference_points": _integer,
+    "psi": _finite_or_none,
+    "ks": _finite_or_none,
+    "ks_p": _finite_or_none,
+    "mean_shift": _finite_or_none,
+    "missing_shift": _finite_or_none,
+    "severity": _text,
+}
 
 
 def canonical(rows: Iterable[Sequence[Any]], columns: dict[str, Check], key: Sequence[str], what: str) -> list[Row]:

@@ -1,0 +1,226 @@
+"""Drift of one week: every feature and the prediction, per group, against the model's training and last season.
+
+A week is measured on its rows of horizon 1, one per series. Groups are the chain, store types, departments, stores, and
+groups of departments. `drift_measures` measures, `drift_severity` judges, this module makes the report and its verdict.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.forecasting.calendar import HOLIDAYS, holiday_kind, weeks_back
+from demand_assets.forecasting.drift_measures import (
+    CALENDAR,
+    CHAIN,
+    DEPARTMENT,
+    DEPT_GROUP,
+    HISTORY_WEEKS,
+    LAST_SEASON,
+    PREDICTION,
+    SEASON_WEEKS,
+    STORE,
+    STORE_TYPE,
+    TRAINING,
+    UNITS,
+    Unit,
+    Weekly,
+    department_group,
+    distances,
+    groups_of,
+    measured,
+    rows_of,
+    without_outliers,
+)
+from demand_assets.forecasting.drift_severity import (
+    FEW,
+    NONE,
+    SEVERE,
+    WARN,
+    graded,
+    graded_department_groups,
+    in_words,
+)
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
+
+__all__ = ["PAST_WEEKS", "REPORT_COLUMNS", "DriftVerdict", "drift_report", "drift_verdict", "measured"]
+
+KEYS = ("week", "reference", "group_kind", "group_id", "variable")
+# Earlier origins that a report can use: its history, and what lay a year before each week of it.
+# A week is severe when the groups with a severe drift have a twentieth of sales: some store always has news of its own.
+ALARM_SHARE = 0.05
+PAST_WEEKS = HISTORY_WEEKS + WEEKS_PER_YEAR + SEASON_WEEKS
+
+REPORT_COLUMNS: Mapping[str, str] = {
+    "week": "Origin week that was judged",
+    "reference": "training (52 origins the champion learnt from) or last_season (origins 50 to 54 weeks before)",
+    "group_kind": "chain, store_type, dept_group, department or store",
+    "group_id": "Which of that kind",
+    "variable": "Name of the feature, or prediction (forecast over scale)",
+    "kind": "feature, prediction or calendar",
+    "points": "Series with a value, now",
+    "reference_points": "Values in the reference",
+    "psi": "Population stability index, bins fixed on the reference",
+    "ks": "Kolmogorov-Smirnov distance",
+    "ks_p": "Its p-value; not judged by",
+    "mean_shift": "Mean now less the reference's, in standard deviations of the reference",
+    "missing_shift": "Share missing now less the reference's",
+    "severity": "none, warn or severe; few: too few points or weeks to judge",
+    "score": "How far the effect lies outside its own history, robust standard deviations",
+    "mean_now": "Mean now; of last_season the change against it",
+    "mean_usual": "Median of the same over the weeks of the history",
+    "sales_share": "Share of the chain's mean weekly sales that the group has",
+    "by": "Effect that the severity rests on: mean, missing, psi, flag; empty where nothing drifted",
+    "words": "What drifted, in words; empty where nothing did",
+}
+
+
+@dataclass(frozen=True)
+class DriftVerdict:
+    """A week's drift in short: worst severity, all that drifted and the severe part of it in words, worst first.
+
+    `sales_share` is the part of the chain's sales that the groups with a severe drift have, 0 to 1.
+    """
+
+    severity: str
+    named: tuple[str, ...]
+    severe: tuple[str, ...]
+    sales_share: float
+
+
+def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame) -> pd.DataFrame:
+    """One row per reference x group x variable of a week, `REPORT_COLUMNS`.
+
+    `now` and `past` are `measured` rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
+    exist); `as_of` is the last origin the champion learnt from; `targets` are [target_week, is_holiday] of the week's
+    features. ValueError when `now` is not of one week or `past` not all earlier.
+    """
+    found = now["origin_week"].unique()
+    if len(found) != 1 or (past["origin_week"] >= found[0]).any():
+        raise ValueError(f"expected rows of one week and of earlier ones, got {len(found)} weeks, or a past not before")
+    week = pd.Timestamp(found[0])
+    rows = pd.concat([past, now], ignore_index=True)
+    shares = {kind: _sales_shares(now, kind) for kind in (CHAIN, STORE_TYPE, DEPARTMENT, STORE)}
+    parts = [part for unit in UNITS for part in _of_unit(unit, rows_of(unit, rows), week, as_of, shares)]
+    report = pd.concat(parts, ignore_index=True).assign(week=week)
+    calendar = report["variable"].isin(CALENDAR)
+    report["kind"] = np.select([calendar, report["variable"] == PREDICTION], ["calendar", "prediction"], "feature")
+    # Calendar facts differ from week to week by nature; they are held against the calendar itself instead.
+    report.loc[calendar, "by"] = ""
+    report.loc[calendar & (report["severity"] != FEW), "severity"] = NONE
+    drifted = report["severity"].isin([WARN, SEVERE])
+    report["words"] = ""
+    report.loc[drifted, "words"] = [
+        in_words({str(name): value for name, value in row.items()}) for row in report[drifted].to_dict("records")
+    ]
+    for variable, words in lost_flags(week, rows, targets).items():
+        told = (report["variable"] == variable).to_numpy() & (report["reference"] == TRAINING).to_numpy()
+        for column, value in (("severity", SEVERE), ("by", "flag"), ("words", words)):
+            report.loc[told, column] = value
+    return report[list(REPORT_COLUMNS)].sort_values(list(KEYS), ignore_index=True)
+
+
+def _of_unit(
+    unit: Unit, rows: pd.DataFrame, week: pd.Timestamp, as_of: pd.Timestamp, shares: Mapping[str, "pd.Series[float]"]
+) -> Iterator[pd.DataFrame]:
+    origins, at = np.unique(rows["origin_week"].to_numpy(), return_inverse=True)
+    weeks = pd.DatetimeIndex(origins)
+    last = len(weeks) - 1
+    number = week_number(weeks)
+    references = {
+        TRAINING: np.flatnonzero((weeks <= as_of) & (weeks < week))[-HISTORY_WEEKS:],
+        LAST_SEASON: np.flatnonzero(np.abs(number - number[-1] + WEEKS_PER_YEAR) <= SEASON_WEEKS),
+    }
+    history = {TRAINING: np.arange(max(last - HISTORY_WEEKS, 0), last), LAST_SEASON: np.arange(0)}
+    values = rows[list(unit.variables)].to_numpy(np.float32)
+    # Stores are sums over many series already, and a feed that changes its unit is no outlier.
+    clipped = values if unit.key == ("store_id",) else without_outliers(values, at < last)
+    for kind in unit.kinds:
+        codes, names = groups_of(rows, kind)
+        weekly = Weekly.of(clipped, at, codes, len(names), weeks)
+        share = np.asarray(shares[kind].reindex(names).fillna(0.0), dtype=np.float64)
+        for reference, places in references.items():
+            season = reference == LAST_SEASON
+            measures = distances(values, at, codes, len(names), places, history[reference], last)
+            changes = weekly.against_last_season() if season else weekly.recent()
+            yield graded(unit.variables, measures, changes, share, season=season).assign(
+                reference=reference,
+                group_kind=kind,
+                group_id=np.repeat(names, len(unit.variables)),
+                sales_share=np.repeat(share, len(unit.variables)),
+            )
+        if kind == DEPARTMENT:
+            miss = unit.variables.index("miss_0")
+            points = np.bincount(codes[(at == last) & ~np.isnan(values[:, miss])], minlength=len(names))
+            together = graded_department_groups(weekly.recent().mean[:, :, miss], points, names)
+            of_group = (
+                shares[DEPARTMENT].groupby([department_group(int(name)) for name in shares[DEPARTMENT].index]).sum()
+            )
+            yield together.assign(reference=TRAINING, sales_share=together["group_id"].map(of_group))
+
+
+def _sales_shares(now: pd.DataFrame, kind: str) -> "pd.Series[float]":
+    """Share of the chain's mean weekly sales by name of group."""
+    codes, names = groups_of(now, kind)
+    scale = now["scale_usd"].to_numpy()
+    return pd.Series(np.bincount(codes, weights=scale, minlength=len(names)) / scale.sum(), index=names)
+
+
+def lost_flags(week: pd.Timestamp, rows: pd.DataFrame, targets: pd.DataFrame) -> dict[str, str]:
+    """Variable -> words, for holiday weeks without their flag.
+
+    A week should be flagged when its counterpart last year was (`rows` hold earlier origins and the week itself), or
+    when it is a US holiday week and the retailer's earlier US holiday weeks were flagged.
+    """
+    flags = rows.groupby("origin_week")["origin_is_holiday"].max() > 0
+    before = flags[flags.index < week]
+    ruled = holiday_kind(pd.DatetimeIndex(before.index)) > 0
+    follows_rule = bool(ruled.any() and before[ruled].mean() >= 0.5)
+    ahead = targets.groupby("target_week")["is_holiday"].max() > 0
+    judged = pd.concat([flags[flags.index == week], ahead])
+    dates = pd.DatetimeIndex(judged.index)
+    kinds = holiday_kind(dates)
+    found: dict[str, list[str]] = {}
+    for date, flagged, kind, back in zip(dates, judged, kinds, weeks_back(dates), strict=True):
+        was = bool(before.get(add_weeks(date, -round(back)), False))
+        if flagged or not (was or (follows_rule and kind > 0)):
+            continue
+        name = HOLIDAYS[kind - 1].replace("_", " ") if kind else "a holiday last year"
+        variable = "origin_is_holiday" if date == week else "is_holiday"
+        found.setdefault(variable, []).append(f"week {date:%Y-%m-%d} ({name})")
+    return {name: f"chain: {name} lost its flag in {', '.join(said)}" for name, said in found.items()}
+
+
+def drift_verdict(rows: pd.DataFrame) -> DriftVerdict:
+    """The verdict over one week's report.
+
+    What the chain shows is not said again for its parts, nor what a group of departments shows for its departments;
+    a variable that drifted against both references is said once.
+    """
+    found = rows[rows["severity"].isin([WARN, SEVERE])]
+    order = found.assign(
+        rank=found["severity"].map({SEVERE: 0, WARN: 1}),
+        width=found["group_kind"].map({CHAIN: 0, STORE_TYPE: 1, DEPT_GROUP: 2, DEPARTMENT: 3, STORE: 3}),
+        size=-found["score"].abs(),
+    ).sort_values(["rank", "width", "size", *KEYS])
+    said: set[tuple[str, str, str]] = set()
+    kept: list[int] = []
+    for place, kind, group, variable in order[["group_kind", "group_id", "variable"]].itertuples(name=None):
+        wider = [(CHAIN, "all"), (kind, group)]
+        if kind == DEPARTMENT:
+            wider.append((DEPT_GROUP, department_group(int(group))))
+        if not said & {(*one, variable) for one in wider}:
+            said.add((kind, group, variable))
+            kept.append(place)
+    named = order.loc[kept]
+    severe = named[named["severity"] == SEVERE]
+    # Kinds of groups overlap, so the widest kind counts.
+    touched = severe.drop_duplicates(["group_kind", "group_id"]).groupby("group_kind")["sales_share"].sum()
+    share = min(float(touched.max()), 1.0) if len(severe) else 0.0
+    return DriftVerdict(
+        severity=SEVERE if share >= ALARM_SHARE else WARN if len(named) else NONE,
+        named=tuple(named["words"]),
+        severe=tuple(severe["words"]),
+        sales_share=share,
+    )

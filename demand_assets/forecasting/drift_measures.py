@@ -1,0 +1,209 @@
+"""What a week's drift is measured on: one row per series, its groups, their weekly means, and distances of samples."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.forecasting.drift_statistics import (
+    bin_counts,
+    ks_distance,
+    ks_p_value,
+    quantile_edges,
+    stability_index,
+)
+from demand_assets.forecasting.features import FEATURE_COLUMNS, STORE_TYPES
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
+    Places = NDArray[np.int64]
+
+TRAINING, LAST_SEASON = "training", "last_season"
+PREDICTION = "prediction"
+VARIABLES = (*FEATURE_COLUMNS, PREDICTION)
+HISTORY_WEEKS = 52
+SEASON_WEEKS = 2  # either side of the week 52 weeks before
+CHAIN, STORE_TYPE, DEPARTMENT, STORE, DEPT_GROUP = "chain", "store_type", "department", "store", "dept_group"
+
+
+def measured(features: pd.DataFrame, forecast_usd: "Matrix") -> pd.DataFrame:
+    """The part of demand_features that drift is measured on: its rows of horizon 1, with the forecast over scale.
+
+    `forecast_usd` has one value per row of `features`.
+    """
+    near = (features["horizon"] == 1).to_numpy()
+    names = ["store_id", "dept_id", "origin_week", "scale_usd", *FEATURE_COLUMNS]
+    scaled = np.asarray(forecast_usd)[near] / features["scale_usd"].to_numpy()[near]
+    return features.loc[near, names].assign(**{PREDICTION: scaled.astype(np.float32)}).reset_index(drop=True)
+
+
+def department_group(dept_id: int) -> str:
+    """The departments whose numbers share the ten, e.g. `90-99`: the nearest to a hierarchy that the data have."""
+    return f"{dept_id // 10 * 10}-{dept_id // 10 * 10 + 9}"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one value of a variable belongs to: `key` names it within a week, `kinds` the groups it can differ in."""
+
+    key: tuple[str, ...]
+    variables: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+def _of(*starts: str) -> tuple[str, ...]:
+    return tuple(name for name in VARIABLES if name.startswith(starts))
+
+
+CALENDAR = ("is_holiday", "origin_is_holiday", "holiday_kind", "easter_offset", "alignment_shift", "horizon")
+_BY_STORE = _of("store_", "temperature", "fuel", "cpi", "unemployment", "markdown")
+_BY_DEPARTMENT = (*_of("dept_"), "department")
+_BY_SERIES = tuple(name for name in VARIABLES if name not in (*CALENDAR, *_BY_STORE, *_BY_DEPARTMENT))
+# CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
+UNITS = (
+    Unit(("store_id", "dept_id"), _BY_SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
+    Unit(("store_id",), _BY_STORE, (CHAIN, STORE_TYPE)),
+    Unit(("dept_id",), _BY_DEPARTMENT, (CHAIN,)),
+    Unit((), CALENDAR, (CHAIN,)),
+)
+
+
+def rows_of(unit: Unit, rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per origin and unit."""
+    return rows.drop_duplicates(["origin_week", *unit.key], ignore_index=True)
+
+
+def groups_of(rows: pd.DataFrame, kind: str) -> "tuple[Places, list[str]]":
+    """(n,) position of each row's group, and the groups' names."""
+    if kind == CHAIN:
+        return np.zeros(len(rows), dtype=np.int64), ["all"]
+    column = {STORE_TYPE: "store_type", DEPARTMENT: "dept_id", STORE: "store_id"}[kind]
+    codes, at = np.unique(rows[column].to_numpy().astype(np.int64), return_inverse=True)
+    types = dict(enumerate(STORE_TYPES))
+    return at.astype(np.int64), [types.get(int(code), "other") if kind == STORE_TYPE else str(code) for code in codes]
+
+
+def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> "NDArray[np.bool_]":
+    """(n,) which rows belong to a group."""
+    if kind == DEPT_GROUP:
+        return (rows["dept_id"] // 10 == int(name.split("-")[0]) // 10).to_numpy()
+    codes, names = groups_of(rows, kind)
+    return codes == names.index(name)
+
+
+def without_outliers(values: "Matrix", reference: "NDArray[np.bool_]") -> "Matrix":
+    """(n, V) values clipped to one range of 5% to 95% of the reference's rows below and above it.
+
+    So that no single series moves the mean of its group, and all of them together still do.
+    """
+    clipped = values.copy()
+    for column in range(values.shape[1]):
+        held = values[reference & ~np.isnan(values[:, column]), column]
+        if len(held):
+            low, high = np.quantile(held, [0.05, 0.95])
+            clipped[:, column] = np.clip(values[:, column], 2 * low - high, 2 * high - low)
+    return clipped
+
+
+@dataclass(frozen=True, eq=False)
+class Weekly:
+    """(weeks, G, V) means and shares missing of every group in every origin; the last is the week that is judged."""
+
+    weeks: pd.DatetimeIndex
+    mean: "Matrix"
+    missing: "Matrix"
+
+    @classmethod
+    def of(cls, values: "Matrix", at: "Places", codes: "Places", groups: int, weeks: pd.DatetimeIndex) -> "Weekly":
+        """From (n, V) values in week `at` and group `codes`."""
+        place = at * groups + codes
+        shape = (len(weeks), groups)
+        rows = np.bincount(place, minlength=len(weeks) * groups)
+        mean, missing = (np.full((*shape, values.shape[1]), np.nan) for _ in range(2))
+        for column in range(values.shape[1]):
+            held = ~np.isnan(values[:, column])
+            count = np.bincount(place[held], minlength=len(rows))
+            total = np.bincount(place[held], weights=values[held, column], minlength=len(rows))
+            np.divide(
+                total.reshape(shape), count.reshape(shape), out=mean[:, :, column], where=count.reshape(shape) > 0
+            )
+            lost = 1 - count / np.maximum(rows, 1)
+            missing[:, :, column] = np.where(rows > 0, lost, np.nan).reshape(shape)
+        return cls(weeks, mean, missing)
+
+    def recent(self) -> "Weekly":
+        """The week that is judged and the `HISTORY_WEEKS` origins before it."""
+        kept = slice(-HISTORY_WEEKS - 1, None)
+        return Weekly(self.weeks[kept], self.mean[kept], self.missing[kept])
+
+    def against_last_season(self) -> "Weekly":
+        """The same less the mean of the weeks around 52 weeks before; NaN where there are none."""
+        number = week_number(self.weeks)
+        mean, missing = (np.full_like(table, np.nan) for table in (self.mean, self.missing))
+        for row, week in enumerate(number):
+            season = np.abs(number - (week - WEEKS_PER_YEAR)) <= SEASON_WEEKS
+            if season.any():
+                for change, table in ((mean, self.mean), (missing, self.missing)):
+                    held = (~np.isnan(table[season])).sum(axis=0)
+                    before = np.nansum(table[season], axis=0) / np.where(held > 0, held, np.nan)
+                    change[row] = table[row] - before
+        return Weekly(self.weeks, mean, missing).recent()
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """(G, V) distances of each group's week from a reference, and (weeks, G, V) PSI of earlier weeks from it."""
+
+    points: "Places"
+    reference_points: "Places"
+    psi: "Matrix"
+    ks: "Matrix"
+    ks_p: "Matrix"
+    spread: "Matrix"
+    reference_mean: "Matrix"
+    reference_missing: "Matrix"
+    psi_history: "Matrix"
+
+
+def distances(
+    values: "Matrix", at: "Places", codes: "Places", groups: int, reference: "Places", earlier: "Places", last: int
+) -> Distances:
+    """Week `last` of (n, V) values against the weeks `reference`, group by group; so too the weeks `earlier`."""
+    shape = (groups, values.shape[1])
+    points, reference_points = (np.zeros(shape, dtype=np.int64) for _ in range(2))
+    psi, ks, spread, mean, missing = (np.full(shape, np.nan) for _ in range(5))
+    of_weeks = np.full((len(earlier), *shape), np.nan)
+    week_of = np.full(last + 1, -1)
+    week_of[earlier] = np.arange(len(earlier))
+    in_reference, in_earlier, in_now = np.isin(at, reference), week_of[at] >= 0, at == last
+    for group in range(groups):
+        mine = codes == group
+        then, now = values[mine & in_reference], values[mine & in_now]
+        before, weeks = values[mine & in_earlier], week_of[at[mine & in_earlier]]
+        for column in range(shape[1]):
+            held = ~np.isnan(then[:, column])
+            old, new = then[held, column], now[~np.isnan(now[:, column]), column]
+            points[group, column], reference_points[group, column] = len(new), len(old)
+            missing[group, column] = 1 - len(old) / len(then) if len(then) else np.nan
+            if not len(old):
+                continue
+            mean[group, column], spread[group, column] = old.mean(dtype=float), old.std(dtype=float)
+            if not len(new):
+                continue
+            ordered = np.sort(old)
+            edges = quantile_edges(ordered)
+            expected = bin_counts(old, edges)
+            psi[group, column] = stability_index(expected, bin_counts(new, edges))
+            ks[group, column] = ks_distance(ordered, new)
+            if len(earlier):
+                bins, was = len(edges) + 1, ~np.isnan(before[:, column])
+                place = weeks[was] * bins + np.searchsorted(edges, before[was, column], side="right")
+                counts = np.bincount(place, minlength=len(earlier) * bins).reshape(len(earlier), bins)
+                index = stability_index(expected, counts)
+                of_weeks[:, group, column] = np.where(counts.sum(axis=1) > 0, index, np.nan)
+    p_value = ks_p_value(ks, reference_points, points)
+    return Distances(points, reference_points, psi, ks, p_value, spread, mean, missing, of_weeks)
