@@ -235,7 +235,9 @@ def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict
     published = models[models["model"] == MODEL_NAME].iloc[0]
     by_horizon = chain.pivot_table(index="horizon", columns="model", values="wmae").reset_index()
     signals = table[(table["model"] == MODEL_NAME) & table["tracking_signal"].notna()]
-    signals = signals.reindex(signals["tracking_signal"].abs().sort_values(ascending=False, kind="stable").index)
+    # Among signals of one size, the total that was missed by the most money first.
+    size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["error_usd"].abs())
+    signals = size.sort_values(["size", "missed"], ascending=False, kind="stable")
     worst = signals.drop_duplicates(["level", "store_id", "dept_id"]).head(TOP)
     losses = loss_history(own).merge(
         naive[["week", "wmae"]].rename(columns={"wmae": "seasonal_naive"}), on="week", how="left"
@@ -293,4 +295,7 @@ def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _empty(types: "Mapping[str, str]") -> pd.DataFrame:
     """No rows, with the types that rows have: files of a table are read together."""
     given = {"week": "datetime64[ns]", "vintage_id": "object", **types}
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in given.items()})
+    # An empty column of objects would have the type of nothing in Parquet, not that of text.
+    return pd.DataFrame(
+        {name: pd.Series(dtype="string[python]" if dtype == "object" else dtype) for name, dtype in given.items()}
+    )

@@ -162,7 +162,7 @@ def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
             (2, 2, 4, 1, 7.0, 5.0, 9.0, 8.0, 0.0, 8.0, missing),
         ],
         columns=list(listed.columns),
-    )  # fmt: skip
+    )
     pd.testing.assert_frame_equal(listed, expected, check_dtype=False)
 
 

@@ -233,7 +233,7 @@ def test_exceptions_of_a_week_replace_those_it_had(engine: Engine) -> None:
     assert publish_exceptions(engine, WEEKS[1], [other]) == 1
     assert publish_exceptions(engine, WEEKS[0], [row, (*row[:3], 4, 2, *row[5:])]) == 2
     assert publish_exceptions(engine, WEEKS[0], [(*row[:3], 5, *row[4:])]) == 1
-    with pytest.raises(StoreError, match="expected rows of 2012-11-02, got 2012-11-09"):
+    with pytest.raises(StoreError, match="expected rows of 2012-11-02, got rows of 2012-11-09"):
         publish_exceptions(engine, WEEKS[0], [other])
     with engine.connect() as connection:
         found = connection.execute(text("SELECT dept_id FROM forecast_exceptions ORDER BY week, dept_id")).all()
