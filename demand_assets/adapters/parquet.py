@@ -181,14 +181,17 @@ class ParquetLake(dg.ConfigurableResource):
     def read(
         self, table: str, keys: Sequence[str] | None, columns: Sequence[str] | None = None
     ) -> "pd.DataFrame | None":
-        """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does."""
+        """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does.
+
+        Keys of the form `week/name` are not read together with plain ones.
+        """
         import pyarrow.dataset as ds
 
         filesystem, root = self._filesystem()
         if keys is None:
             paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
         else:
-            held = set(self.partitions(table))
+            held = set(self.partitions(table, nested=any("/" in key for key in keys)))
             paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
         if not paths:
             return None

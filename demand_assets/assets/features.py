@@ -31,7 +31,7 @@ def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
 
 
 def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
-    """Origins whose stored features are missing, or were made from other data or other code than there is now."""
+    """Origins whose stored features are missing, name no manifest, or were made from other data or code than now."""
     from demand_assets.forecasting.features import first_origin
 
     wanted = input_versions(lake, horizon_weeks)
@@ -39,9 +39,9 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
         return []
     earliest = week_key(first_origin(pd.DatetimeIndex(sorted(wanted))))
     stored = lake.notes("demand_features", lake.partitions("demand_features"))
-    return [
-        key for key, version in wanted.items() if key >= earliest and stored.get(key, {}).get(INPUT_NOTE) != version
-    ]
+    fresh = {key for key, notes in stored.items() if notes.get(INPUT_NOTE) == wanted.get(str(key))}
+    told = {key for key, notes in stored.items() if MANIFEST_NOTE in notes}
+    return [key for key in wanted if key >= earliest and key not in fresh & told]
 
 
 @dg.asset(
