@@ -62,8 +62,8 @@ def drift_page(
         f"{counts.get(FEW, 0):,} more had too few points or weeks to judge.</p></div>",
         section(
             "What drifted",
-            "Worst and widest first. PSI, KS, mean and missing are against the reference named; unusual says how far that "
-            "lies outside its own past year, in robust standard deviations; sales is the group's share.",
+            "Worst and widest first. PSI, KS, mean and missing are against the reference named; unusual says how far "
+            "that lies outside its own past year, in robust standard deviations; sales is the group's share.",
             _table(report, verdict),
         ),
     ]
