@@ -17,7 +17,7 @@ from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_DRIFTS = 20
+SHOWN_DRIFTS = 12
 SHOWN_PICTURES = 6
 _NOW, _THEN = "#b23a48", "#9fb3c8"
 _COLOURS = {FEW: "#f3f5f7", NONE: "#d5e8dc", WARN: "#f2c14e", SEVERE: "#b23a48"}
@@ -28,7 +28,8 @@ _KINDS = {
 }  # fmt: skip
 _STYLE = """
 .verdict { border-left: .5rem solid; padding: .2rem 0 .2rem 1rem; margin-bottom: 1rem; }
-td.words, th.words { text-align: left; white-space: normal; min-width: 22rem; }
+td.words, th.words { text-align: left; white-space: normal; min-width: 20rem; }
+th, td { padding: .3rem .55rem; }
 td.words small { color: #45525f; display: block; }
 .grid { grid-template-columns: repeat(auto-fill, minmax(28rem, 1fr)); }
 span.mark { display: inline-block; border-radius: .2rem; padding: 0 .5rem; color: #1c2733; }
@@ -60,7 +61,10 @@ def drift_page(
         f"{counts.get(WARN, 0)} warnings. "
         f"{counts.get(FEW, 0):,} more had too few points or weeks to judge.</p></div>",
         section(
-            "What drifted", "Worst and widest first; each also lies outside its own history.", _table(report, verdict)
+            "What drifted",
+            "Worst and widest first. PSI, KS, mean and missing are against the reference named; unusual says how far "
+            "that lies outside its own past year, in robust standard deviations; sales is the group's share.",
+            _table(report, verdict),
         ),
     ]
     worst = _worst(report, verdict)
@@ -98,7 +102,7 @@ def _table(report: pd.DataFrame, verdict: DriftVerdict) -> str:
     if not verdict.named:
         return "<p>Nothing.</p>"
     by_words = report[report["words"] != ""].drop_duplicates("words").set_index("words").to_dict("index")
-    heads = ("severity", "what", "points", "PSI", "KS", "mean shift, sd", "missing", "unusual by, sd", "sales")
+    heads = ("severity", "what", "points", "PSI", "KS", "mean, sd", "missing", "unusual, sd", "sales")
     body = ""
     for words in verdict.named[:SHOWN_DRIFTS]:
         row = by_words[words]

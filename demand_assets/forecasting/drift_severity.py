@@ -40,7 +40,7 @@ SCORE = (6.0, 12.0)
 REACH = (1.2, 2.0)
 # A history may be still, but never so still that a trifle stands out: least robust standard deviations.
 LEAST_MEAN_SCALE = 0.02
-LEAST_MISSING_SCALE = 0.01
+LEAST_MISSING_SCALE = 0.005
 LEAST_PSI_SCALE = 0.05
 # Mean score of the departments of a group, each no more than the limit; needs a few departments to be a mean of.
 GROUP_SCORE = (1.0, 2.0)
@@ -71,7 +71,11 @@ def graded(
         shift = weekly.mean[-1] - measures.reference_mean
         missing = weekly.missing[-1] - measures.reference_missing
     of_mean = unusual(weekly.mean[:-1], weekly.mean[-1], LEAST_MEAN_SCALE * np.nan_to_num(spread, nan=1.0))
-    of_missing = unusual(weekly.missing[:-1], weekly.missing[-1], LEAST_MISSING_SCALE)
+    # One series more or less is a large share of a small group: never below the sampling error of a share.
+    points = measures.points + 2
+    share = (np.nan_to_num(measures.reference_missing) * measures.points + 1) / points
+    sampling = np.sqrt(share * (1 - share) / points)
+    of_missing = unusual(weekly.missing[:-1], weekly.missing[-1], np.maximum(LEAST_MISSING_SCALE, sampling))
     of_psi = unusual(measures.psi_history, measures.psi, LEAST_PSI_SCALE)
     large = (sales_share >= LEAST_SALES_SHARE)[:, None]
     enough = large & (measures.points >= LEAST_POINTS) & (measures.reference_points >= LEAST_POINTS)

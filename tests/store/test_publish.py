@@ -17,6 +17,7 @@ from demand_assets.store.publish import (
     VintageRecord,
     publish_accuracy,
     publish_actuals,
+    publish_drift,
     publish_exceptions,
     publish_vintage,
     vintage_id_for,
@@ -240,3 +241,23 @@ def test_exceptions_of_a_week_replace_those_it_had(engine: Engine) -> None:
     assert [tuple(each) for each in found] == [(5,), (3,)]
     assert publish_exceptions(engine, WEEKS[0], []) == 0
     assert stored(engine)["forecast_exceptions"] == 1
+
+
+def _drift(group: str, severity: str, psi: float | None) -> tuple[Any, ...]:
+    numbers = (psi, 0.1, None, 0.3, 0.0)
+    return (ORIGIN, "training", "department", group, "lag_0", "feature", 45, 2000, *numbers, severity)
+
+
+def test_a_drift_report_replaces_that_of_its_week_only(engine: Engine) -> None:
+    earlier = ORIGIN - timedelta(weeks=1)
+    publish_drift(engine, earlier, [(earlier, *_drift("1", "none", 0.1)[1:])])
+    publish_drift(engine, ORIGIN, [_drift("1", "warn", 0.4), _drift("2", "none", None)])
+    assert publish_drift(engine, ORIGIN, [_drift("1", "severe", 0.5)]) == 1
+    with engine.connect() as connection:
+        rows = connection.execute(text("select week, group_id, severity, psi, ks_p from drift_reports order by week"))
+        assert [(str(week), *rest) for week, *rest in rows] == [
+            (earlier.isoformat(), "1", "none", 0.1, None),
+            (ORIGIN.isoformat(), "1", "severe", 0.5, None),
+        ]
+    with pytest.raises(StoreError, match=f"the drift report of {earlier}"):
+        publish_drift(engine, earlier, [_drift("1", "none", 0.1)])

@@ -1,0 +1,23 @@
+"""The page of a drift report names what drifted, shows it, and needs nothing else."""
+
+import html
+
+from demand_assets.assets.drift_page import drift_page, worst_by_kind
+from demand_assets.forecasting.drift import drift_report, drift_verdict
+from tests.forecasting.test_drift import AS_OF, HISTORY, NO_HOLIDAY, WEEK
+
+
+def test_the_page_names_and_shows_what_drifted() -> None:
+    rows = HISTORY.copy()
+    now = rows["origin_week"] == WEEK
+    rows.loc[now, "cpi_change"] *= 100
+    report = drift_report(rows[now], rows[~now], AS_OF, NO_HOLIDAY)
+    verdict = drift_verdict(report)
+    kinds = worst_by_kind(report, verdict)
+    assert kinds["chain"] == kinds["week"] == "severe"
+    page = drift_page(report, verdict, rows, AS_OF, {"2012-06-22": {"week": "none"}, "2012-06-29": kinds})
+    assert "<h1>Severe drift in the week of 2012-06-29</h1>" in page
+    assert all(html.escape(words) in page for words in verdict.named)
+    assert page.count("<figure>") == len(verdict.named)
+    assert page.count("<svg") == len(verdict.named) + 1
+    assert page == drift_page(report, verdict, rows, AS_OF, {"2012-06-22": {"week": "none"}, "2012-06-29": kinds})
