@@ -259,5 +259,5 @@ def test_a_drift_report_replaces_that_of_its_week_only(engine: Engine) -> None:
             (earlier.isoformat(), "1", "none", 0.1, None),
             (ORIGIN.isoformat(), "1", "severe", 0.5, None),
         ]
-    with pytest.raises(StoreError, match=f"the drift report of {earlier}"):
+    with pytest.raises(StoreError, match=f"expected rows of {earlier}"):
         publish_drift(engine, earlier, [_drift("1", "none", 0.1)])
