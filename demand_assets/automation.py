@@ -5,21 +5,33 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import pandas as pd
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
+from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.features import stale_origins
 from demand_assets.errors import DemandError
 from demand_assets.forecasting.weeks import as_week
+from demand_assets.gate import REQUESTED_BY_TAG
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks, week_key
-from demand_assets.resources import Landing, Training
+from demand_assets.provenance import fingerprint
+from demand_assets.resources import Landing, RetrainingRules, Training
+from demand_assets.retraining import gather_evidence
 
-INGESTION_ASSETS = ["stores", "holiday_calendar", "raw_conditions", "raw_sales", "forecast_accuracy"]
+INGESTION_ASSETS = [
+    "stores",
+    "holiday_calendar",
+    "raw_conditions",
+    "raw_sales",
+    "forecast_accuracy",
+    "forecast_exceptions",
+]
 FEATURE_ASSETS = ["demand_features"]
+TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model"]
 FORECAST_ASSETS = [
-    "backtest_report",
-    "trained_model",
-    "promoted_model",
+    *TRAINING_ASSETS,
     "weekly_forecast",
     "forecast_totals",
     "forecast_reasons",
@@ -44,8 +56,8 @@ forecast_job = dg.define_asset_job(
 )
 weekly_job = dg.define_asset_job(
     "weekly",
-    selection=dg.AssetSelection.all(),
-    description="The whole graph for one week, from landing zone to published forecast.",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*TRAINING_ASSETS),
+    description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
 jobs = [ingest_job, features_job, forecast_job, weekly_job]
 
@@ -119,7 +131,7 @@ def stale_features_sensor(
     if not stale:
         return dg.SkipReason("features are up to date with the data")
     versions = lake.versions("raw_sales")
-    state = hash_of_state([versions[key] for key in stale if key in versions])
+    state = fingerprint([versions[key] for key in stale if key in versions])
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(run_key=f"{first}:{last}:{state}", tags=range_tags(first, last))
@@ -128,21 +140,16 @@ def stale_features_sensor(
     )
 
 
-def hash_of_state(versions: Sequence[str]) -> str:
-    """Short name of a state of the data, for run keys: the same state is asked for once."""
-    from demand_assets.provenance import fingerprint
-
-    return fingerprint(list(versions))
-
-
 @dg.schedule(
     job=weekly_job,
     cron_schedule="0 6 * * 1",
     execution_timezone="UTC",
     description="Every Monday at 06:00 UTC: the whole graph for the newest week that has landed.",
 )
-def weekly_schedule(context: dg.ScheduleEvaluationContext, lake: ParquetLake) -> dg.RunRequest | dg.SkipReason:
-    """A run for the newest landed week, or the reason why not: nothing landed, or it is forecast already."""
+def weekly_schedule(
+    context: dg.ScheduleEvaluationContext, lake: ParquetLake, ledger: PromotionLedger
+) -> dg.RunRequest | dg.SkipReason:
+    """A run for the newest landed week, or the reason why not: nothing landed, no model, or it is forecast already."""
     known = known_weeks(context.instance)
     landed = lake.versions("raw_sales")
     if not landed:
@@ -150,6 +157,8 @@ def weekly_schedule(context: dg.ScheduleEvaluationContext, lake: ParquetLake) ->
     newest = max(landed)
     if newest not in known:
         return dg.SkipReason(f"week {newest} is in the lake but not registered; run the landing zone sensor first")
+    if ledger.champion() is None:
+        return dg.SkipReason("no model is in production yet; the retraining sensor trains the first one")
     due = context.scheduled_execution_time.date()
     forecast = {key.split("/")[0] for key in lake.partitions("published_forecast", nested=True)}
     if newest in forecast:
@@ -159,5 +168,48 @@ def weekly_schedule(context: dg.ScheduleEvaluationContext, lake: ParquetLake) ->
     return dg.RunRequest(run_key=f"{newest}:{landed[newest]}", partition_key=newest)
 
 
-sensors = [landing_zone_sensor, stale_features_sensor]
+@dg.sensor(
+    job=forecast_job,
+    minimum_interval_seconds=300,
+    description="Retrains when realised loss has left its band, drift is severe for weeks, or the champion is too old.",
+)
+def retraining_sensor(
+    context: dg.SensorEvaluationContext,
+    lake: ParquetLake,
+    training: Training,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
+    retraining: RetrainingRules,
+) -> dg.RunRequest | dg.SkipReason:
+    """One training per piece of evidence: the run's key carries the evidence's version, every tick says why or why not.
+
+    The evidence is judged as a whole at every tick, so what arrives during a cool-down or another training is not lost.
+    """
+    from demand_assets.forecasting.retraining import decide_retraining
+
+    known = set(known_weeks(context.instance))
+    built = [key for key in lake.partitions("demand_features") if key in known]
+    if not built:
+        return dg.SkipReason("no week has features yet")
+    week = built[-1]
+    if set(stale_origins(lake, training.horizon_weeks)) & known:
+        return dg.SkipReason(f"features are being rebuilt; week {week} is judged when they are there")
+    under_way = context.instance.get_runs(
+        dg.RunsFilter(job_name=forecast_job.name, statuses=[*IN_PROGRESS_RUN_STATUSES]), limit=1
+    )
+    if under_way:
+        return dg.SkipReason(f"run {under_way[0].run_id} is training already; the evidence is judged when it has ended")
+    evidence = gather_evidence(lake, registry, ledger, week)
+    decision = decide_retraining(evidence, retraining.policy())
+    if not decision.act:
+        return dg.SkipReason(f"no retraining: {decision.words}")
+    context.log.info(f"retraining for {decision.trigger}: {decision.words}")
+    return dg.RunRequest(
+        run_key=f"{decision.trigger}:{week}:{fingerprint(evidence.described())}",
+        partition_key=week,
+        tags={REQUESTED_BY_TAG: f"retraining sensor, {decision.trigger}: {decision.words}"},
+    )
+
+
+sensors = [landing_zone_sensor, stale_features_sensor, retraining_sensor]
 schedules = [weekly_schedule]

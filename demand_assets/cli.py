@@ -70,12 +70,61 @@ def backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Pat
 
 
 @main.command()
+@click.option("--history", is_flag=True, help="The promotion ledger instead: every decision, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
-def models(as_json: bool) -> None:
+def models(history: bool, as_json: bool) -> None:
     """List the registered model versions, newest first, with aliases and backtest scores."""
-    from demand_assets.commands.models import list_models
+    from demand_assets.commands.models import list_models, list_promotions
 
-    list_models(as_json)
+    (list_promotions if history else list_models)(as_json)
+
+
+@main.command()
+@click.argument("version")
+@click.option("--to", type=click.Choice(["production"]), required=True, help="The alias to move.")
+@click.option("--reason", required=True, help="Why; kept in the ledger.")
+@click.option("--force", is_flag=True, help="Promote below the gate; kept in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row as JSON on stdout.")
+def promote(version: str, to: str, reason: str, force: bool, as_json: bool) -> None:
+    """Put model VERSION into production, if it passes the gate against the champion."""
+    from demand_assets.commands.models import promote_version
+
+    sys.exit(promote_version(version, reason, force, as_json))
+
+
+@main.command()
+@click.option("--reason", default="rolled back by hand", show_default=True, help="Why; kept in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row as JSON on stdout.")
+def rollback(reason: str, as_json: bool) -> None:
+    """Put the previous champion back into production; the next forecast uses it."""
+    from demand_assets.commands.models import roll_back
+
+    roll_back(reason, as_json)
+
+
+@main.command()
+@click.option("--now", "at", metavar="ISO", help="The time to judge by, e.g. 2012-07-10T00:30.  [default: the clock]")
+@click.option("--daemon", is_flag=True, help="Also alert when Dagster's daemon has been silent for five minutes.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+def watch(at: str | None, daemon: bool, as_json: bool) -> None:
+    """Look for what is absent: a forecast past its deadline, a store, a working sensor; exit code 1 if anything is.
+
+    A process of its own, for cron or EventBridge: it needs neither Dagster's daemon nor any server of this product.
+    """
+    from demand_assets.commands.watch import watch_once
+
+    sys.exit(watch_once(at, daemon, as_json))
+
+
+@main.command()
+@click.option("--origin", required=True, help="Origin week (Friday) of the vintage, e.g. 2012-06-29.")
+@click.option("--vintage", help="Id of one vintage of that origin.  [default: the newest]")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON on stdout.")
+def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:
+    """Make a past vintage again from its data, code and model, and compare it with the store to the byte."""
+    from demand_assets.commands.reproduce import reproduce as make_again
+
+    sys.exit(make_again(origin, vintage, as_json))
 
 
 @main.command()

@@ -2,12 +2,13 @@
 
 import dagster as dg
 
+from demand_assets.alerting import alert_sensors
 from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_reasons, forecast_totals, published_forecast, weekly_forecast
 from demand_assets.assets.ingestion import holiday_calendar, raw_conditions, raw_sales, stores
-from demand_assets.assets.monitoring import forecast_accuracy
+from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptions
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, schedules, sensors
 from demand_assets.resources import build_resources
@@ -28,12 +29,13 @@ defs = dg.Definitions(
         forecast_reasons,
         published_forecast,
         forecast_accuracy,
+        forecast_exceptions,
         drift_report,
     ],
     asset_checks=asset_checks,
     jobs=jobs,
     schedules=schedules,
-    sensors=sensors,
+    sensors=[*sensors, *alert_sensors],
     resources=build_resources(read_settings()),
     # A process per step would import everything again: 38 s instead of 7 s for five assets.
     executor=dg.in_process_executor,

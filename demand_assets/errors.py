@@ -17,6 +17,10 @@ class SchemaError(DemandError):
     """A file was read but its rows are not what the contract says: columns, types, keys, dates."""
 
 
+class LakeError(DemandError):
+    """The lake does not hold the data that was asked for, or not as it was written."""
+
+
 class StoreError(DemandError):
     """The SQL store is unreachable, behind its migrations, or was asked for something it does not hold."""
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.landing import LandingZone
+from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetIOManager, ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.settings import Settings
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from demand_assets.forecasting.model import ModelConfig
+    from demand_assets.forecasting.promotion import GatePolicy
+    from demand_assets.forecasting.retraining import RetrainingPolicy
 
 
 class Landing(dg.ConfigurableResource):
@@ -34,12 +38,9 @@ class ForecastStore(dg.ConfigurableResource):
 
     def engine(self) -> "Engine":
         """A connected engine whose schema is the one this code expects; StoreError otherwise."""
-        from demand_assets.store.engine import create_engine_for
-        from demand_assets.store.migrations import require_current
+        from demand_assets.store.migrations import current_engine
 
-        engine = create_engine_for(self.url)
-        require_current(engine)
-        return engine
+        return current_engine(self.url)
 
 
 class Training(dg.ConfigurableResource):
@@ -73,6 +74,33 @@ class Training(dg.ConfigurableResource):
         )
 
 
+class PromotionGate(dg.ConfigurableResource):
+    """When a challenger is better enough; see `GatePolicy`."""
+
+    margin: float
+    significance: float
+    max_age_weeks: int
+
+    def policy(self) -> "GatePolicy":
+        """The gate's policy."""
+        from demand_assets.forecasting.promotion import GatePolicy
+
+        return GatePolicy(margin=self.margin, significance=self.significance, max_age_weeks=self.max_age_weeks)
+
+
+class RetrainingRules(dg.ConfigurableResource):
+    """When to train anew; see `RetrainingPolicy`."""
+
+    max_age_weeks: int
+    cooldown_weeks: int
+
+    def policy(self) -> "RetrainingPolicy":
+        """The policy of the retraining sensor."""
+        from demand_assets.forecasting.retraining import RetrainingPolicy
+
+        return RetrainingPolicy(max_age_weeks=self.max_age_weeks, cooldown_weeks=self.cooldown_weeks)
+
+
 class OrderCosts(dg.ConfigurableResource):
     """What a unit too few (`underage`) and one too many (`overage`) cost; their ratio sets the service level."""
 
@@ -87,7 +115,7 @@ class Clock(dg.ConfigurableResource):
 
     def now(self) -> datetime:
         """The present, in UTC."""
-        return datetime.fromisoformat(self.fixed_at) if self.fixed_at else datetime.now(UTC)
+        return datetime.fromisoformat(self.fixed_at).astimezone(UTC) if self.fixed_at else datetime.now(UTC)
 
 
 def build_training(settings: Settings) -> Training:
@@ -107,18 +135,40 @@ def build_training(settings: Settings) -> Training:
     )
 
 
+def build_alerts(settings: Settings) -> Alerts:
+    """Where these settings send alerts."""
+    return Alerts(
+        uri=settings.alerts,
+        sns_topic_arn=settings.alert_sns_topic,
+        metrics_namespace=settings.metrics_namespace,
+    )
+
+
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
     lake = ParquetLake(uri=settings.lake)
+    models = {
+        "tracking_uri": settings.tracking,
+        "artifact_uri": settings.artifacts,
+        "model_name": settings.model_name,
+    }
     return {
         "landing": Landing(uri=settings.landing),
         "lake": lake,
         "io_manager": ParquetIOManager(lake=lake),
-        "registry": ModelRegistry(
-            tracking_uri=settings.tracking, artifact_uri=settings.artifacts, model_name=settings.model_name
+        "registry": ModelRegistry(**models),
+        "ledger": PromotionLedger(store_url=settings.store, **models),
+        "promotion_gate": PromotionGate(
+            margin=settings.promotion_margin,
+            significance=settings.promotion_significance,
+            max_age_weeks=settings.max_model_age_weeks,
+        ),
+        "retraining": RetrainingRules(
+            max_age_weeks=settings.max_model_age_weeks, cooldown_weeks=settings.retraining_cooldown_weeks
         ),
         "store": ForecastStore(url=settings.store),
         "training": build_training(settings),
         "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
-        "clock": Clock(),
+        "clock": Clock(fixed_at=settings.clock),
+        "alerts": build_alerts(settings),
     }

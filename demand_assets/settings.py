@@ -33,6 +33,14 @@ class Settings(BaseSettings):
     store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
     mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
     mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow keeps artefacts of new experiments.")] = ""
+    alert_uri: Annotated[str, Field(description="Records of alerts: a folder or s3://bucket/prefix.")] = ""
+    alert_sns_topic: Annotated[
+        str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic alerts go to.")
+    ] = ""
+    metrics_namespace: Annotated[str, Field(description="CloudWatch namespace that alerts are counted in.")] = ""
+    forecast_deadline_hours: Annotated[
+        int, Field(ge=1, le=168, description="Hours after a week's end by which it is to be forecast.")
+    ] = 72
     model_name: Annotated[str, Field(description="Registered model name in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
@@ -47,6 +55,22 @@ class Settings(BaseSettings):
     ] = "0.1,0.5,0.9"
     underage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too few, against `overage_cost`.")] = 3.0
     overage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too many.")] = 1.0
+    promotion_margin: Annotated[
+        float, Field(ge=0, lt=1, description="By how much a challenger's WMAE must be below the champion's.")
+    ] = 0.005
+    promotion_significance: Annotated[float, Field(gt=0, lt=1, description="Largest p-value of that difference.")] = (
+        0.05
+    )
+    max_model_age_weeks: Annotated[
+        int, Field(ge=1, le=520, description="Weeks after which a model is retrained and gives way to an equal one.")
+    ] = 26
+    retraining_cooldown_weeks: Annotated[
+        int, Field(ge=0, le=520, description="Weeks after a training in which none is started by itself.")
+    ] = 4
+    clock: Annotated[
+        str,
+        Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$", description="Time of every record, ISO 8601; empty: now."),
+    ] = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
     device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
@@ -84,6 +108,11 @@ class Settings(BaseSettings):
     def artifacts(self) -> str:
         """Root of MLflow's artefacts."""
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
+
+    @property
+    def alerts(self) -> str:
+        """Address of the records of alerts."""
+        return self.alert_uri or str(self.home / "alerts")
 
     @property
     def dagster_home(self) -> Path:

@@ -2,6 +2,8 @@
 
 A file is written whole under a temporary name and renamed (S3: one put), so a half-written one is never readable. Its
 footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, notes.
+What forecasts rest on is kept when a correction replaces it, under its data version beside the table, so that a past
+forecast can be made again.
 """
 
 import hashlib
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from demand_assets.errors import LakeError
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 VERSION_NOTE = "data_version"
 PARTITION_COLUMN = "partition_column"
 HISTORY: Mapping[str, Any] = {"history": True}
+KEEP_VERSIONS = "keep_versions"
+# Hidden, so that whoever reads a table's folder sees the present rows only.
+_VERSIONS = ".versions"
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,10 @@ def to_table(frame: "pd.DataFrame") -> "pa.Table":
     """Arrow form of a frame, without pandas' own metadata, which would change with its version."""
     import pyarrow as pa
 
-    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    # A text column without any text has no type of its own, and could not be read together with other weeks'.
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def content_version(table: "pa.Table | pd.DataFrame") -> str:
@@ -89,17 +99,30 @@ class ParquetLake(dg.ConfigurableResource):
         return bool(filesystem.exists(f"{root}/{table}.parquet"))
 
     def write(
-        self, table: str, key: str | None, frame: "pd.DataFrame", notes: Mapping[str, str] | None = None
+        self,
+        table: str,
+        key: str | None,
+        frame: "pd.DataFrame",
+        notes: Mapping[str, str] | None = None,
+        keep: bool = False,
     ) -> tuple[str, int]:
-        """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file)."""
+        """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file).
+
+        `keep` keeps a file whose rows this replaces, for `read_versions`.
+        """
         import pyarrow.parquet as pq
 
         arrow = to_table(frame)
         footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
         filesystem, root = self._filesystem()
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
-        if self._footer(filesystem, path) == footer:
+        held = self._footer(filesystem, path)
+        if held == footer:
             return footer[VERSION_NOTE], int(filesystem.size(path))
+        if keep and held is not None and held[VERSION_NOTE] != footer[VERSION_NOTE]:
+            kept = f"{root}/{_kept_folder(table, key)}/{held[VERSION_NOTE]}.parquet"
+            if not filesystem.exists(kept):
+                self._put(filesystem, kept, filesystem.cat_file(path))
         buffer = io.BytesIO()
         pq.write_table(arrow.replace_schema_metadata(footer), buffer, compression="zstd")
         self._put(filesystem, path, buffer.getvalue())
@@ -112,22 +135,22 @@ class ParquetLake(dg.ConfigurableResource):
         return f"{self.uri.rstrip('/')}/{table}/{key}.html"
 
     def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
-        """One whole file: on S3 one put, in a folder a temporary name and a rename."""
+        """Write a whole file: one put on S3, a temporary name and a rename in a folder."""
         if "://" in self.uri:
             filesystem.pipe_file(path, content)
-        else:
-            folder, name = os.path.split(path)
-            os.makedirs(folder, exist_ok=True)
-            temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
-            try:
-                with open(temporary, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            finally:
-                if os.path.exists(temporary):
-                    os.unlink(temporary)
+            return
+        folder, name = os.path.split(path)
+        os.makedirs(folder, exist_ok=True)
+        temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
 
     def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
         import pyarrow.parquet as pq
@@ -158,14 +181,17 @@ class ParquetLake(dg.ConfigurableResource):
     def read(
         self, table: str, keys: Sequence[str] | None, columns: Sequence[str] | None = None
     ) -> "pd.DataFrame | None":
-        """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does."""
+        """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does.
+
+        Keys of the form `week/name` are not read together with plain ones.
+        """
         import pyarrow.dataset as ds
 
         filesystem, root = self._filesystem()
         if keys is None:
             paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
         else:
-            held = set(self.partitions(table))
+            held = set(self.partitions(table, nested=any("/" in key for key in keys)))
             paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
         if not paths:
             return None
@@ -175,11 +201,61 @@ class ParquetLake(dg.ConfigurableResource):
         frame: pd.DataFrame = arrow.to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
+    def read_versions(self, table: str, versions: Mapping[str | None, str]) -> "pd.DataFrame":
+        """Rows of each partition (None: an unpartitioned table) as they were at its data version, in order of key.
+
+        LakeError when a version is neither the present one nor kept, or its file no longer holds its rows.
+        """
+        import pyarrow as pa
+
+        filesystem, root = self._filesystem()
+        filesystem.invalidate_cache()
+        with ThreadPoolExecutor(8) as pool:
+            wanted = sorted(versions.items(), key=lambda item: item[0] or "")
+            parts = list(pool.map(lambda item: self._read_version(filesystem, root, table, *item), wanted))
+        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        return frame
+
+    def _read_version(
+        self, filesystem: "AbstractFileSystem", root: str, table: str, key: str | None, version: str
+    ) -> "pa.Table":
+        import pyarrow.parquet as pq
+
+        name = f"{table} {key}" if key else table
+        path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
+        folder = _kept_folder(table, key)
+        present = (self._footer(filesystem, path) or {}).get(VERSION_NOTE)
+        if present != version:
+            path = f"{root}/{folder}/{version}.parquet"
+            if not filesystem.exists(path):
+                kept = [
+                    file.rsplit("/", 1)[-1].removesuffix(".parquet")
+                    for file in filesystem.glob(f"{root}/{folder}/*.parquet")
+                ]
+                raise LakeError(
+                    f"{name}: expected data version {version} in {folder}, which does not have it; the present version "
+                    f"is {present or 'none'}, kept are {', '.join(sorted(kept)) or 'none'}; restore the file"
+                )
+        arrow = pq.read_table(path, filesystem=filesystem).replace_schema_metadata()
+        # By way of pandas, as it was written: a missing number has no bits of its own in a file.
+        found = content_version(arrow.to_pandas())
+        if found != version:
+            raise LakeError(
+                f"{name}: {path} should hold data version {version}, its rows are {found}; restore the file"
+            )
+        return arrow
+
+
+def _kept_folder(table: str, key: str | None) -> str:
+    """Where superseded versions of one file are kept, relative to the lake."""
+    return f"{table}/{_VERSIONS}/{key}" if key else f"{_VERSIONS}/{table}"
+
 
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Assets in the lake.
 
-    Asset metadata `partition_column` names the week column by which a run over many weeks is split into files. Input
+    Asset metadata `partition_column` names the week column by which a run over many weeks is split into files, and
+    `keep_versions` keeps what a correction replaces. Input
     metadata `history` loads every earlier week that has landed, up to the newest week of the run; without it a
     missing week is an error. Input metadata `columns` reads only those.
     """
@@ -190,8 +266,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         """Write one file per partition of the run; rows of other weeks are refused."""
         made = obj if isinstance(obj, LakeTable) else LakeTable(obj)
         table = context.asset_key.to_user_string().replace("/", ".")
+        keep = bool((context.definition_metadata or {}).get(KEEP_VERSIONS))
         if not context.has_asset_partitions:
-            _, size = self.lake.write(table, None, made.frame, made.notes.get("", {}))
+            _, size = self.lake.write(table, None, made.frame, made.notes.get("", {}), keep)
             context.add_output_metadata(
                 {
                     "dagster/row_count": len(made.frame),
@@ -212,7 +289,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         empty = made.frame.iloc[:0]
         with ThreadPoolExecutor(4) as pool:
             sizes = pool.map(
-                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key))[1], keys
+                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key), keep)[1], keys
             )
             total = sum(sizes)
         context.add_output_metadata(

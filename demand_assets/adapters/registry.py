@@ -92,6 +92,15 @@ class ModelRegistry(dg.ConfigurableResource):
         whole = [client.get_model_version(self.model_name, version.version) for version in found]
         return sorted((self._described(client, version) for version in whole), key=lambda v: -int(v.version))
 
+    def newest(self) -> RegisteredVersion | None:
+        """The version registered last; None before the first training."""
+        client = self._client()
+        found = client.search_model_versions(f"name = '{self.model_name}'")
+        if not found:
+            return None
+        last = max(found, key=lambda version: int(version.version))
+        return self._described(client, client.get_model_version(self.model_name, last.version))
+
     def with_fingerprint(self, fingerprint: str) -> RegisteredVersion | None:
         """The version made from exactly this data, code and configuration, if there is one."""
         client = self._client()
@@ -100,6 +109,19 @@ class ModelRegistry(dg.ConfigurableResource):
             return None
         oldest = min(found, key=lambda version: int(version.version))
         return self._described(client, client.get_model_version(self.model_name, oldest.version))
+
+    def version(self, number: str) -> RegisteredVersion:
+        """One version by its number; ModelError when there is none."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            return self._described(client, client.get_model_version(self.model_name, number))
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            held = ", ".join(reversed([version.version for version in self.versions()])) or "none"
+            raise ModelError(f"there is no model version {number}; registered: {held}") from None
 
     def with_alias(self, alias: str) -> RegisteredVersion | None:
         """The version under `alias`, or None."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake, content_version
-from demand_assets.adapters.registry import PRODUCTION, ModelRegistry
+from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.features import INPUT_NOTE
-from demand_assets.errors import ModelError
+from demand_assets.assets.forecasting import champion_of
 from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.weeks import add_weeks
@@ -54,6 +55,7 @@ def drift_report(
     lake: ParquetLake,
     store: ForecastStore,
     registry: ModelRegistry,
+    ledger: PromotionLedger,
     demand_features: pd.DataFrame,
     weekly_forecast: pd.DataFrame,
 ) -> dg.MaterializeResult:
@@ -65,9 +67,7 @@ def drift_report(
 
     week = run_weeks(context)[0]
     key = week_key(week)
-    champion = registry.with_alias(PRODUCTION)
-    if champion is None:
-        raise ModelError("no model is in production, so there is nothing to compare with; see promoted_model's reasons")
+    champion = champion_of(ledger)
     as_of = pd.Timestamp(champion.as_of)
     earliest = week_key(add_weeks(week, -PAST_WEEKS))
     keys = [origin for origin in lake.partitions("demand_features") if earliest <= origin < key]

@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.manifests import MANIFEST_NOTE, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, LakeTable, ParquetLake, content_version
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
@@ -30,7 +31,7 @@ def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
 
 
 def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
-    """Origins whose stored features are missing, or were made from other data or other code than there is now."""
+    """Origins whose stored features are missing, name no manifest, or were made from other data or code than now."""
     from demand_assets.forecasting.features import first_origin
 
     wanted = input_versions(lake, horizon_weeks)
@@ -38,9 +39,9 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
         return []
     earliest = week_key(first_origin(pd.DatetimeIndex(sorted(wanted))))
     stored = lake.notes("demand_features", lake.partitions("demand_features"))
-    return [
-        key for key, version in wanted.items() if key >= earliest and stored.get(key, {}).get(INPUT_NOTE) != version
-    ]
+    fresh = {key for key, notes in stored.items() if notes.get(INPUT_NOTE) == wanted.get(str(key))}
+    told = {key for key, notes in stored.items() if MANIFEST_NOTE in notes}
+    return [key for key in wanted if key >= earliest and key not in fresh & told]
 
 
 @dg.asset(
@@ -68,10 +69,11 @@ def demand_features(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
+    manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
     panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
     features = build_features(panel, list(origins), training.horizon_weeks)
     made_from = input_versions(lake, training.horizon_weeks)
-    notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)]} for week in origins}
+    notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)], MANIFEST_NOTE: manifest} for week in origins}
     version = content_version(features) if len(origins) == 1 else fingerprint(notes)
     return dg.MaterializeResult(
         value=LakeTable(features, notes),

@@ -1,18 +1,33 @@
 """production model x demand_features -> weekly_forecast -> published_forecast."""
 
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake, content_version
-from demand_assets.adapters.registry import PRODUCTION, ModelRegistry
+from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.manifests import MANIFEST_NOTE
+from demand_assets.adapters.parquet import (
+    HISTORY,
+    PARTITION_COLUMN,
+    VERSION_NOTE,
+    LakeTable,
+    ParquetLake,
+    content_version,
+)
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.provenance import code_version
+from demand_assets.provenance import code_version, environment
 from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
+
+if TYPE_CHECKING:
+    from demand_assets.forecasting.model import Forecaster
+    from demand_assets.forecasting.panel import Panel
 
 GROUP = "forecasting"
 OWNERS = ["team:forecasting"]
@@ -28,6 +43,11 @@ FORECAST_COLUMNS = {
     "p90_usd": "90% quantile, USD",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
     "order_usd": "Stock to have for the week, USD at selling prices",
+    "seasonal_naive_usd": "Baseline: the value 52 weeks before the target, USD",
+    "aligned_seasonal_naive_usd": "Baseline: last year at the aligned week times recent growth, USD",
+    "svd_stl_usd": "Baseline: SVD + STL + exponential smoothing, USD",
+    "moving_average_usd": "Baseline: mean of the eight weeks to the origin, USD",
+    "last_value_usd": "Baseline: the newest value known at the origin, USD",
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -60,9 +80,66 @@ TOTALS_COLUMNS = {
     "p90_usd": "90% quantile of the total, USD",
     "series": "Series in the total",
 }
+ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
+UNDERAGE_NOTE, OVERAGE_NOTE, ENVIRONMENT_NOTE = "underage_cost", "overage_cost", "environment"
+PUBLISHED_COLUMNS = (
+    "store_id",
+    "dept_id",
+    "target_week",
+    "horizon",
+    "forecast_usd",
+    "p10_usd",
+    "p50_usd",
+    "p90_usd",
+    "order_usd",
+)
 RECENT_SALES = dg.AssetIn(
     partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
 )
+
+
+def champion_of(ledger: PromotionLedger) -> RegisteredVersion:
+    """The version in production; ModelError when there is none."""
+    champion = ledger.champion()
+    if champion is None:
+        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    return champion
+
+
+def forecast_with(
+    forecaster: "Forecaster",
+    features: pd.DataFrame,
+    panel: "Panel",
+    costs: OrderCosts,
+    *,
+    model_version: str,
+    data_version: str,
+    code: str,
+) -> pd.DataFrame:
+    """`FORECAST_COLUMNS` of each row of demand_features: the one place where forecasts are made.
+
+    `panel` ends at the origin: the baselines know no more than the model did.
+    """
+    from demand_assets.forecasting.baselines import baseline_forecasts
+    from demand_assets.forecasting.methods import method_of
+    from demand_assets.forecasting.orders import order_quantities
+
+    predicted = forecaster.predict(features)
+    return predicted.assign(
+        method=method_of(features),
+        order_usd=order_quantities(predicted, costs.underage, costs.overage),
+        **baseline_forecasts(panel, features),
+        model_version=model_version,
+        data_version=data_version,
+        code_version=code,
+    )
+
+
+def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """`PUBLISHED_COLUMNS` of a forecast as plain values, one tuple per row."""
+    weeks = [week.date() for week in forecast["target_week"]]
+    columns = [weeks if name == "target_week" else forecast[name].tolist() for name in PUBLISHED_COLUMNS]
+    return list(zip(*columns, strict=True))
 
 
 @dg.asset(
@@ -72,39 +149,54 @@ RECENT_SALES = dg.AssetIn(
     partitions_def=weeks_partitions,
     code_version=code_version(),
     deps=[promoted_model],
-    ins={"raw_sales": RECENT_SALES},
+    ins={"raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
 def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     registry: ModelRegistry,
+    ledger: PromotionLedger,
     order_costs: OrderCosts,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
+    raw_conditions: pd.DataFrame,
+    stores: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per active series x horizon: forecast, quantiles and order quantity of the production model."""
-    from demand_assets.forecasting.methods import METHODS, method_of
-    from demand_assets.forecasting.orders import order_quantities, service_level
+    """One row per active series x horizon: forecast, quantiles and order quantity of the production model.
+
+    Beside them the baselines from what was known at the origin, so that what comes is judged by no hindsight.
+    """
+    from demand_assets.forecasting.methods import METHODS
+    from demand_assets.forecasting.orders import service_level
+    from demand_assets.forecasting.panel import build_panel
 
     origin = run_weeks(context)[0]
     key = week_key(origin)
-    champion = registry.with_alias(PRODUCTION)
-    if champion is None:
-        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
-    predicted = registry.load(champion).predict(demand_features)
-    forecast = predicted.assign(
-        method=method_of(demand_features),
-        order_usd=order_quantities(predicted, order_costs.underage, order_costs.overage),
+    champion = champion_of(ledger)
+    features_footer = lake.notes("demand_features", [key])[key]
+    horizon = int(demand_features["horizon"].max())
+    forecast = forecast_with(
+        registry.load(champion),
+        demand_features,
+        build_panel(raw_sales, raw_conditions, stores, holiday_calendar, horizon),
+        order_costs,
         model_version=champion.version,
-        data_version=lake.versions_of("demand_features", [key])[key],
-        code_version=code_version(),
+        data_version=features_footer[VERSION_NOTE],
+        code=code_version(),
     )
+    made_with = {
+        MANIFEST_NOTE: features_footer[MANIFEST_NOTE],
+        UNDERAGE_NOTE: repr(order_costs.underage),
+        OVERAGE_NOTE: repr(order_costs.overage),
+        ENVIRONMENT_NOTE: environment(),
+    }
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
     totals = forecast.groupby("target_week")["forecast_usd"].sum().reset_index()
     picture = forecast_plot(recent.groupby("week")["weekly_sales_usd"].sum().reset_index(), totals)
     return dg.MaterializeResult(
-        value=forecast,
+        value=LakeTable(forecast, {key: made_with}),
         data_version=dg.DataVersion(content_version(forecast)),
         metadata={
             "chain total": plot_markdown(picture, "chain total"),
@@ -130,14 +222,15 @@ def weekly_forecast(
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
 )
 def forecast_reasons(
-    context: dg.AssetExecutionContext, registry: ModelRegistry, demand_features: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
+    demand_features: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it."""
     from demand_assets.forecasting.reasons import REASONS, reasons
 
-    champion = registry.with_alias(PRODUCTION)
-    if champion is None:
-        raise ModelError("no model is in production: the gate refused every challenger; see promoted_model's reasons")
+    champion = champion_of(ledger)
     why = reasons(registry.load(champion), demand_features)
     words = list(dict.fromkeys(reason for _, reason in REASONS))
     return dg.MaterializeResult(
@@ -182,31 +275,21 @@ def published_forecast(
         code_version=str(first["code_version"]),
         published_at=clock.now(),
     )
-    columns = [
-        "store_id",
-        "dept_id",
-        "target_week",
-        "horizon",
-        "forecast_usd",
-        "p10_usd",
-        "p50_usd",
-        "p90_usd",
-        "order_usd",
-    ]
-    values = [weekly_forecast[name].tolist() for name in columns if name != "target_week"]
-    weeks = [week.date() for week in weekly_forecast["target_week"]]
-    rows = list(zip(*values[:2], weeks, *values[2:], strict=True))
+    rows = forecast_rows(weekly_forecast)
     published = publish_vintage(store.engine(), record, rows)
-    lake.write("published_forecast", f"{week_key(origin)}/{published.vintage_id}", weekly_forecast)
+    file = f"{week_key(origin)}/{published.vintage_id}"
+    # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
+    if not lake.notes("published_forecast", [file]):
+        made_with = lake.notes("weekly_forecast", [week_key(origin)])[week_key(origin)]
+        notes = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
+        lake.write("published_forecast", file, weekly_forecast, notes)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.vintage_id),
         metadata={
             "vintage": published.vintage_id,
             "new": published.inserted,
             "dagster/row_count": len(rows),
-            "file": dg.MetadataValue.path(
-                lake.path("published_forecast", f"{week_key(origin)}/{published.vintage_id}")
-            ),
+            "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )
 
@@ -228,19 +311,25 @@ def published_forecast(
 def forecast_totals(
     context: dg.AssetExecutionContext,
     training: Training,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
     weekly_forecast: pd.DataFrame,
     demand_features: pd.DataFrame,
-    backtest_report: pd.DataFrame,
     raw_sales: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """Forecasts of stores, departments and the chain, one row per total x target week.
 
-    A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the backtest.
+    A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the
+    champion's backtest.
     """
     from demand_assets.forecasting.totals import CHAIN, calibrate_totals, rolling_coverage, total, total_points
 
     origin = run_weeks(context)[0]
-    past = total_points(backtest_report)
+    champion = champion_of(ledger)
+    tested = registry.backtest_of(champion)
+    if tested is None:
+        raise ModelError(f"version {champion.version} was registered without a backtest; promote one that has it")
+    past = total_points(tested)
     keys = ["store_id", "dept_id", "origin_week", "target_week"]
     scaled = weekly_forecast.merge(demand_features, on=keys, how="left", validate="one_to_one")
     totals = total(scaled, calibrate_totals(past, training.horizon_weeks))

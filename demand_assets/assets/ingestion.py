@@ -7,7 +7,14 @@ from dataclasses import asdict
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, LakeTable, ParquetLake, content_version
+from demand_assets.adapters.parquet import (
+    HISTORY,
+    KEEP_VERSIONS,
+    PARTITION_COLUMN,
+    LakeTable,
+    ParquetLake,
+    content_version,
+)
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_of, landings_markdown
 from demand_assets.assets.versions import record_partition_versions
@@ -91,7 +98,7 @@ def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery
     owners=OWNERS,
     kinds={"csv", "parquet"},
     check_specs=check_specs("stores", CHECKS["stores"]),
-    metadata={"dagster/column_schema": columns_of(STORES_SCHEMA)},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(STORES_SCHEMA)},
 )
 def stores(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
@@ -116,7 +123,7 @@ def stores(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"csv", "parquet"},
-    metadata={"dagster/column_schema": columns_of(CALENDAR_SCHEMA)},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_SCHEMA)},
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
     """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
@@ -144,7 +151,11 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=check_specs("raw_conditions", CHECKS["conditions"]),
     hooks={record_partition_versions},
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(CONDITIONS_SCHEMA)},
+    metadata={
+        PARTITION_COLUMN: "week",
+        KEEP_VERSIONS: True,
+        "dagster/column_schema": columns_of(CONDITIONS_SCHEMA),
+    },
 )
 def raw_conditions(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
@@ -165,7 +176,11 @@ def raw_conditions(
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=check_specs("raw_sales", CHECKS["sales"]),
     hooks={record_partition_versions},
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_of(SALES_SCHEMA)},
+    metadata={
+        PARTITION_COLUMN: "week",
+        KEEP_VERSIONS: True,
+        "dagster/column_schema": columns_of(SALES_SCHEMA),
+    },
     ins={
         "raw_conditions": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(),

@@ -1,39 +1,92 @@
 """Actuals against the vintages that foresaw them."""
 
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
-from demand_assets.assets.describe import columns_from, frame_markdown
+from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
-from demand_assets.forecasting.metrics import score
+from demand_assets.assets.plots import accuracy_plot
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.resources import ForecastStore
+from demand_assets.provenance import fingerprint
+from demand_assets.resources import ForecastStore, OrderCosts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
 
 ACCURACY_COLUMNS = {
     "week": "The week that was forecast",
     "vintage_id": "The published forecast that foresaw it",
-    "model": "Name of the model",
+    "model": "The published model, or a baseline stored with it",
     "horizon": "Weeks ahead it was forecast",
+    "level": "store, department or chain",
+    "store_id": "Store number; 0 where the total spans all stores",
+    "dept_id": "Department number; 0 where the total spans all departments",
     "points": "Series with a forecast and an actual",
     "wmae": "Weighted mean absolute error, USD; weight 5 in holiday weeks",
     "mae": "Mean absolute error, USD",
     "rmse": "Root mean squared error, USD",
     "bias": "Mean of forecast less actual, USD",
+    "actual_usd": "Sales of these series, USD",
+    "error_usd": "Sum of forecast less actual, USD",
+    "coverage": "Share of actuals within p10 to p90; missing for baselines",
+    "fva_usd": "Forecast value added: WMAE of the seasonal naive less this model's, USD; positive is better",
+    "tracking_signal": "Sum of this total's errors over 8 scored weeks, by their mean size; missing below 4 weeks",
 }
+EXCEPTION_COLUMNS = {
+    "week": "The week that was forecast",
+    "vintage_id": "The newest published forecast that foresaw it",
+    "rank": "1 is the most money at risk",
+    "store_id": "Store number",
+    "dept_id": "Department number",
+    "horizon": "Weeks ahead it was forecast",
+    "forecast_usd": "Forecast, USD",
+    "p10_usd": "10% quantile, USD",
+    "p90_usd": "90% quantile, USD",
+    "order_usd": "Order quantity, USD at selling prices",
+    "actual_usd": "Sales, USD; 0 without a sales row",
+    "at_risk_usd": "What the order cost too much: short or over, each at its cost, USD",
+    "reason": "What happened, in words",
+}
+# In these tables' order of columns.
+EXCEPTION_ROW = ["week", "vintage_id", "store_id", "dept_id", "rank", *list(EXCEPTION_COLUMNS)[5:]]
+SCORED_TABLES = {"forecast_accuracy": ACCURACY_COLUMNS, "forecast_exceptions": EXCEPTION_COLUMNS}
+OWNERS = ["team:forecasting"]
+TOP = 10
 
 
 def unscored_weeks(lake: ParquetLake) -> list[str]:
-    """Weeks whose present sales have not been scored yet, as after a run that was killed between the two."""
-    scored = lake.notes("forecast_accuracy", lake.partitions("forecast_accuracy"))
-    return [
-        key for key, version in lake.versions("raw_sales").items() if scored.get(key, {}).get(INPUT_NOTE) != version
-    ]
+    """Weeks whose present sales have not been scored yet, as after a run that was killed between the two.
+
+    A week scored in another form (other columns) counts as well.
+    """
+    due: set[str] = set()
+    versions = lake.versions("raw_sales")
+    for table in SCORED_TABLES:
+        notes = lake.notes(table, lake.partitions(table))
+        scored = {key: note.get(INPUT_NOTE) for key, note in notes.items()}
+        due |= {key for key, version in versions.items() if scored.get(key) != _scored_from(table, version)}
+    return sorted(due)
+
+
+def _scored_from(table: str, sales_version: str) -> str:
+    return fingerprint([sales_version, *SCORED_TABLES[table]])
+
+
+def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.DatetimeIndex) -> LakeTable:
+    """The frame with, for each week, what it was made from."""
+    keys = [week_key(week) for week in weeks]
+    versions = lake.versions_of("raw_sales", keys)
+    return LakeTable(frame, {key: {INPUT_NOTE: _scored_from(table, versions[key])} for key in keys})
 
 
 @dg.asset(
     group_name="monitoring",
-    owners=["team:forecasting"],
+    owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -42,47 +95,207 @@ def unscored_weeks(lake: ParquetLake) -> list[str]:
 def forecast_accuracy(
     context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: pd.DataFrame
 ) -> dg.MaterializeResult:
-    """Actuals of the week into the SQL store, and per earlier vintage and horizon its WMAE, MAE, RMSE and bias."""
+    """Actuals of the week into the SQL store, and how well each earlier vintage foresaw them, beside its baselines.
+
+    One row per vintage x model x horizon x total (stores, departments, the chain).
+    """
+    from demand_assets.forecasting.realised import ACCURACY_TYPES, TRACKING_WEEKS, realised_accuracy
     from demand_assets.store.publish import publish_accuracy, publish_actuals
-    from demand_assets.store.queries import forecasts_for, vintages_covering
+    from demand_assets.store.queries import errors_before, realised_wmae
 
     engine = store.engine()
     weeks = run_weeks(context)
     columns = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
-    values = {name: raw_sales[name].tolist() for name in columns}
-    values["week"] = [week.date() for week in raw_sales["week"]]
-    changed = publish_actuals(engine, list(zip(*values.values(), strict=True)))
-
+    changed = publish_actuals(engine, _rows(raw_sales[columns]))
     scored: list[pd.DataFrame] = []
-    with engine.connect() as connection:
-        for week in weeks:
-            actuals = raw_sales[raw_sales["week"] == week]
-            for vintage in vintages_covering(connection, week.date()):
-                forecasts = pd.DataFrame(forecasts_for(connection, vintage["vintage_id"], week.date()))
-                if forecasts.empty:
-                    continue
-                points = forecasts.merge(actuals, on=["store_id", "dept_id"], how="inner")
-                points = points.assign(
-                    model=vintage["model_name"], actual_usd=points["weekly_sales_usd"], vintage_id=vintage["vintage_id"]
-                )
-                scored.append(score(points, ["vintage_id", "horizon"]).assign(week=week))
-    table = pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(columns=list(ACCURACY_COLUMNS))
-    table = table[list(ACCURACY_COLUMNS)]
+    # In order of time, each week published before the next: a tracking signal reads the weeks before its own.
+    for week in weeks:
+        actuals = raw_sales[raw_sales["week"] == week]
+        with engine.connect() as connection:
+            points = _points(connection, lake, week, actuals)
+            earlier = pd.DataFrame(errors_before(connection, week.date(), TRACKING_WEEKS - 1))
+        if points is None:
+            continue
+        table = realised_accuracy(points, earlier)
+        table.insert(0, "week", week)
+        publish_accuracy(engine, _rows(table))
+        scored.append(table)
+    report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage foresaw this week")}
     if scored:
-        publish_accuracy(
-            engine,
-            [
-                (pd.Timestamp(row["week"]).date(), *(row[name] for name in ACCURACY_COLUMNS if name != "week"))
-                for row in table.to_dict(orient="records")
-            ],
-        )
-    keys = [week_key(week) for week in weeks]
-    made_from = lake.versions_of("raw_sales", keys)
+        with engine.connect() as connection:
+            own = pd.DataFrame(realised_wmae(connection))
+            naive = pd.DataFrame(realised_wmae(connection, model="seasonal_naive"), columns=own.columns)
+            newest = _newest_vintages(connection, scored[-1])
+        report = _report(newest, own, naive)
+    table = pd.concat(scored, ignore_index=True) if scored else _empty(ACCURACY_TYPES)
     return dg.MaterializeResult(
-        value=LakeTable(table, {key: {INPUT_NOTE: made_from[key]} for key in keys}),
+        value=_scored(lake, "forecast_accuracy", table, weeks),
         metadata={
             "actuals changed": changed,
-            "vintages scored": 0 if table.empty else int(table["vintage_id"].nunique()),
-            "accuracy": frame_markdown(table) if scored else dg.MetadataValue.md("no vintage foresaw this week"),
+            "vintages scored": int(table["vintage_id"].nunique()),
+            **report,
         },
+    )
+
+
+@dg.asset(
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"sql", "parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(EXCEPTION_COLUMNS)},
+)
+def forecast_exceptions(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    store: ForecastStore,
+    order_costs: OrderCosts,
+    raw_sales: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """The series that a planner should look at: sales outside p10 to p90 of the newest vintage, most money first."""
+    from demand_assets.forecasting.realised import EXCEPTION_TYPES, exceptions, outside_band
+    from demand_assets.store.publish import publish_exceptions
+    from demand_assets.store.queries import forecasts_for, vintages_covering
+
+    engine = store.engine()
+    weeks = run_weeks(context)
+    listed: list[pd.DataFrame] = []
+    report: dict[str, Any] = {"exceptions": dg.MetadataValue.md("no vintage foresaw this week")}
+    for week in weeks:
+        actuals = raw_sales[raw_sales["week"] == week]
+        with engine.connect() as connection:
+            newest = next(iter(vintages_covering(connection, week.date())), None)
+            rows = [] if newest is None else forecasts_for(connection, newest["vintage_id"], week.date())
+        forecasts = pd.DataFrame(rows)
+        if newest is None or forecasts.empty:
+            continue
+        outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
+        table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(EXCEPTION_COLUMNS)]
+        publish_exceptions(engine, week.date(), _rows(table[EXCEPTION_ROW]))
+        listed.append(table)
+        report = _exception_report(table, outside, forecasts, actuals) | {"week": week_key(week)}
+    table = pd.concat(listed, ignore_index=True) if listed else _empty(EXCEPTION_TYPES)
+    return dg.MaterializeResult(
+        value=_scored(lake, "forecast_exceptions", table[list(EXCEPTION_COLUMNS)], weeks), metadata=report
+    )
+
+
+def _points(
+    connection: "Connection", lake: ParquetLake, week: pd.Timestamp, actuals: pd.DataFrame
+) -> pd.DataFrame | None:
+    """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any."""
+    from demand_assets.forecasting.realised import realised_points
+    from demand_assets.store.queries import forecasts_for, vintages_covering
+
+    points: list[pd.DataFrame] = []
+    for vintage in vintages_covering(connection, week.date()):
+        forecasts = pd.DataFrame(forecasts_for(connection, vintage["vintage_id"], week.date()))
+        if not forecasts.empty:
+            stored = _with_baselines(lake, vintage, week, forecasts)
+            points.append(realised_points(stored, actuals, vintage["vintage_id"], vintage["model_name"]))
+    found = pd.concat(points, ignore_index=True) if points else None
+    return None if found is None or found.empty else found
+
+
+def _with_baselines(
+    lake: ParquetLake, vintage: "Mapping[str, Any]", week: pd.Timestamp, forecasts: pd.DataFrame
+) -> pd.DataFrame:
+    """The forecasts and the baselines in the vintage's file; one made before baselines were stored has none."""
+    from demand_assets.forecasting.baselines import BASELINE_COLUMNS
+
+    file = lake.read(f"published_forecast/{vintage['origin_week']}", [vintage["vintage_id"]])
+    held = [] if file is None else [column for column in BASELINE_COLUMNS.values() if column in file.columns]
+    if file is None or not held:
+        return forecasts
+    keys = ["store_id", "dept_id"]
+    ahead = file.loc[file["target_week"] == week, [*keys, *held]]
+    return forecasts.merge(ahead, on=keys, how="left", validate="one_to_one")
+
+
+def _newest_vintages(connection: "Connection", table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one week by the newest vintage of each origin."""
+    from demand_assets.store.queries import vintages_covering
+
+    newest: dict[Any, str] = {}
+    for vintage in vintages_covering(connection, table["week"].iloc[0].date()):
+        if vintage["vintage_id"] in set(table["vintage_id"]):
+            newest.setdefault(vintage["origin_week"], vintage["vintage_id"])
+    return table[table["vintage_id"].isin(newest.values())]
+
+
+def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict[str, Any]:
+    """Metadata about the newest scored week, and the losses of all scored weeks."""
+    from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.forecasting.realised import loss_history, pooled_accuracy
+    from demand_assets.forecasting.totals import CHAIN
+
+    chain = table[table["level"] == CHAIN]
+    models = pooled_accuracy(chain)
+    published = models[models["model"] == MODEL_NAME].iloc[0]
+    by_horizon = chain.pivot_table(index="horizon", columns="model", values="wmae").reset_index()
+    signals = table[(table["model"] == MODEL_NAME) & table["tracking_signal"].notna()]
+    # Among signals of one size, the total that was missed by the most money first.
+    size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["error_usd"].abs())
+    signals = size.sort_values(["size", "missed"], ascending=False, kind="stable")
+    worst = signals.drop_duplicates(["level", "store_id", "dept_id"]).head(TOP)
+    losses = loss_history(own).merge(
+        naive[["week", "wmae"]].rename(columns={"wmae": "seasonal_naive"}), on="week", how="left"
+    )
+    picture = accuracy_plot(losses.assign(week=pd.to_datetime(losses["week"])))
+    shown = ["level", "store_id", "dept_id", "horizon", "tracking_signal", "bias"]
+    figures = {
+        "WMAE": published["wmae"],
+        "bias, USD": published["bias"],
+        "p10-p90 coverage": published["coverage"],
+        "FVA, USD": published["fva_usd"],
+    }
+    return {
+        "week": f"{table['week'].iloc[0]:%Y-%m-%d}",
+        "chain, all horizons": frame_markdown(models, 2),
+        "WMAE by horizon": frame_markdown(by_horizon),
+        "WMAE by week": plot_markdown(picture, "WMAE by week"),
+        "worst tracking signals": frame_markdown(worst[shown], 2)
+        if len(worst)
+        else dg.MetadataValue.md("fewer than 4 weeks scored"),
+        **{name: float(value) for name, value in figures.items() if pd.notna(value)},
+    }
+
+
+def _exception_report(
+    table: pd.DataFrame, outside: pd.DataFrame, forecasts: pd.DataFrame, actuals: pd.DataFrame
+) -> dict[str, Any]:
+    keys = ["store_id", "dept_id"]
+    unforeseen = actuals.merge(forecasts[keys], on=keys, how="left", indicator="found")
+    unforeseen = unforeseen[unforeseen["found"] == "left_only"]
+    shown = ["rank", *keys, "forecast_usd", "order_usd", "actual_usd", "at_risk_usd", "reason"]
+    return {
+        "exceptions": frame_markdown(table[shown].head(TOP), 0),
+        "series outside p10-p90": len(outside),
+        "of them without a sales row": int(outside["is_missing"].sum()),
+        "share outside p10-p90": len(outside) / len(forecasts),
+        "at risk, listed series, USD": float(table["at_risk_usd"].sum()),
+        "at risk, all series outside, USD": float(outside["at_risk_usd"].sum()),
+        "series sold without a forecast": len(unforeseen),
+        "their sales, USD": float(unforeseen["weekly_sales_usd"].sum()),
+    }
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Rows for the store: weeks as dates, nothing for NaN."""
+    columns: list[list[Any]] = [
+        [week.date() for week in frame[name]]
+        if name == "week"
+        else [None if value != value else value for value in frame[name].tolist()]
+        for name in frame.columns
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _empty(types: "Mapping[str, str]") -> pd.DataFrame:
+    """No rows, with the types that rows have: files of a table are read together."""
+    given = {"week": "datetime64[ns]", "vintage_id": "object", **types}
+    # An empty column of objects would have the type of nothing in Parquet, not that of text.
+    return pd.DataFrame(
+        {name: pd.Series(dtype="string[python]" if dtype == "object" else dtype) for name, dtype in given.items()}
     )

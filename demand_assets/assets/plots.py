@@ -1,6 +1,7 @@
 """Pictures for materialisations: PNG bytes from small frames."""
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,11 +74,28 @@ def forecast_plot(history: "pd.DataFrame", forecast: "pd.DataFrame") -> bytes:
     return _png(figure)
 
 
-def decision_plot(figures: dict[str, float]) -> bytes:
-    """Bars of the WMAEs a promotion rests on."""
-    shown = {name.removesuffix("_wmae").replace("_", " "): value for name, value in figures.items() if "wmae" in name}
-    figure, axes = _canvas("WMAE at the gate, USD", (8.0, 2.4))
+def decision_plot(figures: Mapping[str, float]) -> bytes:
+    """Bars of the WMAEs that a decision about a challenger rests on."""
+    shown = {
+        name.removesuffix("_wmae").replace("_", " "): value for name, value in figures.items() if name.endswith("_wmae")
+    }
+    figure, axes = _canvas("WMAE at the gate, USD", (8.0, 0.8 + 0.3 * len(shown)))
     bars = axes.barh(list(shown), list(shown.values()), color=[_MODEL, *[_BASELINE] * (len(shown) - 1)])
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=8)
     axes.invert_yaxis()
+    return _png(figure)
+
+
+def accuracy_plot(history: "pd.DataFrame") -> bytes:
+    """Realised WMAE by week: [week, wmae, seasonal_naive, centre, upper]; NaN where there is none."""
+    figure, axes = _canvas("Realised WMAE by week, USD (lower is better)")
+    marker = "o" if len(history) < 60 else None
+    if history["upper"].notna().any():
+        axes.fill_between(history["week"], 0, history["upper"], color=_BAND, alpha=0.5, linewidth=0, label="usual")
+    if history["seasonal_naive"].notna().any():
+        axes.plot(history["week"], history["seasonal_naive"], color=_BASELINE, marker=marker, label="seasonal naive")
+    axes.plot(history["week"], history["wmae"], color=_MODEL, marker=marker, linewidth=2, label="published")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left")
+    axes.tick_params(axis="x", labelrotation=20, labelsize=8)
     return _png(figure)

@@ -5,15 +5,18 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
-from demand_assets.adapters.registry import PRODUCTION, STAGING, ModelRegistry
+from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.errors import ModelError
+from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, judge
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import Training
+from demand_assets.resources import Clock, PromotionGate, Training
+from demand_assets.store.ledger import PROMOTED
 
 GROUP = "training"
 OWNERS = ["team:forecasting"]
@@ -219,7 +222,7 @@ def trained_model(
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"mlflow"},
+    kinds={"mlflow", "sql"},
     partitions_def=weeks_partitions,
     deps=[trained_model],
 )
@@ -228,40 +231,34 @@ def promoted_model(
     lake: ParquetLake,
     training: Training,
     registry: ModelRegistry,
-    backtest_report: pd.DataFrame,
+    ledger: PromotionLedger,
+    promotion_gate: PromotionGate,
+    clock: Clock,
 ) -> dg.MaterializeResult:
-    """The gate: `production` moves to a challenger that beats seasonal naive and the champion; else it says why not."""
-    from demand_assets.forecasting.promotion import Decision, decide
+    """The gate: `production` moves to a challenger that beats seasonal naive and the champion; else it says why not.
 
+    Every decision is a row of the ledger, made once for a challenger and the champion it was judged against.
+    """
     key = week_key(run_weeks(context)[0])
     challenger = registry.with_fingerprint(training_fingerprint(lake, training, key))
     if challenger is None:
         raise ModelError(f"no model was trained as of {key} on the present data; materialise trained_model first")
-    champion = registry.with_alias(PRODUCTION)
+    champion = ledger.champion()
     if champion is not None and champion.version == challenger.version:
-        decision = Decision(False, (f"version {champion.version} is in production already",), {})
+        decision, promoted, said = in_production(champion), False, in_production(champion).reasons
     else:
-        decision = decide(
-            backtest_report,
-            pd.Timestamp(challenger.as_of),
-            None if champion is None else registry.backtest_of(champion),
-            None if champion is None else pd.Timestamp(champion.as_of),
+        decision = judge(lake, registry, challenger, champion, promotion_gate.policy())
+        asked = context.run.tags.get(REQUESTED_BY_TAG, f"gate of {context.job_name}")
+        record = ledger.decide(
+            challenger, champion, decision, asked, clock.now(), decision_key=decision_key(challenger, champion)
         )
-        if decision.promote:
-            registry.set_alias(PRODUCTION, challenger.version)
-        registry.tag(
-            challenger.version,
-            {
-                "promotion": "promoted" if decision.promote else "refused",
-                "promotion_reasons": "; ".join(decision.reasons),
-            },
-        )
-    production = registry.with_alias(PRODUCTION)
-    context.log.info(f"version {challenger.version}: {'; '.join(decision.reasons)}")
+        promoted, said = record.outcome == PROMOTED, record.reasons
+    production = ledger.champion()
+    context.log.info(f"version {challenger.version}: {'; '.join(said)}")
     return dg.MaterializeResult(
         metadata={
-            "promoted": decision.promote,
-            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in decision.reasons)),
+            "promoted": promoted,
+            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in said)),
             "challenger version": int(challenger.version),
             "production version": "none" if production is None else production.version,
             **decision.figures,

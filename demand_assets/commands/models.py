@@ -1,13 +1,20 @@
-"""`demand models`: what is registered."""
+"""`demand models`, `promote`, `rollback`: what is registered, what is in production, and how that changes."""
 
+import getpass
 import json
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from demand_assets.commands.terminal import terminal
+from demand_assets.errors import ModelError
 from demand_assets.settings import read_settings
+
+if TYPE_CHECKING:
+    from demand_assets.store.ledger import PromotionRecord
 
 
 def list_models(as_json: bool) -> None:
@@ -16,7 +23,11 @@ def list_models(as_json: bool) -> None:
     terminal(stderr=True).print(f"Reading {settings.tracking} ...")
     from demand_assets.resources import build_resources
 
-    versions = build_resources(settings)["registry"].versions()
+    resources = build_resources(settings)
+    versions = resources["registry"].versions()
+    if versions and resources["ledger"].champion() is not None:
+        # Asking for the champion sets its alias right, should a process have died before it did.
+        versions = resources["registry"].versions()
     if as_json:
         print(json.dumps([asdict(version) for version in versions], indent=1))  # noqa: T201
         return
@@ -39,3 +50,79 @@ def list_models(as_json: bool) -> None:
             f"{datetime.fromtimestamp(version.created_ms / 1000, UTC):%Y-%m-%d %H:%M}",
         )
     console.print(table)
+
+
+def list_promotions(as_json: bool) -> None:
+    """Print every row of the ledger, newest first."""
+    from demand_assets.resources import build_resources
+
+    rows = build_resources(read_settings())["ledger"].rows()
+    if as_json:
+        print(json.dumps(rows, indent=1, default=str))  # noqa: T201
+        return
+    console = terminal()
+    if not rows:
+        console.print("nothing was ever promoted or refused; run `demand run` first")
+        return
+    table = Table(title="Promotions", title_justify="left")
+    for heading in ("when", "what", "outcome", "from", "to", "as of", "asked by", "reasons"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(
+            f"{row['decided_at']:%Y-%m-%d %H:%M}",
+            row["action"],
+            row["outcome"] + (" (forced)" if row["forced"] else ""),
+            row["from_version"] or "none",
+            row["to_version"],
+            str(row["as_of"] or ""),
+            row["requested_by"],
+            "; ".join(row["reasons"]),
+        )
+    console.print(table)
+
+
+def promote_version(version: str, reason: str, force: bool, as_json: bool) -> int:
+    """Judge a version and promote it if it passes, or regardless with `force`; 0 only if it is then in production."""
+    from demand_assets.adapters.ledger import outcome_in_words
+    from demand_assets.forecasting.promotion import Decision
+    from demand_assets.gate import in_production, judge
+    from demand_assets.resources import build_resources
+    from demand_assets.store.ledger import PROMOTED
+
+    resources = build_resources(read_settings())
+    registry, ledger = resources["registry"], resources["ledger"]
+    challenger = registry.version(version)
+    terminal(stderr=True).print(f"Judging version {version} ...")
+    champion = ledger.champion()
+    if champion is not None and champion.version == challenger.version:
+        raise ModelError(in_production(champion).reasons[0])
+    judged = judge(resources["lake"], registry, challenger, champion, resources["promotion_gate"].policy())
+    decision = Decision(judged.promote, (f"asked for: {reason}", *judged.reasons), judged.figures)
+    record = ledger.decide(challenger, champion, decision, _who(), resources["clock"].now(), force=force)
+    _print_record(record, as_json, outcome_in_words(record))
+    return 0 if record.outcome == PROMOTED else 1
+
+
+def roll_back(reason: str, as_json: bool) -> None:
+    """Put the previous champion back."""
+    from demand_assets.adapters.ledger import outcome_in_words
+    from demand_assets.resources import build_resources
+
+    resources = build_resources(read_settings())
+    record = resources["ledger"].rollback(reason, _who(), resources["clock"].now())
+    _print_record(record, as_json, outcome_in_words(record))
+
+
+def _who() -> str:
+    """The account that runs the command; a container may have none with a name."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):
+        return f"user {os.getuid()} (command line)"
+
+
+def _print_record(record: "PromotionRecord", as_json: bool, words: str) -> None:
+    if as_json:
+        print(json.dumps(asdict(record), indent=1, default=str))  # noqa: T201
+    else:
+        terminal().print(words)

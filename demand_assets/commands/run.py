@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demand_assets.commands.instance import child_environment
-from demand_assets.commands.terminal import terminal
+from demand_assets.commands.terminal import log_alerts, terminal
 from demand_assets.errors import DemandError, LandingError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
@@ -54,6 +54,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         settings = read_settings(home=workspace_for(raw_dir) if own_workspace else settings.home, landing_uri=address)
     console.print(f"Reading [bold]{settings.landing}[/] ...")
     os.environ.update(child_environment(settings))
+    log_alerts(settings.home)
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
@@ -147,6 +148,9 @@ def _execute(
     """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
     import dagster as dg
 
+    from demand_assets.alerting import alert_on_run
+    from demand_assets.resources import build_alerts
+
     before = _newest_run(instance)
     done = threading.Event()
     watcher = threading.Thread(
@@ -165,6 +169,8 @@ def _execute(
     finally:
         done.set()
         watcher.join()
+    for alert in alert_on_run(instance, result.run_id, build_alerts(read_settings())):
+        console.print(f"  alert: {alert.summary}", markup=False)
     if not result.success:
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
@@ -225,13 +231,9 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
             progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds
             console.print(f"  [green]done[/] {step:<20} {seconds:6.1f} s")
         case "STEP_FAILURE":
-            data = event.step_failure_data
-            failure = data.user_failure_data
-            cause = data.error
-            while cause is not None and cause.cause is not None:
-                cause = cause.cause
-            reason = failure.description if failure and failure.description else cause.message if cause else "failed"
-            reason = reason.strip().removeprefix(f"demand_assets.errors.{cause.cls_name}: " if cause else "")
+            from demand_assets.alerting import failure_reason
+
+            reason = failure_reason(event.step_failure_data)
             progress.failures.append(f"{step}: {' '.join(reason.split())}")
             console.print(f"  [red]failed[/] {step}")
 

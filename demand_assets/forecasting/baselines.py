@@ -91,3 +91,10 @@ BASELINES: Mapping[str, Baseline] = {
     "moving_average": moving_average,
     "last_value": last_value,
 }
+# Where a vintage keeps each baseline beside its own forecast.
+BASELINE_COLUMNS: Mapping[str, str] = {name: f"{name}_usd" for name in BASELINES}
+
+
+def baseline_forecasts(panel: Panel, features: pd.DataFrame) -> "dict[str, NDArray[np.float64]]":
+    """Column of `BASELINE_COLUMNS` -> (n,) forecasts in USD, one per row of the features."""
+    return {BASELINE_COLUMNS[name]: baseline(panel, features) for name, baseline in BASELINES.items()}

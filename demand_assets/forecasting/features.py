@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
@@ -139,15 +140,25 @@ class _History:
         filled = np.nan_to_num(sales)
         self.total, self.square, self.count = _running(filled), _running(filled**2), _running(~np.isnan(sales))
         stores, depts = panel.series["store"].to_numpy(), panel.series["dept"].to_numpy()
-        in_dept = (depts[:, None] == np.arange(panel.departments)).astype(float)
-        in_store = (stores[:, None] == np.arange(len(panel.stores))).astype(float)
-        self.dept_now, self.dept_then = _running(now @ in_dept), _running(then @ in_dept)
-        self.store_now, self.store_then = _running(now @ in_store), _running(then @ in_store)
-        self.dept_sales = filled @ in_dept
-        self.store_sales = filled @ in_store
+        in_dept = (depts, panel.departments)
+        in_store = (stores, len(panel.stores))
+        self.dept_now, self.dept_then = _running(_grouped(now, *in_dept)), _running(_grouped(then, *in_dept))
+        self.store_now, self.store_then = _running(_grouped(now, *in_store)), _running(_grouped(then, *in_store))
+        self.dept_sales = _grouped(filled, *in_dept)
+        self.store_sales = _grouped(filled, *in_store)
         markdowns = np.nansum([panel.conditions[name] for name in MARKDOWN_COLUMNS], axis=0)
         reported = ~np.all([np.isnan(panel.conditions[name]) for name in MARKDOWN_COLUMNS], axis=0)
         self.markdown = np.where(reported, markdowns, np.nan)
+
+
+def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int) -> "Matrix":
+    """(T, groups) sums of the columns of `values` (T, S) that belong to each group.
+
+    Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T.
+    """
+    series = np.arange(len(group))
+    members = csr_array((np.ones(len(group)), (group, series)), shape=(groups, len(group)))
+    return np.ascontiguousarray((members @ values.T).T)
 
 
 def _running(values: "NDArray[np.float64] | NDArray[np.bool_]") -> "Matrix":

@@ -74,6 +74,13 @@ def order_now(
     return (wanted - have).clip(lower=0.0).rename("order_usd").reset_index()
 
 
+def order_cost(
+    actual: "NDArray[np.float64]", order: "NDArray[np.float64]", underage: float = UNDERAGE, overage: float = OVERAGE
+) -> "NDArray[np.float64]":
+    """(n,) what each order cost: `underage` per USD it fell short of the sales, `overage` per USD it exceeded them."""
+    return np.where(actual > order, underage * (actual - order), overage * (order - actual))
+
+
 def simulated_order_cost(points: pd.DataFrame, underage: float = UNDERAGE, overage: float = OVERAGE) -> pd.DataFrame:
     """[model, cost_usd, saving]: mean cost per point had each model's order quantity been ordered, cheapest first.
 
@@ -82,13 +89,11 @@ def simulated_order_cost(points: pd.DataFrame, underage: float = UNDERAGE, overa
     """
     known = points[points["actual_usd"].notna()]
     actual = known["actual_usd"].to_numpy()
-
-    def cost(order: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        return np.where(actual > order, underage * (actual - order), overage * (order - actual))
-
-    ordered = known[["model"]].assign(cost_usd=cost(order_quantities(known, underage, overage)))
+    quantities = order_quantities(known, underage, overage)
+    ordered = known[["model"]].assign(cost_usd=order_cost(actual, quantities, underage, overage))
     costs = ordered.groupby("model")["cost_usd"].mean()
     naive = (known["model"] == SEASONAL_NAIVE).to_numpy()
-    reference = float(cost(np.maximum(known["forecast_usd"].to_numpy(), 0.0))[naive].mean())
+    as_forecast = np.maximum(known["forecast_usd"].to_numpy(), 0.0)
+    reference = float(order_cost(actual, as_forecast, underage, overage)[naive].mean())
     costs[f"order the {SEASONAL_NAIVE}"] = reference
     return costs.sort_values().reset_index().assign(saving=lambda table: 1 - table["cost_usd"] / reference)

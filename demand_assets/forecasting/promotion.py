@@ -1,28 +1,85 @@
-"""The gate: which challenger becomes champion."""
+"""The gate: which challenger becomes champion.
 
-from dataclasses import dataclass
+Challenger, champion and baselines are compared on the same points: the same series, origins and targets. A difference
+from the champion must be large enough to matter (a margin) and too regular to be chance (a paired t-test); guards keep
+a better mean from hiding worse holidays, a bias, or intervals that do not mean what they say.
+"""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
 import pandas as pd
+from scipy.stats import ttest_1samp
 
-from demand_assets.forecasting.baselines import SEASONAL_NAIVE
-from demand_assets.forecasting.metrics import score
-from demand_assets.forecasting.model import MODEL_NAME
+from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE
+from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, wmae
+from demand_assets.forecasting.model import MODEL_NAME, Forecaster
 
-_POINT = ["store_id", "dept_id", "origin_week", "target_week"]
+POINT = ["store_id", "dept_id", "origin_week", "target_week"]
+
+
+@dataclass(frozen=True)
+class GatePolicy:
+    """When a challenger is better enough. Shares are of 1; ages in weeks between the weeks two models were trained in.
+
+    `margin`: by how much its WMAE must be below the champion's. `significance`: largest p-value of that difference.
+    `max_age_weeks`: from then on a champion gives way to a challenger that is no worse by more than the margin.
+    `holiday_slack`: by how much holiday weeks may be worse. `bias_limit`: largest mean error, of mean sales.
+    `coverage`: within which share of actuals p10..p90 must hold.
+    """
+
+    margin: float = 0.005
+    significance: float = 0.05
+    max_age_weeks: int = 26
+    holiday_slack: float = 0.05
+    bias_limit: float = 0.05
+    coverage: tuple[float, float] = (0.6, 0.95)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to promote, why in plain words, and the WMAEs (USD) it rests on."""
+    """Whether to promote, why in plain words (what speaks against it first), and the figures it rests on."""
 
     promote: bool
     reasons: tuple[str, ...]
-    figures: dict[str, float]
+    figures: Mapping[str, float]
 
 
-def _wmae(points: pd.DataFrame, model: str = MODEL_NAME) -> float:
-    scores = score(points[points["model"] == model])
-    return float(scores["wmae"].iloc[0]) if len(scores) else float("nan")
+@dataclass
+class _Case:
+    """What was found for and against a challenger so far."""
+
+    against: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def weigh(self, passed: bool, words: str) -> None:
+        (self.found if passed else self.against).append(words)
+
+
+def champion_points(
+    champion: Forecaster | None, features: pd.DataFrame, challenger: pd.DataFrame, stored: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Backtest points of the champion at the challenger's points, their actuals and flags.
+
+    At origins from its own training week on it forecasts `features` (rows of demand_features) as it would have then;
+    at earlier ones, which it was trained on, its `stored` backtest speaks. Points it has no forecast for are left out.
+    """
+    wanted = challenger.loc[challenger["model"] == MODEL_NAME, [*POINT, "horizon", "actual_usd", "is_holiday"]]
+    parts: list[pd.DataFrame] = []
+    columns = [*POINT, "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    if champion is not None:
+        later = features[features["origin_week"] >= champion.as_of]
+        if len(later):
+            parts.append(champion.predict(later)[columns])
+    if stored is not None:
+        own = stored["model"] == MODEL_NAME
+        if champion is not None:
+            own &= stored["origin_week"] < champion.as_of
+        parts.append(stored.loc[own, columns])
+    forecast = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return wanted.merge(forecast, on=POINT, how="inner").assign(model=MODEL_NAME)
 
 
 def decide(
@@ -30,31 +87,136 @@ def decide(
     challenger_as_of: pd.Timestamp,
     champion: pd.DataFrame | None = None,
     champion_as_of: pd.Timestamp | None = None,
+    policy: GatePolicy | None = None,
 ) -> Decision:
-    """Promote a challenger that beats the seasonal naive baseline and, on the same points, the champion.
+    """Promote a challenger that beats seasonal naive and the champion on shared points and passes every guard.
 
-    Both arguments are backtest frames. An exact tie with the champion, as equal code gives on equal history, goes to
-    the one trained on later weeks; otherwise the champion stays.
+    Both frames are backtest points; None as champion: there is none. A champion without a shared point cannot be
+    compared, as when the code no longer builds its features, and the challenger needs only to beat seasonal naive.
     """
-    mine, naive = _wmae(challenger), _wmae(challenger, SEASONAL_NAIVE)
-    figures = {"challenger_wmae": mine, "seasonal_naive_wmae": naive}
-    if not mine < naive:
-        return Decision(False, (f"WMAE {mine:,.0f} does not beat seasonal naive's {naive:,.0f}",), figures)
-    reasons = [f"WMAE {mine:,.0f} beats seasonal naive's {naive:,.0f} by {1 - mine / naive:.1%}"]
-    if champion is None or champion_as_of is None:
-        return Decision(True, (*reasons, "no champion yet"), figures)
-    shared = champion.loc[champion["model"] == MODEL_NAME, _POINT].merge(
-        challenger.loc[challenger["model"] == MODEL_NAME, _POINT], on=_POINT
-    )
-    if shared.empty:
-        return Decision(False, (*reasons, "the champion was never judged on any of the same points"), figures)
-    ours, theirs = (_wmae(points.merge(shared, on=_POINT)) for points in (challenger, champion))
-    figures |= {"shared_points": float(len(shared)), "shared_challenger_wmae": ours, "champion_wmae": theirs}
-    on_shared = f"on {len(shared):,} shared points: challenger {ours:,.1f}, champion {theirs:,.1f}"
-    if ours < theirs:
-        return Decision(True, (*reasons, f"better {on_shared}"), figures)
-    if ours == theirs and challenger_as_of > champion_as_of:
-        later = (challenger_as_of - champion_as_of).days // 7
-        return Decision(True, (*reasons, f"equal {on_shared}; trained on {later} later weeks"), figures)
-    worse = "no better" if ours == theirs else "worse"
-    return Decision(False, (*reasons, f"{worse} {on_shared}"), figures)
+    policy = policy or GatePolicy()
+    case = _Case()
+    known = challenger[challenger["actual_usd"].notna()]
+    mine = known[known["model"] == MODEL_NAME]
+    if mine.empty:
+        return Decision(False, ("it was never judged: its backtest has no point with an actual",), {})
+    _against_baselines(case, known)
+    theirs = None if champion is None else champion[champion["actual_usd"].notna()]
+    shared = None if theirs is None else theirs[POINT].merge(mine, on=POINT)
+    if theirs is None or shared is None or shared.empty or champion_as_of is None:
+        case.found.append("no champion yet" if champion is None else "the champion has no forecast of the same points")
+        _guard_holidays(case, mine, known[known["model"] == SEASONAL_NAIVE], SEASONAL_NAIVE, policy)
+        _guard_bias(case, mine, None, policy)
+    else:
+        reference = shared[POINT].merge(theirs, on=POINT)
+        age = (challenger_as_of - champion_as_of).days // 7
+        _against_champion(case, shared, reference, age, policy)
+        _guard_holidays(case, shared, reference, "the champion", policy)
+        _guard_bias(case, shared, reference, policy)
+    _guard_coverage(case, mine, policy)
+    figures = {name: round(float(value), 6) for name, value in case.figures.items()}
+    return Decision(not case.against, (*case.against, *case.found), figures)
+
+
+def _wmae(points: pd.DataFrame) -> float:
+    return wmae(points["actual_usd"], points["forecast_usd"], points["is_holiday"])
+
+
+def _paired(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, float, float]:
+    """WMAE of both on points in both, and the one-sided p-value that mine is truly lower.
+
+    Errors of one department at one origin move together, so a pair of sums of theirs is one observation.
+    """
+    columns = ["forecast_usd", "actual_usd", "is_holiday"]
+    both = mine[[*POINT, *columns]].merge(theirs[[*POINT, "forecast_usd"]], on=POINT, suffixes=("", "_theirs"))
+    weight = np.where(both["is_holiday"].to_numpy(dtype=bool), HOLIDAY_WEIGHT, 1.0)
+    actual = both["actual_usd"].to_numpy()
+    ours, other = (weight * np.abs(both[name].to_numpy() - actual) for name in ("forecast_usd", "forecast_usd_theirs"))
+    gain = both[["dept_id", "origin_week"]].assign(gain=other - ours).groupby(["dept_id", "origin_week"])["gain"].sum()
+    total = weight.sum()
+    if len(gain) < 2 or gain.to_numpy().std() == 0:
+        p_value = 0.5 if ours.sum() == other.sum() else float(ours.sum() > other.sum())
+    else:
+        p_value = float(ttest_1samp(gain.to_numpy(), 0.0, alternative="greater").pvalue)
+    return float(ours.sum() / total), float(other.sum() / total), p_value
+
+
+def _against_baselines(case: _Case, known: pd.DataFrame) -> None:
+    mine = known[known["model"] == MODEL_NAME]
+    ours, naive, p_value = _paired(mine, known[known["model"] == SEASONAL_NAIVE])
+    case.figures |= {"challenger_wmae": ours, "seasonal_naive_wmae": naive, "seasonal_naive_p": p_value}
+    scores = {name: _wmae(known[known["model"] == name]) for name in BASELINES if (known["model"] == name).any()}
+    best = min(scores, key=lambda name: scores[name])
+    case.figures |= {f"{name}_wmae": value for name, value in scores.items()}
+    if not ours < naive:
+        case.against.append(f"WMAE {ours:,.0f} does not beat seasonal naive's {naive:,.0f}")
+    else:
+        # A small retailer's points are too few for a proof, and without a model there would be no forecast at all.
+        case.found.append(
+            f"WMAE {ours:,.0f} beats seasonal naive's {naive:,.0f} by {1 - ours / naive:.1%} (p = {p_value:.3f})"
+        )
+    if scores[best] < ours:
+        case.found.append(f"but {best} alone has {scores[best]:,.0f}")
+
+
+def _against_champion(
+    case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame, age_weeks: int, policy: GatePolicy
+) -> None:
+    ours, other, p_value = _paired(mine, theirs)
+    gain = 1 - ours / other if other else 0.0
+    case.figures |= {
+        "shared_points": float(len(mine)),
+        "shared_challenger_wmae": ours,
+        "champion_wmae": other,
+        "gain_over_champion": gain,
+        "champion_p": p_value,
+        "champion_age_weeks": float(age_weeks),
+    }
+    words = f"on {len(mine):,} shared points {ours:,.1f} against the champion's {other:,.1f} ({-gain:+.2%})"
+    if gain >= policy.margin and p_value <= policy.significance:
+        case.found.append(f"better {words}, p = {p_value:.3f}")
+    elif age_weeks >= policy.max_age_weeks and gain > -policy.margin:
+        case.found.append(
+            f"no worse {words}; the champion is {age_weeks} weeks old, {policy.max_age_weeks} are allowed"
+        )
+    elif gain < policy.margin:
+        need = f"a margin of {policy.margin:.1%} is needed"
+        case.against.append(f"{'worse' if gain < 0 else 'no better' if gain == 0 else 'hardly better'} {words}; {need}")
+    else:
+        case.against.append(f"better {words}, but it may be chance: p = {p_value:.3f}, at most {policy.significance:g}")
+
+
+def _guard_holidays(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame, name: str, policy: GatePolicy) -> None:
+    ours, other = (points[points["is_holiday"].astype(bool)] for points in (mine, theirs))
+    if ours.empty or other.empty:
+        case.found.append("no holiday week among the targets")
+        return
+    own, reference = _wmae(ours), _wmae(other)
+    case.figures |= {"holiday_wmae": own, "holiday_reference_wmae": reference}
+    passed = own <= reference * (1 + policy.holiday_slack)
+    case.weigh(passed, f"holiday weeks {own:,.0f} against {reference:,.0f} of {name}")
+
+
+def _guard_bias(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame | None, policy: GatePolicy) -> None:
+    level = max(abs(float(mine["actual_usd"].mean())), 1.0)
+    own = bias(mine["actual_usd"], mine["forecast_usd"]) / level
+    allowed = policy.bias_limit
+    case.figures["bias_share"] = own
+    if theirs is not None:
+        other = bias(theirs["actual_usd"], theirs["forecast_usd"]) / level
+        case.figures["champion_bias_share"] = other
+        # Where everything is biased, as after a shift of level, the less biased model is still the better one.
+        allowed = max(allowed, abs(other))
+    case.weigh(abs(own) <= allowed, f"bias {own:+.1%} of mean sales, {allowed:.1%} allowed")
+
+
+def _guard_coverage(case: _Case, mine: pd.DataFrame, policy: GatePolicy) -> None:
+    judged = mine[mine["p10_usd"] < mine["p90_usd"]]
+    if judged.empty:
+        case.found.append("too few origins to judge its intervals")
+        return
+    inside = judged["actual_usd"].between(judged["p10_usd"], judged["p90_usd"])
+    share = float(inside.mean())
+    case.figures["coverage"] = share
+    low, high = policy.coverage
+    case.weigh(low <= share <= high, f"p10 to p90 hold {share:.0%}, {low:.0%} to {high:.0%} allowed")

@@ -1,7 +1,7 @@
 """The only arithmetic on weeks. A week is named by the Friday that ends it."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,12 @@ def as_week(value: str | date | pd.Timestamp) -> pd.Timestamp:
 def add_weeks(week: pd.Timestamp, weeks: int) -> pd.Timestamp:
     """The week that many weeks later (earlier when negative)."""
     return week + pd.Timedelta(days=DAYS * weeks)
+
+
+def newest_ended(moment: datetime) -> pd.Timestamp:
+    """The newest week that has ended at an aware `moment`: a Friday ends at midnight UTC."""
+    day = pd.Timestamp(moment.astimezone(UTC)).tz_localize(None).normalize() - pd.Timedelta(days=1)
+    return day - pd.Timedelta(days=(day.dayofweek - FRIDAY) % DAYS)
 
 
 def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:

@@ -14,14 +14,22 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import store_error, write_transaction
-from demand_assets.store.rows import ACCURACY, ACTUAL, DRIFT, FORECAST, Row, canonical, content_hash
-from demand_assets.store.tables import actuals, drift_reports, forecast_accuracy, forecast_vintages, forecasts
+from demand_assets.store.rows import ACCURACY, ACTUAL, DRIFT, EXCEPTION, FORECAST, Row, canonical, content_hash
+from demand_assets.store.tables import (
+    actuals,
+    drift_reports,
+    forecast_accuracy,
+    forecast_exceptions,
+    forecast_vintages,
+    forecasts,
+)
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
 _LOCK_VINTAGES = 0x64656D616E6402
 _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
-_LOCK_DRIFT = 0x64656D616E6405
+_LOCK_DRIFT = 0x64656D616E6407
+_LOCK_EXCEPTIONS = 0x64656D616E6408
 
 
 @dataclass(frozen=True)
@@ -111,11 +119,13 @@ def publish_actuals(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
-    """Insert or correct (week, vintage_id, model, horizon, points, wmae, mae, rmse, bias); return how many changed.
+    """Insert or correct rows of the columns of `forecast_accuracy`, in their order; return how many changed.
 
-    One row per week x vintage x model x horizon; errors in USD. StoreError as for `publish_actuals`.
+    One row per week x vintage x model x horizon x level x store_id x dept_id; errors in USD. StoreError as for
+    `publish_actuals`.
     """
-    clean = canonical(rows, ACCURACY, ("week", "vintage_id", "model", "horizon"), "forecast accuracy")
+    keys = [column.name for column in forecast_accuracy.primary_key.columns]
+    clean = canonical(rows, ACCURACY, keys, "forecast accuracy")
     return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
 
 
@@ -127,17 +137,33 @@ def publish_drift(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -
     a row of another week.
     """
     clean = canonical(rows, DRIFT, ("week", "reference", "group_kind", "group_id", "variable"), "drift report")
-    others = {row[0] for row in clean} - {week.isoformat()}
+    return _replace_week(engine, _LOCK_DRIFT, drift_reports, week, clean)
+
+
+def publish_exceptions(engine: Engine, week: date, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Put rows of the columns of `forecast_exceptions`, in their order, in place of those of `week`; return how many.
+
+    One row per week x vintage x store_id x dept_id. No rows: the week has no exceptions any more. StoreError as for
+    `publish_actuals`, and for a row of another week.
+    """
+    keys = [column.name for column in forecast_exceptions.primary_key.columns]
+    clean = canonical(rows, EXCEPTION, keys, "forecast exceptions")
+    return _replace_week(engine, _LOCK_EXCEPTIONS, forecast_exceptions, week, clean)
+
+
+def _replace_week(engine: Engine, lock: int, table: Table, week: date, rows: list[Row]) -> int:
+    """Replaced, not merged: a row that a correction took away must not linger. The week is the first column."""
+    others = sorted({row[0] for row in rows} - {week.isoformat()})
     if others:
-        raise StoreError(f"expected the drift report of {week}, got rows of {min(others)}; publish each week by itself")
-    with write_transaction(engine, _LOCK_DRIFT) as connection:
-        # Replaced, not merged: a group that a correction took away must not linger.
-        connection.execute(delete(drift_reports).where(drift_reports.c.week == week))
+        raise StoreError(f"{table.name}: expected rows of {week}, got rows of {others[0]}; publish each week by itself")
+    names = [column.name for column in table.columns]
+    with write_transaction(engine, lock) as connection:
+        connection.execute(delete(table).where(table.c.week == week))
         if engine.dialect.name == "postgresql":
-            _copy(connection, drift_reports.name, tuple(DRIFT), clean)
-        elif clean:
-            connection.exec_driver_sql(_sqlite_insert(drift_reports.name, tuple(DRIFT)), clean)
-    return len(clean)
+            _copy(connection, table.name, names, rows)
+        elif rows:
+            connection.exec_driver_sql(_sqlite_insert(table.name, names), rows)
+    return len(rows)
 
 
 def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:

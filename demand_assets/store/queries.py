@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, exists, func, select
 
-from demand_assets.store.tables import forecast_vintages, forecasts, metadata
+from demand_assets.store.tables import forecast_accuracy, forecast_vintages, forecasts, metadata
 
 _NEWEST_FIRST = (
     forecast_vintages.c.origin_week.desc(),
@@ -65,6 +65,22 @@ def newest_vintage(conn: Connection) -> Mapping[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def vintages_of(conn: Connection, origin_week: date) -> list[Mapping[str, Any]]:
+    """Vintages of one origin, newest first."""
+    found = conn.execute(
+        select(forecast_vintages).where(forecast_vintages.c.origin_week == origin_week).order_by(*_NEWEST_FIRST)
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def forecasts_of(conn: Connection, vintage_id: str) -> list[tuple[Any, ...]]:
+    """Every forecast of one vintage, its columns but the id, by store, department and target week."""
+    columns = [column for column in forecasts.c if column.name != "vintage_id"]
+    keys = (forecasts.c.store_id, forecasts.c.dept_id, forecasts.c.target_week)
+    found = conn.execute(select(*columns).where(forecasts.c.vintage_id == vintage_id).order_by(*keys))
+    return [tuple(row) for row in found]
+
+
 def vintages_covering(conn: Connection, week: date) -> list[Mapping[str, Any]]:
     """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon."""
     found = conn.execute(
@@ -82,6 +98,98 @@ def forecasts_for(conn: Connection, vintage_id: str, target_week: date) -> list[
         .order_by(forecasts.c.store_id, forecasts.c.dept_id)
     ).mappings()
     return [dict(row) for row in found]
+
+
+def _newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
+    """(week, horizon, vintage_id, model_name) of the newest scored vintage of each week and horizon.
+
+    A week less a horizon is one origin, so that this is the newest vintage of each origin that foresaw the week.
+    """
+    scored = forecast_accuracy.c
+    # Every scored vintage has one chain row of its own model.
+    query = (
+        select(
+            scored.week,
+            scored.horizon,
+            scored.vintage_id,
+            forecast_vintages.c.model_name,
+            func.row_number()
+            .over(
+                partition_by=[scored.week, scored.horizon],
+                order_by=[forecast_vintages.c.published_at.desc(), forecast_vintages.c.vintage_id.desc()],
+            )
+            .label("age"),
+        )
+        .join(forecast_vintages, forecast_vintages.c.vintage_id == scored.vintage_id)
+        .where(scored.level == "chain", scored.model == forecast_vintages.c.model_name)
+    )
+    if earliest is not None:
+        query = query.where(scored.week >= earliest)
+    if before is not None:
+        query = query.where(scored.week < before)
+    ranked = query.subquery()
+    return select(ranked).where(ranked.c.age == 1).subquery()
+
+
+def realised_wmae(conn: Connection, level: str = "chain", model: str | None = None) -> list[Mapping[str, Any]]:
+    """(week, store_id, dept_id, wmae, bias, points) per week and total of `level`, oldest week first; USD.
+
+    Pooled over horizons, each by its points, from the newest scored vintage of each origin. The published model unless
+    a `model` (a baseline) is named; weeks in which that was not scored are left out.
+    """
+    newest, scored = _newest_scored(), forecast_accuracy.c
+    points = func.sum(scored.points)
+    found = conn.execute(
+        select(
+            scored.week,
+            scored.store_id,
+            scored.dept_id,
+            (func.sum(scored.wmae * scored.points) / points).label("wmae"),
+            (func.sum(scored.bias * scored.points) / points).label("bias"),
+            points.label("points"),
+        )
+        .join(newest, _same_scoring(newest))
+        .where(scored.level == level, scored.model == (newest.c.model_name if model is None else model))
+        .group_by(scored.week, scored.store_id, scored.dept_id)
+        .order_by(scored.week, scored.store_id, scored.dept_id)
+    ).mappings()
+    return [{**row, "points": int(row["points"])} for row in found]
+
+
+def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str, Any]]:
+    """(week, model, horizon, level, store_id, dept_id, error_usd) of the last `weeks` scored weeks before `week`.
+
+    One row per week and key, from the newest scored vintage of each origin.
+    """
+    scored = forecast_accuracy.c
+    last = select(scored.week).where(scored.week < week).distinct().order_by(scored.week.desc()).limit(weeks)
+    known = list(conn.execute(last).scalars())
+    if not known:
+        return []
+    newest = _newest_scored(known[-1], week)
+    found = conn.execute(
+        select(
+            scored.week,
+            scored.model,
+            scored.horizon,
+            scored.level,
+            scored.store_id,
+            scored.dept_id,
+            scored.error_usd,
+        )
+        .join(newest, _same_scoring(newest))
+        .where(scored.week >= known[-1], scored.week < week)
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def _same_scoring(newest: Subquery) -> ColumnElement[bool]:
+    scored = forecast_accuracy.c
+    return and_(
+        scored.week == newest.c.week,
+        scored.vintage_id == newest.c.vintage_id,
+        scored.horizon == newest.c.horizon,
+    )
 
 
 def counts(conn: Connection, *tables: str) -> dict[str, int]:

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
+from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
+from demand_assets.errors import LakeError
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,70 @@ def test_nested_keys_are_found_apart_from_plain_ones(lake: ParquetLake) -> None:
     lake.write("t", f"{WEEKS[0]}/vintage", _frame(WEEKS[0]))
     assert lake.partitions("t", nested=True) == [f"{WEEKS[0]}/vintage"]
     assert lake.partitions("t") == []
+    pd.testing.assert_frame_equal(lake.read("t", [f"{WEEKS[0]}/vintage"]), _frame(WEEKS[0]))
+
+
+@pytest.mark.parametrize("key", [WEEKS[0], None])
+def test_rows_that_a_correction_replaced_are_read_by_their_version(lake: ParquetLake, key: str | None) -> None:
+    old, new, again = (lake.write("t", key, _frame(WEEKS[0], value), keep=True)[0] for value in (1.0, 2.0, 1.0))
+    assert old == again
+    for version, value in ((old, 1.0), (new, 2.0)):
+        pd.testing.assert_frame_equal(lake.read_versions("t", {key: version}), _frame(WEEKS[0], value))
+    # What is kept shows in no listing and no read.
+    assert lake.partitions("t") == ([key] if key else [])
+    pd.testing.assert_frame_equal(lake.read("t", key and [key]), _frame(WEEKS[0], 1.0))
+
+
+def test_rows_of_several_weeks_come_in_order_each_at_its_version(lake: ParquetLake) -> None:
+    versions = {week: lake.write("t", week, _frame(week), keep=True)[0] for week in reversed(WEEKS)}
+    lake.write("t", WEEKS[0], _frame(WEEKS[0], 9.0), keep=True)
+    expected = pd.concat([_frame(week) for week in WEEKS], ignore_index=True)
+    pd.testing.assert_frame_equal(lake.read_versions("t", versions), expected)
+
+
+def test_only_what_asks_for_it_is_kept_and_equal_rows_never_twice(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    for value in (1.0, 2.0):
+        lake.write("t", WEEKS[0], _frame(WEEKS[0], value))
+    for note in ("a", "b"):
+        lake.write("kept", WEEKS[0], _frame(WEEKS[0]), {"note": note}, keep=True)
+    assert not list(tmp_path.rglob(".versions"))
+
+
+def test_a_version_that_is_gone_is_named_with_what_there_is(lake: ParquetLake) -> None:
+    kept, present = (lake.write("t", WEEKS[0], _frame(WEEKS[0], value), keep=True)[0] for value in (1.0, 2.0))
+    with pytest.raises(LakeError, match=f"t {WEEKS[0]}: expected data version ff in .* is {present}, kept are {kept}"):
+        lake.read_versions("t", {WEEKS[0]: "ff"})
+
+
+def test_a_kept_file_with_other_rows_is_refused(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    version = lake.write("t", WEEKS[0], _frame(WEEKS[0]), keep=True)[0]
+    lake.write("t", WEEKS[0], _frame(WEEKS[0], 2.0), keep=True)
+    _frame(WEEKS[0], 3.0).to_parquet(next(tmp_path.rglob(f"{version}.parquet")))
+    with pytest.raises(LakeError, match=f"should hold data version {version}"):
+        lake.read_versions("t", {WEEKS[0]: version})
+
+
+def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> None:
+    for table in ("raw_sales", "raw_conditions"):
+        for week in WEEKS:
+            lake.write(table, week, _frame(week), keep=True)
+    for table in ("stores", "holiday_calendar"):
+        lake.write(table, None, _frame(WEEKS[0]), keep=True)
+    name = record_manifest(lake, WEEKS[0], 4)
+    assert record_manifest(lake, WEEKS[0], 4) == name != record_manifest(lake, WEEKS[0], 5)
+    lake.write("raw_sales", WEEKS[0], _frame(WEEKS[0], 9.0), keep=True)
+    assert record_manifest(lake, WEEKS[0], 4) != name
+    manifest = read_manifest(lake, name)
+    assert manifest.horizon_weeks == 4
+    assert manifest.superseded(lake) == {"raw_sales": [WEEKS[0]]}
+    inputs = manifest.inputs(lake)
+    assert list(inputs) == ["raw_sales", "raw_conditions", "stores", "holiday_calendar"]
+    for frame in inputs.values():
+        pd.testing.assert_frame_equal(frame, _frame(WEEKS[0]))
+    with pytest.raises(LakeError, match="expected the manifest of a vintage, got no file"):
+        read_manifest(lake, "0" * 16)
 
 
 def test_equal_content_is_not_written_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Backtest, metrics, baselines and the gate."""
+"""Backtest, metrics and baselines."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,6 @@ from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, roll
 from demand_assets.forecasting.baselines import BASELINES, last_value, seasonal_naive
 from demand_assets.forecasting.model import ModelConfig
 from demand_assets.forecasting.panel import Panel
-from demand_assets.forecasting.promotion import decide
 from demand_assets.sample import SampleData
 
 ORIGINS = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
@@ -96,48 +95,6 @@ def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer:
 def test_coverage_counts_known_actuals() -> None:
     points = pd.DataFrame({"actual_usd": [1.0, 9.0, np.nan], "p10_usd": [0.0] * 3, "p90_usd": [2.0] * 3})
     assert metrics.coverage(points) == 0.5
-
-
-def _points(errors: dict[str, float], origin: str = "2012-01-06") -> pd.DataFrame:
-    rows = [
-        {
-            "store_id": 1, "dept_id": dept, "origin_week": pd.Timestamp(origin),
-            "target_week": pd.Timestamp("2012-01-13"),
-            "model": model, "forecast_usd": 100.0 + error, "actual_usd": 100.0, "is_holiday": False,
-        }
-        for model, error in errors.items()
-        for dept in (1, 2)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-WEEK, LATER = pd.Timestamp("2012-02-03"), pd.Timestamp("2012-02-10")
-
-
-def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
-    decision = decide(_points({"xgboost": 5.0, "seasonal_naive": 4.0}), WEEK)
-    assert not decision.promote
-    assert decision.reasons == ("WMAE 5 does not beat seasonal naive's 4",)
-
-
-def test_the_first_model_that_beats_naive_is_promoted() -> None:
-    assert decide(_points({"xgboost": 3.0, "seasonal_naive": 4.0}), WEEK).promote
-
-
-@pytest.mark.parametrize(
-    ("champion", "as_of", "promoted"), [(4.0, WEEK, True), (2.0, WEEK, False), (3.0, WEEK, True), (3.0, LATER, False)]
-)
-def test_a_champion_is_beaten_on_the_same_points_or_stays(champion: float, as_of: pd.Timestamp, promoted: bool) -> None:
-    challenger = _points({"xgboost": 3.0, "seasonal_naive": 9.0})
-    decision = decide(challenger, LATER, _points({"xgboost": champion, "seasonal_naive": 9.0}), as_of)
-    assert decision.promote is promoted
-    assert "2 shared points" in decision.reasons[-1]
-
-
-def test_a_champion_without_shared_points_stays() -> None:
-    challenger = _points({"xgboost": 3.0, "seasonal_naive": 9.0})
-    decision = decide(challenger, LATER, _points({"xgboost": 1.0}, origin="2011-01-07"), WEEK)
-    assert not decision.promote
 
 
 def test_interval_scores_by_hand() -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import calendar_from_conditions
@@ -15,7 +16,7 @@ from demand_assets.forecasting.features import (
     build_features,
     first_origin,
 )
-from demand_assets.forecasting.panel import Panel, build_panel
+from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
 
@@ -129,3 +130,19 @@ def test_sales_of_an_unknown_store_are_refused(retailer: SampleData) -> None:
     calendar = calendar_from_conditions(retailer.conditions)
     with pytest.raises(SchemaError, match="store 3 has sales but is not in stores"):
         build_panel(retailer.sales, retailer.conditions, retailer.stores.iloc[:2], calendar, 4)
+
+
+def test_threads_of_blas_do_not_move_a_bit() -> None:
+    values = np.random.default_rng(1).lognormal(8, 0.3, (143, 3_000))
+    weeks = pd.date_range("2010-02-05", periods=len(values), freq="7D")
+    series = pd.DataFrame({"store_id": np.repeat(np.arange(50), 60), "dept_id": np.tile(np.arange(60), 50)})
+    series = series.assign(store=series["store_id"], dept=series["dept_id"])
+    stores = pd.DataFrame({"store_id": np.arange(50), "store_type": "A", "size_sqft": 1})
+    unknown = {name: np.full((len(weeks), 50), np.nan) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    panel = Panel(weeks, values, series, stores, unknown, np.zeros(len(weeks) + 4, dtype=bool))
+    made = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, user_api="blas"):
+            made.append(build_features(panel, list(weeks[-8:]), 4))
+    pd.testing.assert_frame_equal(made[0], made[1], check_exact=True)
+    pd.testing.assert_frame_equal(made[0], made[2], check_exact=True)

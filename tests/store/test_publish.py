@@ -18,6 +18,7 @@ from demand_assets.store.publish import (
     publish_accuracy,
     publish_actuals,
     publish_drift,
+    publish_exceptions,
     publish_vintage,
     vintage_id_for,
 )
@@ -70,7 +71,7 @@ def test_the_same_content_is_published_once(engine: Engine) -> None:
     again = publish_vintage(engine, later, ROWS[::-1])
     assert (first.inserted, again.inserted) == (True, False)
     assert first.vintage_id == again.vintage_id
-    assert stored(engine) == {"forecast_vintages": 1, "forecasts": 3, "actuals": 0, "forecast_accuracy": 0}
+    assert {table: rows for table, rows in stored(engine).items() if rows} == {"forecast_vintages": 1, "forecasts": 3}
 
 
 def test_every_part_of_its_identity_makes_another_vintage_id() -> None:
@@ -190,14 +191,56 @@ def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:
     assert [tuple(row) for row in found] == [(3, 11.0), (4, -2.5), (5, 0.0)]
 
 
+ACCURACY_ROW = (
+    WEEKS[0],
+    "2012-10-26-ab",
+    "xgboost",
+    1,
+    "chain",
+    0,
+    0,
+    2,
+    3.0,
+    3.0,
+    4.0,
+    -1.0,
+    80.0,
+    -2.0,
+    0.5,
+    1.5,
+    None,
+)
+EXCEPTION_ROW = (WEEKS[0], "2012-10-26-ab", 1, 3, 1, 1, 100.0, 80.0, 130.0, None, 150.0, 150.0, "sold 50% more")
+
+
 def test_accuracy_is_corrected_in_place(engine: Engine) -> None:
-    row = (WEEKS[0], "2012-10-26-ab", "xgboost", 1, 2, 3.0, 3.0, 4.0, -1.0)
+    row = ACCURACY_ROW
     assert publish_accuracy(engine, [row]) == 1
     assert publish_accuracy(engine, [row]) == 0
-    assert publish_accuracy(engine, [(*row[:5], 2.0, 2.0, 2.0, 0.0)]) == 1
+    assert publish_accuracy(engine, [(*row[:-1], -4.5)]) == 1
+    assert publish_accuracy(engine, [(*row[:4], "store", 1, 0, *row[7:])]) == 1
     with pytest.raises(StoreError, match="bias must be a finite number"):
-        publish_accuracy(engine, [(*row[:8], float("nan"))])
-    assert stored(engine)["forecast_accuracy"] == 1
+        publish_accuracy(engine, [(*row[:11], float("nan"), *row[12:])])
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT level, fva_usd, tracking_signal FROM forecast_accuracy ORDER BY 1")
+        ).all()
+    assert [tuple(each) for each in found] == [("chain", 1.5, -4.5), ("store", 1.5, None)]
+
+
+def test_exceptions_of_a_week_replace_those_it_had(engine: Engine) -> None:
+    row = EXCEPTION_ROW
+    other = (WEEKS[1], *row[1:])
+    assert publish_exceptions(engine, WEEKS[1], [other]) == 1
+    assert publish_exceptions(engine, WEEKS[0], [row, (*row[:3], 4, 2, *row[5:])]) == 2
+    assert publish_exceptions(engine, WEEKS[0], [(*row[:3], 5, *row[4:])]) == 1
+    with pytest.raises(StoreError, match="expected rows of 2012-11-02, got rows of 2012-11-09"):
+        publish_exceptions(engine, WEEKS[0], [other])
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT dept_id FROM forecast_exceptions ORDER BY week, dept_id")).all()
+    assert [tuple(each) for each in found] == [(5,), (3,)]
+    assert publish_exceptions(engine, WEEKS[0], []) == 0
+    assert stored(engine)["forecast_exceptions"] == 1
 
 
 def _drift(group: str, severity: str, psi: float | None) -> tuple[Any, ...]:
@@ -216,5 +259,5 @@ def test_a_drift_report_replaces_that_of_its_week_only(engine: Engine) -> None:
             (earlier.isoformat(), "1", "none", 0.1, None),
             (ORIGIN.isoformat(), "1", "severe", 0.5, None),
         ]
-    with pytest.raises(StoreError, match=f"the drift report of {earlier}"):
+    with pytest.raises(StoreError, match=f"expected rows of {earlier}"):
         publish_drift(engine, earlier, [_drift("1", "none", 0.1)])

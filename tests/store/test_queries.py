@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from demand_assets.store import queries
-from demand_assets.store.publish import VintageRecord, publish_vintage
+from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_vintage
 
 ORIGIN = date(2012, 1, 6)
 RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 1, 7, tzinfo=UTC))
@@ -94,3 +94,70 @@ def test_an_empty_store_answers_none(engine: Engine) -> None:
         assert queries.latest_forecast(connection, 1, 3, WEEK) is None
         assert queries.weeks_forecast(connection, 1, 3) == []
         assert not queries.series_exists(connection, 1, 3)
+
+
+def accuracy(week: date, vintage: str, model: str, horizon: int, points: int, wmae: float, **total: Any) -> Any:
+    """A row of forecast_accuracy whose bias is -1 and whose error is the loss."""
+    place = (total.get("level", "chain"), total.get("store_id", 0), 0)
+    return (week, vintage, model, horizon, *place, points, wmae, wmae, wmae, -1.0, 9.0, wmae, None, None, None)
+
+
+@pytest.fixture
+def scored(engine: Engine) -> Engine:
+    """Week 2 foreseen from two origins, one of them forecast again; week 1 by the older origin alone."""
+    weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
+
+    def vintage(origin: date, hours: int, forecast: float) -> str:
+        record = replace(RECORD, origin_week=origin, model_name="xgboost")
+        record = replace(record, published_at=RECORD.published_at + timedelta(hours=hours))
+        row = (1, 1, origin + timedelta(weeks=1), 1, forecast, 1.0, 1.0, 1.0, None)
+        return publish_vintage(engine, record, [row]).vintage_id
+
+    old, again, new = vintage(ORIGIN, 0, 1.0), vintage(ORIGIN, 5, 2.0), vintage(weeks[0], 1, 3.0)
+    rows = [
+        accuracy(weeks[0], old, "xgboost", 1, 2, 99.0),
+        accuracy(weeks[0], again, "xgboost", 1, 2, 10.0),
+        accuracy(weeks[0], again, "seasonal_naive", 1, 2, 30.0),
+        accuracy(weeks[1], old, "xgboost", 2, 2, 99.0),
+        accuracy(weeks[1], again, "xgboost", 2, 1, 8.0),
+        accuracy(weeks[1], new, "xgboost", 1, 3, 4.0),
+        accuracy(weeks[1], new, "xgboost", 1, 3, 7.0, level="store", store_id=1),
+    ]
+    publish_accuracy(engine, rows)
+    return engine
+
+
+def test_realised_wmae_is_pooled_over_the_newest_vintage_of_each_origin(scored: Engine) -> None:
+    weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
+    total = {"store_id": 0, "dept_id": 0, "bias": -1.0}
+    with scored.connect() as connection:
+        chain = queries.realised_wmae(connection)
+        naive = queries.realised_wmae(connection, model="seasonal_naive")
+        stores = queries.realised_wmae(connection, "store")
+    assert chain == [
+        {"week": weeks[0], **total, "wmae": 10.0, "points": 2},
+        {"week": weeks[1], **total, "wmae": (8.0 + 3 * 4.0) / 4, "points": 4},
+    ]
+    assert naive == [{"week": weeks[0], **total, "wmae": 30.0, "points": 2}]
+    assert stores == [{"week": weeks[1], **total, "store_id": 1, "wmae": 7.0, "points": 3}]
+
+
+def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> None:
+    third = ORIGIN + timedelta(weeks=3)
+    with scored.connect() as connection:
+        everything = queries.errors_before(connection, third, 7)
+        last = queries.errors_before(connection, third, 1)
+        assert queries.errors_before(connection, ORIGIN, 7) == []
+    assert sorted((row["horizon"], row["level"], row["model"], row["error_usd"]) for row in last) == [
+        (1, "chain", "xgboost", 4.0),
+        (1, "store", "xgboost", 7.0),
+        (2, "chain", "xgboost", 8.0),
+    ]
+    assert len(everything) == 5
+    assert {row["week"] for row in everything} == {ORIGIN + timedelta(weeks=1), ORIGIN + timedelta(weeks=2)}
+
+
+def test_an_unscored_store_has_no_losses(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert queries.realised_wmae(connection) == []
+        assert queries.errors_before(connection, WEEK, 7) == []

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.features import stale_origins
-from demand_assets.automation import landing_zone_sensor, stale_features_sensor, weekly_schedule
+from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
 from demand_assets.definitions import defs, job_named
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
-from demand_assets.resources import build_resources
+from demand_assets.resources import RetrainingRules, build_resources
 from demand_assets.sample import SampleData
 from demand_assets.settings import read_settings
 from demand_assets.store.migrations import migrate
@@ -58,16 +57,15 @@ def look(instance: dg.DagsterInstance, resources: dict[str, object], cursor: str
 
 
 def ingest(
-    instance: dg.DagsterInstance, resources: dict[str, object], first: str, last: str
+    instance: dg.DagsterInstance, resources: dict[str, object], first: str, last: str, *assets: str
 ) -> dg.ExecuteInProcessResult:
+    """The ingestion assets, or those named, for a range of weeks."""
     return (
         dg.Definitions(assets=defs.assets, resources=resources, executor=dg.in_process_executor)
         .resolve_implicit_global_asset_job_def()
         .execute_in_process(
             instance=instance,
-            asset_selection=[
-                dg.AssetKey(name) for name in ("stores", "holiday_calendar", "raw_conditions", "raw_sales")
-            ],
+            asset_selection=[dg.AssetKey(name) for name in assets or INGESTED],
             tags=range_tags(first, last),
             run_config=QUIET,
             raise_on_error=False,
@@ -170,24 +168,70 @@ def test_features_are_stale_until_built_from_the_present_data(
     assert stale_origins(lake, 4) == known[52:]
 
 
-def test_the_schedule_says_why_it_skips_and_runs_the_newest_week(
+def test_the_schedule_says_why_it_skips(
     instance: dg.DagsterInstance, resources: dict[str, object], lake: ParquetLake, retailer: SampleData
 ) -> None:
     def tick() -> object:
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule(context, lake=lake)
+        return weekly_schedule(context, lake=lake, ledger=resources["ledger"])
 
     assert "no week of sales has landed yet" in str(tick())
     register_weeks(instance, retailer.sales["week"].unique())
     known = known_weeks(instance)
     assert ingest(instance, resources, known[0], known[-1]).success
+    assert "no model is in production yet" in str(tick())
+
+
+def retrain(instance: dg.DagsterInstance, resources: dict[str, object]) -> dg.RunRequest | dg.SkipReason:
+    context = dg.build_sensor_context(instance=instance, definitions=defs)
+    names = ("lake", "training", "registry", "ledger", "retraining")
+    answer = retraining_sensor(context, **{name: resources[name] for name in names})
+    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    return answer
+
+
+def test_the_first_model_is_asked_for_once_features_are_there(
+    instance: dg.DagsterInstance, resources: dict[str, object], retailer: SampleData
+) -> None:
+    assert "no week has features yet" in str(retrain(instance, resources))
+    register_weeks(instance, retailer.sales["week"].unique())
+    known = known_weeks(instance)
+    assert ingest(instance, resources, known[0], known[-1], "demand_features").success is False
+    assert ingest(instance, resources, known[0], known[-1]).success
+    assert ingest(instance, resources, known[52], known[-1], "demand_features").success
+    request = retrain(instance, resources)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == known[-1]
+    assert str(request.run_key).startswith(f"first model:{known[-1]}:")
+    again = retrain(instance, resources)
+    assert isinstance(again, dg.RunRequest)
+    assert again.run_key == request.run_key
+
+
+def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
+    instance: dg.DagsterInstance, workspace: tuple[Path, Path], retailer: SampleData
+) -> None:
+    settings = read_settings(home=workspace[0], landing_uri=str(workspace[1]), threads=1, rounds=10)
+    parts = dict(build_resources(settings))
+    register_weeks(instance, retailer.sales["week"].unique())
+    newest = known_weeks(instance)[-1]
+    assert "too few for a band of loss; drift is" in str(retrain(instance, parts))
+    strict = {**parts, "retraining": RetrainingRules(max_age_weeks=0, cooldown_weeks=0)}
+    assert "a model was trained 0 weeks ago" in str(retrain(instance, strict))
+
+    def tick() -> object:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
+        )
+        return weekly_schedule(context, lake=parts["lake"], ledger=parts["ledger"])
+
+    assert f"{newest}, is forecast already" in str(tick())
+    shutil.rmtree(workspace[0] / "lake" / "published_forecast")
     request = tick()
     assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == known[-1] == f"{retailer.sales['week'].max():%Y-%m-%d}"
-    lake.write("published_forecast", f"{known[-1]}/vintage", pd.DataFrame({"x": [1]}))
-    assert f"{known[-1]}, is forecast already" in str(tick())
+    assert request.partition_key == newest
 
 
 def test_every_asset_is_described_grouped_and_owned() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.sample import SampleData
 from tests.wiring.conftest import demand, environment_of, run
 
@@ -31,6 +32,18 @@ def rows_of(home: Path) -> list[tuple[object, ...]]:
 
 def files_of(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in sorted((home / "lake").rglob("*.parquet"))}
+
+
+def deliver_week_after(zone: Path, retailer: SampleData) -> list[str]:
+    """Lines of a new file with the week after the history: the newest week's sales once more."""
+    newest = retailer.sales["week"].max()
+    following = newest + pd.Timedelta(weeks=1)
+    rows = (zone / "train.csv").read_text().splitlines()
+    delivered = [
+        line.replace(f"{newest:%Y-%m-%d}", f"{following:%Y-%m-%d}") for line in rows if f"{newest:%Y-%m-%d}" in line
+    ]
+    (zone / "delivery.csv").write_text("\n".join([rows[0], *delivered]) + "\n")
+    return delivered
 
 
 def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, object]], retailer: SampleData) -> None:
@@ -114,23 +127,55 @@ def test_a_correction_replaces_the_rows_it_names_and_is_recorded(workspace: tupl
 
 
 def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
-    workspace: tuple[Path, Path], retailer: SampleData
+    workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]], retailer: SampleData
 ) -> None:
     home, zone = workspace
-    newest = retailer.sales["week"].max()
-    following = newest + pd.Timedelta(weeks=1)
-    rows = (zone / "train.csv").read_text().splitlines()
-    delivered = [
-        line.replace(f"{newest:%Y-%m-%d}", f"{following:%Y-%m-%d}") for line in rows if f"{newest:%Y-%m-%d}" in line
-    ]
-    (zone / "delivery.csv").write_text("\n".join([rows[0], *delivered]) + "\n")
+    following = retailer.sales["week"].max() + pd.Timedelta(weeks=1)
+    delivered = deliver_week_after(zone, retailer)
     summary = run(home, zone)
     assert summary["origin_week"] == f"{following:%Y-%m-%d}"
     with closing(sqlite3.connect(home / "store.db")) as connection:
-        scored = connection.execute("select week, horizon, points, wmae from forecast_accuracy").fetchall()
-    assert [(week, horizon) for week, horizon, _, _ in scored] == [(f"{following:%Y-%m-%d}", 1)]
-    assert scored[0][2] == len(delivered)
-    assert scored[0][3] > 0
+        scored = pd.read_sql("select * from forecast_accuracy", connection)
+        listed = pd.read_sql("select * from forecast_exceptions order by rank", connection)
+    assert set(scored["vintage_id"]) == {finished[1]["vintage"]}
+    chain = scored[scored["level"] == "chain"].set_index("model")
+    assert set(chain.index) == {"xgboost", *BASELINES}
+    assert (chain["points"] == len(delivered)).all()
+    assert (scored.groupby(["model", "level"])["points"].sum() == len(delivered)).all()
+    # Computed again from the vintage's file and the lines that were delivered.
+    file = pd.read_parquet(home / "lake/published_forecast" / str(finished[1]["origin_week"]))
+    sales = pd.read_csv(zone / "delivery.csv").rename(columns={"Store": "store_id", "Dept": "dept_id"})
+    both = file[file["target_week"] == following].merge(sales, on=["store_id", "dept_id"])
+    for model in chain.index:
+        forecast = both["forecast_usd" if model == "xgboost" else f"{model}_usd"]
+        assert chain.loc[model, "wmae"] == pytest.approx((forecast - both["Weekly_Sales"]).abs().mean())
+    assert chain.loc["xgboost", "fva_usd"] == chain.loc["seasonal_naive", "wmae"] - chain.loc["xgboost", "wmae"]
+    outside = ~both["Weekly_Sales"].between(both["p10_usd"], both["p90_usd"])
+    assert {(row.store_id, row.dept_id) for row in listed.itertuples() if "no sales row" not in row.reason} <= set(
+        both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None)
+    )
+    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
+    assert listed["at_risk_usd"].is_monotonic_decreasing
+    in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
+    assert len(in_lake) == len(scored)
+
+
+def test_a_corrected_week_is_scored_again(workspace: tuple[Path, Path], retailer: SampleData) -> None:
+    home, zone = workspace
+    delivered = deliver_week_after(zone, retailer)
+    run(home, zone)
+    query = "select actual_usd from forecast_accuracy where level = 'chain' and model = 'xgboost'"
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        ((before,),) = connection.execute(query).fetchall()
+    store, dept, week, sold, holiday = delivered[0].split(",")
+    corrected = ",".join([store, dept, week, str(float(sold) + 1000), holiday])
+    header = (zone / "delivery.csv").read_text().splitlines()[0]
+    (zone / "late.csv").write_text(f"{header}\n{corrected}\n")
+    os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
+    run(home, zone)
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        ((after,),) = connection.execute(query).fetchall()
+    assert after - before == pytest.approx(1000)
 
 
 @pytest.mark.parametrize("until", ["raw_sales", "backtest_report", "trained_model"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -42,6 +44,23 @@ def require_current(engine: Engine) -> None:
     if found != HEAD:
         shown = "no revision" if found is None else f"revision {found}"
         raise StoreError(f"store is at {shown}, code expects {HEAD}: run `demand migrate`")
+
+
+def current_engine(url: str) -> Engine:
+    """A connected engine of a store at the revision this code was written for; StoreError otherwise."""
+    engine = create_engine_for(url)
+    require_current(engine)
+    return engine
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """`current_engine`, with its connections closed at the end."""
+    engine = current_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _revision(connection: Connection) -> str | None:

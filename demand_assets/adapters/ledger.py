@@ -1,0 +1,140 @@
+"""Which model is in production: the ledger in the SQL store says it, the registry's alias `production` follows.
+
+MLflow moves an alias without compare-and-swap and keeps no history of it. So a promotion is a row of the ledger, added
+in one transaction; the alias is set afterwards, and set right by whoever next asks for the champion, should a process
+have died in between. Nobody reads the alias to learn what the champion is.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from demand_assets.adapters.registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from demand_assets.errors import ModelError
+from demand_assets.store.engine import reading, write_transaction
+from demand_assets.store.ledger import (
+    PROMOTE,
+    PROMOTED,
+    REFUSED,
+    SUPERSEDED,
+    PromotionRecord,
+    champion_version,
+    history,
+    record_decision,
+    record_rollback,
+)
+from demand_assets.store.migrations import opened
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from demand_assets.forecasting.promotion import Decision
+
+_LOCK_ALIAS = 0x64656D616E6406
+# What a stage of older MLflow was: each version carries it as a tag, for people who look at the registry alone.
+STAGE_TAG = "stage"
+
+
+class PromotionLedger(dg.ConfigurableResource):
+    """The ledger in the store at `store_url`, over the models of the registry at `tracking_uri`."""
+
+    store_url: str
+    tracking_uri: str
+    artifact_uri: str
+    model_name: str
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The models it is about."""
+        # Not a field: a resource nested in another cannot be handed to a sensor that is called as a function.
+        return ModelRegistry(tracking_uri=self.tracking_uri, artifact_uri=self.artifact_uri, model_name=self.model_name)
+
+    def champion(self) -> RegisteredVersion | None:
+        """The version in production, its alias set right if it was not; None before the first promotion.
+
+        ModelError when the registry no longer has it.
+        """
+        with opened(self.store_url) as engine:
+            return self._follow(engine)
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The ledger, newest first."""
+        with opened(self.store_url) as engine, reading(engine) as conn:
+            return history(conn, self.model_name)
+
+    def decide(
+        self,
+        challenger: RegisteredVersion,
+        champion: RegisteredVersion | None,
+        decision: "Decision",
+        requested_by: str,
+        now: datetime,
+        *,
+        force: bool = False,
+        decision_key: str | None = None,
+    ) -> PromotionRecord:
+        """Record a decision about `challenger`, judged against `champion`, and put it into production if it is for it.
+
+        `force` promotes against the decision, and is recorded. The record returned is what the ledger says, which may
+        be that another promotion came first, or what was decided earlier under the same `decision_key`.
+        """
+        wanted = PromotionRecord(
+            model_name=self.model_name,
+            action=PROMOTE,
+            outcome=PROMOTED if decision.promote or force else REFUSED,
+            from_version=None if champion is None else champion.version,
+            to_version=challenger.version,
+            requested_by=requested_by,
+            decided_at=now,
+            reasons=decision.reasons,
+            figures=decision.figures,
+            data_version=challenger.data_version,
+            code_version=challenger.code_version,
+            as_of=date.fromisoformat(challenger.as_of),
+            forced=force and not decision.promote,
+            decision_key=decision_key,
+        )
+        with opened(self.store_url) as engine:
+            record = record_decision(engine, wanted)
+            self._follow(engine)
+        return record
+
+    def rollback(self, reason: str, requested_by: str, now: datetime) -> PromotionRecord:
+        """Put the champion before the present one back; StoreError when there is none."""
+        with opened(self.store_url) as engine:
+            record = record_rollback(engine, self.model_name, (reason,), requested_by, now)
+            self._follow(engine)
+        return record
+
+    def _follow(self, engine: "Engine") -> RegisteredVersion | None:
+        """Set the alias to the ledger's champion, one process at a time, and return that version."""
+        name = self.model_name
+        with reading(engine) as conn:
+            wanted = champion_version(conn, name)
+        if wanted is None:
+            return None
+        held = self.registry.with_alias(PRODUCTION)
+        if held is None or held.version != wanted:
+            with write_transaction(engine, _LOCK_ALIAS) as conn:
+                # Asked again under the lock: another promotion may have come first.
+                wanted = champion_version(conn, name) or wanted
+                before = self.registry.with_alias(PRODUCTION)
+                self.registry.set_alias(PRODUCTION, wanted)
+                self.registry.tag(wanted, {STAGE_TAG: "Production"})
+                if before is not None and before.version != wanted:
+                    self.registry.tag(before.version, {STAGE_TAG: "Archived"})
+            held = self.registry.with_alias(PRODUCTION)
+        if held is None:
+            raise ModelError(
+                f"version {wanted} is in production but not in the registry; restore it or promote another"
+            )
+        return held
+
+
+def outcome_in_words(record: PromotionRecord) -> str:
+    """One line about a decision, as it stands in the ledger."""
+    verb = {PROMOTED: "is in production", REFUSED: "stays out of production", SUPERSEDED: "came too late"}
+    forced = " (forced)" if record.forced else ""
+    return f"version {record.to_version} {verb[record.outcome]}{forced}: {'; '.join(record.reasons)}"

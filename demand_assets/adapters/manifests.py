@@ -1,0 +1,86 @@
+"""Manifests: which version of which raw partition a run of `demand_features` was made from.
+
+One small table per run in `input_manifests`, named by its content, written before the features that name it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake
+from demand_assets.errors import LakeError
+from demand_assets.provenance import fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFESTS = "input_manifests"
+MANIFEST_NOTE = "manifest"
+WEEKLY = ("raw_sales", "raw_conditions")
+WHOLE = ("stores", "holiday_calendar")
+_HORIZON_NOTE = "horizon_weeks"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The horizon of a features run, and for each raw table the data version of each partition read (None: whole)."""
+
+    horizon_weeks: int
+    versions: Mapping[str, Mapping[str | None, str]]
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name: equal inputs, equal name."""
+        rows = [[table, key or "", version] for table, keys in self.versions.items() for key, version in keys.items()]
+        return fingerprint([self.horizon_weeks, sorted(rows)])
+
+    def inputs(self, lake: ParquetLake) -> "dict[str, pd.DataFrame]":
+        """Each raw table as it was; LakeError for a version that the lake no longer holds."""
+        return {table: lake.read_versions(table, keys) for table, keys in self.versions.items()}
+
+    def superseded(self, lake: ParquetLake) -> dict[str, list[str]]:
+        """For each raw table with such: the partitions that have other rows today."""
+        today = {table: lake.notes(table, keys) for table, keys in self.versions.items()}
+        changed = {
+            table: [
+                key or "" for key, version in keys.items() if today[table].get(key, {}).get(VERSION_NOTE) != version
+            ]
+            for table, keys in self.versions.items()
+        }
+        return {table: keys for table, keys in changed.items() if keys}
+
+
+def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
+    """Write the manifest of features made from every week up to `newest`; its fingerprint."""
+    import pandas as pd
+
+    versions: dict[str, Mapping[str | None, str]] = {}
+    for table in WEEKLY:
+        keys = [key for key in lake.partitions(table) if key <= newest]
+        versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}
+    for table in WHOLE:
+        versions[table] = {None: lake.notes(table, [None])[None][VERSION_NOTE]}
+    manifest = Manifest(horizon_weeks, versions)
+    rows = [(table, key or "", version) for table, keys in versions.items() for key, version in keys.items()]
+    frame = pd.DataFrame(rows, columns=["table", "key", "data_version"])
+    lake.write(MANIFESTS, manifest.fingerprint, frame, {_HORIZON_NOTE: str(horizon_weeks)})
+    return manifest.fingerprint
+
+
+def read_manifest(lake: ParquetLake, name: str) -> Manifest:
+    """The manifest of that name; LakeError when it is gone or was changed."""
+    frame = lake.read(MANIFESTS, [name])
+    if frame is None:
+        raise LakeError(f"{lake.path(MANIFESTS, name)}: expected the manifest of a vintage, got no file; restore it")
+    versions = {
+        str(table): {
+            (key or None): str(version) for key, version in zip(rows["key"], rows["data_version"], strict=True)
+        }
+        for table, rows in frame.groupby("table", sort=False)
+    }
+    manifest = Manifest(int(lake.notes(MANIFESTS, [name])[name][_HORIZON_NOTE]), versions)
+    if manifest.fingerprint != name:
+        raise LakeError(
+            f"{lake.path(MANIFESTS, name)}: its rows are those of manifest {manifest.fingerprint}; restore it"
+        )
+    return manifest

@@ -1,0 +1,63 @@
+"""What the retraining sensor and the alerts look at, from store and lake: realised loss, drift, age of models."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.store.engine import reading
+from demand_assets.store.migrations import opened
+from demand_assets.store.queries import realised_wmae
+
+if TYPE_CHECKING:
+    from demand_assets.forecasting.retraining import Evidence
+
+DRIFT_COLUMNS = ("severity", "group_kind", "group_id", "variable", "week", "reference", "score", "sales_share", "words")
+DRIFT_WEEKS = 8
+
+
+def gather_evidence(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, week: str) -> "Evidence":
+    """The evidence at `week`, a week that has features; later weeks are left out."""
+    from demand_assets.forecasting.retraining import Evidence
+
+    champion = ledger.champion()
+    newest = registry.newest()
+    return Evidence(
+        week=pd.Timestamp(week),
+        champion=None if champion is None else champion.version,
+        champion_as_of=None if champion is None else pd.Timestamp(champion.as_of),
+        trained_as_of=None if newest is None else pd.Timestamp(newest.as_of),
+        losses=chain_losses(registry, ledger, week),
+        drift=_severities(lake, week),
+    )
+
+
+def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "9999") -> tuple[tuple[str, float], ...]:
+    """WMAE of the chain per scored week up to `week`, before the first one that of the first champion's backtest.
+
+    The first champion's, and not the present one's: a history must not change with whoever looks back at it.
+    """
+    from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.model import MODEL_NAME
+
+    with opened(ledger.store_url) as engine, reading(engine) as conn:
+        realised = [(f"{row['week']:%Y-%m-%d}", float(row["wmae"])) for row in realised_wmae(conn)]
+    realised = [one for one in realised if one[0] <= week]
+    first = next((row["to_version"] for row in reversed(ledger.rows()) if row["outcome"] == "promoted"), None)
+    tested = None if first is None else registry.backtest_of(registry.version(first))
+    if tested is None:
+        return tuple(realised)
+    by_week = score(tested[tested["model"] == MODEL_NAME], ["target_week"])
+    before = zip(by_week["target_week"].dt.strftime("%Y-%m-%d"), by_week["wmae"].astype(float), strict=True)
+    earliest = realised[0][0] if realised else "9999"
+    return (*(one for one in before if one[0] < earliest and one[0] <= week), *realised)
+
+
+def _severities(lake: ParquetLake, week: str) -> tuple[tuple[str, str], ...]:
+    from demand_assets.forecasting.drift import drift_verdict
+
+    keys = [key for key in lake.partitions("drift_report") if key <= week][-DRIFT_WEEKS:]
+    reports = {key: lake.read("drift_report", [key], DRIFT_COLUMNS) for key in keys}
+    return tuple((key, drift_verdict(rows).severity) for key, rows in reports.items() if rows is not None)

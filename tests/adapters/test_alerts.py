@@ -1,0 +1,224 @@
+"""Alerts are told once, over the log, SNS and CloudWatch; a channel that is down costs nothing but time."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from demand_assets.adapters.alerts import KINDS, Alert, Alerts
+
+DRIFT = Alert(
+    kind="severe_drift",
+    subject="drift_report",
+    week="2012-06-29",
+    severity="warning",
+    summary="3 distributions drifted severely",
+    figures={"severe": 3, "worst": ["cpi of chain all", "lag_52 of dept 7"]},
+)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Credentials and address of the server, and a name that no other test uses there."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return f"alerts-{os.urandom(6).hex()}"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "alerts")
+    bucket = request.getfixturevalue("aws")
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/alerts"
+
+
+def topic_and_queue(name: str) -> tuple[str, str]:
+    """A topic, and a queue that receives what is published to it."""
+    topic = boto3.client("sns").create_topic(Name=name)["TopicArn"]
+    queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    boto3.client("sns").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{topic.split(':')[4]}:{name}"
+    )
+    return topic, queue
+
+
+def messages(queue: str) -> list[dict[str, Any]]:
+    received = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"]) for message in received]
+
+
+def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """What the log of alerts was told, at `level` and above; the server logs its requests, too."""
+    return [one.message for one in caplog.records if one.name == "demand.alerts" and one.levelno >= level]
+
+
+def test_an_alert_is_new_once_and_can_be_read_back(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    alerts = Alerts(uri=uri)
+    assert alerts.newest() == []
+    assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
+    (record,) = alerts.newest()
+    assert record.alert == DRIFT
+    assert timedelta() <= datetime.now(UTC) - record.fired_at < timedelta(minutes=1)
+    assert told(caplog) == [
+        "warning alert severe_drift of week 2012-06-29: 3 distributions drifted severely "
+        "(severe: 3; worst: cpi of chain all, lag_52 of dept 7); see docs/runbook.md#severe-drift"
+    ]
+
+
+def test_other_evidence_is_another_alert(tmp_path: Path) -> None:
+    alerts = Alerts(uri=str(tmp_path))
+    assert all(alerts.fire(replace(DRIFT, evidence=evidence)) for evidence in ("one", "two"))
+    assert [record.alert.evidence for record in alerts.newest()] == ["two", "one"]
+    assert [record.alert.evidence for record in alerts.newest(limit=1)] == ["two"]
+
+
+def test_twenty_threads_tell_it_once(uri: str, aws: str) -> None:
+    topic, queue = topic_and_queue(aws)
+    alerts = Alerts(uri=uri, sns_topic_arn=topic)
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(alerts.fire, [DRIFT] * 20)) >= 1
+    assert len(messages(queue)) == 1
+    assert len(alerts.newest()) == 1
+
+
+def test_processes_that_fire_together_tell_it_once(tmp_path: Path) -> None:
+    program = (
+        "import sys; from demand_assets.adapters.alerts import Alert, Alerts; sys.stdin.readline();"
+        "alert = Alert('run_failed', 'weekly', None, 'critical', 'failed', {});"
+        f"print(sum(Alerts(uri={str(tmp_path)!r}).fire(alert) for _ in range(50)))"
+    )
+    together = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    ended = [process.communicate("go\n", timeout=60) for process in together]
+    assert sum(int(stdout) for stdout, _ in ended) == 1
+    assert "".join(stderr for _, stderr in ended).count("critical alert run_failed: failed") == 1
+
+
+def test_a_subscriber_of_the_topic_reads_the_week_the_figures_and_the_runbook(tmp_path: Path, aws: str) -> None:
+    topic, queue = topic_and_queue(aws)
+    assert Alerts(uri=str(tmp_path), sns_topic_arn=topic).fire(DRIFT)
+    (message,) = messages(queue)
+    assert message["Subject"] == "[warning] severe_drift: 3 distributions drifted severely"
+    for text in ("Week: 2012-06-29", "severe: 3", "lag_52 of dept 7", "docs/runbook.md#severe-drift"):
+        assert text in message["Message"]
+    attributes = {name: value["Value"] for name, value in message["MessageAttributes"].items()}
+    assert (attributes["kind"], attributes["severity"], attributes["week"]) == (
+        "severe_drift",
+        "warning",
+        "2012-06-29",
+    )
+    assert json.loads(attributes["figures"]) == DRIFT.figures
+
+
+def test_a_subject_is_made_fit_for_sns(tmp_path: Path, aws: str) -> None:
+    topic, queue = topic_and_queue(aws)
+    assert Alerts(uri=str(tmp_path), sns_topic_arn=topic).fire(replace(DRIFT, summary="Überschuß " * 30))
+    (message,) = messages(queue)
+    assert len(message["Subject"]) == 100
+    assert message["Subject"].isascii()
+
+
+def test_alerts_are_counted_by_kind_and_by_severity(tmp_path: Path, aws: str) -> None:
+    alerts = Alerts(uri=str(tmp_path), metrics_namespace=aws)
+    assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
+    cloudwatch = boto3.client("cloudwatch")
+    listed = cloudwatch.list_metrics(Namespace=aws)["Metrics"]
+    assert sorted((one["MetricName"], *one["Dimensions"][0].values()) for one in listed) == [
+        ("Alerts", "Kind", "severe_drift"),
+        ("Alerts", "Severity", "warning"),
+    ]
+    now = datetime.now(UTC)
+    counted = cloudwatch.get_metric_statistics(
+        Namespace=aws, MetricName="Alerts", Dimensions=[{"Name": "Kind", "Value": "severe_drift"}], Period=3600,
+        StartTime=now - timedelta(hours=1), EndTime=now + timedelta(hours=1), Statistics=["Sum"],
+    )["Datapoints"]  # fmt: skip
+    assert sum(point["Sum"] for point in counted) == 1
+
+
+def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
+    tmp_path: Path, aws: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, queue = topic_and_queue(aws)
+    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9")
+    assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
+    reasons = told(caplog, logging.ERROR)
+    assert len(reasons) == 2
+    assert "sns did not take alert severe_drift-2012-06-29" in reasons[0]
+    assert "127.0.0.1:9" in reasons[0]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", endpoint)
+    assert [alerts.redeliver(), alerts.redeliver(), alerts.fire(DRIFT)] == [1, 0, False]
+    assert len(messages(queue)) == 1
+    assert told(caplog).count(DRIFT.line()) == 1
+
+
+def test_a_topic_that_does_not_exist_raises_nothing(tmp_path: Path, aws: str) -> None:
+    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=f"arn:aws:sns:us-east-1:123456789012:{aws}")
+    assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
+
+
+def test_a_claim_of_a_process_that_died_is_taken_over(tmp_path: Path, aws: str) -> None:
+    topic, queue = topic_and_queue(aws)
+    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
+    claim = tmp_path / "sns" / f"{DRIFT.key}.json"
+    claim.parent.mkdir()
+    claim.write_text(json.dumps({"claimed_at": datetime.now(UTC).isoformat()}))
+    alerts.fire(DRIFT)
+    assert messages(queue) == []
+    claim.write_text(json.dumps({"claimed_at": (datetime.now(UTC) - timedelta(minutes=11)).isoformat()}))
+    assert alerts.fire(DRIFT)
+    assert len(messages(queue)) == 1
+
+
+def test_an_alert_whose_record_cannot_be_written_is_told_all_the_same(
+    tmp_path: Path, aws: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, queue = topic_and_queue(aws)
+    (tmp_path / "file").write_text("no folder")
+    alerts = Alerts(uri=str(tmp_path / "file"), sns_topic_arn=topic)
+    assert alerts.fire(DRIFT)
+    assert len(messages(queue)) == 1
+    unwritten, line = told(caplog)
+    assert "cannot be written" in unwritten
+    assert line == DRIFT.line()
+    assert alerts.newest() == []
+
+
+def test_every_kind_of_alert_has_its_section_in_the_runbook() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    anchors = {heading.lower().replace("'", "").replace(" ", "-") for heading in headings}
+    wanted = {replace(DRIFT, kind=kind).runbook.split("#")[1] for kind in KINDS}
+    assert wanted <= anchors

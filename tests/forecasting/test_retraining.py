@@ -1,0 +1,68 @@
+"""When to train anew, and why not."""
+
+import pandas as pd
+import pytest
+
+from demand_assets.forecasting.retraining import Evidence, RetrainingPolicy, decide_retraining, loss_state
+
+WEEK = pd.Timestamp("2012-06-29")
+POLICY = RetrainingPolicy(max_age_weeks=26, cooldown_weeks=4)
+QUIET = (100.0, 110.0, 90.0, 105.0, 95.0, 100.0, 108.0, 92.0)
+
+
+def evidence(
+    losses: tuple[float, ...] = QUIET, drift: tuple[str, ...] = ("none",), champion: int = 10, trained: int = 10
+) -> Evidence:
+    """Losses and drift of the newest weeks; ages in weeks of the champion and of the newest model."""
+    return Evidence(
+        week=WEEK,
+        champion="3",
+        champion_as_of=WEEK - pd.Timedelta(weeks=champion),
+        trained_as_of=WEEK - pd.Timedelta(weeks=trained),
+        losses=tuple((f"w{number}", loss) for number, loss in enumerate(losses)),
+        drift=tuple((f"w{number}", severity) for number, severity in enumerate(drift)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "trigger", "words"),
+    [
+        (evidence(), "", "8 scored weeks are too few for a band of loss; drift is none; the champion is 10 of 26"),
+        (evidence((*QUIET, 101.0)), "", "WMAE 101 of week w8 is within its band"),
+        (evidence((*QUIET, 300.0)), "", "WMAE 300 of week w8 is above its band"),
+        (evidence((*QUIET, 300.0, 310.0)), "loss", "for 2 weeks now"),
+        (evidence((*QUIET, 300.0, 310.0, 100.0)), "", "within its band"),
+        (evidence(drift=("severe", "severe")), "", "drift is severe for 2 of 3 weeks"),
+        (evidence(drift=("severe", "severe", "severe")), "drift", "drift has been severe for 3 weeks"),
+        (evidence(drift=("severe", "severe", "severe", "warn")), "", "drift is warn"),
+        (evidence(champion=26, trained=26), "age", "the champion is 26 weeks old, 26 are allowed"),
+        (evidence(champion=26, trained=3), "", "a model was trained 3 weeks ago and 4 must pass"),
+        (evidence((*QUIET, 300.0, 310.0), trained=0), "", "a model was trained 0 weeks ago"),
+        (Evidence(week=WEEK), "first model", "no model was trained yet"),
+        (Evidence(week=WEEK, trained_as_of=WEEK - pd.Timedelta(weeks=9)), "age", "the gate refused every challenger"),
+    ],
+)
+def test_what_is_done_and_said(given: Evidence, trigger: str, words: str) -> None:
+    decision = decide_retraining(given, POLICY)
+    assert (decision.trigger if decision.act else "") == trigger
+    assert decision.act == bool(trigger)
+    assert words in decision.words
+
+
+def test_even_without_a_cooldown_one_week_is_trained_on_once() -> None:
+    given = evidence((*QUIET, 300.0, 310.0), trained=0)
+    assert not decide_retraining(given, RetrainingPolicy(cooldown_weeks=0)).act
+
+
+def test_a_loss_state_counts_weeks_above_in_a_row() -> None:
+    losses = [(str(number), loss) for number, loss in enumerate((*QUIET, 300.0, 100.0, 290.0, 310.0))]
+    state = loss_state(losses)
+    assert state is not None
+    assert (state.week, state.wmae, state.weeks_above, state.degraded) == ("11", 310.0, 2, True)
+    assert loss_state([]) is None
+
+
+def test_the_same_evidence_has_the_same_description_and_new_evidence_another() -> None:
+    assert evidence().described() == evidence().described()
+    assert evidence().described() != evidence((*QUIET, 101.0)).described()
+    assert evidence().described() != evidence(drift=("warn",)).described()

@@ -1,0 +1,419 @@
+"""What raises an alert, each provoked: runs, checks, ticks, the store, and absence."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.utils import make_new_run_id
+from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy import insert
+
+from demand_assets.adapters.alerts import Alerts
+from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.alerting import (
+    accuracy_out_of_band,
+    alert_on_run,
+    alerts_for_run,
+    monitoring_alerts,
+    promotion_refused_alert,
+    run_failure_alerts,
+    run_success_alerts,
+    severe_drift_alert,
+    tick_alerts,
+)
+from demand_assets.definitions import defs
+from demand_assets.forecasting.weeks import newest_ended
+from demand_assets.partitions import range_tags
+from demand_assets.resources import Clock, ForecastStore
+from demand_assets.store.migrations import migrate
+from demand_assets.store.tables import promotions
+from tests.monitoring_rows import decision
+from tests.wiring.conftest import demand
+
+WEEK = "2012-06-29"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as own:
+        yield own
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Alerts:
+    return Alerts(uri=str(tmp_path / "alerts"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ForecastStore:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    migrate(url)
+    return ForecastStore(url=url)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> ParquetLake:
+    return ParquetLake(uri=str(tmp_path / "lake"))
+
+
+@dg.asset
+def sales() -> int:
+    raise ValueError("train.csv lacks Weekly_Sales\nhas Store, Dept")
+
+
+@dg.asset
+def stores() -> int:
+    return 1
+
+
+@dg.asset_check(asset=stores)
+def stores_are_many() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, description="1 store, 45 before", metadata={"stores": 1})
+
+
+@dg.asset_check(asset=stores)
+def stores_are_old() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+@dg.multi_asset_check(
+    specs=[dg.AssetCheckSpec("evaluated", asset="stores"), dg.AssetCheckSpec("forgotten", asset="stores")],
+    can_subset=True,
+)
+def two_checks() -> Iterator[dg.AssetCheckResult]:
+    yield dg.AssetCheckResult(check_name="evaluated", asset_key="stores", passed=True)
+
+
+def run_of(
+    instance: dg.DagsterInstance, assets: list[dg.AssetsDefinition], checks: list[dg.AssetChecksDefinition]
+) -> dg.DagsterRun:
+    result = (
+        dg.Definitions(assets=assets, asset_checks=checks, executor=dg.in_process_executor)
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=instance, run_config=QUIET, raise_on_error=False, tags=range_tags("2012-06-22", WEEK)
+        )
+    )
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    return run
+
+
+def test_a_failed_run_names_its_step_its_error_and_its_weeks(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance, [sales], [])
+    (alert,) = alerts_for_run(instance, run)
+    assert (alert.kind, alert.severity, alert.week) == ("run_failed", "critical", WEEK)
+    assert alert.summary.endswith(
+        "for weeks 2012-06-22 to 2012-06-29 failed at sales: ValueError: train.csv lacks Weekly_Sales"
+    )
+
+
+def test_a_run_that_died_without_a_failed_step_says_why(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(dg.Definitions(assets=[stores]).resolve_implicit_global_asset_job_def())
+    instance.report_run_failed(run, "The process of this run was killed")
+    (alert,) = alerts_for_run(instance, instance.get_run_by_id(run.run_id))
+    assert alert.summary.endswith("failed: The process of this run was killed")
+
+
+def test_a_failed_check_of_a_run_that_succeeded_is_told_once(instance: dg.DagsterInstance, alerts: Alerts) -> None:
+    run = run_of(instance, [stores], [stores_are_many, stores_are_old])
+    assert run.is_success
+    (alert,) = alert_on_run(instance, run.run_id, alerts)
+    assert (alert.kind, alert.severity, alert.week, alert.subject) == (
+        "check_failed",
+        "critical",
+        WEEK,
+        "stores:stores_are_many",
+    )
+    assert alert.summary.endswith("1 store, 45 before")
+    assert alert.figures["stores"] == 1
+    again = run_of(instance, [stores], [stores_are_many])
+    assert [alert_on_run(instance, of.run_id, alerts) for of in (run, again)] == [[], []]
+
+
+def test_a_check_that_was_planned_and_never_evaluated_is_missing(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance, [stores], [two_checks])
+    assert run.is_success
+    (alert,) = alerts_for_run(instance, run)
+    assert (alert.kind, alert.week, alert.figures["checks"]) == ("check_missing", WEEK, ["stores:forgotten"])
+
+
+def test_checks_that_a_failed_step_took_down_are_not_missing(instance: dg.DagsterInstance) -> None:
+    @dg.asset_check(asset=sales)
+    def sales_are_there() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    run = run_of(instance, [sales], [sales_are_there])
+    assert [alert.kind for alert in alerts_for_run(instance, run)] == ["run_failed"]
+
+
+def test_a_good_run_raises_nothing(instance: dg.DagsterInstance) -> None:
+    assert alerts_for_run(instance, run_of(instance, [stores], [])) == []
+
+
+@pytest.mark.parametrize(
+    ("assets", "checks", "kind"), [([sales], [], "run_failed"), ([stores], [stores_are_many], "check_failed")]
+)
+def test_the_run_sensors_fire(
+    instance: dg.DagsterInstance,
+    alerts: Alerts,
+    assets: list[dg.AssetsDefinition],
+    checks: list[dg.AssetChecksDefinition],
+    kind: str,
+) -> None:
+    run = run_of(instance, assets, checks)
+    ended = {"PIPELINE_FAILURE", "PIPELINE_SUCCESS"}
+    event = next(
+        entry.dagster_event
+        for entry in instance.all_logs(run.run_id)
+        if entry.dagster_event and entry.dagster_event.event_type_value in ended
+    )
+    context = dg.build_run_status_sensor_context(
+        sensor_name="a", dagster_instance=instance, dagster_run=run, dagster_event=event
+    )
+    if run.is_success:
+        run_success_alerts(context, alerts=alerts)
+    else:
+        run_failure_alerts(context.for_run_failure(), alerts=alerts)
+    assert [record.alert.kind for record in alerts.newest()] == [kind]
+
+
+def test_the_alert_sensors_run_by_default() -> None:
+    for name in ("run_failure_alerts", "run_success_alerts", "monitoring_alerts"):
+        assert defs.resolve_sensor_def(name).default_status == dg.DefaultSensorStatus.RUNNING
+
+
+class Ticks:
+    """Ticks of one sensor as the daemon records them, a minute apart."""
+
+    def __init__(self, instance: dg.DagsterInstance, name: str) -> None:
+        location = ManagedGrpcPythonEnvCodeLocationOrigin(
+            LoadableTargetOrigin(module_name="demand_assets.definitions"), location_name="demand"
+        )
+        origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
+        self.instance, self.minute = instance, 0
+        self.state = instance.add_instigator_state(
+            InstigatorState(
+                origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, SensorInstigatorData(min_interval=60)
+            )
+        )
+
+    def add(self, status: TickStatus, error: str | None = None) -> None:
+        cause = None if error is None else SerializableErrorInfo(f"StoreError: {error}\n", [], "StoreError")
+        self.minute += 1
+        self.instance.create_tick(
+            TickData(
+                self.state.instigator_origin_id, self.state.instigator_name, InstigatorType.SENSOR, status,
+                timestamp=1_341_000_000.0 + 60 * self.minute, selector_id=self.state.selector_id, run_ids=[],
+                error=cause and SerializableErrorInfo("SensorExecutionError: outer\n", [], "X", cause),
+            )
+        )  # fmt: skip
+
+
+def test_a_sensor_that_fails_is_one_alert_per_stretch_of_failures(instance: dg.DagsterInstance) -> None:
+    ticks = Ticks(instance, "landing_zone_sensor")
+    assert tick_alerts(instance) == ([], 1)
+    ticks.add(TickStatus.SKIPPED)
+    ticks.add(TickStatus.FAILURE, "no such file")
+    ((first,), _) = tick_alerts(instance)
+    assert (first.kind, first.subject) == ("sensor_failed", "landing_zone_sensor")
+    assert first.summary == "sensor landing_zone_sensor fails: StoreError: no such file"
+    ticks.add(TickStatus.FAILURE, "no such file")
+    ticks.add(TickStatus.STARTED)
+    ((same,), _) = tick_alerts(instance)
+    assert same.key == first.key
+    ticks.add(TickStatus.SUCCESS)
+    assert tick_alerts(instance)[0] == []
+    ticks.add(TickStatus.FAILURE, "no such file")
+    ((later,), _) = tick_alerts(instance)
+    assert later.key != first.key
+
+
+def report(lake: ParquetLake, severity: str) -> None:
+    """The drift report of a week in which one department with a tenth of sales drifted."""
+    rows = [
+        {
+            "week": pd.Timestamp(WEEK), "reference": "training", "group_kind": "department", "group_id": "5",
+            "variable": f"lag_{lag}", "severity": severity, "score": float(lag), "sales_share": 0.1,
+            "words": f"department 5: lag_{lag} up",
+        }
+        for lag in (1, 2, 3, 4)
+    ]  # fmt: skip
+    lake.write("drift_report", WEEK, pd.DataFrame(rows))
+
+
+def test_severe_drift_names_the_week_the_count_and_the_worst_three(lake: ParquetLake) -> None:
+    assert severe_drift_alert(lake) is None
+    report(lake, "warn")
+    assert severe_drift_alert(lake) is None
+    report(lake, "severe")
+    alert = severe_drift_alert(lake)
+    assert alert is not None
+    assert (alert.week, alert.figures["severe"]) == (WEEK, 4)
+    assert alert.figures["worst"] == [f"department 5: lag_{lag} up" for lag in (4, 3, 2)]
+    assert alert.summary.startswith("groups with 10% of sales drifted severely in week 2012-06-29")
+
+
+@pytest.mark.parametrize(
+    ("losses", "out"),
+    [
+        ([100, 110, 90, 105, 95, 100, 108, 92, 200], True),
+        ([100, 110, 90, 105, 95, 100, 108, 92, 112], False),
+        ([100, 110, 90, 105, 95, 100, 108, 92, 20], False),
+        ([100, 110, 90, 105, 95, 100, 108, 900], False),
+    ],
+    ids=["far above", "inside", "far below", "too few weeks to tell"],
+)
+def test_a_loss_above_the_band_of_its_own_history_is_an_alert(losses: list[float], out: bool) -> None:
+    alert = accuracy_out_of_band([(f"week {number}", float(loss)) for number, loss in enumerate(losses)])
+    assert (alert is not None) == out
+    if alert is not None:
+        assert (alert.week, alert.figures["WMAE, USD"], alert.figures["weeks above"]) == ("week 8", 200, 1)
+
+
+def test_three_refusals_in_a_row_are_an_alert_and_so_are_six(store: ForecastStore) -> None:
+    engine = store.engine()
+    keys = []
+    for number in range(7):
+        with engine.begin() as connection:
+            found = promotion_refused_alert(connection)
+            keys.append(found and found.key)
+            connection.execute(insert(promotions).values(**decision("refused", f"k{number}")))
+    assert keys[:3] == [None, None, None]
+    assert keys[3] == keys[4] == keys[5] != keys[6]
+    engine.dispose()
+
+
+def test_monitoring_says_what_it_did(
+    instance: dg.DagsterInstance, store: ForecastStore, alerts: Alerts, lake: ParquetLake, tmp_path: Path
+) -> None:
+    models = {"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "artifact_uri": str(tmp_path), "model_name": "m"}
+
+    def tick(url: str) -> str:
+        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        told = monitoring_alerts(
+            context,
+            lake=lake,
+            registry=ModelRegistry(**models),
+            ledger=PromotionLedger(store_url=url, **models),
+            alerts=alerts,
+            clock=Clock(fixed_at="2012-07-02T06:00:00+00:00"),
+        )
+        return str(told.skip_message)
+
+    assert tick(store.url).endswith("0 sensors and schedules: nothing to alert on")
+    report(lake, "severe")
+    assert tick(store.url).endswith("1 new alerts: severe_drift")
+    assert tick(store.url).endswith("0 new alerts, 1 told before: severe_drift")
+    assert tick("sqlite:///nowhere/store.db").endswith("1 new alerts: store_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("moment", "week"),
+    [
+        ("2012-06-29T23:59:59+00:00", "2012-06-22"),
+        ("2012-06-30T00:00:00+00:00", "2012-06-29"),
+        ("2012-07-06T12:00:00+00:00", "2012-06-29"),
+        ("2012-06-30T01:00:00+02:00", "2012-06-22"),
+    ],
+)
+def test_a_week_has_ended_when_its_friday_is_over(moment: str, week: str) -> None:
+    assert f"{newest_ended(datetime.fromisoformat(moment)):%Y-%m-%d}" == week
+
+
+@pytest.fixture
+def watched(finished: tuple[Path, dict[str, object]], tmp_path: Path) -> tuple[Path, datetime]:
+    """A copy of a finished workspace's store and Dagster, and the end of the week it forecast from."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(finished[0] / "store.db", home)
+    shutil.copytree(finished[0] / "dagster", home / "dagster", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    return home, datetime.fromisoformat(f"{finished[1]['origin_week']}T00:00+00:00") + timedelta(days=1)
+
+
+def test_a_forecast_is_missed_at_its_deadline_and_not_before(watched: tuple[Path, datetime]) -> None:
+    home, end = watched
+    following = end + timedelta(weeks=1)
+    before = demand(home, "watch", "--now", (following + timedelta(hours=71)).isoformat())
+    assert before.returncode == 0, before.stderr
+    assert f"forecast of week {end - timedelta(days=1):%Y-%m-%d}" in before.stdout
+    assert "All is well" in before.stdout
+    for new in (True, False):
+        after = demand(home, "watch", "--now", (following + timedelta(hours=72)).isoformat(), "--json")
+        assert after.returncode == 1
+        (alert,) = json.loads(after.stdout)["alerts"]
+        assert (alert["kind"], alert["new"]) == ("forecast_missing", new)
+        assert alert["week"] == f"{following - timedelta(days=1):%Y-%m-%d}"
+        assert alert["figures"]["newest week"] == f"{end - timedelta(days=1):%Y-%m-%d}"
+    assert (home / "logs" / "alerts.log").read_text().count("critical alert forecast_missing") == 1
+
+
+def test_nothing_is_due_before_the_first_forecast(watched: tuple[Path, datetime]) -> None:
+    home, _ = watched
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        for table in ("forecast_accuracy", "forecasts", "forecast_vintages"):
+            connection.execute(f"delete from {table}")
+        connection.commit()
+    ended = demand(home, "watch")
+    assert ended.returncode == 0, ended.stderr
+    assert "none was ever published" in ended.stdout
+
+
+def test_a_store_that_is_gone_a_sensor_that_fails_and_a_silent_daemon_are_seen(
+    watched: tuple[Path, datetime],
+) -> None:
+    home, _ = watched
+    (home / "store.db").unlink()
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        Ticks(instance, f"sensor_{make_new_run_id()[:8]}").add(TickStatus.FAILURE, "no such file")
+    ended = demand(home, "watch", "--daemon", "--json")
+    assert ended.returncode == 1
+    report = json.loads(ended.stdout)
+    assert [alert["kind"] for alert in report["alerts"]] == ["store_unreachable", "sensor_failed", "daemon_silent"]
+    assert "1 of them fail" in report["looked_at"][1]
+
+
+def test_a_time_that_cannot_be_read_is_one_line(watched: tuple[Path, datetime]) -> None:
+    ended = demand(watched[0], "watch", "--now", "monday")
+    assert ended.returncode == 1
+    assert ended.stderr == "demand: --now is 'monday'; expected an ISO time such as 2012-07-10T00:30 (UTC)\n"
+
+
+def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lines = (zone / "train.csv").read_text().splitlines()
+    store_id, dept, week, _, holiday = lines[-1].split(",")
+    (zone / "late.csv").write_text(f"{lines[0]}\n{store_id},{dept},{week},99999999,{holiday}\n")
+    ended = demand(home, "run", "--raw-dir", str(zone))
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "alert: run of ingest for" in ended.stdout
+    log = (home / "logs" / "alerts.log").read_text()
+    assert "critical alert run_failed" in log
+    assert "failed at raw_sales" in log
+    kinds = {record.alert.kind for record in Alerts(uri=str(home / "alerts")).newest()}
+    assert kinds == {"run_failed", "check_failed"}
