@@ -52,7 +52,7 @@ MOST_EXCEPTIONS = 100
 
 BAND_WEEKS = 26
 LEAST_BAND_WEEKS = 8
-BAND_WIDTH = 2.5
+BAND_WIDTH = 2.0
 # Of a normal sample, 1.4826 median absolute deviations are one standard deviation.
 MAD_TO_STD = 1.4826
 # A very steady history has hardly a spread: a loss under 15% above its centre is no alarm.
@@ -177,7 +177,7 @@ def exceptions(outside: pd.DataFrame, most: int = MOST_EXCEPTIONS) -> pd.DataFra
 def loss_band(wmae: Sequence[float]) -> tuple[float, float] | None:
     """(centre, upper) of the last `BAND_WEEKS` losses, oldest first; a later loss above `upper` is out of the ordinary.
 
-    Median and 2.5 standard deviations of the logarithms, the latter by the median absolute deviation, which single
+    Median and two standard deviations of the logarithms, the latter by the median absolute deviation, which single
     bad weeks do not widen; `upper` is at least `LEAST_BAND` times the centre. None below `LEAST_BAND_WEEKS` losses.
     ValueError for a loss that is negative or no number. Source of the estimator: Leys et al. 2013, J. Exp. Soc.
     Psychology 49.

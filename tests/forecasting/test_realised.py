@@ -190,11 +190,11 @@ def test_without_an_order_quantity_the_forecast_stands_for_it_and_the_list_ends_
     assert exceptions(outside.head(0)).empty
 
 
-def test_the_band_of_a_history_is_its_median_and_two_and_a_half_robust_deviations() -> None:
+def test_the_band_of_a_history_is_its_median_and_two_robust_deviations() -> None:
     logs = np.array([0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.0, 5.0])
     centre, upper = loss_band(np.exp(logs).tolist()) or (0, 0)
     # Median 0.0; sorted distances 0 0 .1 .1 .2 .2 .3 .3 5, of which the fifth is the middle.
-    assert (centre, upper) == pytest.approx((1.0, math.exp(2.5 * 1.4826 * 0.2)))
+    assert (centre, upper) == pytest.approx((1.0, math.exp(2 * 1.4826 * 0.2)))
     assert loss_band([1000.0, *np.exp(logs)] * 3) == loss_band(([1000.0, *np.exp(logs)] * 3)[-26:])
 
 
