@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from demand_assets.adapters.alerts import KINDS, Alert, Alerts
 
@@ -28,25 +26,9 @@ DRIFT = Alert(
 )
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Credentials and address of the server, and a name that no other test uses there."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
+def aws(aws_environment: str) -> str:
+    """A name that no other test uses at the server."""
     return f"alerts-{os.urandom(6).hex()}"
 
 
@@ -168,7 +150,7 @@ def test_alerts_are_counted_by_kind_and_by_severity(tmp_path: Path, aws: str) ->
 
 
 def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
-    tmp_path: Path, aws: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, aws: str, aws_endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, queue = topic_and_queue(aws)
     alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
@@ -178,7 +160,7 @@ def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
     assert len(reasons) == 2
     assert "sns did not take alert severe_drift-2012-06-29" in reasons[0]
     assert "127.0.0.1:9" in reasons[0]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", aws_endpoint)
     assert [alerts.redeliver(), alerts.redeliver(), alerts.fire(DRIFT)] == [1, 0, False]
     assert len(messages(queue)) == 1
     assert told(caplog).count(DRIFT.line()) == 1

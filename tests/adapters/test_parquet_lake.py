@@ -1,40 +1,23 @@
 """The lake, on a folder and on an S3-speaking server."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.errors import LakeError
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["folder", "s3"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParquetLake:
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> ParquetLake:
     if request.param == "folder":
         return ParquetLake(uri=str(tmp_path / "lake"))
     import boto3
 
-    for name, value in {
-        "AWS_ENDPOINT_URL": request.getfixturevalue("s3_endpoint"),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
+    request.getfixturevalue("aws_environment")
     bucket = f"lake-{os.getpid()}-{abs(hash(tmp_path)) % 10**8}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return ParquetLake(uri=f"s3://{bucket}/lake")
