@@ -29,6 +29,7 @@ def gather_evidence(lake: ParquetLake, registry: ModelRegistry, ledger: Promotio
         champion=None if champion is None else champion.version,
         champion_as_of=None if champion is None else pd.Timestamp(champion.as_of),
         trained_as_of=None if newest is None else pd.Timestamp(newest.as_of),
+        judged_to=None if newest is None else pd.Timestamp(newest.judged_to),
         losses=chain_losses(registry, ledger, week),
         drift=_severities(lake, week),
     )

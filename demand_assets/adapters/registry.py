@@ -31,12 +31,13 @@ BACKTEST_FILE = "backtest.parquet"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model."""
+    """One version of the registered model: trained as of a week, judged at origins up to another (Fridays)."""
 
     version: str
     run_id: str
     fingerprint: str
     as_of: str
+    judged_to: str
     data_version: str
     code_version: str
     aliases: tuple[str, ...]
@@ -77,6 +78,7 @@ class ModelRegistry(dg.ConfigurableResource):
             run_id=run_id,
             fingerprint=tags.get("fingerprint", ""),
             as_of=tags.get("as_of", ""),
+            judged_to=tags.get("judged_to", ""),
             data_version=tags.get("data_version", ""),
             code_version=tags.get("code_version", ""),
             aliases=tuple(sorted(version.aliases)),

@@ -80,7 +80,7 @@ def backtest_report(
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import backtest, rolling_origins
+    from demand_assets.forecasting.backtest import backtest, rolling_origins, weeks_to_judge
     from demand_assets.forecasting.metrics import coverage, interval_score, score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import add_weeks
@@ -100,7 +100,8 @@ def backtest_report(
         )
         if not origins:
             raise ModelError(
-                f"no origin before {key} can be judged: it takes 52 weeks and {before + training.horizon_weeks} more"
+                f"no origin before {key} can be judged: it takes 52 weeks and "
+                f"{before + weeks_to_judge(training.horizon_weeks)} more"
             )
         panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
         result = backtest(
@@ -191,6 +192,7 @@ def trained_model(
             tags={
                 "fingerprint": made_from,
                 "as_of": key,
+                "judged_to": week_key(backtest_report["origin_week"].max()),
                 "data_version": fingerprint(lake.versions("raw_sales")),
                 "code_version": code_version(),
                 "horizon_weeks": str(training.horizon_weeks),

@@ -39,14 +39,22 @@ class Backtest:
     fit_seconds: float
 
 
+def weeks_to_judge(horizon_weeks: int) -> int:
+    """How many targets of an origin must be known before it is judged: half of them.
+
+    Waiting for all would hide the weeks in which a change shows first; one or two of many prove little.
+    """
+    return (horizon_weeks + 1) // 2
+
+
 def rolling_origins(
     as_of: pd.Timestamp, first: pd.Timestamp, count: int, step: int, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The newest `count` origins whose last target is known at `as_of`, `step` weeks apart, none before `first`.
+    """The newest `count` origins that can be judged at `as_of`, `step` weeks apart, none before `first`.
 
     They lie on a grid fixed in absolute time, so that models trained in different weeks are judged on shared origins.
     """
-    last = add_weeks(as_of, -horizon_weeks)
+    last = add_weeks(as_of, -weeks_to_judge(horizon_weeks))
     if last < first:
         return []
     candidates = weeks_between(first, last)

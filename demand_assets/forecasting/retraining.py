@@ -35,13 +35,14 @@ class Evidence:
 
     `losses`: (week, WMAE in USD), oldest first, of the forecasts in production; before there were any, of the
     champion's backtest. `drift`: (week, severity), oldest first. `trained_as_of`: the week the newest model of all was
-    trained in, promoted or not. None: there is no model.
+    trained in, promoted or not; `judged_to`: the newest origin its gate saw. None: there is no model.
     """
 
     week: pd.Timestamp
     champion: str | None = None
     champion_as_of: pd.Timestamp | None = None
     trained_as_of: pd.Timestamp | None = None
+    judged_to: pd.Timestamp | None = None
     losses: tuple[tuple[str, float], ...] = ()
     drift: tuple[tuple[str, str], ...] = ()
 
@@ -51,6 +52,7 @@ class Evidence:
             "week": f"{self.week:%Y-%m-%d}",
             "champion": self.champion,
             "trained_as_of": None if self.trained_as_of is None else f"{self.trained_as_of:%Y-%m-%d}",
+            "judged_to": None if self.judged_to is None else f"{self.judged_to:%Y-%m-%d}",
             "losses": [[week, round(loss, 6)] for week, loss in self.losses],
             "drift": [list(one) for one in self.drift],
         }
@@ -105,6 +107,25 @@ def severe_weeks(drift: Sequence[tuple[str, str]]) -> int:
     return count
 
 
+def unanswered_loss(evidence: Evidence, policy: RetrainingPolicy) -> str:
+    """Since when loss had been out of band when the newest model was trained, if that model answered nothing; else "".
+
+    A model trained soon after a change is judged at origins before it, where what it learnt is of no use, and is
+    refused. It takes another, once origins lie after the change, to find out whether a new model would be better; by
+    then loss may well be back in its band, since features adapt too.
+    """
+    if evidence.trained_as_of is None or evidence.judged_to is None or evidence.champion_as_of is None:
+        return ""
+    if evidence.champion_as_of >= evidence.trained_as_of:
+        return ""
+    then = [one for one in evidence.losses if pd.Timestamp(one[0]) <= evidence.trained_as_of]
+    state = loss_state(then)
+    if state is None or state.weeks_above < policy.loss_weeks:
+        return ""
+    since = then[-state.weeks_above][0]
+    return since if evidence.judged_to < pd.Timestamp(since) else ""
+
+
 def decide_retraining(evidence: Evidence, policy: RetrainingPolicy) -> Retraining:
     """What to do about `evidence`; every answer says why."""
     if evidence.champion_as_of is None and evidence.trained_as_of is None:
@@ -129,6 +150,13 @@ def _trigger(evidence: Evidence, policy: RetrainingPolicy) -> tuple[str, str]:
         said.append(f"{compared}, which ends at {loss.upper:,.0f} (median {loss.centre:,.0f})")
         if loss.weeks_above >= policy.loss_weeks:
             return LOSS, f"{said[-1]}, for {loss.weeks_above} weeks now"
+    since = unanswered_loss(evidence, policy)
+    if since:
+        refused = f"the model trained as of {evidence.trained_as_of:%Y-%m-%d} was refused"
+        return (
+            LOSS,
+            f"{said[-1]}; but {refused}, judged up to {evidence.judged_to:%Y-%m-%d}, before loss rose in {since}",
+        )
     if severe >= policy.drift_weeks:
         return DRIFT, f"drift has been severe for {severe} weeks, {policy.drift_weeks} are enough"
     newest = evidence.drift[-1][1] if evidence.drift else "not reported"

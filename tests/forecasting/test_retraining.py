@@ -9,17 +9,28 @@ WEEK = pd.Timestamp("2012-06-29")
 POLICY = RetrainingPolicy(max_age_weeks=26, cooldown_weeks=4)
 QUIET = (100.0, 110.0, 90.0, 105.0, 95.0, 100.0, 108.0, 92.0)
 
+REFUSED = (*QUIET, 300.0, 310.0, 105.0, 100.0, 102.0, 98.0)
+
+
+def ago(weeks: int) -> str:
+    return f"{WEEK - pd.Timedelta(weeks=weeks):%Y-%m-%d}"
+
 
 def evidence(
-    losses: tuple[float, ...] = QUIET, drift: tuple[str, ...] = ("none",), champion: int = 10, trained: int = 10
+    losses: tuple[float, ...] = QUIET,
+    drift: tuple[str, ...] = ("none",),
+    champion: int = 10,
+    trained: int = 10,
+    judged: int = 12,
 ) -> Evidence:
-    """Losses and drift of the newest weeks; ages in weeks of the champion and of the newest model."""
+    """Losses and drift of the newest weeks; ages in weeks of champion, newest model and the newest origin it saw."""
     return Evidence(
         week=WEEK,
         champion="3",
         champion_as_of=WEEK - pd.Timedelta(weeks=champion),
         trained_as_of=WEEK - pd.Timedelta(weeks=trained),
-        losses=tuple((f"w{number}", loss) for number, loss in enumerate(losses)),
+        judged_to=WEEK - pd.Timedelta(weeks=judged),
+        losses=tuple((ago(len(losses) - 1 - number), loss) for number, loss in enumerate(losses)),
         drift=tuple((f"w{number}", severity) for number, severity in enumerate(drift)),
     )
 
@@ -28,8 +39,8 @@ def evidence(
     ("given", "trigger", "words"),
     [
         (evidence(), "", "8 scored weeks are too few for a band of loss; drift is none; the champion is 10 of 26"),
-        (evidence((*QUIET, 101.0)), "", "WMAE 101 of week w8 is within its band"),
-        (evidence((*QUIET, 300.0)), "", "WMAE 300 of week w8 is above its band"),
+        (evidence((*QUIET, 101.0)), "", "WMAE 101 of week 2012-06-29 is within its band"),
+        (evidence((*QUIET, 300.0)), "", "WMAE 300 of week 2012-06-29 is above its band"),
         (evidence((*QUIET, 300.0, 310.0)), "loss", "for 2 weeks now"),
         (evidence((*QUIET, 300.0, 310.0, 100.0)), "", "within its band"),
         (evidence(drift=("severe", "severe")), "", "drift is severe for 2 of 3 weeks"),
@@ -38,6 +49,17 @@ def evidence(
         (evidence(champion=26, trained=26), "age", "the champion is 26 weeks old, 26 are allowed"),
         (evidence(champion=26, trained=3), "", "a model was trained 3 weeks ago and 4 must pass"),
         (evidence((*QUIET, 300.0, 310.0), trained=0), "", "a model was trained 0 weeks ago"),
+        # Trained four weeks ago in the second bad week and refused, judged before the first: once more.
+        (
+            evidence(REFUSED, trained=4, judged=6),
+            "loss",
+            "was refused, judged up to 2012-05-18, before loss rose in 2012-05-25",
+        ),
+        (evidence(REFUSED[:-1], trained=3, judged=5), "", "a model was trained 3 weeks ago and 4 must pass"),
+        # Judged at an origin that knew the change: answered.
+        (evidence(REFUSED, trained=4, judged=5), "", "is within its band"),
+        # Promoted.
+        (evidence(REFUSED, trained=4, judged=6, champion=4), "", "is within its band"),
         (Evidence(week=WEEK), "first model", "no model was trained yet"),
         (Evidence(week=WEEK, trained_as_of=WEEK - pd.Timedelta(weeks=9)), "age", "the gate refused every challenger"),
     ],
