@@ -190,10 +190,11 @@ def _picture(pipeline: Pipeline, shift_week: str, path: Path) -> None:
     upper = [float("nan") if state is None else state.upper for state in states]
     axes.plot(weeks, upper, color="#9a9a9a", linestyle="--", label="end of its band")
     axes.axvline(float(date2num(pd.Timestamp(shift_week))), color="#c0392b", linewidth=1, label="ten departments +30%")
-    promoted = [row for row in pipeline.resources["ledger"].rows() if row["outcome"] == "promoted"]
-    for number, row in enumerate(promoted):
-        label = "promotion" if number == 0 else None
-        axes.axvline(date2num(row["decided_at"]), color="#2e8b57", linestyle=":", label=label)
+    decisions = pd.DataFrame(pipeline.resources["ledger"].rows()).iloc[::-1]
+    for outcome, style in {"refused": ("#c78a2b", (0, (1, 4))), "promoted": ("#2e8b57", (0, (4, 2)))}.items():
+        for number, moment in enumerate(decisions.loc[decisions["outcome"] == outcome, "decided_at"]):
+            label = f"model {outcome}" if number == 0 else None
+            axes.axvline(float(date2num(moment)), color=style[0], linestyle=style[1], label=label)
     axes.set_ylim(bottom=0)
     axes.set_title(
         "Realised loss, week by week (USD; before the first forecast the backtest's)", loc="left", fontsize=11

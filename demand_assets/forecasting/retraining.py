@@ -155,7 +155,7 @@ def _trigger(evidence: Evidence, policy: RetrainingPolicy) -> tuple[str, str]:
         refused = f"the model trained as of {evidence.trained_as_of:%Y-%m-%d} was refused"
         return (
             LOSS,
-            f"{said[-1]}; but {refused}, judged up to {evidence.judged_to:%Y-%m-%d}, before loss rose in {since}",
+            f"{said[-1]}; {refused}, judged up to {evidence.judged_to:%Y-%m-%d}, before loss rose in {since}",
         )
     if severe >= policy.drift_weeks:
         return DRIFT, f"drift has been severe for {severe} weeks, {policy.drift_weeks} are enough"
