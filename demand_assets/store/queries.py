@@ -100,7 +100,7 @@ def forecasts_for(conn: Connection, vintage_id: str, target_week: date) -> list[
     return [dict(row) for row in found]
 
 
-def _newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
+def newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
     """(week, horizon, vintage_id, model_name) of the newest scored vintage of each week and horizon.
 
     A week less a horizon is one origin, so that this is the newest vintage of each origin that foresaw the week.
@@ -137,7 +137,7 @@ def realised_wmae(conn: Connection, level: str = "chain", model: str | None = No
     Pooled over horizons, each by its points, from the newest scored vintage of each origin. The published model unless
     a `model` (a baseline) is named; weeks in which that was not scored are left out.
     """
-    newest, scored = _newest_scored(), forecast_accuracy.c
+    newest, scored = newest_scored(), forecast_accuracy.c
     points = func.sum(scored.points)
     found = conn.execute(
         select(
@@ -148,7 +148,7 @@ def realised_wmae(conn: Connection, level: str = "chain", model: str | None = No
             (func.sum(scored.bias * scored.points) / points).label("bias"),
             points.label("points"),
         )
-        .join(newest, _same_scoring(newest))
+        .join(newest, same_scoring(newest))
         .where(scored.level == level, scored.model == (newest.c.model_name if model is None else model))
         .group_by(scored.week, scored.store_id, scored.dept_id)
         .order_by(scored.week, scored.store_id, scored.dept_id)
@@ -166,7 +166,7 @@ def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str,
     known = list(conn.execute(last).scalars())
     if not known:
         return []
-    newest = _newest_scored(known[-1], week)
+    newest = newest_scored(known[-1], week)
     found = conn.execute(
         select(
             scored.week,
@@ -177,13 +177,14 @@ def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str,
             scored.dept_id,
             scored.error_usd,
         )
-        .join(newest, _same_scoring(newest))
+        .join(newest, same_scoring(newest))
         .where(scored.week >= known[-1], scored.week < week)
     ).mappings()
     return [dict(row) for row in found]
 
 
-def _same_scoring(newest: Subquery) -> ColumnElement[bool]:
+def same_scoring(newest: Subquery) -> ColumnElement[bool]:
+    """Joins `forecast_accuracy` with `newest_scored`."""
     scored = forecast_accuracy.c
     return and_(
         scored.week == newest.c.week,
