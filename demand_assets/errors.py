@@ -27,3 +27,15 @@ class StoreError(DemandError):
 
 class ModelError(DemandError):
     """A model cannot be trained, loaded or promoted as asked."""
+
+
+class UnknownForecastError(DemandError):
+    """No vintage forecasts the series and week that were named."""
+
+
+class IdempotencyConflictError(DemandError):
+    """An idempotency key was used before, for another request."""
+
+
+class ApiKeyError(DemandError):
+    """A key of the service cannot be made or revoked as asked."""

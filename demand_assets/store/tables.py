@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -80,6 +81,42 @@ forecasts = Table(
     sqlite_with_rowid=False,
 )
 
+# Forecasts of stores, departments and the chain; ids are 0 where the total spans all.
+forecast_totals = Table(
+    "forecast_totals",
+    metadata,
+    Column("vintage_id", String(64), ForeignKey("forecast_vintages.vintage_id"), primary_key=True),
+    Column("level", String(16), primary_key=True),
+    Column("store_id", Integer, primary_key=True, autoincrement=False),
+    Column("dept_id", Integer, primary_key=True, autoincrement=False),
+    Column("target_week", Date, primary_key=True),
+    Column("horizon", SmallInteger, nullable=False),
+    Column("forecast_usd", Double, nullable=False),
+    Column("p10_usd", Double, nullable=True),
+    Column("p50_usd", Double, nullable=True),
+    Column("p90_usd", Double, nullable=True),
+    Column("series", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What moved a forecast, in a planner's words; the reasons of a row sum to its forecast_usd.
+forecast_reasons = Table(
+    "forecast_reasons",
+    metadata,
+    Column("vintage_id", String(64), ForeignKey("forecast_vintages.vintage_id"), primary_key=True),
+    Column("store_id", Integer, primary_key=True, autoincrement=False),
+    Column("dept_id", Integer, primary_key=True, autoincrement=False),
+    Column("target_week", Date, primary_key=True),
+    Column("last_year_usd", Double, nullable=False),
+    Column("recent_trend_usd", Double, nullable=False),
+    Column("holiday_usd", Double, nullable=False),
+    Column("promotion_usd", Double, nullable=False),
+    Column("store_usd", Double, nullable=False),
+    Column("department_usd", Double, nullable=False),
+    Column("weather_economy_usd", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 actuals = Table(
     "actuals",
     metadata,
@@ -88,6 +125,22 @@ actuals = Table(
     Column("week", Date, primary_key=True),
     Column("weekly_sales_usd", Double, nullable=False),
     Column("is_holiday", Boolean, nullable=False),
+    Index("ix_actuals_week", "week"),
+    sqlite_with_rowid=False,
+)
+
+# Weeks after the last sales too, as far as they have been delivered: holidays and markdowns are planned ahead.
+store_conditions = Table(
+    "store_conditions",
+    metadata,
+    Column("store_id", Integer, primary_key=True, autoincrement=False),
+    Column("week", Date, primary_key=True),
+    Column("is_holiday", Boolean, nullable=False),
+    Column("temperature_f", Double, nullable=True),
+    Column("fuel_price_usd", Double, nullable=True),
+    Column("cpi", Double, nullable=True),
+    Column("unemployment", Double, nullable=True),
+    Column("markdown_usd", Double, nullable=True),
     sqlite_with_rowid=False,
 )
 
@@ -175,4 +228,38 @@ promotions = Table(
     Column("data_version", Text, nullable=False),
     Column("code_version", Text, nullable=False),
     Index("ix_promotions_model_outcome", "model_name", "outcome"),
+)
+
+# Planners' numbers beside the model's: a change is another version, a withdrawal a version without a number.
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("override_id", Integer, primary_key=True),
+    Column("idempotency_key", String(255), nullable=False, unique=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("store_id", Integer, nullable=False),
+    Column("dept_id", Integer, nullable=False),
+    Column("target_week", Date, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("override_usd", Double, nullable=True),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=True),
+    Column("vintage_id", String(64), nullable=False),
+    Column("forecast_usd", Double, nullable=False),
+    UniqueConstraint("store_id", "dept_id", "target_week", "version", name="uq_overrides_series_week_version"),
+)
+
+# A key itself is shown once and never kept, only its SHA-256.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=True),
+    Column("revoked_at", UtcDateTime, nullable=True),
 )

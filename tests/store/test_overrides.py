@@ -1,0 +1,148 @@
+"""Overrides of forecasts and what they were worth, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
+from demand_assets.store.overrides import OverrideRequest, active_overrides, override_scores, record_override
+from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
+from demand_assets.store.queries import counts
+
+ORIGIN, WEEK = date(2012, 10, 26), date(2012, 11, 2)
+NOW = datetime(2012, 10, 29, 9, 30, tzinfo=UTC)
+WEEK_END = datetime(2012, 11, 3, tzinfo=UTC)
+RECORD = VintageRecord(ORIGIN, 1, "m", "1", "d", "c", datetime(2012, 10, 27, 6, tzinfo=UTC))
+REQUEST = OverrideRequest(1, 3, WEEK, 120.0, "ann", "local fair", None, "key-1")
+
+
+@pytest.fixture
+def vintage(engine: Engine) -> str:
+    """A forecast of 100 USD for store 1, departments 3 and 4."""
+    rows = [(1, dept, WEEK, 1, 100.0, 80.0, 99.0, 130.0, None) for dept in (3, 4)]
+    return publish_vintage(engine, RECORD, rows).vintage_id
+
+
+def again(**changes: Any) -> OverrideRequest:
+    return replace(REQUEST, idempotency_key=f"key-{changes!r}", **changes)
+
+
+def rows(engine: Engine, statement: Any, *names: str) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row[name] for name in names) for row in connection.execute(statement).mappings()]
+
+
+def test_an_override_keeps_the_forecast_it_was_made_against(engine: Engine, vintage: str) -> None:
+    row, is_new = record_override(engine, REQUEST, NOW)
+    assert is_new
+    assert {name: row[name] for name in ("version", "override_usd", "forecast_usd", "vintage_id", "created_at")} == {
+        "version": 1,
+        "override_usd": 120.0,
+        "forecast_usd": 100.0,
+        "vintage_id": vintage,
+        "created_at": NOW,
+    }
+
+
+def test_a_request_sent_twice_counts_once_and_a_key_serves_one_request(engine: Engine, vintage: str) -> None:
+    first, _ = record_override(engine, REQUEST, NOW)
+    same = replace(REQUEST, override_usd=120)
+    assert record_override(engine, same, NOW + timedelta(days=9)) == (first, False)
+    with pytest.raises(IdempotencyConflictError, match="'key-1' belongs to override 1"):
+        record_override(engine, replace(REQUEST, override_usd=121.0), NOW)
+    assert rows(engine, active_overrides(NOW), "override_id") == [(1,)]
+
+
+def test_what_nothing_forecasts_cannot_be_overridden(engine: Engine, vintage: str) -> None:
+    with pytest.raises(UnknownForecastError, match="store 1, department 9 in week 2012-11-02"):
+        record_override(engine, again(dept_id=9), NOW)
+
+
+def test_the_newest_version_is_in_force_until_withdrawn_or_expired(engine: Engine, vintage: str) -> None:
+    record_override(engine, REQUEST, NOW)
+    record_override(engine, again(dept_id=4, override_usd=7.0), NOW)
+    record_override(engine, again(override_usd=130.0, expires_at=NOW + timedelta(hours=5)), NOW)
+    columns = ("dept_id", "version", "override_usd")
+    assert sorted(rows(engine, active_overrides(NOW), *columns)) == [(3, 2, 130.0), (4, 1, 7.0)]
+    # An expired version does not bring the one before back.
+    assert rows(engine, active_overrides(NOW + timedelta(hours=5)), *columns) == [(4, 1, 7.0)]
+    withdrawn, _ = record_override(engine, again(dept_id=4, override_usd=None), NOW)
+    assert withdrawn["version"] == 2
+    assert rows(engine, active_overrides(NOW), *columns) == [(3, 2, 130.0)]
+
+
+def test_one_key_sent_a_hundred_times_at_once_is_one_row(engine: Engine, vintage: str) -> None:
+    answers: list[tuple[int, bool]] = []
+    start = threading.Barrier(100)
+
+    def send() -> None:
+        start.wait()
+        row, is_new = record_override(engine, REQUEST, NOW)
+        answers.append((row["override_id"], is_new))
+
+    threads = [threading.Thread(target=send) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [(1, False)] * 99 + [(1, True)]
+    with engine.connect() as connection:
+        assert counts(connection, "overrides") == {"overrides": 1}
+
+
+def test_versions_at_once_are_numbered_without_gaps(engine: Engine, vintage: str) -> None:
+    versions: list[int] = []
+
+    def send(number: int) -> None:
+        versions.append(record_override(engine, again(override_usd=float(number)), NOW)[0]["version"])
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(versions) == list(range(1, 21))
+
+
+def test_the_version_in_force_at_the_end_of_the_week_is_scored(engine: Engine, vintage: str) -> None:
+    record_override(engine, REQUEST, NOW)
+    record_override(engine, again(override_usd=140.0), WEEK_END - timedelta(microseconds=1))
+    record_override(engine, again(override_usd=150.0), WEEK_END)
+    assert rows(engine, override_scores(), "dept_id") == []  # no sales yet
+    publish_actuals(engine, [(1, 3, WEEK, 150.0, False), (1, 4, WEEK, 150.0, False)])
+    columns = ("version", "override_usd", "actual_usd", "fva_usd")
+    assert rows(engine, override_scores(), *columns) == [(2, 140.0, 150.0, 40.0)]
+    assert rows(engine, override_scores(dept_id=4), *columns) == []
+    assert rows(engine, override_scores(store_id=1, dept_id=3), "fva_usd") == [(40.0,)]
+
+
+@pytest.mark.parametrize(
+    ("last", "scored"),
+    [
+        ({"override_usd": None}, []),
+        ({"override_usd": 90.0, "expires_at": WEEK_END - timedelta(seconds=1)}, []),
+        ({"override_usd": 90.0, "expires_at": WEEK_END}, [(-10.0,)]),
+    ],
+)
+def test_an_override_that_ended_before_its_week_is_not_scored(
+    engine: Engine, vintage: str, last: dict[str, Any], scored: list[tuple[float]]
+) -> None:
+    record_override(engine, REQUEST, NOW)
+    record_override(engine, again(**last), NOW)
+    publish_actuals(engine, [(1, 3, WEEK, 150.0, False)])
+    assert rows(engine, override_scores(), "fva_usd") == scored
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"override_usd": float("nan")}, "a finite number"), ({"expires_at": datetime(2012, 11, 2)}, "a time zone")],
+)
+def test_a_request_without_meaning_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        again(**changes)
