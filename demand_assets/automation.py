@@ -25,6 +25,7 @@ INGESTION_ASSETS = [
     "holiday_calendar",
     "raw_conditions",
     "raw_sales",
+    "published_conditions",
     "forecast_accuracy",
     "forecast_exceptions",
 ]
@@ -42,7 +43,7 @@ FORECAST_ASSETS = [
 ingest_job = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
-    description="Read the landing zone into weekly partitions, check them, and score the vintages that foresaw them.",
+    description="Read the landing zone into weekly partitions, check and publish them, score the vintages before them.",
 )
 features_job = dg.define_asset_job(
     "build_features",

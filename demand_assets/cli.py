@@ -127,6 +127,44 @@ def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:
     sys.exit(make_again(origin, vintage, as_json))
 
 
+@main.group()
+def keys() -> None:
+    """Keys that open the API when it asks for them."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, required=True, help="Repeatable."
+)
+@click.option("--expires", metavar="ISO", help="First moment it is not valid, e.g. 2027-01-01 (UTC).  [default: none]")
+@click.option("--json", "as_json", is_flag=True, help="Print the key and its row as JSON on stdout.")
+def create_key(name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> None:
+    """Make a key for NAME and print it, this once; NAME may have two at a time, the old and the new."""
+    from demand_assets.commands.keys import create
+
+    create(name, scopes, expires, as_json)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
+def list_keys(as_json: bool) -> None:
+    """List every key: whose, for what, until when. The keys themselves are not kept."""
+    from demand_assets.commands.keys import list_keys as show
+
+    show(as_json)
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@click.option("--json", "as_json", is_flag=True, help="Print the key's row as JSON on stdout.")
+def revoke_key(key_id: str, as_json: bool) -> None:
+    """Make key KEY_ID open nothing any more."""
+    from demand_assets.commands.keys import revoke
+
+    revoke(key_id, as_json)
+
+
 @main.command()
 def migrate() -> None:
     """Bring the SQL store to the schema this code expects."""

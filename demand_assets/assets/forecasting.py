@@ -1,4 +1,4 @@
-"""production model x demand_features -> weekly_forecast -> published_forecast."""
+"""production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from demand_assets.adapters.parquet import (
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.plots import forecast_plot
+from demand_assets.assets.rows import store_rows
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
@@ -66,6 +67,7 @@ REASON_COLUMNS = {
     "store": "What the store's size, type and growth moved it by, USD",
     "department": "What the department's season and growth moved it by, USD",
     "weather and economy": "What temperature, fuel, CPI and unemployment moved it by, USD",
+    "model_version": "Version of the registered model that was asked",
 }
 TOTALS_COLUMNS = {
     "level": "store, department or chain",
@@ -80,6 +82,20 @@ TOTALS_COLUMNS = {
     "p90_usd": "90% quantile of the total, USD",
     "series": "Series in the total",
 }
+# Columns of the store's table <- columns of the asset, in the table's order.
+PUBLISHED_REASONS = {
+    "store_id": "store_id",
+    "dept_id": "dept_id",
+    "target_week": "target_week",
+    "last_year_usd": "last year",
+    "recent_trend_usd": "recent trend",
+    "holiday_usd": "holiday",
+    "promotion_usd": "promotion",
+    "store_usd": "store",
+    "department_usd": "department",
+    "weather_economy_usd": "weather and economy",
+}
+PUBLISHED_TOTALS = [name for name in TOTALS_COLUMNS if name != "origin_week"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 UNDERAGE_NOTE, OVERAGE_NOTE, ENVIRONMENT_NOTE = "underage_cost", "overage_cost", "environment"
 PUBLISHED_COLUMNS = (
@@ -133,6 +149,17 @@ def forecast_with(
         data_version=data_version,
         code_version=code,
     )
+
+
+def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
+    """ModelError unless one model version made the forecast and its reasons."""
+    made = sorted(set(forecast["model_version"]))
+    asked = sorted(set(reasons["model_version"])) if "model_version" in reasons.columns else ["unknown"]
+    if made != asked:
+        raise ModelError(
+            f"the forecast is of model version {', '.join(made)}, its reasons are of version {', '.join(asked)}: "
+            "another model was promoted between them; materialise weekly_forecast and forecast_reasons again"
+        )
 
 
 def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -231,7 +258,7 @@ def forecast_reasons(
     from demand_assets.forecasting.reasons import REASONS, reasons
 
     champion = champion_of(ledger)
-    why = reasons(registry.load(champion), demand_features)
+    why = reasons(registry.load(champion), demand_features).assign(model_version=champion.version)
     words = list(dict.fromkeys(reason for _, reason in REASONS))
     return dg.MaterializeResult(
         value=why,
@@ -239,57 +266,6 @@ def forecast_reasons(
         metadata={
             "model version": int(champion.version),
             **{f"mean size of {word}, USD": float(why[word].abs().mean()) for word in words},
-        },
-    )
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"sql", "parquet"},
-    partitions_def=weeks_partitions,
-)
-def published_forecast(
-    context: dg.AssetExecutionContext,
-    lake: ParquetLake,
-    store: ForecastStore,
-    training: Training,
-    clock: Clock,
-    weekly_forecast: pd.DataFrame,
-) -> dg.MaterializeResult:
-    """A vintage in the SQL store, written in one transaction, and the same rows as Parquet under its id.
-
-    Vintages are never changed. The same forecast published again is the vintage that is there.
-    """
-    from demand_assets.forecasting.model import MODEL_NAME
-    from demand_assets.store.publish import VintageRecord, publish_vintage
-
-    origin = run_weeks(context)[0]
-    first = weekly_forecast.iloc[0]
-    record = VintageRecord(
-        origin_week=origin.date(),
-        horizon_weeks=int(weekly_forecast["horizon"].max()),
-        model_name=MODEL_NAME,
-        model_version=str(first["model_version"]),
-        data_version=str(first["data_version"]),
-        code_version=str(first["code_version"]),
-        published_at=clock.now(),
-    )
-    rows = forecast_rows(weekly_forecast)
-    published = publish_vintage(store.engine(), record, rows)
-    file = f"{week_key(origin)}/{published.vintage_id}"
-    # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
-    if not lake.notes("published_forecast", [file]):
-        made_with = lake.notes("weekly_forecast", [week_key(origin)])[week_key(origin)]
-        notes = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
-        lake.write("published_forecast", file, weekly_forecast, notes)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(published.vintage_id),
-        metadata={
-            "vintage": published.vintage_id,
-            "new": published.inserted,
-            "dagster/row_count": len(rows),
-            "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )
 
@@ -312,7 +288,6 @@ def forecast_totals(
     context: dg.AssetExecutionContext,
     training: Training,
     registry: ModelRegistry,
-    ledger: PromotionLedger,
     weekly_forecast: pd.DataFrame,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
@@ -320,15 +295,16 @@ def forecast_totals(
     """Forecasts of stores, departments and the chain, one row per total x target week.
 
     A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the
-    champion's backtest.
+    backtest of the model that made them.
     """
     from demand_assets.forecasting.totals import CHAIN, calibrate_totals, rolling_coverage, total, total_points
 
     origin = run_weeks(context)[0]
-    champion = champion_of(ledger)
-    tested = registry.backtest_of(champion)
+    # Not the champion of this moment: another may have been promoted since the forecast was made.
+    model = registry.version(str(weekly_forecast["model_version"].iloc[0]))
+    tested = registry.backtest_of(model)
     if tested is None:
-        raise ModelError(f"version {champion.version} was registered without a backtest; promote one that has it")
+        raise ModelError(f"version {model.version} was registered without a backtest; promote one that has it")
     past = total_points(tested)
     keys = ["store_id", "dept_id", "origin_week", "target_week"]
     scaled = weekly_forecast.merge(demand_features, on=keys, how="left", validate="one_to_one")
@@ -352,5 +328,62 @@ def forecast_totals(
                 f"p10-p90 coverage, {level}": share
                 for level, share in zip(covered["level"], covered["coverage"], strict=True)
             },
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sql", "parquet"},
+    partitions_def=weeks_partitions,
+)
+def published_forecast(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    store: ForecastStore,
+    clock: Clock,
+    weekly_forecast: pd.DataFrame,
+    forecast_totals: pd.DataFrame,
+    forecast_reasons: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """A vintage in the SQL store, its totals and reasons with it in one transaction; its rows as Parquet under its id.
+
+    Vintages are never changed. The same forecast published again is the vintage that is there.
+    """
+    from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.store.publish import VintageRecord, publish_vintage
+
+    origin = run_weeks(context)[0]
+    first = weekly_forecast.iloc[0]
+    require_reasons_of(weekly_forecast, forecast_reasons)
+    record = VintageRecord(
+        origin_week=origin.date(),
+        horizon_weeks=int(weekly_forecast["horizon"].max()),
+        model_name=MODEL_NAME,
+        model_version=str(first["model_version"]),
+        data_version=str(first["data_version"]),
+        code_version=str(first["code_version"]),
+        published_at=clock.now(),
+    )
+    rows = forecast_rows(weekly_forecast)
+    totals = store_rows(forecast_totals[PUBLISHED_TOTALS])
+    reasons = store_rows(forecast_reasons[list(PUBLISHED_REASONS.values())])
+    published = publish_vintage(store.engine(), record, rows, totals, reasons)
+    file = f"{week_key(origin)}/{published.vintage_id}"
+    # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
+    if not lake.notes("published_forecast", [file]):
+        made_with = lake.notes("weekly_forecast", [week_key(origin)])[week_key(origin)]
+        notes = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
+        lake.write("published_forecast", file, weekly_forecast, notes)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(published.vintage_id),
+        metadata={
+            "vintage": published.vintage_id,
+            "new": published.inserted,
+            "dagster/row_count": len(rows),
+            "totals": len(totals),
+            "reasons": len(reasons),
+            "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )

@@ -1,4 +1,7 @@
-"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar: checked before they are written."""
+"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar, checked before they are written.
+
+The conditions go on into the SQL store, with what has been delivered of weeks to come.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +19,9 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
-from demand_assets.assets.describe import columns_of, landings_markdown
+from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
+from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.rows import store_rows
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.delivery import Delivery
@@ -26,11 +31,23 @@ from demand_assets.ingestion.merge import merge_table, merge_week_partitions
 from demand_assets.ingestion.quality import CHECKS, check_conditions, check_sales, check_stores, validate_deliveries
 from demand_assets.ingestion.schemas import CALENDAR_SCHEMA, CONDITIONS_SCHEMA, SALES_SCHEMA, STORES_SCHEMA
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.resources import Landing
+from demand_assets.resources import ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
 LANDINGS_NOTE = "landings"
+# In the newest week's file: the version of what was published of the weeks after it.
+AHEAD_NOTE = "weeks_ahead_version"
+PUBLISHED_CONDITIONS = {
+    "store_id": "Store number",
+    "week": "The Friday that ends the week",
+    "is_holiday": "Whether the week holds a retail holiday",
+    "temperature_f": "Mean air temperature in the region, degrees Fahrenheit",
+    "fuel_price_usd": "Fuel price in the region, USD per gallon",
+    "cpi": "Consumer price index of the region",
+    "unemployment": "Unemployment rate in the region, percent",
+    "markdown_usd": "Markdowns of all types together, USD; missing where none is reported",
+}
 
 
 def read_landings(note: str | None) -> tuple[LandingRecord, ...]:
@@ -204,6 +221,80 @@ def raw_sales(
     history = pd.DataFrame() if earlier is None else earlier
     yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
     yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
+
+
+def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
+    """`PUBLISHED_CONDITIONS` of raw conditions."""
+    markdowns = conditions.filter(regex=r"^markdown\d_usd$").sum(axis=1, min_count=1)
+    named = conditions.rename(columns={"unemployment_pct": "unemployment"})
+    return named.assign(markdown_usd=markdowns)[list(PUBLISHED_CONDITIONS)]
+
+
+def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
+    """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
+    own = [delivery for delivery in deliveries if delivery.kind == "conditions"]
+    later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
+    if not later:
+        return None
+    weeks = pd.DatetimeIndex(later, name="week")
+    return merge_week_partitions(own[0].frame.iloc[:0], {}, own, CONDITIONS.keys, weeks=weeks).frame
+
+
+def _ahead_version(ahead: pd.DataFrame | None) -> str:
+    return "none" if ahead is None else content_version(ahead)
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sql", "parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(PUBLISHED_CONDITIONS)},
+)
+def published_conditions(
+    context: dg.AssetExecutionContext,
+    landing: Landing,
+    lake: ParquetLake,
+    store: ForecastStore,
+    raw_conditions: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """One row per store and week in the SQL store: holiday, weather, markdowns, economy; corrected in place.
+
+    With the newest landed week go the weeks after it, as far as they have been delivered.
+    """
+    from demand_assets.store.publish import publish_conditions
+
+    keys = [week_key(week) for week in run_weeks(context)]
+    versions = lake.versions_of("raw_conditions", keys)
+    notes = {key: {INPUT_NOTE: versions[key]} for key in keys}
+    table = published_columns(raw_conditions)
+    engine = store.engine()
+    changed, later = publish_conditions(engine, store_rows(table)), 0
+    newest = max(lake.partitions("raw_conditions"))
+    if newest in notes:
+        ahead = conditions_ahead(_delivered(context, landing, "conditions"), newest)
+        if ahead is not None:
+            later = publish_conditions(engine, store_rows(published_columns(ahead)))
+        notes[newest][AHEAD_NOTE] = _ahead_version(ahead)
+    return dg.MaterializeResult(
+        value=LakeTable(table, notes), metadata={"rows changed": changed, "rows of later weeks changed": later}
+    )
+
+
+def unpublished_conditions(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
+    """Weeks whose present conditions are not in the store, as after a run that was killed before it got there.
+
+    The newest week also when what has been delivered of the weeks after it is not.
+    """
+    versions = lake.versions("raw_conditions")
+    notes = lake.notes("published_conditions", versions)
+    due = {key for key, version in versions.items() if notes.get(key, {}).get(INPUT_NOTE) != version}
+    if versions:
+        newest = max(versions)
+        if notes.get(newest, {}).get(AHEAD_NOTE) != _ahead_version(conditions_ahead(deliveries, newest)):
+            due.add(newest)
+    return sorted(due)
 
 
 def pending_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> list[str]:

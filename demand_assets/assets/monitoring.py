@@ -9,6 +9,7 @@ from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetL
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.plots import accuracy_plot
+from demand_assets.assets.rows import store_rows
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import ForecastStore, OrderCosts
@@ -106,7 +107,7 @@ def forecast_accuracy(
     engine = store.engine()
     weeks = run_weeks(context)
     columns = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
-    changed = publish_actuals(engine, _rows(raw_sales[columns]))
+    changed = publish_actuals(engine, store_rows(raw_sales[columns]))
     scored: list[pd.DataFrame] = []
     # In order of time, each week published before the next: a tracking signal reads the weeks before its own.
     for week in weeks:
@@ -118,7 +119,7 @@ def forecast_accuracy(
             continue
         table = realised_accuracy(points, earlier)
         table.insert(0, "week", week)
-        publish_accuracy(engine, _rows(table))
+        publish_accuracy(engine, store_rows(table))
         scored.append(table)
     report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage foresaw this week")}
     if scored:
@@ -172,7 +173,7 @@ def forecast_exceptions(
             continue
         outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
         table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(EXCEPTION_COLUMNS)]
-        publish_exceptions(engine, week.date(), _rows(table[EXCEPTION_ROW]))
+        publish_exceptions(engine, week.date(), store_rows(table[EXCEPTION_ROW]))
         listed.append(table)
         report = _exception_report(table, outside, forecasts, actuals) | {"week": week_key(week)}
     table = pd.concat(listed, ignore_index=True) if listed else _empty(EXCEPTION_TYPES)
@@ -279,17 +280,6 @@ def _exception_report(
         "series sold without a forecast": len(unforeseen),
         "their sales, USD": float(unforeseen["weekly_sales_usd"].sum()),
     }
-
-
-def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Rows for the store: weeks as dates, nothing for NaN."""
-    columns: list[list[Any]] = [
-        [week.date() for week in frame[name]]
-        if name == "week"
-        else [None if value != value else value for value in frame[name].tolist()]
-        for name in frame.columns
-    ]
-    return list(zip(*columns, strict=True))
 
 
 def _empty(types: "Mapping[str, str]") -> pd.DataFrame:

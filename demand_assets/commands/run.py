@@ -84,7 +84,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         import dagster as dg
 
         from demand_assets.assets.features import stale_origins
-        from demand_assets.assets.ingestion import pending_weeks
+        from demand_assets.assets.ingestion import pending_weeks, unpublished_conditions
         from demand_assets.assets.monitoring import unscored_weeks
         from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks
 
@@ -95,7 +95,13 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             known = known_weeks(instance)
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
-            due = sorted({*pending_weeks(lake, deliveries, known), *unscored_weeks(lake)})
+            due = sorted(
+                {
+                    *pending_weeks(lake, deliveries, known),
+                    *unscored_weeks(lake),
+                    *(key for key in unpublished_conditions(lake, deliveries) if key in set(known)),
+                }
+            )
             if not due:
                 console.print("  nothing new has landed")
             for first, last in key_ranges(due, known):

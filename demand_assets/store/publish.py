@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,14 +14,30 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import store_error, write_transaction
-from demand_assets.store.rows import ACCURACY, ACTUAL, DRIFT, EXCEPTION, FORECAST, Row, canonical, content_hash
+from demand_assets.store.rows import (
+    ACCURACY,
+    ACTUAL,
+    CONDITION,
+    DRIFT,
+    EXCEPTION,
+    FORECAST,
+    REASON,
+    TOTAL,
+    Check,
+    Row,
+    canonical,
+    content_hash,
+)
 from demand_assets.store.tables import (
     actuals,
     drift_reports,
     forecast_accuracy,
     forecast_exceptions,
+    forecast_reasons,
+    forecast_totals,
     forecast_vintages,
     forecasts,
+    store_conditions,
 )
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
@@ -30,6 +46,7 @@ _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
 _LOCK_DRIFT = 0x64656D616E6407
 _LOCK_EXCEPTIONS = 0x64656D616E6408
+_LOCK_CONDITIONS = 0x64656D616E640B
 
 
 @dataclass(frozen=True)
@@ -77,15 +94,33 @@ def vintage_id_for(
     return f"{origin_week.isoformat()}-{digest[:16]}"
 
 
-def publish_vintage(engine: Engine, record: VintageRecord, rows: Iterable[tuple[Any, ...]]) -> PublishResult:
-    """Add one vintage and its forecasts, all or none; the same content again inserts nothing.
+def publish_vintage(
+    engine: Engine,
+    record: VintageRecord,
+    rows: Iterable[tuple[Any, ...]],
+    totals: Iterable[tuple[Any, ...]] = (),
+    reasons: Iterable[tuple[Any, ...]] = (),
+) -> PublishResult:
+    """Add one vintage with its forecasts, totals and reasons, all or none; the same forecasts again add nothing.
 
     `rows`: (store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd or None), one
-    per store x dept x target week, in any order. StoreError for no rows, a key twice, NaN or infinity, a week that is
-    not `horizon` weeks after the origin, or a store that cannot be used.
+    per store x dept x target week, in any order. `totals` and `reasons`: the columns of their tables less the vintage,
+    one reason row per forecast; a vintage that is there without any gets them. The vintage's id is of `rows` alone.
+    StoreError for no rows, a key twice, NaN or infinity, a week that is not `horizon` weeks after the origin, reasons
+    of other forecasts, or a store that cannot be used.
     """
-    clean = canonical(rows, FORECAST, ("store_id", "dept_id", "target_week"), "forecasts")
+    series_week = ("store_id", "dept_id", "target_week")
+    clean = canonical(rows, FORECAST, series_week, "forecasts")
+    summed = canonical(totals, TOTAL, ("level", *series_week), "forecast totals")
+    explained = canonical(reasons, REASON, series_week, "forecast reasons")
     _check_record(record, clean)
+    # Week and horizon are positions 2 and 3 of a forecast, 3 and 4 of a total; a handful of pairs, however many rows.
+    _check_weeks(record, {(row[2], row[3]) for row in clean} | {(row[3], row[4]) for row in summed})
+    if explained and [row[:3] for row in explained] != [row[:3] for row in clean]:
+        raise StoreError(
+            f"expected one row of reasons per forecast, got {len(explained)} for {len(clean)} forecasts of origin "
+            f"{record.origin_week}; make both from the same features"
+        )
     vintage_id = vintage_id_for(
         record.origin_week,
         record.horizon_weeks,
@@ -97,15 +132,23 @@ def publish_vintage(engine: Engine, record: VintageRecord, rows: Iterable[tuple[
     )
     with write_transaction(engine, _LOCK_VINTAGES) as connection:
         known = select(forecast_vintages.c.vintage_id).where(forecast_vintages.c.vintage_id == vintage_id)
-        if connection.execute(known).first() is not None:
-            return PublishResult(vintage_id, inserted=False, rows=len(clean))
-        connection.execute(insert(forecast_vintages).values(vintage_id=vintage_id, **asdict(record)))
-        full = [(vintage_id, *row) for row in clean]
-        if engine.dialect.name == "postgresql":
-            _copy(connection, forecasts.name, ("vintage_id", *FORECAST), full)
-        else:
-            connection.exec_driver_sql(_sqlite_insert(forecasts.name, ("vintage_id", *FORECAST)), full)
-    return PublishResult(vintage_id, inserted=True, rows=len(clean))
+        is_new = connection.execute(known).first() is None
+        if is_new:
+            connection.execute(insert(forecast_vintages).values(vintage_id=vintage_id, **asdict(record)))
+        _add_once(connection, forecasts, FORECAST, vintage_id, clean)
+        _add_once(connection, forecast_totals, TOTAL, vintage_id, summed)
+        _add_once(connection, forecast_reasons, REASON, vintage_id, explained)
+    return PublishResult(vintage_id, inserted=is_new, rows=len(clean))
+
+
+def publish_conditions(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Insert or correct rows of the columns of `store_conditions`, in their order; return how many changed.
+
+    One row per store x week, weeks to come included; all but the holiday flag may be None. StoreError as for
+    `publish_actuals`.
+    """
+    clean = canonical(rows, CONDITION, ("store_id", "week"), "store conditions")
+    return _upsert(engine, _LOCK_CONDITIONS, store_conditions, clean)
 
 
 def publish_actuals(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
@@ -173,16 +216,33 @@ def _check_record(record: VintageRecord, rows: Sequence[Row]) -> None:
         raise StoreError(f"expected an origin week that is a Friday, got {record.origin_week}")
     if record.published_at.tzinfo is None:
         raise StoreError(f"expected published_at with a time zone, got {record.published_at.isoformat()}; pass UTC")
+
+
+def _check_weeks(record: VintageRecord, found: set[tuple[str, int]]) -> None:
     allowed = {
         (record.origin_week + timedelta(weeks=ahead)).isoformat(): ahead for ahead in range(1, record.horizon_weeks + 1)
     }
-    # Positions 2 and 3 of a forecast row; a handful of distinct pairs, however many rows.
-    for week, horizon in sorted({(row[2], row[3]) for row in rows}):
+    for week, horizon in sorted(found):
         if allowed.get(week) != horizon:
             raise StoreError(
                 f"expected target weeks 1 to {record.horizon_weeks} weeks after origin {record.origin_week}, "
                 f"got {week} with horizon {horizon}"
             )
+
+
+def _add_once(
+    connection: Connection, table: Table, columns: Mapping[str, Check], vintage_id: str, rows: Sequence[Row]
+) -> None:
+    """Rows of one vintage, unless it has some in that table: what was published stays as it was."""
+    held = select(table.c.vintage_id).where(table.c.vintage_id == vintage_id).limit(1)
+    if not rows or connection.execute(held).first() is not None:
+        return
+    names = ("vintage_id", *columns)
+    full = [(vintage_id, *row) for row in rows]
+    if connection.engine.dialect.name == "postgresql":
+        _copy(connection, table.name, names, full)
+    else:
+        connection.exec_driver_sql(_sqlite_insert(table.name, names), full)
 
 
 def _upsert(engine: Engine, lock: int, table: Table, rows: list[Row]) -> int:

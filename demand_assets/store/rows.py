@@ -68,6 +68,40 @@ FORECAST: dict[str, Check] = {
     "p90_usd": _finite,
     "order_usd": _finite_or_none,
 }
+TOTAL: dict[str, Check] = {
+    "level": _text,
+    "store_id": _integer,
+    "dept_id": _integer,
+    "target_week": _week,
+    "horizon": _integer,
+    "forecast_usd": _finite,
+    "p10_usd": _finite_or_none,
+    "p50_usd": _finite_or_none,
+    "p90_usd": _finite_or_none,
+    "series": _integer,
+}
+REASON: dict[str, Check] = {
+    "store_id": _integer,
+    "dept_id": _integer,
+    "target_week": _week,
+    "last_year_usd": _finite,
+    "recent_trend_usd": _finite,
+    "holiday_usd": _finite,
+    "promotion_usd": _finite,
+    "store_usd": _finite,
+    "department_usd": _finite,
+    "weather_economy_usd": _finite,
+}
+CONDITION: dict[str, Check] = {
+    "store_id": _integer,
+    "week": _week,
+    "is_holiday": _flag,
+    "temperature_f": _finite_or_none,
+    "fuel_price_usd": _finite_or_none,
+    "cpi": _finite_or_none,
+    "unemployment": _finite_or_none,
+    "markdown_usd": _finite_or_none,
+}
 ACTUAL: dict[str, Check] = {
     "store_id": _integer,
     "dept_id": _integer,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from demand_assets.errors import StoreError
 from demand_assets.store import queries
@@ -17,11 +17,14 @@ from demand_assets.store.publish import (
     VintageRecord,
     publish_accuracy,
     publish_actuals,
+    publish_conditions,
     publish_drift,
     publish_exceptions,
     publish_vintage,
     vintage_id_for,
 )
+from demand_assets.store.rows import FORECAST, canonical, content_hash
+from demand_assets.store.tables import forecast_reasons, forecast_totals
 
 ORIGIN = date(2012, 10, 26)
 WEEKS = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
@@ -31,6 +34,15 @@ ROWS: list[tuple[Any, ...]] = [
     (1, 3, WEEKS[1], 2, 110.0, 85.0, 109.0, 140.0, None),
     (2, 3, WEEKS[0], 1, -5.0, -9.0, -5.0, 0.0, 0.0),
 ]
+
+TOTALS: list[tuple[Any, ...]] = [
+    ("chain", 0, 0, WEEKS[0], 1, 95.0, 71.0, 94.0, 130.0, 2),
+    ("chain", 0, 0, WEEKS[1], 2, 110.0, None, None, None, 1),
+    ("store", 1, 0, WEEKS[0], 1, 100.0, 80.0, 99.0, 130.0, 1),
+]
+MADE_OF = ("model_name", "model_version", "data_version", "code_version")
+CLEAN = canonical(ROWS, FORECAST, ("store_id", "dept_id", "target_week"), "forecasts")
+REASONS: list[tuple[Any, ...]] = [(*row[:3], row[4] - 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0) for row in ROWS]
 
 CHILD = """
 import sys, dataclasses
@@ -72,6 +84,44 @@ def test_the_same_content_is_published_once(engine: Engine) -> None:
     assert (first.inserted, again.inserted) == (True, False)
     assert first.vintage_id == again.vintage_id
     assert {table: rows for table, rows in stored(engine).items() if rows} == {"forecast_vintages": 1, "forecasts": 3}
+
+
+def test_totals_and_reasons_come_with_their_vintage(engine: Engine) -> None:
+    bare = vintage_id_for(ORIGIN, 2, *(getattr(RECORD, name) for name in MADE_OF), content_hash(CLEAN))
+    published = publish_vintage(engine, RECORD, ROWS, TOTALS[::-1], REASONS[::-1])
+    assert published.vintage_id == bare
+    again = publish_vintage(engine, RECORD, ROWS, [(*TOTALS[0][:5], 1.0, *TOTALS[0][6:])], REASONS)
+    assert again.inserted is False
+    with engine.connect() as connection:
+        totals = connection.execute(select(forecast_totals)).all()
+        reasons = connection.execute(select(forecast_reasons)).all()
+    assert sorted(totals) == sorted((bare, *row) for row in TOTALS)
+    assert sorted(reasons) == sorted((bare, *row) for row in REASONS)
+
+
+def test_a_vintage_without_totals_and_reasons_gets_them_once(engine: Engine) -> None:
+    publish_vintage(engine, RECORD, ROWS)
+    assert publish_vintage(engine, RECORD, ROWS, TOTALS, REASONS).inserted is False
+    found = stored(engine)
+    assert (found["forecasts"], found["forecast_totals"], found["forecast_reasons"]) == (3, 3, 3)
+
+
+def test_without_its_totals_or_reasons_there_is_no_vintage(engine: Engine) -> None:
+    # Refused by the table, after vintage and forecasts have been written: the level is longer than its column.
+    if engine.dialect.name == "postgresql":
+        with pytest.raises(StoreError, match="cannot be used"):
+            publish_vintage(engine, RECORD, ROWS, [("x" * 17, *TOTALS[0][1:])], REASONS)
+    with pytest.raises(StoreError, match="got 2012-11-02 with horizon 2"):
+        publish_vintage(engine, RECORD, ROWS, [(*TOTALS[0][:4], 2, *TOTALS[0][5:])], REASONS)
+    with pytest.raises(StoreError, match="expected one row of reasons per forecast, got 2 for 3 forecasts"):
+        publish_vintage(engine, RECORD, ROWS, TOTALS, REASONS[:2])
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE forecast_reasons"))
+    with pytest.raises(StoreError, match="forecast_reasons"):
+        publish_vintage(engine, RECORD, ROWS, TOTALS, REASONS)
+    with engine.connect() as connection:
+        tables = ("forecast_vintages", "forecasts", "forecast_totals")
+        assert queries.counts(connection, *tables) == dict.fromkeys(tables, 0)
 
 
 def test_every_part_of_its_identity_makes_another_vintage_id() -> None:
@@ -189,6 +239,19 @@ def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.execute(text("SELECT dept_id, weekly_sales_usd FROM actuals ORDER BY dept_id")).all()
     assert [tuple(row) for row in found] == [(3, 11.0), (4, -2.5), (5, 0.0)]
+
+
+def test_conditions_are_corrected_in_place_and_run_ahead_of_sales(engine: Engine) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (1, WEEKS[0], False, 61.5, 3.5, 211.1, 8.1, 1200.0),
+        (1, WEEKS[1] + timedelta(weeks=40), True, None, None, None, None, None),
+    ]
+    assert publish_conditions(engine, rows) == 2
+    assert publish_conditions(engine, rows) == 0
+    assert publish_conditions(engine, [rows[0], (*rows[1][:7], 15.0)]) == 1
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT is_holiday, markdown_usd FROM store_conditions ORDER BY week")).all()
+    assert [(bool(holiday), usd) for holiday, usd in found] == [(False, 1200.0), (True, 15.0)]
 
 
 ACCURACY_ROW = (
