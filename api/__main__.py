@@ -9,32 +9,56 @@ import uvicorn
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.settings import ApiSettings
+from api.logs import log_as_json
+from api.settings import DEADLINE, PREFIX, STORE_URL, ApiSettings
 from demand_assets.errors import StoreError
 
 # Longer than a load balancer's 60 s, or it sends requests into connections that this side has just closed.
 KEEP_ALIVE_S = 75
+_VARIABLES = {"store_url": STORE_URL, "forecast_deadline_hours": DEADLINE}
 
 
 def main() -> None:
     """Serve until stopped; one line and exit code 2 on a setting that is missing or wrong."""
     parser = argparse.ArgumentParser(prog="python -m api", description="Serve the forecasts of DEMAND_STORE_URL.")
-    parser.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on; else DEMAND_HOST, 127.0.0.1")
-    parser.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; else DEMAND_PORT, 8000")
+    parser.add_argument(
+        "--host", default=argparse.SUPPRESS, help="address to listen on; else DEMAND_API_HOST, 127.0.0.1"
+    )
+    parser.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; else DEMAND_API_PORT, 8000")
     parser.add_argument(
         "--store-url",
         default=argparse.SUPPRESS,
         help="else DEMAND_STORE_URL, which keeps a password out of the list of processes",
     )
     try:
-        settings = ApiSettings(**vars(parser.parse_args()))
+        settings = ApiSettings(**vars(parser.parse_args())).for_listening()
         app = create_app(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        sys.exit(_refusal(f"DEMAND_{str(first['loc'][0]).upper().removeprefix('DEMAND_')}: {first['msg']}"))
+        sys.exit(_refusal(_explained(str(first["loc"][0]) if first["loc"] else "", str(first["msg"]))))
     except StoreError as error:
-        sys.exit(_refusal(f"DEMAND_STORE_URL: {error}"))
-    uvicorn.run(app, host=settings.host, port=settings.port, timeout_keep_alive=KEEP_ALIVE_S, access_log=False)
+        sys.exit(_refusal(f"{STORE_URL}: {error}"))
+    listener = log_as_json(settings.log_level)
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=30,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+        )
+    finally:
+        listener.stop()
+
+
+def _explained(field: str, message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if not field:
+        return message
+    return f"{_VARIABLES.get(field, field if field.startswith('DEMAND_') else PREFIX + field.upper())}: {message}"
 
 
 def _refusal(message: str) -> int:

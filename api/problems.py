@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from demand_assets.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = 10
+RETRY_AFTER_S = 5
+_MOST_ERRORS = 20
+_LONGEST_VALUE = 120
 
 
 class Problem(BaseModel):
@@ -27,64 +30,84 @@ class Problem(BaseModel):
     title: Annotated[str, Field(description="The status in words.", examples=["Not Found"])]
     status: Annotated[int, Field(description="The HTTP status.", examples=[404])]
     detail: Annotated[str, Field(description="What was wrong with this request and what to do.")]
+    request_id: Annotated[str, Field(description="What the log calls this request.", examples=["5f0c1a9e"])]
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """Ends a request with `status`; `extra` are further members of the body."""
 
-    def __init__(self, status: int, detail: str, **extra: Any) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(status, detail, headers)
         self.extra = extra
+
+
+class UnavailableError(StoreError):
+    """The store cannot be read now, as was found out a moment ago."""
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can end with these statuses."""
-    schema = Problem.model_json_schema()
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
         for status in statuses
     }
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app`, the framework's own included, a problem."""
+    """Make every error of `app`, the framework's own included, a problem. The gate does so for those it meets first."""
 
     @app.exception_handler(ProblemError)
-    def _known(request: Request, error: ProblemError) -> JSONResponse:
-        return _response(error.status, error.detail, extra=error.extra)
+    async def _known(request: Request, error: ProblemError) -> Response:
+        return _response(request, error.status_code, error.detail, headers=error.headers, extra=error.extra)
 
     @app.exception_handler(StoreError)
-    def _store(request: Request, error: StoreError) -> JSONResponse:
-        return _response(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+    async def _store(request: Request, error: StoreError) -> Response:
+        return _response(request, 503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
 
     @app.exception_handler(HTTPException)
-    def _framework(request: Request, error: HTTPException) -> JSONResponse:
+    async def _framework(request: Request, error: HTTPException) -> Response:
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return _response(error.status_code, detail, headers=error.headers)
+        return _response(request, error.status_code, detail, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()
-        errors = [{"parameter": str(each["loc"][-1]), "message": str(each["msg"])} for each in found]
+        errors = [
+            {"parameter": _place(each["loc"]), "message": str(each["msg"])[:_LONGEST_VALUE]}
+            for each in found[:_MOST_ERRORS]
+        ]
         detail = "; ".join(f"{each['parameter']}: {each['message']}" for each in errors)
-        return _response(422, detail, extra={"errors": errors})
+        if len(found) > _MOST_ERRORS:
+            detail += f"; and {len(found) - _MOST_ERRORS} more"
+        return _response(request, 422, detail, extra={"errors": errors})
 
-    @app.exception_handler(Exception)
-    def _bug(request: Request, error: Exception) -> JSONResponse:
-        # The server logs the traceback; the caller gets none of it. uvicorn closes the connection after an error that
-        # reaches it, so a caller must be told not to send the next request into it.
-        return _response(500, "unexpected error; see the log of the service", headers={"Connection": "close"})
+
+def body_of(status: int, detail: str, request_id: str, extra: Mapping[str, Any] | None = None) -> bytes:
+    """The JSON of a problem."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id, **(extra or {})
+    )
+    # What a caller sent may hold half a surrogate pair, which UTF-8 cannot; so it stays escaped.
+    return json.dumps(problem.model_dump(), default=str, ensure_ascii=True).encode()
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """`week` of a query, `keys.3.week` of a body."""
+    inside = [str(part) for part in location if part not in ("query", "path", "header", "body")]
+    return ".".join(inside)[:_LONGEST_VALUE] or "body"
 
 
 def _response(
-    status: int, detail: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None
-) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **(extra or {}))
-    return JSONResponse(
-        problem.model_dump(mode="json"),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=dict(headers) if headers else None,
-    )
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Response:
+    body = body_of(status, detail, request.scope.get("request_id", ""), extra)
+    sent = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=sent)

@@ -2,20 +2,118 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import ipaddress
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "DEMAND_API_"
+# What the service shares with the pipeline: one address of the store, one deadline of a forecast.
+STORE_URL, DEADLINE = "DEMAND_STORE_URL", "DEMAND_FORECAST_DEADLINE_HOURS"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class ApiSettings(BaseSettings):
-    """Field `x` is read from `DEMAND_X`; the pipeline's own variables may be set beside them."""
+    """Field `x` is read from `DEMAND_API_X`; the store's address and the deadline from the pipeline's own variables."""
 
     # The store's address may hold a password, so errors do not repeat inputs.
-    model_config = SettingsConfigDict(env_prefix="DEMAND_", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, populate_by_name=True, enable_decoding=False
+    )
 
     store_url: Annotated[
-        str, Field(min_length=1, repr=False, description="SQL store: sqlite:///FILE or postgresql://USER@HOST/DB.")
+        str,
+        Field(
+            min_length=1,
+            repr=False,
+            validation_alias=AliasChoices("store_url", STORE_URL),
+            description="SQL store: sqlite:///FILE or postgresql://USER@HOST/DB.",
+        ),
     ]
+    forecast_deadline_hours: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=168,
+            validation_alias=AliasChoices("forecast_deadline_hours", DEADLINE),
+            description="Hours after a week's end by which it is to be forecast; later the newest forecast is stale.",
+        ),
+    ] = 72
     host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port to listen on.")] = 8000
+    auth: Annotated[
+        Literal["auto", "on", "off"],
+        Field(description="API keys: auto asks for them unless bound to loopback, where alone they may be off."),
+    ] = "auto"
+    allowed_hosts: Annotated[
+        str,
+        Field(
+            description="Host names answered to, comma-separated; empty: any, on loopback only loopback's own names."
+        ),
+    ] = ""
+    cors_origins: Annotated[str, Field(description="Origins whose pages may call, comma-separated; empty: none.")] = ""
+    rate_per_second: Annotated[float, Field(gt=0, le=1e6, description="Requests per second and API key.")] = 50.0
+    rate_burst: Annotated[int, Field(ge=1, le=10_000_000, description="Requests at once before that rate counts.")] = (
+        200
+    )
+    body_bytes: Annotated[int, Field(ge=1024, le=2**30, description="Largest request body.")] = 2_000_000
+    body_seconds: Annotated[float, Field(gt=0, le=3600, description="Time a request body may take to arrive.")] = 15.0
+    export_rows: Annotated[
+        int, Field(ge=1000, le=10**7, description="Most rows of one CSV, Arrow or Parquet page.")
+    ] = 200_000
+    memory_rows: Annotated[
+        int, Field(ge=0, le=10**8, description="Most rows of the newest vintage that are kept in memory.")
+    ] = 500_000
+    refresh_seconds: Annotated[float, Field(gt=0, le=3600, description="How often a new vintage is looked for.")] = 1.0
+    pool_size: Annotated[int, Field(ge=1, le=64, description="Connections to PostgreSQL, or SQLite threads.")] = 4
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least severe lines logged; at warning, requests that went well are not."),
+    ] = "info"
+    tracing: Annotated[
+        bool, Field(description="Spans to the OpenTelemetry collector of OTEL_EXPORTER_OTLP_ENDPOINT.")
+    ] = False
+
+    @model_validator(mode="after")
+    def _keys_unless_loopback(self) -> ApiSettings:
+        if self.auth == "off" and not is_loopback(self.host):
+            raise ValueError("API keys can be off only on loopback; set DEMAND_API_AUTH=auto or listen on 127.0.0.1")
+        return self
+
+    @property
+    def keys_asked(self) -> bool:
+        """Whether a request needs an API key."""
+        return self.auth == "on" or (self.auth == "auto" and not is_loopback(self.host))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names answered to, without port; empty for any."""
+        return _listed(self.allowed_hosts)
+
+    def for_listening(self) -> ApiSettings:
+        """These, with loopback's own names as the only hosts where neither keys nor hosts are asked for.
+
+        A page of another site can make its own name resolve to 127.0.0.1; without keys only the name tells it apart.
+        """
+        if self.allowed_hosts or self.keys_asked:
+            return self
+        return self.model_copy(update={"allowed_hosts": "localhost,127.0.0.1,[::1]"})
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Origins whose pages may call."""
+        return _listed(self.cors_origins)
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())

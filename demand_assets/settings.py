@@ -131,7 +131,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
     SettingsError naming the variable when one is unknown or its value is not allowed.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    # The service's own, in the same environment, are read and checked by it.
+    ours = (name for name in environ if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}API_"))
+    unknown = sorted(name for name in ours if name not in known)
     if unknown:
         raise SettingsError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
     try:

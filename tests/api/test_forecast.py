@@ -1,25 +1,16 @@
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -27,106 +18,7 @@ from sqlalchemy import text
 from api import ApiSettings, create_app
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
-from demand_assets.store.migrations import migrate
-from demand_assets.store.publish import VintageRecord, publish_vintage
-
-ORIGIN = date(2012, 10, 26)
-WEEK = date(2012, 11, 2)
-RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC))
-ASKED = {"store_id": "1", "dept_id": "3", "week": "2012-11-02"}
-
-
-class Client(Protocol):
-    """The part of `httpx.Client` that the tests use."""
-
-    def get(self, url: str, *, params: Any = None) -> httpx.Response: ...
-
-    def post(self, url: str) -> httpx.Response: ...
-
-
-class InProcess:
-    """A client that calls the application itself, without a server."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self.app = app
-
-    def get(self, url: str, *, params: Any = None) -> httpx.Response:
-        return asyncio.run(self._send("GET", url, params))
-
-    def post(self, url: str) -> httpx.Response:
-        return asyncio.run(self._send("POST", url, None))
-
-    async def _send(self, method: str, url: str, params: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return await client.request(method, url, params=params)
-
-
-def application(store_url: str) -> FastAPI:
-    app = create_app(ApiSettings(store_url=store_url))
-
-    @app.get("/broken")
-    def broken() -> None:
-        raise ZeroDivisionError("secret of the inside")
-
-    return app
-
-
-@contextmanager
-def serving(store_url: str) -> Iterator[httpx.Client]:
-    """A client of a real server on a free port."""
-    app = application(store_url)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-def fill(folder: Path) -> str:
-    url = f"sqlite:///{folder / 'store.db'}"
-    migrate(url)
-    engine = create_engine_for(url)
-    rows = [
-        (1, 3, WEEK, 1, 100.5, 80.0, 99.0, 130.0, 120.0),
-        (1, 3, WEEK + timedelta(weeks=1), 2, 110.0, 85.0, 109.0, 140.0, None),
-    ]
-    publish_vintage(engine, RECORD, rows)
-    publish_vintage(
-        engine,
-        replace(RECORD, origin_week=ORIGIN - timedelta(weeks=1), model_version="6"),
-        [(*rows[0][:3], 2, *rows[0][4:])],
-    )
-    engine.dispose()
-    return url
-
-
-@pytest.fixture(scope="module", params=["server", "in process"])
-def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    url = fill(tmp_path_factory.mktemp("store"))
-    if request.param == "server":
-        with serving(url) as client:
-            yield client
-    else:
-        app = application(url)
-        yield InProcess(app)
-        app.state.engine.dispose()
-
-
-def problem(answer: httpx.Response, status: int) -> str:
-    """The detail of a well-formed problem."""
-    body = answer.json()
-    assert answer.status_code == status, body
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert (body["type"], body["status"]) == ("about:blank", status)
-    assert body["title"]
-    return str(body["detail"])
+from tests.api.conftest import ASKED, Client, environment, fill, problem, serving
 
 
 def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> None:
@@ -151,6 +43,8 @@ def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> Non
         "data_version": "data-1",
         "code_version": "0.1.0",
         "published_at": "2012-10-27T06:00:00Z",
+        "is_stale": False,
+        "override": None,
     }
 
 
@@ -237,23 +131,49 @@ def test_health_names_the_newest_origin(client: Client) -> None:
     answer = client.get("/health")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"status": "ok", "store": "reachable", "newest_origin_week": "2012-10-26", "vintages": 2},
+        {"status": "ok", "newest_origin_week": "2012-10-26", "vintages": 2},
     )
+
+
+def test_ready_names_the_vintage_that_is_served(client: Client) -> None:
+    answer = client.get("/ready").json()
+    assert answer.pop("vintage_id").startswith("2012-10-26-")
+    assert answer == {
+        "status": "ready",
+        "newest_origin_week": "2012-10-26",
+        "published_at": "2012-10-27T06:00:00Z",
+        "is_stale": False,
+    }
+
+
+def test_a_forecast_that_is_overdue_for_a_successor_is_stale_and_not_ready(tmp_path: Path) -> None:
+    # The next week ends on 2012-11-02; 72 hours after that Friday's end is Tuesday, 00:00.
+    url = fill(tmp_path)
+    for now, is_stale in (
+        (datetime(2012, 11, 5, 23, 59, tzinfo=UTC), False),
+        (datetime(2012, 11, 6, tzinfo=UTC), True),
+    ):
+        with serving(url, lambda now=now: now) as client:
+            assert client.get("/forecast", params=ASKED).json()["is_stale"] is is_stale
+            assert client.get("/ready").status_code == (503 if is_stale else 200)
+            assert client.get("/health").status_code == 200
 
 
 def test_openapi_describes_every_parameter_and_field(client: Client) -> None:
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/forecast"]["get"]
-    assert [each["name"] for each in operation["parameters"]] == ["store_id", "dept_id", "week"]
-    assert all(each["description"] and each["schema"]["examples"] for each in operation["parameters"])
-    assert set(operation["responses"]) == {"200", "404", "422", "503"}
+    named = [each["name"] for each in operation["parameters"]]
+    assert sorted(named) == ["as_of", "dept_id", "horizon", "store_id", "vintage_id", "week"]
+    assert [each["name"] for each in operation["parameters"] if each["required"]] == ["store_id", "dept_id", "week"]
+    assert all(each["description"] for each in operation["parameters"])
+    assert {"200", "304", "401", "404", "422", "429", "503"} <= set(operation["responses"])
     assert "application/problem+json" in operation["responses"]["404"]["content"]
     fields = document["components"]["schemas"]["Forecast"]["properties"]
     assert all("examples" in field or field.get("const") for field in fields.values())
     assert "USD per week" in fields["p10_usd"]["description"]
 
 
-@pytest.mark.parametrize("path", ["/health", "/forecast?store_id=1&dept_id=3&week=2012-11-02"])
+@pytest.mark.parametrize("path", ["/ready", "/forecast?store_id=1&dept_id=3&week=2012-11-02"])
 def test_a_store_that_is_down_is_503_without_its_password(path: str) -> None:
     with serving("postgresql://demand:hunter2secret@127.0.0.1:1/demand") as client:
         answer = client.get(path)
@@ -265,8 +185,12 @@ def test_a_store_that_is_down_is_503_without_its_password(path: str) -> None:
 
 def test_it_recovers_when_the_store_appears(tmp_path: Path) -> None:
     with serving(f"sqlite:///{tmp_path / 'store.db'}") as client:
-        assert "run `demand migrate`" in problem(client.get("/health"), 503)
+        assert "run `demand migrate`" in problem(client.get("/ready"), 503)
+        assert client.get("/health").json() == {"status": "ok", "newest_origin_week": None, "vintages": None}
         fill(tmp_path)
+        deadline = time.monotonic() + 30
+        while client.get("/ready").status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert client.get("/health").json()["vintages"] == 2
 
 
@@ -292,17 +216,12 @@ def test_the_service_loads_nothing_of_the_pipeline() -> None:
         assert f"'{heavy}'" not in loaded.stdout
 
 
-def environment(**values: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMAND_")}
-    return kept | {"PYTHONPATH": str(Path(__file__).parents[2])} | values
-
-
 def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "api", "--port", str(port), "--store-url", fill(tmp_path)],
-        env=environment(DEMAND_STORE_URL="sqlite:///elsewhere.db", DEMAND_PORT="1", DEMAND_HORIZON_WEEKS="4"),
+        env=environment(DEMAND_STORE_URL="sqlite:///elsewhere.db", DEMAND_API_PORT="1", DEMAND_HORIZON_WEEKS="4"),
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -325,7 +244,14 @@ def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({}, "DEMAND_STORE_URL: Field required"),
-        ({"DEMAND_STORE_URL": "sqlite:///x.db", "DEMAND_PORT": "0"}, "DEMAND_PORT: Input should be greater than"),
+        (
+            {"DEMAND_STORE_URL": "sqlite:///x.db", "DEMAND_API_PORT": "0"},
+            "DEMAND_API_PORT: Input should be greater than",
+        ),
+        (
+            {"DEMAND_STORE_URL": "sqlite:///x.db", "DEMAND_API_AUTH": "off", "DEMAND_API_HOST": "0.0.0.0"},
+            "API keys can be off only on loopback",
+        ),
         ({"DEMAND_STORE_URL": "mysql://u:hunter2secret@h/d"}, "DEMAND_STORE_URL: expected sqlite:/// or postgresql://"),
     ],
 )

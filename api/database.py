@@ -1,0 +1,180 @@
+"""The store, read without blocking the event loop: asyncpg for PostgreSQL, a few threads for SQLite.
+
+Both run the same SQLAlchemy Core statements; asyncpg gets them as text, since its own pool is twice as fast as going
+through SQLAlchemy's (benchmarks/api_speed.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+from sqlalchemy import Engine, Select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+
+from demand_assets.store.engine import create_engine_for, parse_url, reading, store_error
+
+Row = Sequence[Any]
+Statement = Select[Any]
+Result = TypeVar("Result")
+_CHUNK = 2000
+_QUERY_S, _CONNECT_S, _ACQUIRE_S = 20.0, 3.0, 5.0
+# Classes of errors that are the store's state, not a bug in the query: connection, resources, operator, system,
+# authorisation, no such database; and the three that mean another schema than the code's.
+_STORE_CLASSES = ("08", "53", "57", "58", "28", "3D", "55")
+_STORE_STATES = ("42P01", "42703", "42501")
+
+
+class Database(Protocol):
+    """Reads, and writes as a function of a synchronous engine; StoreError when the store cannot be used."""
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """Every row; `values` of its bind parameters."""
+        ...
+
+    def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
+        """Rows in lists of 2,000, so that a large answer never holds the event loop for long."""
+        ...
+
+    async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """`function(engine, *arguments)` in a thread, for what writes."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+def database_for(url: str, pool_size: int) -> Database:
+    """The database at `url`; StoreError for an address that is neither SQLite nor PostgreSQL. Connects on first use."""
+    kind = SqliteDatabase if parse_url(url).get_backend_name() == "sqlite" else PostgresDatabase
+    return kind(url, pool_size)
+
+
+async def fetch_maps(
+    database: Database, statement: Statement, values: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Every row by the names of its columns."""
+    names = statement.selected_columns.keys()
+    return [dict(zip(names, row, strict=True)) for row in await database.fetch(statement, values)]
+
+
+class _Threads:
+    def __init__(self, url: str, pool_size: int) -> None:
+        self.engine: Engine = create_engine_for(url)
+        self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="store")
+
+    async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(self.engine, *arguments))
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        self.engine.dispose()
+
+
+class SqliteDatabase(_Threads):
+    """A SQLite file."""
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """See Database."""
+
+        def read(engine: Engine) -> list[Row]:
+            with reading(engine) as connection:
+                return list(connection.execute(statement, dict(values or {})))
+
+        return await self.run(read)
+
+    async def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
+        """See Database."""
+        rows = await self.fetch(statement)
+        for start in range(0, len(rows), _CHUNK):
+            yield rows[start : start + _CHUNK]
+            await asyncio.sleep(0)
+
+
+class PostgresDatabase(_Threads):
+    """A PostgreSQL database; the pool is opened when it is first needed, and again after the server was gone."""
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        super().__init__(url, pool_size)
+        self._parsed = parse_url(url)
+        self._address = self._parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._size = pool_size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        # Text and order of parameters of statements that are run again and again, which hold their own identity.
+        self._compiled: dict[Statement, tuple[str, tuple[str, ...]]] = {}
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """See Database."""
+        sql, arguments = self._prepared(statement, values)
+        try:
+            pool = await self._open()
+            async with pool.acquire(timeout=_ACQUIRE_S) as connection:
+                return list(await connection.fetch(sql, *arguments, timeout=_QUERY_S))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._told(error) from error
+
+    async def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
+        """See Database."""
+        sql, arguments = self._prepared(statement, None)
+        try:
+            pool = await self._open()
+            async with pool.acquire(timeout=_ACQUIRE_S) as connection, connection.transaction(readonly=True):
+                cursor = await connection.cursor(sql, *arguments, timeout=_QUERY_S)
+                while rows := await cursor.fetch(_CHUNK, timeout=_QUERY_S):
+                    yield list(rows)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._told(error) from error
+
+    async def close(self) -> None:
+        """See Database."""
+        if self._pool is not None:
+            self._pool.terminate()
+        await super().close()
+
+    async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await asyncpg.create_pool(
+                        self._address,
+                        min_size=1,
+                        max_size=self._size,
+                        timeout=_CONNECT_S,
+                        init=_set_codecs,
+                        server_settings={"application_name": "demand-api"},
+                    )
+        return self._pool
+
+    def _prepared(self, statement: Statement, values: Mapping[str, Any] | None) -> tuple[str, list[Any]]:
+        if values is not None:
+            kept = self._compiled.get(statement)
+            if kept is None:
+                compiled = statement.compile(dialect=_DIALECT)
+                kept = self._compiled[statement] = (str(compiled), tuple(compiled.positiontup or ()))
+            return kept[0], [values[name] for name in kept[1]]
+        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        given = compiled.params
+        return str(compiled), [given[name] for name in compiled.positiontup or ()]
+
+    def _told(self, error: Exception) -> Exception:
+        state = getattr(error, "sqlstate", None)
+        if state is not None and not (state.startswith(_STORE_CLASSES) or state in _STORE_STATES):
+            return error  # a bug in the query; asking again would not help
+        if isinstance(error, TimeoutError):
+            return store_error(self._parsed, TimeoutError(f"no answer within {_QUERY_S:.0f} s"))
+        return store_error(self._parsed, error)
+
+
+async def _set_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]

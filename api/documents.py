@@ -1,0 +1,56 @@
+"""What the OpenAPI document says of routes that are alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from api.formats import MEDIA_TYPES, Format
+from api.problems import Problem, described
+from api.schemas import Listing
+
+LIST_CONTENT: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}},
+    MEDIA_TYPES[Format.ARROW]: {"schema": {"type": "string", "format": "binary"}},
+    MEDIA_TYPES[Format.PARQUET]: {"schema": {"type": "string", "format": "binary"}},
+}
+_NOT_MODIFIED = {304: {"description": "As the ETag in If-None-Match."}}
+_ANYWHERE = (401, 403, 421, 422, 429, 500, 503)
+
+
+def listed(item: type[BaseModel], *statuses: int, body: type[BaseModel] | None = None) -> dict[str, Any]:
+    """`response_model` and `responses` of a list of `item`, or of a list body of its own."""
+    responses: dict[int | str, dict[str, Any]] = {200: {"content": LIST_CONTENT}, **described(*statuses)}
+    return {"response_model": body or Listing[item], "responses": responses}  # type: ignore[valid-type]
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: the routes', and what the gate may answer before them."""
+    made = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+    )
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    made["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of `demand keys create`."},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    made["security"] = [{}, {"bearer": []}, {"header": []}]
+    for path, operations in made["paths"].items():
+        for method, operation in operations.items():
+            responses = operation["responses"]
+            statuses = [503] if path in ("/health", "/ready") else list(_ANYWHERE)
+            if method == "post":
+                statuses += [408, 413]
+            for status, answer in described(*statuses, 500, 421).items():
+                if status == 422 or str(status) not in responses:
+                    responses[str(status)] = answer
+            if method == "get":
+                responses["304"] = _NOT_MODIFIED[304]
+            operation["responses"] = dict(sorted(responses.items()))
+    return made

@@ -1,0 +1,270 @@
+"""What every request passes first: its id, host, key, rate and size; then headers, metrics and a line in the log.
+
+Plain ASGI, since it is on the path of every request. Point reads of the newest vintage are answered here from memory;
+whatever is unusual about one goes on to the route, which gives the same answer or says what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.limits import RateLimiter
+from api.metrics import Metrics
+from api.problems import MEDIA_TYPE, RETRY_AFTER_S, ProblemError, body_of
+from api.settings import ApiSettings
+from api.snapshot import Principal, State
+
+ACCESS = logging.getLogger("api.access")
+ERRORS = logging.getLogger("api.errors")
+Header = tuple[bytes, bytes]
+# What a load balancer, a browser without a key yet, and whoever reads the reference may ask for.
+_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/openapi.json"})
+_OPEN_PREFIX = "/static/"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_SECURITY: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; object-src 'none'; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+]
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self, app: ASGIApp, *, settings: ApiSettings, state: State, metrics: Metrics, now: Callable[[], datetime]
+    ) -> None:
+        self.app, self.settings, self.state, self.metrics, self.now = app, settings, state, metrics, now
+        self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
+        self.hosts, self.keys_asked = settings.hosts, settings.keys_asked
+        self.quiet = settings.log_level in ("warning", "error")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = headers.get(b"x-request-id")
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope["request_id"] = request_id
+        sent = _Sent(send, [(b"x-request-id", request_id.encode()), *_SECURITY], head=scope["method"] == "HEAD")
+        if sent.head:
+            scope["method"] = "GET"
+        try:
+            principal = self._admit(scope, headers)
+            answer = self._from_memory(scope, headers)
+            if answer is None:
+                await self.app(scope, self._bounded(scope, headers, receive), sent)
+            else:
+                await _send(sent, *answer)
+        except ProblemError as problem:
+            principal = None
+            await _send_problem(sent, problem, request_id)
+        except Exception:  # noqa: BLE001 the last resort of every request
+            principal = None
+            # The log has the traceback; the caller gets none of it.
+            ERRORS.exception("unexpected error", extra={"request_id": request_id, "path": scope["path"]})
+            if sent.status == 0:
+                told = ProblemError(500, f"unexpected error; the log has it as request {request_id}")
+                await _send_problem(sent, told, request_id)
+        self._note(scope, sent, principal, started)
+
+    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """Who asks; ProblemError when refused."""
+        path = scope["path"]
+        if self.hosts:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+            if name not in self.hosts:
+                raise ProblemError(421, f"host {name[:80]!r} is not served here; see DEMAND_API_ALLOWED_HOSTS")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.settings.body_bytes:
+            raise _too_large(self.settings.body_bytes)
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or scope["method"] == "OPTIONS":
+            return None
+        if not self.keys_asked:
+            return None
+        principal = self._principal(headers)
+        wait = self.limiter.wait(principal.key_id, time.monotonic())
+        if wait > 0:
+            self.metrics.limited.inc()
+            raise ProblemError(
+                429,
+                f"more than {self.settings.rate_per_second:g} requests a second; wait {wait:.1f} s",
+                headers={"Retry-After": str(max(1, round(wait + 0.5)))},
+            )
+        # A batch of reads is a POST because of its size alone.
+        needed = "write" if scope["method"] in _WRITES and not path.endswith(":batch") else "read"
+        if needed not in principal.scopes:
+            raise ProblemError(403, f"key {principal.key_id} lacks the scope {needed}")
+        return principal
+
+    def _principal(self, headers: Mapping[bytes, bytes]) -> Principal:
+        if self.state.refreshed_at is None:
+            raise ProblemError(
+                503, f"keys cannot be checked: {self.state.problem}", headers={"Retry-After": str(RETRY_AFTER_S)}
+            )
+        token = headers.get(b"x-api-key")
+        if token is None:
+            kind, _, rest = headers.get(b"authorization", b"").partition(b" ")
+            token = rest.strip() if kind.lower() == b"bearer" else None
+        found = self.state.keys.get(hashlib.sha256(token).hexdigest()) if token else None
+        if found is None or (found.expires_at is not None and found.expires_at <= self.now()):
+            self.metrics.unauthorised.inc()
+            said = "the API key is not valid" if token else "an API key is needed"
+            raise ProblemError(
+                401,
+                f"{said}; send it as `Authorization: Bearer KEY`",
+                headers={"WWW-Authenticate": 'Bearer realm="demand"'},
+            )
+        return found
+
+    def _from_memory(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
+        """The plain form of GET /forecast, if it asks for what is in memory."""
+        if scope["path"] != "/forecast" or scope["method"] != "GET" or self.state.snapshot is None:
+            return None
+        key = _point(scope["query_string"])
+        made = self.state.snapshot.answer(key) if key else None
+        if made is None:
+            return None
+        body, tag = made
+        known = headers.get(b"if-none-match")
+        scope["route_path"] = "/forecast"
+        if known is not None and tag in known:
+            return 304, [(b"etag", tag), (b"cache-control", b"no-cache")], b""
+        return (
+            200,
+            [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"etag", tag),
+                (b"cache-control", b"no-cache"),
+            ],
+            body,
+        )
+
+    def _bounded(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+        """`receive` that ends a body which is too large or too slow."""
+        if scope["method"] not in _WRITES and b"content-length" not in headers:
+            return receive
+        deadline = time.monotonic() + self.settings.body_seconds
+        size, complete = 0, False
+
+        async def bounded() -> Message:
+            nonlocal size, complete
+            if complete:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), deadline - time.monotonic())
+            except TimeoutError:
+                raise ProblemError(
+                    408,
+                    f"the body did not arrive within {self.settings.body_seconds:g} s",
+                    headers={"Connection": "close"},
+                ) from None
+            size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if size > self.settings.body_bytes:
+                raise _too_large(self.settings.body_bytes)
+            return message
+
+        return bounded
+
+    def _note(self, scope: Scope, sent: _Sent, principal: Principal | None, started: float) -> None:
+        seconds = time.perf_counter() - started
+        route = scope.get("route_path") or getattr(scope.get("route"), "path", None) or "other"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.metrics.count(route, method, sent.status, seconds)
+        if self.quiet and sent.status < 500:
+            return
+        ACCESS.info(
+            "%s %s %d",
+            scope["method"],
+            scope["path"],
+            sent.status,
+            extra={
+                "request_id": scope["request_id"],
+                "route": route,
+                "status": sent.status,
+                "ms": round(seconds * 1000, 2),
+                "bytes": sent.size,
+                "key": principal.key_id if principal else None,
+            },
+        )
+
+
+class _Sent:
+    """`send` that adds headers, drops the body of an answer to HEAD, and remembers what was answered."""
+
+    __slots__ = ("common", "head", "send", "size", "status")
+
+    def __init__(self, send: Send, common: list[Header], *, head: bool) -> None:
+        self.send, self.common, self.head = send, common, head
+        self.status = self.size = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self.common]
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+            if self.head:
+                message = {**message, "body": b""}
+        await self.send(message)
+
+
+def _point(query: bytes) -> tuple[int, int, str] | None:
+    """(store_id, dept_id, week) of a query that names these three, plainly and nothing else."""
+    given: dict[bytes, bytes] = {}
+    parts = query.split(b"&")
+    for part in parts:
+        name, _, value = part.partition(b"=")
+        given[name] = value
+    if len(parts) != 3 or given.keys() != {b"store_id", b"dept_id", b"week"}:
+        return None
+    store, dept, week = given[b"store_id"], given[b"dept_id"], given[b"week"]
+    if not (store.isdigit() and dept.isdigit() and len(store) < 11 and len(dept) < 11 and len(week) == 10):
+        return None
+    if store[:1] == b"0" or dept[:1] == b"0":
+        return None
+    return int(store), int(dept), week.decode("latin-1")
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, f"a body may have {most:,} bytes", headers={"Connection": "close"})
+
+
+async def _send(sent: _Sent, status: int, headers: list[Header], body: bytes) -> None:
+    await sent({"type": "http.response.start", "status": status, "headers": headers})
+    await sent({"type": "http.response.body", "body": body})
+
+
+async def _send_problem(sent: _Sent, problem: ProblemError, request_id: str) -> None:
+    body = body_of(problem.status_code, problem.detail, request_id, problem.extra)
+    headers: list[Header] = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items()),
+    ]
+    if sent.status == 0:
+        await _send(sent, problem.status_code, headers, body)

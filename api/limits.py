@@ -1,0 +1,26 @@
+"""Requests per second of each caller. Source: the token bucket (generic cell rate algorithm, ITU-T I.371)."""
+
+from __future__ import annotations
+
+_MOST_CALLERS = 10_000
+
+
+class RateLimiter:
+    """Lets `rate` requests a second through, `burst` at once; in one process, so each worker counts by itself."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1.0 / rate
+        self._tolerance = burst * self._interval
+        # Caller -> the time at which its bucket is full again.
+        self._full_at: dict[str, float] = {}
+
+    def wait(self, caller: str, now: float) -> float:
+        """Seconds until the next request may come, 0 to let this one through. `now`: a monotonic clock, s."""
+        full_at = max(self._full_at.get(caller, now), now)
+        wait = full_at + self._interval - self._tolerance - now
+        if wait > 1e-9:
+            return wait
+        if len(self._full_at) >= _MOST_CALLERS:
+            self._full_at = {name: moment for name, moment in self._full_at.items() if moment > now}
+        self._full_at[caller] = full_at + self._interval
+        return 0.0

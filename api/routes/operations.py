@@ -1,0 +1,82 @@
+"""Whether it is alive and ready, its metrics, and the dashboard."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.parameters import StrictRoute
+from api.problems import ProblemError
+from api.rows import to_json
+from api.schemas import Health, Readiness
+from api.service import Known
+from demand_assets.errors import StoreError
+
+router = APIRouter(route_class=StrictRoute)
+STATIC = Path(__file__).parents[1] / "static"
+
+
+@router.get("/health", summary="Alive", response_model=Health)
+async def health(service: Known) -> Response:
+    """Answers 200 while the process serves requests, whatever the state of the store."""
+    state = service.state
+    if state.refreshed_at is None:
+        # Alive whatever comes of it: what is not known is null.
+        with suppress(StoreError):
+            await service.require_store()
+    newest = state.snapshot
+    known = Health(
+        newest_origin_week=newest.vintage["origin_week"] if newest else None,
+        vintages=state.vintages,
+    )
+    return Response(known.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/ready", summary="Ready", response_model=Readiness)
+async def ready(service: Known) -> Response:
+    """Answers 200 when the store can be read, has the schema of this code, and its newest forecast is not stale.
+
+    503 otherwise, with why.
+    """
+    await service.require_store()
+    snapshot = service.state.snapshot
+    if snapshot is None:
+        raise ProblemError(503, "nothing is published yet; `demand run` makes the first forecast")
+    vintage = snapshot.vintage
+    if service.is_stale(vintage):
+        raise ProblemError(
+            503,
+            f"the newest forecast is of week {vintage['origin_week']}, and the next is overdue",
+            newest_origin_week=vintage["origin_week"].isoformat(),
+            is_stale=True,
+        )
+    body = {
+        "status": "ready",
+        "newest_origin_week": vintage["origin_week"],
+        "vintage_id": vintage["vintage_id"],
+        "published_at": vintage["published_at"],
+        "is_stale": False,
+    }
+    return Response(to_json(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(service: Known) -> Response:
+    """For Prometheus."""
+    text = service.metrics.text(service.state)
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+def serve_dashboard(app: FastAPI) -> None:
+    """The dashboard at `/`, its files under `/static`."""
+
+    @app.get("/", include_in_schema=False)
+    async def dashboard(request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

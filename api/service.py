@@ -1,0 +1,85 @@
+"""What the routes of one application share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from api.database import Database
+from api.metrics import Metrics
+from api.problems import UnavailableError
+from api.settings import ApiSettings
+from api.snapshot import Refresher, State, stale_from
+
+Result = TypeVar("Result")
+_FIRST_LOOK_S = 10.0
+
+
+@dataclass
+class Service:
+    """The store, what is known of it, and a few threads for work that would hold the event loop."""
+
+    settings: ApiSettings
+    database: Database
+    refresher: Refresher
+    metrics: Metrics
+    now: Callable[[], datetime]
+    # Rows, series and total of each vintage, which never change.
+    vintage_sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _looking: asyncio.Task[None] | None = None
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="render"))
+
+    @property
+    def state(self) -> State:
+        """What is known of the store."""
+        return self.refresher.state
+
+    def start(self) -> None:
+        """Begin to look for new vintages."""
+        self._looking = asyncio.create_task(self.refresher.run(self.settings.refresh_seconds))
+
+    async def stop(self) -> None:
+        """Stop looking and close what is open."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        self._threads.shutdown(wait=False)
+        await self.database.close()
+
+    async def require_store(self) -> None:
+        """StoreError, hence 503, when the store could not be read a moment ago: nobody waits for a connection then."""
+        if self._looking is None:
+            await self.refresher.refresh()
+            return
+        if not self.refresher.looked.is_set():
+            await asyncio.wait({asyncio.ensure_future(self.refresher.looked.wait())}, timeout=_FIRST_LOOK_S)
+        if self.state.problem is not None:
+            raise UnavailableError(self.state.problem)
+
+    async def in_thread(self, function: Callable[[], Result]) -> Result:
+        """`function()` away from the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def is_stale(self, vintage: Mapping[str, Any] | None) -> bool:
+        """Whether there is a newer vintage than this one, or one is overdue."""
+        newest = self.state.snapshot
+        if vintage is None:
+            return False
+        if newest is not None and newest.vintage["vintage_id"] != vintage["vintage_id"]:
+            return True
+        return self.now() >= stale_from(vintage["origin_week"], self.settings.forecast_deadline_hours)
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Known = Annotated[Service, Depends(_service)]
+"""The service, whatever the store's state."""

@@ -1,0 +1,173 @@
+"""What the service keeps in memory: the newest vintage, the overrides in force and the valid keys.
+
+A vintage never changes, so it is read once, when it appears; a short question each second asks whether there is
+another. While the store is down the last answer stays, and point reads of the newest vintage go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from api.database import Database, fetch_maps
+from api.rows import forecast_row, tagged, to_json
+from demand_assets.errors import StoreError
+from demand_assets.store import reads
+from demand_assets.store.keys import valid_keys
+from demand_assets.store.migrations import require_current
+from demand_assets.store.overrides import active_overrides
+
+LOG = logging.getLogger("api.snapshot")
+Key = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who a key belongs to."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One vintage with everything said beside its forecasts; replaced as a whole, never changed."""
+
+    vintage: Mapping[str, Any]
+    is_stale: bool
+    # (store_id, dept_id, ISO week) -> the columns of `forecasts` less the vintage; None when there are too many.
+    rows: Mapping[Key, tuple[Any, ...]] | None
+    overrides: Mapping[Key, Mapping[str, Any]]
+    # Made when first asked for: (body, ETag) of a point read.
+    answers: dict[Key, tuple[bytes, bytes]] = field(default_factory=dict, compare=False)
+
+    def answer(self, key: Key) -> tuple[bytes, bytes] | None:
+        """(JSON body, ETag) of the forecast of `key`; None if it is not in memory."""
+        made = self.answers.get(key)
+        if made is None and self.rows is not None and (row := self.rows.get(key)) is not None:
+            made = self.answers[key] = tagged(to_json(self.forecast(key, row)))
+        return made
+
+    def forecast(self, key: Key, row: tuple[Any, ...]) -> dict[str, Any]:
+        """The forecast of `key` as it is answered."""
+        return forecast_row(self.vintage, row, self.is_stale, self.overrides.get(key))
+
+
+@dataclass
+class State:
+    """What the service knows now. `problem`: why the store could not be read when last asked, None when it could."""
+
+    snapshot: Snapshot | None = None
+    vintages: int | None = None
+    keys: Mapping[str, Principal] = field(default_factory=dict)
+    problem: str | None = "the store was not read yet"
+    refreshed_at: datetime | None = None
+    vintage_loads: int = 0
+
+
+def stale_from(origin_week: date, deadline_hours: int) -> datetime:
+    """When a forecast from `origin_week` is overdue for a successor: that week's end and the deadline after it."""
+    next_ends = datetime.combine(origin_week + timedelta(weeks=1, days=1), time(0), UTC)
+    return next_ends + timedelta(hours=deadline_hours)
+
+
+class Refresher:
+    """Keeps `state` up to date with the store."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime], deadline_hours: int, memory_rows: int) -> None:
+        self.state = State()
+        self._database, self._now = database, now
+        self._deadline_hours, self._memory_rows = deadline_hours, memory_rows
+        self._migrated = False
+        self._one_at_a_time = asyncio.Lock()
+        self.looked = asyncio.Event()
+
+    async def run(self, seconds: float) -> None:
+        """Refresh every `seconds` until cancelled; a store that is down is a state, not an end."""
+        while True:
+            try:
+                await self.refresh()
+            except StoreError:
+                LOG.debug("the store cannot be read: %s", self.state.problem)
+            await asyncio.sleep(seconds)
+
+    async def refresh(self) -> None:
+        """Look once; StoreError when the store cannot be read, and `state` then says so."""
+        async with self._one_at_a_time:
+            before = self.state.problem
+            try:
+                await self._look()
+            except StoreError as error:
+                # Asked again: what comes back may be another schema.
+                self._migrated = False
+                self.state.problem = str(error)
+                if before != self.state.problem:
+                    LOG.error("%s", error)
+                self._note_staleness()
+                raise
+            finally:
+                self.looked.set()
+            self.state.problem = None
+            self.state.refreshed_at = self._now()
+            if before is not None:
+                LOG.info("the store is read")
+
+    async def require_store(self) -> None:
+        """StoreError unless the store can be read and has the schema this code was written for."""
+        if not self._migrated:
+            await self._database.run(require_current)
+            self._migrated = True
+
+    async def _look(self) -> None:
+        await self.require_store()
+        state, now = self.state, self._now()
+        found = await fetch_maps(self._database, reads.NEWEST_VINTAGE, {})
+        state.vintages = int((await self._database.fetch(reads.VINTAGE_COUNT, {}))[0][0])
+        state.keys = {
+            row["key_hash"]: Principal(row["key_id"], row["name"], frozenset(row["scopes"]), row["expires_at"])
+            for row in await fetch_maps(self._database, valid_keys(now))
+        }
+        if not found:
+            state.snapshot = None
+            return
+        vintage = found[0]
+        overrides = {
+            (row["store_id"], row["dept_id"], row["target_week"].isoformat()): row
+            for row in await fetch_maps(self._database, active_overrides(now))
+        }
+        is_stale = now >= stale_from(vintage["origin_week"], self._deadline_hours)
+        old = state.snapshot
+        if old is None or old.vintage["vintage_id"] != vintage["vintage_id"]:
+            rows: Mapping[Key, tuple[Any, ...]] | None = await self._rows(vintage["vintage_id"])
+            state.vintage_loads += 1
+            LOG.info("vintage %s is served", vintage["vintage_id"], extra={"rows": len(rows or ())})
+        else:
+            rows = old.rows
+            if old.is_stale == is_stale and old.overrides == overrides:
+                return
+        state.snapshot = Snapshot(vintage, is_stale, rows, overrides)
+
+    async def _rows(self, vintage_id: str) -> dict[Key, tuple[Any, ...]] | None:
+        rows: dict[Key, tuple[Any, ...]] = {}
+        weeks: dict[date, str] = {}
+        async for chunk in self._database.stream(reads.forecasts_of(vintage_id)):
+            for row in chunk:
+                week = weeks.setdefault(row[2], row[2].isoformat())
+                rows[row[0], row[1], week] = tuple(row)
+            if len(rows) > self._memory_rows:
+                return None
+        return rows
+
+    def _note_staleness(self) -> None:
+        """A forecast goes stale by the clock, whether or not the store can be asked."""
+        old = self.state.snapshot
+        if old is None or old.is_stale:
+            return
+        if self._now() >= stale_from(old.vintage["origin_week"], self._deadline_hours):
+            self.state.snapshot = Snapshot(old.vintage, True, old.rows, old.overrides)
