@@ -27,7 +27,10 @@ def rows_of(home: Path) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(home / "store.db")) as connection:
         forecasts = connection.execute("select * from forecasts order by 1, 2, 3, 4").fetchall()
         actuals = connection.execute("select * from actuals order by 1, 2, 3").fetchall()
-    return [*forecasts, *actuals]
+        totals = connection.execute("select * from forecast_totals order by 1, 2, 3, 4, 5").fetchall()
+        reasons = connection.execute("select * from forecast_reasons order by 1, 2, 3, 4").fetchall()
+        conditions = connection.execute("select * from store_conditions order by 1, 2").fetchall()
+    return [*forecasts, *actuals, *totals, *reasons, *conditions]
 
 
 def files_of(home: Path) -> dict[str, bytes]:
@@ -84,6 +87,46 @@ def test_totals_of_the_run_are_the_sums_of_its_forecasts(finished: tuple[Path, d
         pd.testing.assert_series_equal(level.groupby("target_week")["forecast_usd"].sum(), expected)
     assert (totals["p10_usd"] < totals["p50_usd"]).all()
     assert (totals["p50_usd"] < totals["p90_usd"]).all()
+
+
+def test_totals_reasons_and_conditions_are_in_the_store(
+    finished: tuple[Path, dict[str, object]], retailer: SampleData
+) -> None:
+    home, summary = finished
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        totals, reasons, forecasts, conditions = (
+            pd.read_sql(f"select * from {table}", connection)
+            for table in ("forecast_totals", "forecast_reasons", "forecasts", "store_conditions")
+        )
+    assert set(totals["vintage_id"]) == {summary["vintage"]}
+    chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast_usd"]
+    pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast_usd"].sum())
+    keys = ["vintage_id", "store_id", "dept_id", "target_week"]
+    both = forecasts.merge(reasons, on=keys, validate="one_to_one")
+    assert len(both) == len(forecasts) == len(reasons)
+    summed = both[[name for name in reasons if name.endswith("_usd")]].sum(axis=1)
+    # TreeSHAP adds up in single precision.
+    assert summed.to_numpy() == pytest.approx(both["forecast_usd"].to_numpy(), rel=1e-4, abs=1)
+    # Every week that has been delivered from the first sales on, those after the last sales included.
+    delivered = retailer.conditions[retailer.conditions["week"] >= retailer.sales["week"].min()]
+    assert len(conditions) == len(delivered)
+    assert conditions["week"].max() == f"{delivered['week'].max():%Y-%m-%d}" > str(summary["last_week"])
+    markdowns = delivered[[f"markdown{kind}_usd" for kind in range(1, 6)]]
+    assert conditions["markdown_usd"].sum() == pytest.approx(markdowns.sum().sum())
+    assert conditions["markdown_usd"].isna().sum() == markdowns.isna().all(axis=1).sum()
+    assert conditions["is_holiday"].sum() == delivered["is_holiday"].sum()
+
+
+def test_conditions_of_weeks_to_come_reach_the_store_when_they_land(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lines = (zone / "features.csv").read_text().splitlines()
+    last = lines[-1].split(",")
+    later = f"{pd.Timestamp(last[1]) + pd.Timedelta(weeks=30):%Y-%m-%d}"
+    (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([last[0], later, *last[2:-1], "TRUE"])]) + "\n")
+    run(home, zone)
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        query = "select store_id, is_holiday from store_conditions where week = ?"
+        assert connection.execute(query, (later,)).fetchall() == [(int(last[0]), 1)]
 
 
 def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]) -> None:
@@ -178,7 +221,7 @@ def test_a_corrected_week_is_scored_again(workspace: tuple[Path, Path], retailer
     assert after - before == pytest.approx(1000)
 
 
-@pytest.mark.parametrize("until", ["raw_sales", "backtest_report", "trained_model"])
+@pytest.mark.parametrize("until", ["raw_conditions", "raw_sales", "backtest_report", "trained_model"])
 def test_a_killed_run_run_again_ends_like_an_undisturbed_one(
     until: str, csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
 ) -> None:

@@ -1,0 +1,43 @@
+"""What is published together belongs together, and what a killed run left out is found."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from demand_assets.adapters.landing import LandingZone
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.assets.forecasting import require_reasons_of
+from demand_assets.assets.ingestion import conditions_ahead, published_columns, unpublished_conditions
+from demand_assets.errors import ModelError
+from demand_assets.sample import SampleData
+
+
+def test_reasons_of_another_model_version_are_refused() -> None:
+    forecast, reasons = pd.DataFrame({"model_version": ["7", "7"]}), pd.DataFrame({"model_version": ["7"]})
+    require_reasons_of(forecast, reasons)
+    with pytest.raises(ModelError, match=r"of model version 7, its reasons are of version 8: another model"):
+        require_reasons_of(forecast, pd.DataFrame({"model_version": ["8"]}))
+    with pytest.raises(ModelError, match="reasons are of version unknown"):
+        require_reasons_of(forecast, pd.DataFrame({"store": [1.0]}))
+
+
+def test_markdowns_are_summed_and_missing_only_when_all_are(retailer: SampleData) -> None:
+    conditions = retailer.conditions.iloc[:3].reset_index(drop=True)
+    kinds = [f"markdown{kind}_usd" for kind in range(1, 6)]
+    conditions[kinds] = float("nan")
+    conditions.loc[1, kinds[:2]] = [10.0, -2.5]
+    conditions.loc[2, kinds] = 0.0
+    assert published_columns(conditions)["markdown_usd"].fillna(-1).tolist() == [-1.0, 7.5, 0.0]
+
+
+def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lake, deliveries = ParquetLake(uri=str(home / "lake")), LandingZone(str(zone)).read_all()
+    assert unpublished_conditions(lake, deliveries) == []
+    weeks = lake.partitions("published_conditions")
+    (home / "lake" / "published_conditions" / f"{weeks[3]}.parquet").unlink()
+    assert unpublished_conditions(lake, deliveries) == [weeks[3]]
+    # Other weeks ahead than those that were published with the newest week.
+    assert conditions_ahead(deliveries, weeks[-1]) is not None
+    assert unpublished_conditions(lake, []) == [weeks[3], weeks[-1]]
