@@ -70,11 +70,18 @@ def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
 
 
 def affected_weeks(delivery: Delivery, known: Sequence[str]) -> list[str]:
-    """Partition keys that a file changes: its own weeks; of conditions those with sales; of stores the newest."""
+    """Partition keys that a file changes: its own weeks; of conditions those with sales; of stores the newest.
+
+    Conditions of weeks to come go with the newest week.
+    """
+    newest = list(known[-1:])
     if delivery.kind == "stores":
-        return list(known[-1:])
+        return newest
     own = {week_key(week) for week in delivery.weeks}
-    return sorted(own & set(known)) if delivery.kind == "conditions" else sorted(own)
+    if delivery.kind == "sales":
+        return sorted(own)
+    to_come = newest if newest and any(week > newest[0] for week in own) else []
+    return sorted((own & set(known)) | set(to_come))
 
 
 @dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Asks for the weeks each new file covers, once.")

@@ -96,6 +96,19 @@ def test_a_new_file_is_asked_for_once_and_for_exactly_its_weeks(
     assert len({request.run_key for request in third.run_requests}) == 2
 
 
+def test_conditions_of_weeks_to_come_ask_for_the_newest_week(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
+) -> None:
+    cursor = look(instance, resources).cursor
+    lines = (zone / "features.csv").read_text().splitlines()
+    store, week, *rest = lines[-1].split(",")
+    assert week > known_weeks(instance)[-1]
+    (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([store, week, *rest])]) + "\n")
+    (request,) = look(instance, resources, cursor).run_requests or ()
+    newest = known_weeks(instance)[-1]
+    assert request.tags.items() >= range_tags(newest, newest).items()
+
+
 def test_a_bad_file_is_left_out_and_named(
     instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
 ) -> None:
