@@ -38,7 +38,7 @@ def main() -> None:
         sys.exit(_refusal(_explained(str(first["loc"][0]) if first["loc"] else "", str(first["msg"]))))
     except StoreError as error:
         sys.exit(_refusal(f"{STORE_URL}: {error}"))
-    listener = log_as_json(settings.log_level)
+    logs = log_as_json(settings.log_level)
     try:
         uvicorn.run(
             app,
@@ -51,7 +51,7 @@ def main() -> None:
             server_header=False,
         )
     finally:
-        listener.stop()
+        logs.close()
 
 
 def _explained(field: str, message: str) -> str:

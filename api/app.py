@@ -15,10 +15,11 @@ from api.database import database_for
 from api.documents import document
 from api.gate import Gate
 from api.metrics import Metrics
+from api.points import PointReads
 from api.routes import forecasts, monitoring, operations, overrides, series
 from api.service import Service
 from api.settings import ApiSettings
-from api.snapshot import Refresher
+from api.snapshot import Refresher, State
 
 DESCRIPTION = (
     "Weekly sales forecasts by store and department. A week is the Friday that ends it; money is USD. "
@@ -38,8 +39,14 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     Nothing is read before it starts, and it starts, and says 503, while the store is down.
     """
     database = database_for(settings.store_url, settings.pool_size)
-    refresher = Refresher(database, now, settings.forecast_deadline_hours, settings.memory_rows)
-    service = Service(settings, database, refresher, Metrics(), now)
+    state = State(now, settings.forecast_deadline_hours)
+    service = Service(
+        settings,
+        database,
+        Refresher(database, state, settings.memory_rows),
+        PointReads(database, state),
+        Metrics(),
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +85,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
             expose_headers=["ETag", "Link", "X-Request-Id", "Retry-After"],
         )
     # Added last, so it is the outermost.
-    app.add_middleware(Gate, settings=settings, state=service.state, metrics=service.metrics, now=now)
+    app.add_middleware(Gate, settings=settings, service=service)
     if settings.tracing:
         from api.tracing import trace
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
@@ -106,16 +107,17 @@ class PostgresDatabase(_Threads):
         self._address = self._parsed.set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = pool_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._opening = asyncio.Lock()
+        # The pool lets a newcomer overtake those who wait, which some would do for long; this does not.
+        self._turn, self._opening = asyncio.Semaphore(pool_size), asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Text and order of parameters of statements that are run again and again, which hold their own identity.
-        self._compiled: dict[Statement, tuple[str, tuple[str, ...]]] = {}
+        self._compiled: dict[Statement, tuple[str, tuple[tuple[str, Any], ...]]] = {}
 
     async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """See Database."""
         sql, arguments = self._prepared(statement, values)
         try:
-            pool = await self._open()
-            async with pool.acquire(timeout=_ACQUIRE_S) as connection:
+            async with self._connection() as connection:
                 return list(await connection.fetch(sql, *arguments, timeout=_QUERY_S))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise self._told(error) from error
@@ -124,8 +126,7 @@ class PostgresDatabase(_Threads):
         """See Database."""
         sql, arguments = self._prepared(statement, None)
         try:
-            pool = await self._open()
-            async with pool.acquire(timeout=_ACQUIRE_S) as connection, connection.transaction(readonly=True):
+            async with self._connection() as connection, connection.transaction(readonly=True):
                 cursor = await connection.cursor(sql, *arguments, timeout=_QUERY_S)
                 while rows := await cursor.fetch(_CHUNK, timeout=_QUERY_S):
                     yield list(rows)
@@ -134,31 +135,52 @@ class PostgresDatabase(_Threads):
 
     async def close(self) -> None:
         """See Database."""
-        if self._pool is not None:
+        if self._pool is not None and self._loop is asyncio.get_running_loop():
             self._pool.terminate()
         await super().close()
 
-    async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
-        if self._pool is None:
-            async with self._opening:
-                if self._pool is None:
-                    self._pool = await asyncpg.create_pool(
-                        self._address,
-                        min_size=1,
-                        max_size=self._size,
-                        timeout=_CONNECT_S,
-                        init=_set_codecs,
-                        server_settings={"application_name": "demand-api"},
-                    )
-        return self._pool
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Another loop than before, as of an application called in process: what was opened belongs to the old one.
+            self._loop, self._pool, self._turn = loop, None, asyncio.Semaphore(self._size)
+            self._opening = asyncio.Lock()
+        if self._turn.locked():
+            async with asyncio.timeout(_ACQUIRE_S):
+                await self._turn.acquire()
+        else:
+            await self._turn.acquire()
+        try:
+            if self._pool is None:
+                async with self._opening:
+                    self._pool = self._pool or await self._opened()
+            async with self._pool.acquire() as connection:
+                yield connection
+        finally:
+            self._turn.release()
+
+    async def _opened(self) -> asyncpg.Pool[asyncpg.Record]:
+        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
+            self._address,
+            min_size=1,
+            max_size=self._size,
+            timeout=_CONNECT_S,
+            init=_set_codecs,
+            connection_class=_Stateless,
+            server_settings={"application_name": "demand-api"},
+        )
+        return pool
 
     def _prepared(self, statement: Statement, values: Mapping[str, Any] | None) -> tuple[str, list[Any]]:
         if values is not None:
+            # The statement's own constants, such as its limit, are parameters too.
             kept = self._compiled.get(statement)
             if kept is None:
                 compiled = statement.compile(dialect=_DIALECT)
-                kept = self._compiled[statement] = (str(compiled), tuple(compiled.positiontup or ()))
-            return kept[0], [values[name] for name in kept[1]]
+                fixed = [(name, compiled.params[name]) for name in compiled.positiontup or ()]
+                kept = self._compiled[statement] = (str(compiled), tuple(fixed))
+            return kept[0], [values.get(name, fixed) for name, fixed in kept[1]]
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         given = compiled.params
         return str(compiled), [given[name] for name in compiled.positiontup or ()]
@@ -170,6 +192,14 @@ class PostgresDatabase(_Threads):
         if isinstance(error, TimeoutError):
             return store_error(self._parsed, TimeoutError(f"no answer within {_QUERY_S:.0f} s"))
         return store_error(self._parsed, error)
+
+
+class _Stateless(asyncpg.Connection):  # type: ignore[misc]
+    """A connection on which nothing is set that the next one to use it would have to undo."""
+
+    def get_reset_query(self) -> str:
+        """None: it would be another round trip for each query."""
+        return ""
 
 
 async def _set_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:

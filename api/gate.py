@@ -11,17 +11,18 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import RateLimiter
-from api.metrics import Metrics
+from api.points import plain_point
 from api.problems import MEDIA_TYPE, RETRY_AFTER_S, ProblemError, body_of
+from api.service import Service
 from api.settings import ApiSettings
-from api.snapshot import Principal, State
+from api.snapshot import Principal
+from demand_assets.errors import StoreError
 
 ACCESS = logging.getLogger("api.access")
 ERRORS = logging.getLogger("api.errors")
@@ -48,10 +49,9 @@ _METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(
-        self, app: ASGIApp, *, settings: ApiSettings, state: State, metrics: Metrics, now: Callable[[], datetime]
-    ) -> None:
-        self.app, self.settings, self.state, self.metrics, self.now = app, settings, state, metrics, now
+    def __init__(self, app: ASGIApp, *, settings: ApiSettings, service: Service) -> None:
+        self.app, self.settings, self.service = app, settings, service
+        self.state, self.metrics, self.now = service.state, service.metrics, service.now
         self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
         self.hosts, self.keys_asked = settings.hosts, settings.keys_asked
         self.quiet = settings.log_level in ("warning", "error")
@@ -71,11 +71,15 @@ class Gate:
             scope["method"] = "GET"
         try:
             principal = self._admit(scope, headers)
-            answer = self._from_memory(scope, headers)
+            answer = await self._point(scope, headers)
             if answer is None:
                 await self.app(scope, self._bounded(scope, headers, receive), sent)
             else:
                 await _send(sent, *answer)
+        except StoreError as error:
+            principal = None
+            told = ProblemError(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+            await _send_problem(sent, told, request_id)
         except ProblemError as problem:
             principal = None
             await _send_problem(sent, problem, request_id)
@@ -138,29 +142,26 @@ class Gate:
             )
         return found
 
-    def _from_memory(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
-        """The plain form of GET /forecast, if it asks for what is in memory."""
-        if scope["path"] != "/forecast" or scope["method"] != "GET" or self.state.snapshot is None:
+    async def _point(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
+        """The plain form of GET /forecast, if it asks for what there is."""
+        if scope["path"] != "/forecast" or scope["method"] != "GET":
             return None
-        key = _point(scope["query_string"])
-        made = self.state.snapshot.answer(key) if key else None
+        asked = plain_point(scope["query_string"])
+        if asked is None:
+            return None
+        made = self.service.points.from_memory(asked[0])
+        if made is None and self.state.problem is None:
+            made = await self.service.points.from_store(*asked)
         if made is None:
             return None
         body, tag = made
         known = headers.get(b"if-none-match")
         scope["route_path"] = "/forecast"
+        always = [(b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", b"Accept")]
         if known is not None and tag in known:
-            return 304, [(b"etag", tag), (b"cache-control", b"no-cache")], b""
-        return (
-            200,
-            [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"etag", tag),
-                (b"cache-control", b"no-cache"),
-            ],
-            body,
-        )
+            return 304, always, b""
+        length = (b"content-length", str(len(body)).encode())
+        return 200, [(b"content-type", b"application/json"), length, *always], body
 
     def _bounded(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         """`receive` that ends a body which is too large or too slow."""
@@ -230,23 +231,6 @@ class _Sent:
             if self.head:
                 message = {**message, "body": b""}
         await self.send(message)
-
-
-def _point(query: bytes) -> tuple[int, int, str] | None:
-    """(store_id, dept_id, week) of a query that names these three, plainly and nothing else."""
-    given: dict[bytes, bytes] = {}
-    parts = query.split(b"&")
-    for part in parts:
-        name, _, value = part.partition(b"=")
-        given[name] = value
-    if len(parts) != 3 or given.keys() != {b"store_id", b"dept_id", b"week"}:
-        return None
-    store, dept, week = given[b"store_id"], given[b"dept_id"], given[b"week"]
-    if not (store.isdigit() and dept.isdigit() and len(store) < 11 and len(dept) < 11 and len(week) == 10):
-        return None
-    if store[:1] == b"0" or dept[:1] == b"0":
-        return None
-    return int(store), int(dept), week.decode("latin-1")
 
 
 def _too_large(most: int) -> ProblemError:

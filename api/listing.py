@@ -114,7 +114,7 @@ def envelope(service: Service, vintage: Mapping[str, Any] | None = None) -> dict
     snapshot = service.state.snapshot
     newest = snapshot.vintage if snapshot else None
     about = vintage or newest
-    return {"vintage": about, "is_stale": service.is_stale(about), "unit": UNIT}
+    return {"vintage": about, "is_stale": about is not None and service.state.is_stale(about), "unit": UNIT}
 
 
 def conditional(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +13,10 @@ from fastapi import Depends, Request
 
 from api.database import Database
 from api.metrics import Metrics
+from api.points import PointReads
 from api.problems import UnavailableError
 from api.settings import ApiSettings
-from api.snapshot import Refresher, State, stale_from
+from api.snapshot import Refresher, State
 
 Result = TypeVar("Result")
 _FIRST_LOOK_S = 10.0
@@ -28,12 +29,17 @@ class Service:
     settings: ApiSettings
     database: Database
     refresher: Refresher
+    points: PointReads
     metrics: Metrics
-    now: Callable[[], datetime]
     # Rows, series and total of each vintage, which never change.
     vintage_sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _looking: asyncio.Task[None] | None = None
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="render"))
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
+        return self.state.now
 
     @property
     def state(self) -> State:
@@ -65,15 +71,6 @@ class Service:
     async def in_thread(self, function: Callable[[], Result]) -> Result:
         """`function()` away from the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-
-    def is_stale(self, vintage: Mapping[str, Any] | None) -> bool:
-        """Whether there is a newer vintage than this one, or one is overdue."""
-        newest = self.state.snapshot
-        if vintage is None:
-            return False
-        if newest is not None and newest.vintage["vintage_id"] != vintage["vintage_id"]:
-            return True
-        return self.now() >= stale_from(vintage["origin_week"], self.settings.forecast_deadline_hours)
 
 
 async def _service(request: Request) -> Service:

@@ -59,10 +59,18 @@ class Snapshot:
         return forecast_row(self.vintage, row, self.is_stale, self.overrides.get(key))
 
 
+def stale_from(origin_week: date, deadline_hours: int) -> datetime:
+    """When a forecast from `origin_week` is overdue for a successor: that week's end and the deadline after it."""
+    next_ends = datetime.combine(origin_week + timedelta(weeks=1, days=1), time(0), UTC)
+    return next_ends + timedelta(hours=deadline_hours)
+
+
 @dataclass
 class State:
     """What the service knows now. `problem`: why the store could not be read when last asked, None when it could."""
 
+    now: Callable[[], datetime]
+    deadline_hours: int
     snapshot: Snapshot | None = None
     vintages: int | None = None
     keys: Mapping[str, Principal] = field(default_factory=dict)
@@ -70,20 +78,25 @@ class State:
     refreshed_at: datetime | None = None
     vintage_loads: int = 0
 
+    def is_past(self, vintage: Mapping[str, Any]) -> bool:
+        """Whether there is a newer vintage than this one, so that nothing about it changes any more."""
+        return self.snapshot is not None and self.snapshot.vintage["vintage_id"] != vintage["vintage_id"]
 
-def stale_from(origin_week: date, deadline_hours: int) -> datetime:
-    """When a forecast from `origin_week` is overdue for a successor: that week's end and the deadline after it."""
-    next_ends = datetime.combine(origin_week + timedelta(weeks=1, days=1), time(0), UTC)
-    return next_ends + timedelta(hours=deadline_hours)
+    def is_stale(self, vintage: Mapping[str, Any]) -> bool:
+        """Whether there is a newer vintage than this one, or one is overdue."""
+        return self.is_past(vintage) or self.is_overdue(vintage)
+
+    def is_overdue(self, vintage: Mapping[str, Any]) -> bool:
+        """Whether the week after this vintage's origin has ended and its deadline has passed."""
+        return self.now() >= stale_from(vintage["origin_week"], self.deadline_hours)
 
 
 class Refresher:
     """Keeps `state` up to date with the store."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime], deadline_hours: int, memory_rows: int) -> None:
-        self.state = State()
-        self._database, self._now = database, now
-        self._deadline_hours, self._memory_rows = deadline_hours, memory_rows
+    def __init__(self, database: Database, state: State, memory_rows: int) -> None:
+        self.state = state
+        self._database, self._memory_rows = database, memory_rows
         self._migrated = False
         self._one_at_a_time = asyncio.Lock()
         self.looked = asyncio.Event()
@@ -95,6 +108,9 @@ class Refresher:
                 await self.refresh()
             except StoreError:
                 LOG.debug("the store cannot be read: %s", self.state.problem)
+            except Exception:
+                self.state.problem = "the store could not be read; the log says why"
+                LOG.exception("unexpected error while looking for a new vintage")
             await asyncio.sleep(seconds)
 
     async def refresh(self) -> None:
@@ -114,7 +130,7 @@ class Refresher:
             finally:
                 self.looked.set()
             self.state.problem = None
-            self.state.refreshed_at = self._now()
+            self.state.refreshed_at = self.state.now()
             if before is not None:
                 LOG.info("the store is read")
 
@@ -126,7 +142,7 @@ class Refresher:
 
     async def _look(self) -> None:
         await self.require_store()
-        state, now = self.state, self._now()
+        state, now = self.state, self.state.now()
         found = await fetch_maps(self._database, reads.NEWEST_VINTAGE, {})
         state.vintages = int((await self._database.fetch(reads.VINTAGE_COUNT, {}))[0][0])
         state.keys = {
@@ -141,7 +157,7 @@ class Refresher:
             (row["store_id"], row["dept_id"], row["target_week"].isoformat()): row
             for row in await fetch_maps(self._database, active_overrides(now))
         }
-        is_stale = now >= stale_from(vintage["origin_week"], self._deadline_hours)
+        is_stale = state.is_overdue(vintage)
         old = state.snapshot
         if old is None or old.vintage["vintage_id"] != vintage["vintage_id"]:
             rows: Mapping[Key, tuple[Any, ...]] | None = await self._rows(vintage["vintage_id"])
@@ -167,7 +183,5 @@ class Refresher:
     def _note_staleness(self) -> None:
         """A forecast goes stale by the clock, whether or not the store can be asked."""
         old = self.state.snapshot
-        if old is None or old.is_stale:
-            return
-        if self._now() >= stale_from(old.vintage["origin_week"], self._deadline_hours):
+        if old is not None and not old.is_stale and self.state.is_overdue(old.vintage):
             self.state.snapshot = Snapshot(old.vintage, True, old.rows, old.overrides)

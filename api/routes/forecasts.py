@@ -33,17 +33,18 @@ from api.rows import UNIT, forecast_row, to_json
 from api.schemas import Batch, BatchAnswer, Explanation, Forecast, OrderQuantity
 from api.service import Known, Service
 from demand_assets.store import reads
-from demand_assets.store.tables import forecast_vintages, forecasts
+from demand_assets.store.tables import forecast_vintages
 
 root = APIRouter(route_class=StrictRoute)
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
 
-FORECAST_COLUMNS = tuple(column.name for column in forecasts.columns if column.name != "vintage_id")
 VINTAGE_COLUMNS = tuple(column.name for column in forecast_vintages.columns)
 _SHARED = ("origin_week", "vintage_id", "model_name", "model_version", "data_version", "code_version", "published_at")
 _Z90 = NormalDist().inv_cdf(0.9)
 _MOST_WEEKS = 104
 _BATCH_SQL = 500
+# Columns whose name does not read as the pipeline's word for the reason.
+_REASONS = {"weather_economy_usd": "weather and economy"}
 
 
 @root.get("/forecast", summary="Newest forecast of one week", response_model=Forecast, responses=described(404))
@@ -64,33 +65,19 @@ async def forecast(
     """
     key = (store_id, dept_id, week.isoformat())
     plain = as_of is None and horizon is None and vintage_id is None
-    snapshot = service.state.snapshot
-    if plain and snapshot is not None and (made := snapshot.answer(key)) is not None:
+    if plain and (made := service.points.from_memory(key)) is not None:
         return conditional(request, made[0])
     await service.require_store()
     if plain:
-        values = {"store_id": store_id, "dept_id": dept_id, "target_week": week}
-        found = await fetch_maps(service.database, reads.LATEST_FORECAST, values)
-    elif vintage_id is not None and as_of is None and horizon is None:
-        values = {"vintage_id": vintage_id, "store_id": store_id, "dept_id": dept_id, "target_week": week}
-        found = await fetch_maps(service.database, reads.FORECAST_OF_VINTAGE, values)
-    else:
-        asked = reads.forecast_of(store_id, dept_id, week, vintage_id=vintage_id, as_of=as_of, horizon=horizon)
-        found = await fetch_maps(service.database, asked)
+        if (made := await service.points.from_store(key, week)) is not None:
+            return conditional(request, made[0])
+        raise await _unknown(service, store_id, dept_id, week, filtered=False)
+    asked = reads.forecast_of(store_id, dept_id, week, vintage_id=vintage_id, as_of=as_of, horizon=horizon)
+    found = await fetch_maps(service.database, asked)
     if not found:
-        raise await _unknown(service, store_id, dept_id, week, filtered=not plain)
-    body = _forecast_of(service, found[0])
-    return conditional(request, to_json(body), immutable=vintage_id is not None and body["is_stale"] is True)
-
-
-def _forecast_of(service: Service, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its vintage's columns as answered; a planner's number only beside the newest vintage."""
-    snapshot = service.state.snapshot
-    newest = snapshot is not None and snapshot.vintage["vintage_id"] == row["vintage_id"]
-    key = (row["store_id"], row["dept_id"], row["target_week"].isoformat())
-    override = snapshot.overrides.get(key) if snapshot is not None and newest else None
-    values = [row[name] for name in FORECAST_COLUMNS]
-    return forecast_row(row, values, service.is_stale(row), override)
+        raise await _unknown(service, store_id, dept_id, week, filtered=True)
+    pinned = vintage_id is not None and service.state.is_past(found[0])
+    return conditional(request, to_json(service.points.body(found[0])), immutable=pinned)
 
 
 @router.get("/forecasts", summary="Forecasts", **listed(Forecast, 404))
@@ -146,7 +133,7 @@ def _of_one(service: Service, vintage: Mapping[str, Any], filters: Mapping[str, 
         constants={
             "unit": (String(), UNIT),
             **{name: (types[name].type, vintage[name]) for name in _SHARED},
-            "is_stale": (Boolean(), service.is_stale(vintage)),
+            "is_stale": (Boolean(), service.state.is_stale(vintage)),
         },
         derived=derived,
         derived_types={"override_usd": Double()},
@@ -160,8 +147,8 @@ def _of_all(service: Service, statement: Any, order: reads.Order) -> Listing:
         row = {**item, "target_week": item["week"]}
         return {
             "unit": UNIT,
-            "is_stale": service.is_stale(item),
-            "override": _forecast_of(service, row)["override"],
+            "is_stale": service.state.is_stale(item),
+            "override": service.points.body(row)["override"],
         }
 
     return Listing(
@@ -202,7 +189,7 @@ async def batch(request: Request, service: Known, asked: Batch) -> Response:
         part = [(store, dept, date.fromisoformat(week)) for store, dept, week in rest[begin : begin + _BATCH_SQL]]
         for row in await fetch_maps(service.database, reads.latest_forecasts(part)):
             key = (row["store_id"], row["dept_id"], row["target_week"].isoformat())
-            found[key] = to_json(_forecast_of(service, row))
+            found[key] = to_json(service.points.body(row))
     names = ("store_id", "dept_id", "week")
     missing = [dict(zip(names, key, strict=True)) for key in keys if key not in found]
     head = to_json({"missing": missing, **envelope(service)})
@@ -272,7 +259,7 @@ async def explain(
     if not reasons:
         raise ProblemError(404, f"vintage {row['vintage_id']} was published without reasons", unknown="reasons")
     words = [
-        {"reason": name.removesuffix("_usd").replace("_", " "), "contribution_usd": value}
+        {"reason": _REASONS.get(name, name.removesuffix("_usd").replace("_", " ")), "contribution_usd": value}
         for name, value in reasons[0].items()
     ]
     body = {
@@ -284,7 +271,8 @@ async def explain(
         "reasons": sorted(words, key=lambda each: -abs(each["contribution_usd"])),
         **envelope(service, {name: row[name] for name in VINTAGE_COLUMNS}),
     }
-    return conditional(request, to_json(body), immutable=vintage_id is not None and body["is_stale"])
+    pinned = vintage_id is not None and service.state.is_past(row)
+    return conditional(request, to_json(body), immutable=pinned)
 
 
 async def the_vintage(

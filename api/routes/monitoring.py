@@ -44,7 +44,7 @@ from demand_assets.store import reads
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
 Level = Annotated[Literal["chain", "department", "store"] | None, Query(description="Only totals of this kind.")]
-Severity = Annotated[Literal["none", "warn", "severe"] | None, Query(description="Only of this severity.")]
+Severity = Annotated[Literal["none", "few", "warn", "severe"] | None, Query(description="Only of this severity.")]
 _SIZES: dict[str, TypeEngine[Any]] = {"rows": BigInteger(), "series": BigInteger(), "forecast_usd": Double()}
 # Ids of totals that span all stores or departments are 0.
 TotalStore = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Only this store; 0: totals over all.")]
@@ -93,9 +93,8 @@ async def one_vintage(request: Request, service: Known, vintage_id: VintagePath)
     if not found:
         raise ProblemError(404, f"no vintage {vintage_id}; see /v1/vintages", unknown="vintage")
     sizes = await _sizes(service, statement)
-    about = envelope(service, found[0])
-    body = {**found[0], **sizes[vintage_id], **about}
-    return conditional(request, to_json(body), immutable=about["is_stale"])
+    body = {**found[0], **sizes[vintage_id], **envelope(service, found[0])}
+    return conditional(request, to_json(body), immutable=service.state.is_past(found[0]))
 
 
 @router.get("/accuracy", summary="Realised accuracy", **listed(Accuracy, 404))
@@ -216,7 +215,7 @@ async def models(request: Request, service: Known, page: Paged) -> Response:
     await service.require_store()
     champions = dict(await _pairs(service))
     counts = {
-        (row["model_name"], row["model_version"]): row["vintages"]
+        row["model_version"]: row["vintages"]
         for row in await fetch_maps(service.database, reads.VINTAGES_PER_VERSION, {})
     }
 
@@ -227,7 +226,7 @@ async def models(request: Request, service: Known, page: Paged) -> Response:
             "wmae": figures.get("challenger_wmae"),
             "seasonal_naive_wmae": figures.get("seasonal_naive_wmae"),
             "champion_wmae": figures.get("champion_wmae"),
-            "vintages": counts.get((name, version), 0),
+            "vintages": counts.get(version, 0),
         }
 
     listing = Listing(

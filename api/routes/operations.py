@@ -48,7 +48,7 @@ async def ready(service: Known) -> Response:
     if snapshot is None:
         raise ProblemError(503, "nothing is published yet; `demand run` makes the first forecast")
     vintage = snapshot.vintage
-    if service.is_stale(vintage):
+    if snapshot.is_stale:
         raise ProblemError(
             503,
             f"the newest forecast is of week {vintage['origin_week']}, and the next is overdue",

@@ -12,8 +12,9 @@ from api.database import fetch_maps
 from api.documents import listed
 from api.listing import Listing, Paged, answer_list, conditional, envelope
 from api.parameters import DeptFilter, DeptPath, End, Start, StoreFilter, StorePath, StrictRoute
+from api.points import FORECAST_COLUMNS
 from api.problems import ProblemError, described
-from api.routes.forecasts import FORECAST_COLUMNS, require_known
+from api.routes.forecasts import require_known
 from api.routes.overrides import override_rows
 from api.rows import forecast_row, to_json
 from api.schemas import Series, SeriesDetail, Total
@@ -73,7 +74,7 @@ async def one_series(
             forecast_row(
                 row,
                 [row[name] for name in FORECAST_COLUMNS],
-                service.is_stale(row),
+                service.state.is_stale(row),
                 snapshot.overrides.get((store_id, dept_id, row["target_week"].isoformat())) if snapshot else None,
             )
             for row in now

@@ -413,7 +413,8 @@ def drift(filters: Mapping[str, Any], start: date | None, end: date | None) -> S
 def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Order]:
     """One row per week x variable: its worst comparison, how many warn or are severe; and the order."""
     d = drift_reports.c
-    rank = case((d.severity == "severe", 2), (d.severity == "warn", 1), else_=0)
+    # A group with too few points ("few") was not judged, so that it comes after those that were.
+    rank = case((d.severity == "severe", 2), (d.severity == "warn", 1), (d.severity == "none", 0), else_=-1)
     size = func.coalesce(d.psi, func.abs(d.missing_shift), 0.0)
     same: tuple[ColumnElement[Any], ...] = (d.week, d.variable)
     inner = between(
@@ -482,10 +483,8 @@ CHAMPIONS: Select[Any] = (
 )
 """(model_name, version) of every promotion, the present champion of a name last."""
 
-VINTAGES_PER_VERSION: Select[Any] = select(_V.model_name, _V.model_version, func.count().label("vintages")).group_by(
-    _V.model_name, _V.model_version
-)
-"""(model_name, model_version, vintages)."""
+VINTAGES_PER_VERSION: Select[Any] = select(_V.model_version, func.count().label("vintages")).group_by(_V.model_version)
+"""(model_version, vintages)."""
 
 OVERRIDES_ORDER = Order((overrides.c.override_id,), descending=True)
 
