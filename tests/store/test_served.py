@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 import httpx
 import psycopg
-import pytest
 from sqlalchemy import Engine, make_url
 
 from demand_assets.store.engine import create_engine_for
