@@ -1,0 +1,103 @@
+// How good the published forecasts were, week by week, for the chain, a store or a department.
+import { chart } from "./chart.js";
+import { getAll } from "./fetching.js";
+import { percent, shortUsd, signedUsd, usd } from "./formatting.js";
+import { emptyNote, panel } from "./panels.js";
+
+// p10 to p90 should hold eight of ten.
+const TARGET = 0.8;
+const LAST = 60;
+
+/**
+ * Panels of WMAE, forecast value added and coverage over time.
+ * @param {{level: string, store_id: ?number, dept_id: ?number}} query
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement[]}
+ */
+export function scoreCharts(query, signal) {
+  const ask = () => getAll("/v1/accuracy/weeks", query, signal);
+  let shared = ask();
+  shared.catch(() => {});
+  const asked = new Set();
+  const of = (title, draw) =>
+    panel({
+      title,
+      signal,
+      load: () => {
+        // The first time all three share one answer; a retry asks anew.
+        if (asked.has(title)) shared = ask();
+        asked.add(title);
+        return shared;
+      },
+      draw: ({ items }) => (items.length === 0 ? nothingScored() : draw(items.slice(-LAST))),
+    });
+  return [
+    of("Error beside seasonal naive", (rows) => errorChart(rows, query, signal)),
+    of("Forecast value added", (rows) => valueChart(rows, query, signal)),
+    of("Coverage of p10 to p90", (rows) => coverageChart(rows, query, signal)),
+  ];
+}
+
+function nothingScored() {
+  return emptyNote("No week is scored yet.", "Accuracy appears once sales of a week that was forecast have arrived.");
+}
+
+const mean = (rows, key) => {
+  const known = rows.filter((row) => row[key] !== null);
+  const points = known.reduce((sum, row) => sum + row.points, 0);
+  return points === 0 ? null : known.reduce((sum, row) => sum + row[key] * row.points, 0) / points;
+};
+
+const nameOf = (what, { level, store_id: store, dept_id: dept }) => [what, level, store ?? dept].filter(Boolean).join("-");
+
+function errorChart(rows, query, signal) {
+  const both = rows.filter((row) => row.seasonal_naive_wmae !== null);
+  const better = both.filter((row) => row.wmae < row.seasonal_naive_wmae).length;
+  return chart({
+    name: nameOf("wmae", query),
+    title: "WMAE by week, USD",
+    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${usd(rows.at(-1).wmae)} USD. Below seasonal naive in ${better} of ${both.length} weeks.`,
+    weeks: rows.map((row) => row.week),
+    height: 210,
+    range: [0, null],
+    signal,
+    lines: [
+      { key: "seasonal_naive_wmae", label: "Seasonal naive", values: rows.map((row) => row.seasonal_naive_wmae), colour: "--last-year", dash: [2, 3] },
+      { key: "wmae", label: "Model", values: rows.map((row) => row.wmae), colour: "--forecast", width: 2 },
+    ],
+  });
+}
+
+function valueChart(rows, query, signal) {
+  const known = rows.filter((row) => row.fva_usd !== null);
+  const won = known.filter((row) => row.fva_usd > 0).length;
+  return chart({
+    name: nameOf("fva", query),
+    title: "Forecast value added by week, USD per series and week",
+    summary: `WMAE of seasonal naive less the model's; above zero the model was better, as in ${won} of ${known.length} weeks. Mean: ${signedUsd(mean(rows, "fva_usd"))} USD.`,
+    weeks: rows.map((row) => row.week),
+    height: 210,
+    range: [0, 0],
+    format: signedUsd,
+    axisFormat: shortUsd,
+    signal,
+    lines: [{ key: "fva_usd", label: "FVA", values: rows.map((row) => row.fva_usd), colour: "--forecast", kind: "bars" }],
+  });
+}
+
+function coverageChart(rows, query, signal) {
+  return chart({
+    name: nameOf("coverage", query),
+    title: "Share of sales within p10 to p90 by week",
+    summary: `Target 80%. Newest week ${rows.at(-1).week}: ${percent(rows.at(-1).coverage)}. Mean of the weeks shown: ${percent(mean(rows, "coverage"))}.`,
+    weeks: rows.map((row) => row.week),
+    height: 210,
+    range: [0.5, 1],
+    level: TARGET,
+    levelLabel: "target 80%",
+    format: (value) => percent(value),
+    axisFormat: (value) => percent(value, 0),
+    signal,
+    lines: [{ key: "coverage", label: "Coverage", values: rows.map((row) => row.coverage), colour: "--forecast", width: 2 }],
+  });
+}

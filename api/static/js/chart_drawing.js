@@ -1,0 +1,132 @@
+// What uPlot draws with: colours of the theme, axes of weeks and money, marks behind the lines.
+import { shortUsd } from "./formatting.js";
+
+let colours = new Map();
+document.addEventListener("theme", () => (colours = new Map()));
+
+/**
+ * The present value of a colour of the style sheet; read once per theme.
+ * @param {string} name such as --forecast
+ * @returns {string}
+ */
+export function colour(name) {
+  if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return colours.get(name);
+}
+
+const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+const MONTHS = [1, 2, 3, 6, 12, 24, 60];
+
+/** Starts of months, as many as fit. */
+function monthSplits(u, _axis, min, max) {
+  const room = Math.max(2, Math.floor(u.bbox.width / devicePixelRatio / 74));
+  const [first, last] = [new Date(min * 1000), new Date(max * 1000)];
+  const months = (last.getUTCFullYear() - first.getUTCFullYear()) * 12 + last.getUTCMonth() - first.getUTCMonth();
+  const step = MONTHS.find((each) => months / each <= room) ?? 120;
+  const splits = [];
+  for (let year = first.getUTCFullYear(); year <= last.getUTCFullYear(); year += 1) {
+    for (let month = 0; month < 12; month += 1) {
+      const at = Date.UTC(year, month, 1) / 1000;
+      if (at >= min && at <= max && (year * 12 + month) % step === 0) splits.push(at);
+    }
+  }
+  return splits;
+}
+
+/** A few weeks span too few months: then each week, or every second, is named. */
+function weekSplits(u, min, max, weeks) {
+  const room = Math.max(2, Math.floor(u.bbox.width / devicePixelRatio / 80));
+  const within = weeks.filter((week) => week >= min && week <= max);
+  const step = Math.ceil(within.length / room);
+  return within.filter((_, i) => i % step === 0);
+}
+
+const iso = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0, length);
+
+/**
+ * The axes of a chart of weeks.
+ * @param {number[]} weeks in seconds
+ * @param {(value: number) => string} [format] of the left axis
+ * @returns {Array<Object>}
+ */
+export function axes(weeks, format = shortUsd) {
+  const line = { stroke: () => colour("--grid"), width: 1 };
+  const shared = { stroke: () => colour("--muted"), font: FONT, ticks: { ...line, size: 4 } };
+  const few = weeks.length <= 20;
+  const names = (values) => values.map((value) => format(value));
+  return [
+    {
+      ...shared,
+      grid: { show: false },
+      size: 28,
+      gap: 4,
+      splits: few ? (u, _i, min, max) => weekSplits(u, min, max, weeks) : monthSplits,
+      values: (_u, splits) => splits.map((at) => iso(at, few ? 10 : 7)),
+    },
+    {
+      ...shared,
+      grid: line,
+      space: 36,
+      gap: 6,
+      size: (_u, values) => 16 + 6.6 * Math.max(3, ...(values ?? []).map((text) => text.length)),
+      values: (_u, splits) => names(splits),
+    },
+  ];
+}
+
+/**
+ * Marks behind the lines: holiday weeks as columns with an H, the origin as a line with its name.
+ * @param {Object} spec
+ * @param {number[]} spec.holidays seconds
+ * @param {?number} spec.origin seconds
+ * @param {?number} spec.level a value that is marked across, such as a target
+ * @param {string} [spec.levelLabel]
+ * @returns {(u: Object) => void}
+ */
+export function marks({ holidays, origin, level, levelLabel }) {
+  return (u) => {
+    const { ctx, bbox } = u;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top - 16 * ratio, bbox.width, bbox.height + 16 * ratio);
+    ctx.clip();
+    ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    ctx.textBaseline = "bottom";
+    ctx.textAlign = "center";
+    const half = 3.5 * 86_400;
+    for (const week of holidays) {
+      const [from, to] = [week - half, week + half].map((at) => u.valToPos(at, "x", true));
+      ctx.fillStyle = colour("--holiday");
+      ctx.fillRect(from, bbox.top, to - from, bbox.height);
+      ctx.fillStyle = colour("--muted");
+      ctx.fillText("H", (from + to) / 2, bbox.top - 2 * ratio);
+    }
+    ctx.lineWidth = ratio;
+    ctx.strokeStyle = colour("--muted");
+    ctx.fillStyle = colour("--muted");
+    if (origin !== null && origin !== undefined) {
+      const x = Math.round(u.valToPos(origin, "x", true)) + 0.5;
+      ctx.setLineDash([3 * ratio, 3 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.textAlign = "right";
+      ctx.textBaseline = "top";
+      ctx.fillText("origin", x - 4 * ratio, bbox.top + 3 * ratio);
+    }
+    if (level !== null && level !== undefined) {
+      const y = Math.round(u.valToPos(level, "y", true)) + 0.5;
+      ctx.setLineDash([6 * ratio, 4 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.textAlign = "left";
+      ctx.textBaseline = "bottom";
+      ctx.fillText(levelLabel ?? "", bbox.left + 4 * ratio, y - 2 * ratio);
+    }
+    ctx.restore();
+  };
+}

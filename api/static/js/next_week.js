@@ -1,0 +1,105 @@
+// The next week's totals of stores and departments, or of the series within one of them.
+import { h } from "./dom.js";
+import { get, getAll } from "./fetching.js";
+import { addWeeks, percent, shareOfChange, usd } from "./formatting.js";
+import { emptyNote, panel } from "./panels.js";
+import { link } from "./routing.js";
+import { table } from "./table.js";
+
+const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
+
+/**
+ * @param {{level: string, store_id: ?number, dept_id: ?number}} scope
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement[]}
+ */
+export function nextWeekPanels(scope, params, signal) {
+  if (scope.level !== "chain") return [seriesPanel(scope, params, signal)];
+  // The service has the newest origin in memory, so this costs next to nothing.
+  const origin = get("/health", {}, signal).then((health) => health.newest_origin_week);
+  origin.catch(() => {});
+  return [
+    h(
+      "div",
+      { class: "grid two" },
+      totalsPanel("store", "store_id", "Stores, next week", origin, params, signal),
+      totalsPanel("department", "dept_id", "Departments, next week", origin, params, signal),
+    ),
+  ];
+}
+
+async function nextWeek(level, key, origin, signal) {
+  const from = await origin;
+  if (from === null) return { week: null, rows: [] };
+  const week = addWeeks(from, 1);
+  const of = (day) => getAll("/v1/totals", { level, from: day, to: day }, signal);
+  const [next, now, before] = await Promise.all([of(week), of(from), of(addWeeks(week, -52))]);
+  const byId = (answer) => new Map(answer.items.map((row) => [row[key], row]));
+  const [sold, old] = [byId(now), byId(before)];
+  const rows = next.items
+    .filter((row) => row.forecast_usd !== null)
+    .map((row) => {
+      const last_year_usd = old.get(row[key])?.actual_usd ?? null;
+      return { ...row, newest_usd: sold.get(row[key])?.actual_usd ?? null, last_year_usd, change: shareOfChange(row.forecast_usd, last_year_usd) };
+    });
+  return { week, from, rows };
+}
+
+function totalsPanel(level, key, title, origin, params, signal) {
+  const page = level === "store" ? "store" : "dept";
+  const text = level === "store" ? "Store" : "Department";
+  return panel({
+    title,
+    signal,
+    load: () => nextWeek(level, key, origin, signal),
+    draw: ({ week, from, rows }) => {
+      if (rows.length === 0) return emptyNote("No forecast yet.", "Totals appear with the first published forecast.");
+      return table({
+        name: `next-week-by-${level}`,
+        caption: `Week of ${week}, USD; sales of ${from} and of last year beside`,
+        rows,
+        params,
+        sort: "-forecast_usd",
+        columns: [
+          { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
+          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+          { key: "p10_usd", label: "p10", numeric: true, show: usd },
+          { key: "p90_usd", label: "p90", numeric: true, show: usd },
+          { key: "newest_usd", label: "Newest sales", numeric: true, show: usd },
+          { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
+          { key: "change", label: "Change", numeric: true, show: signedShare },
+        ],
+      });
+    },
+  });
+}
+
+function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) {
+  const inStore = level === "store";
+  const key = inStore ? "dept_id" : "store_id";
+  return panel({
+    title: inStore ? "Departments of this store, next week" : "Stores with this department, next week",
+    signal,
+    load: () => getAll("/v1/forecasts", { store_id: store, dept_id: dept, horizon: 1 }, signal),
+    draw: ({ items }) => {
+      if (items.length === 0) return emptyNote("No forecast here.", "The newest forecast holds no series of it.");
+      return table({
+        name: "next-week-series",
+        caption: `Week of ${items[0].week}, USD`,
+        rows: items,
+        params,
+        sort: "-forecast_usd",
+        columns: [
+          { key, label: "Series", show: (_id, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
+          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+          { key: "p10_usd", label: "p10", numeric: true, show: usd },
+          { key: "p50_usd", label: "p50", numeric: true, show: usd },
+          { key: "p90_usd", label: "p90", numeric: true, show: usd },
+          { key: "order_usd", label: "Order", numeric: true, show: usd },
+          { key: "override_usd", label: "Override", numeric: true, value: (row) => row.override?.override_usd ?? null, show: usd },
+        ],
+      });
+    },
+  });
+}

@@ -1,0 +1,150 @@
+// A planner's number: the form, what came of it, the list of all versions, and what they added.
+import { announce, h } from "./dom.js";
+import { freshKey, get, post } from "./fetching.js";
+import { counted, percent, signedUsd, usd } from "./formatting.js";
+import { emptyNote, errorBox, field, panel } from "./panels.js";
+import { overridesTable, scoresTable } from "./overrides_tables.js";
+
+/**
+ * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ * @param {() => void} changed called after a number was given or withdrawn
+ * @returns {{nodes: Node[], refresh: (detail: Object) => void}}
+ */
+export function overridePanels(detail, params, signal, changed) {
+  const list = h("div", { class: "grid" });
+  const draw = (now) => list.replaceChildren(listPanel(now, params));
+  draw(detail);
+  const form = detail.forecasts.length > 0 ? formPanel(detail, params, changed) : null;
+  const scores = panel({
+    title: "What overrides of this series added",
+    signal,
+    load: () => get("/v1/overrides/accuracy", { store_id: detail.store_id, dept_id: detail.dept_id, limit: 1000 }, signal),
+    draw: ({ items, summary }) => {
+      if (items.length === 0) return emptyNote("No override is scored yet.", "A number counts once its week has been sold.");
+      return [h("p", {}, summaryOf(summary)), scoresTable(`override-scores-${detail.store_id}-${detail.dept_id}`, items)];
+    },
+  });
+  return { nodes: [form, h("div", { class: "grid" }, list, scores)], refresh: draw };
+}
+
+/**
+ * What overrides added, in a sentence.
+ * @param {{overrides: number, fva_usd: number, share_better: ?number}} summary
+ * @returns {string}
+ */
+export function summaryOf({ overrides, fva_usd: value, share_better: share }) {
+  return `${counted(overrides, "override")} scored: FVA ${signedUsd(value)} USD; nearer than the model in ${percent(share, 0)} of them.`;
+}
+
+function listPanel(detail, params) {
+  const body =
+    detail.overrides.length === 0
+      ? emptyNote("No override of this series.", "A number given above is listed here, with every later version.")
+      : overridesTable(`overrides-${detail.store_id}-${detail.dept_id}`, detail.overrides, params, false);
+  return h("section", { class: "panel", "aria-labelledby": "overrides-title" }, h("div", { class: "panel-head" }, h("h2", { id: "overrides-title" }, "Overrides of this series")), body);
+}
+
+function formPanel(detail, params, changed) {
+  const week = h("select", { name: "week", required: true });
+  for (const row of detail.forecasts) {
+    week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, `${row.week}: forecast ${usd(row.forecast_usd)}`));
+  }
+  const amount = h("input", { name: "amount", type: "text", inputmode: "decimal", required: true, autocomplete: "off" });
+  const author = h("input", { name: "author", type: "text", required: true, maxlength: 100, autocomplete: "name", value: rememberedAuthor() });
+  const expiry = h("input", { name: "expiry", type: "date" });
+  const reason = h("textarea", { name: "reason", required: true, maxlength: 1000, rows: 2 });
+  const result = h("div", { class: "full", "aria-live": "polite" });
+  const give = h("button", { type: "submit", class: "primary" }, "Give override");
+  const withdraw = h("button", { type: "button" }, "Withdraw the number");
+  // One key per filling: sent twice it counts once, and a changed form is another request.
+  let sent = { key: freshKey(), body: null };
+
+  const send = async (value) => {
+    const body = {
+      store_id: detail.store_id,
+      dept_id: detail.dept_id,
+      week: week.value,
+      override_usd: value,
+      author: author.value.trim(),
+      reason: reason.value.trim(),
+      expires_at: expiry.value ? `${expiry.value}T23:59:59Z` : null,
+    };
+    const text = JSON.stringify(body);
+    if (sent.body !== null && sent.body !== text) sent = { key: freshKey(), body: null };
+    sent.body = text;
+    give.disabled = withdraw.disabled = true;
+    result.replaceChildren(h("p", { class: "muted" }, "Sending…"));
+    try {
+      const made = await post("/v1/overrides", body, sent.key);
+      sent = { key: freshKey(), body: null };
+      rememberAuthor(body.author);
+      const said = made.override_usd === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override_usd)} USD stands beside the forecast of ${usd(made.forecast_usd)} for the week of ${made.week}`;
+      result.replaceChildren(h("p", { class: "success" }, `${said} (version ${made.version}).`));
+      amount.value = reason.value = "";
+      changed();
+    } catch (error) {
+      result.replaceChildren(errorBox(error, () => send(value)));
+      if (error.status === undefined) throw error;
+    } finally {
+      give.disabled = withdraw.disabled = false;
+    }
+  };
+
+  const amountOf = () => {
+    const text = amount.value.replaceAll(",", "").trim();
+    const value = text === "" ? Number.NaN : Number(text);
+    const fine = Number.isFinite(value);
+    amount.setCustomValidity(fine ? "" : "A number in USD, such as 15,000");
+    if (fine) amount.removeAttribute("aria-invalid");
+    else amount.setAttribute("aria-invalid", "true");
+    return value;
+  };
+  amount.addEventListener("input", () => amountOf());
+  const form = h("form", { class: "form", novalidate: false });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const value = amountOf();
+    if (form.reportValidity()) send(value);
+  });
+  withdraw.addEventListener("click", () => {
+    amount.required = false;
+    amount.setCustomValidity("");
+    const fine = form.reportValidity();
+    amount.required = true;
+    if (fine) send(null);
+    else announce("To withdraw, say who and why");
+  });
+  form.append(
+    field("Week", week),
+    field("Amount, USD", amount),
+    field("Author", author),
+    field("Expires after", expiry, "Empty: never"),
+    h("div", { class: "full" }, field("Reason", reason)),
+    h("div", { class: "buttons full" }, give, withdraw),
+    result,
+  );
+  return h(
+    "section",
+    { class: "panel", "aria-labelledby": "override-title" },
+    h("div", { class: "panel-head" }, h("h2", { id: "override-title" }, "Override the forecast")),
+    h("div", { class: "panel-body" }, h("p", { class: "muted" }, "Your number stands beside the model's, never in its place; both are scored later."), form),
+  );
+}
+
+function rememberedAuthor() {
+  try {
+    return sessionStorage.getItem("author") ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function rememberAuthor(author) {
+  try {
+    sessionStorage.setItem("author", author);
+  } catch {
+    // Storage can be switched off; then the name is typed again.
+  }
+}

@@ -1,0 +1,66 @@
+// Tables of overrides, for one series and for all.
+import { h } from "./dom.js";
+import { moment, signedUsd, usd } from "./formatting.js";
+import { link } from "./routing.js";
+import { table } from "./table.js";
+
+const KINDS = { active: "good", superseded: "", withdrawn: "warn", expired: "warn" };
+
+const seriesColumn = {
+  key: "series",
+  label: "Series",
+  value: (row) => `${row.store_id}-${row.dept_id}`,
+  show: (_value, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id, target: row.week }) }, `Store ${row.store_id}, dept ${row.dept_id}`),
+};
+
+/**
+ * @param {string} name of the CSV
+ * @param {Array<Object>} rows overrides
+ * @param {URLSearchParams} params
+ * @param {boolean} withSeries
+ * @returns {HTMLElement}
+ */
+export function overridesTable(name, rows, params, withSeries) {
+  return table({
+    name,
+    caption: "The newest first; USD per week",
+    rows,
+    params,
+    columns: [
+      ...(withSeries ? [seriesColumn] : []),
+      { key: "week", label: "Week" },
+      { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status] ?? ""}` }, status) },
+      { key: "override_usd", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : usd(value)) },
+      { key: "forecast_usd", label: "Model then", numeric: true, show: usd },
+      { key: "author", label: "Author" },
+      { key: "reason", label: "Reason", wide: true },
+      { key: "version", label: "Version", numeric: true },
+      { key: "created_at", label: "Given", show: moment },
+      { key: "expires_at", label: "Expires", show: (value) => (value ? moment(value) : "never") },
+    ],
+  });
+}
+
+/**
+ * @param {string} name of the CSV
+ * @param {Array<Object>} rows scored overrides
+ * @param {URLSearchParams} [params]
+ * @returns {HTMLElement}
+ */
+export function scoresTable(name, rows, params) {
+  return table({
+    name,
+    caption: "Error of the model less error of the override, USD; above zero the planner was nearer",
+    rows,
+    params,
+    columns: [
+      seriesColumn,
+      { key: "week", label: "Week" },
+      { key: "author", label: "Author" },
+      { key: "override_usd", label: "Override", numeric: true, show: usd },
+      { key: "forecast_usd", label: "Model", numeric: true, show: usd },
+      { key: "actual_usd", label: "Sales", numeric: true, show: usd },
+      { key: "fva_usd", label: "FVA", numeric: true, show: (value) => h("span", { class: value > 0 ? "good" : value < 0 ? "bad" : "" }, signedUsd(value)) },
+    ],
+  });
+}

@@ -1,0 +1,98 @@
+// Series whose sales left p10 to p90, by the money that was at risk.
+import { h, svg } from "../dom.js";
+import { getAll } from "../fetching.js";
+import { change, counted, usd } from "../formatting.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { go, link } from "../routing.js";
+import { table } from "../table.js";
+
+/** @returns {string} */
+export function title() {
+  return "Exceptions";
+}
+
+/** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
+export function draw(params, signal) {
+  const weeks = h("div", {}, weekChoice([], params));
+  getAll("/v1/accuracy/weeks", {}, signal).then(
+    ({ items }) => !signal.aborted && weeks.replaceChildren(weekChoice(items.map((row) => row.week).reverse(), params)),
+    // The newest week is shown all the same, and the panel tells what is wrong.
+    () => {},
+  );
+  const number = (name) => {
+    const input = h("input", { type: "number", min: 1, step: 1, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value }) });
+    return input;
+  };
+  const filtered = ["store", "dept", "week"].some((name) => params.get(name));
+  const list = panel({
+    title: "Series outside p10 to p90",
+    signal,
+    load: () => getAll("/v1/exceptions", { week: params.get("week"), store_id: params.get("store"), dept_id: params.get("dept") }, signal),
+    draw: (answer) => (answer.items.length > 0 ? drawn(answer, params) : nothing(answer.week, filtered)),
+  });
+  return [
+    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, field("Store", number("store")), field("Department", number("dept")), filtered && h("a", { href: link("exceptions") }, "Clear")),
+    list,
+  ];
+}
+
+function weekChoice(weeks, params) {
+  const chosen = params.get("week") ?? "";
+  const extra = chosen && !weeks.includes(chosen) ? [chosen] : [];
+  return field("Week", choice([["", "newest"], ...[...extra, ...weeks].map((week) => [week, week])], chosen, (week) => go({ week })));
+}
+
+function nothing(week, filtered) {
+  if (filtered) return emptyNote("No exception matches.", week ? `In the week of ${week} no such series left p10 to p90, or the week is not scored.` : "", h("a", { href: link("exceptions") }, "Show the newest week"));
+  return emptyNote("No exceptions yet.", "They appear once a week that was forecast has been sold.");
+}
+
+function drawn({ items, week }, params) {
+  const risk = items.reduce((sum, row) => sum + row.at_risk_usd, 0);
+  const over = items.filter((row) => row.actual_usd > row.p90_usd).length;
+  const figures = h(
+    "dl",
+    { class: "figures" },
+    figure("Week", week, counted(items.length, "series")),
+    figure("Money at risk, together", `${usd(risk)} USD`, `largest ${usd(Math.max(...items.map((row) => row.at_risk_usd)))}`),
+    figure("Sold more than p90", usd(over), "may have run short"),
+    figure("Sold less than p10", usd(items.length - over), "may have too much"),
+  );
+  return [
+    figures,
+    table({
+      name: `exceptions-${week}`,
+      caption: `Week of ${week}, by money at risk; USD`,
+      rows: items,
+      params,
+      most: 100,
+      columns: [
+        { key: "rank", label: "Rank", numeric: true },
+        { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
+        { key: "at_risk_usd", label: "At risk", numeric: true, show: (value) => h("strong", {}, usd(value)) },
+        { key: "actual_usd", label: "Sales", numeric: true, show: usd },
+        { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+        { key: "against_forecast", label: "Against it", numeric: true, value: (row) => (row.forecast_usd ? row.actual_usd / row.forecast_usd - 1 : null), show: (_v, row) => change(row.actual_usd, row.forecast_usd) },
+        { key: "range", label: "In its range", value: (row) => (row.actual_usd > row.p90_usd ? "above p90" : "below p10"), show: (text, row) => h("span", {}, rangeOf(row), h("span", { class: "unseen" }, text)) },
+        { key: "p10_usd", label: "p10", numeric: true, show: usd },
+        { key: "p90_usd", label: "p90", numeric: true, show: usd },
+        { key: "order_usd", label: "Order", numeric: true, show: usd },
+        { key: "reason", label: "Reason", wide: true },
+      ],
+    }),
+  ];
+}
+
+/** p10 to p90 as a bar, the forecast as a tick, the sales as a dot. */
+function rangeOf({ p10_usd: low, p90_usd: high, forecast_usd: middle, actual_usd: sold }) {
+  const [min, max] = [Math.min(low, sold, middle), Math.max(high, sold, middle)];
+  const at = (value) => 6 + (108 * (value - min)) / (max - min || 1);
+  return svg(
+    "svg",
+    { class: "range", width: 120, height: 18, "aria-hidden": "true" },
+    svg("line", { x1: 4, x2: 116, y1: 9, y2: 9, stroke: "var(--line)" }),
+    svg("rect", { x: at(low), y: 5, width: Math.max(at(high) - at(low), 2), height: 8, fill: "var(--fan)", stroke: "var(--forecast)", "stroke-width": 0.75 }),
+    svg("line", { x1: at(middle), x2: at(middle), y1: 3, y2: 15, stroke: "var(--forecast)", "stroke-width": 2 }),
+    svg("circle", { cx: at(sold), cy: 9, r: 4, fill: "var(--override)" }),
+  );
+}

@@ -1,0 +1,148 @@
+// Versions of the model, and the ledger of what was and was not put into production.
+import { h } from "../dom.js";
+import { getAll } from "../fetching.js";
+import { change, decimal, moment, percent, shortVersion, usd, words } from "../formatting.js";
+import { chart } from "../chart.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { go } from "../routing.js";
+import { table } from "../table.js";
+
+const OUTCOMES = [["", "all decisions"], ["promoted", "promoted"], ["refused", "refused"], ["superseded", "superseded"]];
+const BADGES = { promoted: "good", refused: "bad", superseded: "warn" };
+const MARKS = { promoted: "✓", refused: "✕", superseded: "–" };
+
+/** @returns {string} */
+export function title() {
+  return "Models";
+}
+
+/** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
+export function draw(params, signal) {
+  const outcome = params.get("outcome") ?? "";
+  return [
+    panel({
+      title: "Versions",
+      signal,
+      load: () => getAll("/v1/models", {}, signal),
+      draw: ({ items }) => (items.length === 0 ? emptyNote("No model was judged yet.", "The first run trains one and decides whether it may go into production.") : versions(items, params, signal)),
+    }),
+    panel({
+      title: "Decisions",
+      tools: field("Show", choice(OUTCOMES, outcome, (chosen) => go({ outcome: chosen }))),
+      signal,
+      load: () => getAll("/v1/promotions", { outcome }, signal),
+      draw: ({ items }) => (items.length === 0 ? emptyNote("No decision.", outcome ? `None was ${outcome}.` : "They appear with the first run.") : [timeline(items), decisionsTable(items)]),
+    }),
+  ];
+}
+
+function versions(items, params, signal) {
+  const champion = items.find((row) => row.in_production);
+  const refused = items.filter((row) => row.outcome === "refused").length;
+  const parts = [];
+  if (champion) {
+    parts.push(
+      figure("In production", `Version ${champion.version}`, `since ${moment(champion.decided_at)}`),
+      figure("Its WMAE in the backtest", usd(champion.wmae), champion.wmae === null ? "" : "USD"),
+      figure("Against seasonal naive", change(champion.wmae, champion.seasonal_naive_wmae), `seasonal naive ${usd(champion.seasonal_naive_wmae)}`),
+    );
+  } else {
+    parts.push(figure("In production", "None", "no version has passed yet"));
+  }
+  parts.push(figure("Versions judged", usd(items.length), `${refused} refused`));
+  const oldest = [...items].reverse().filter((row) => row.wmae !== null && row.as_of !== null);
+  return [
+    h("dl", { class: "figures" }, parts),
+    oldest.length > 1 ? versionChart(oldest, signal) : null,
+    table({
+      name: "models",
+      caption: "Every version that was judged, the newest first; WMAE in USD, in the backtest",
+      rows: items,
+      params,
+      mark: (row) => (row.in_production ? "strong" : null),
+      columns: [
+        { key: "version", label: "Version", show: (version, row) => h("span", {}, `${row.model_name} ${version}`, row.in_production ? [" ", h("span", { class: "badge good" }, "in production")] : "") },
+        { key: "outcome", label: "Outcome", show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, value) },
+        { key: "as_of", label: "Learnt to" },
+        { key: "decided_at", label: "Decided", show: moment },
+        { key: "wmae", label: "WMAE", numeric: true, show: usd },
+        { key: "champion_wmae", label: "Champion then", numeric: true, show: usd },
+        { key: "seasonal_naive_wmae", label: "Seasonal naive", numeric: true, show: usd },
+        { key: "vintages", label: "Forecasts made", numeric: true, show: usd },
+        { key: "data_version", label: "Data", show: (value) => h("code", { title: value }, shortVersion(value)) },
+        { key: "code_version", label: "Code", show: (value) => h("code", { title: value }, shortVersion(value)) },
+      ],
+    }),
+  ].filter(Boolean);
+}
+
+function versionChart(rows, signal) {
+  const newest = new Map(rows.map((row) => [row.as_of, row]));
+  const kept = [...newest.values()].sort((a, b) => a.as_of.localeCompare(b.as_of));
+  if (kept.length < 2) return null;
+  const column = (key) => kept.map((row) => row[key]);
+  return chart({
+    name: "wmae-of-versions",
+    title: "WMAE of each version in its backtest, by the week it learnt to, USD",
+    summary: `Newest version ${kept.at(-1).version}, learnt to ${kept.at(-1).as_of}: WMAE ${usd(kept.at(-1).wmae)} USD; the champion of that time ${usd(kept.at(-1).champion_wmae)}, seasonal naive ${usd(kept.at(-1).seasonal_naive_wmae)}.`,
+    weeks: column("as_of"),
+    height: 190,
+    range: [0, null],
+    signal,
+    lines: [
+      { key: "seasonal_naive_wmae", label: "Seasonal naive", values: column("seasonal_naive_wmae"), colour: "--last-year", dash: [2, 3] },
+      { key: "champion_wmae", label: "Champion then", values: column("champion_wmae"), colour: "--actual", dash: [6, 3] },
+      { key: "wmae", label: "Version", values: column("wmae"), colour: "--forecast", width: 2 },
+    ],
+  });
+}
+
+function headline({ action, outcome, to_version: to, from_version: from, forced }) {
+  const verb = action === "rollback" ? "rolled back to" : outcome === "promoted" ? "promoted" : outcome === "refused" ? "refused" : "superseded";
+  const against = from === null ? "no champion before" : `against version ${from}`;
+  return action === "rollback" ? `Rolled back to version ${to} from ${from ?? "none"}` : `Version ${to} ${verb}, ${against}${forced ? ", by force" : ""}`;
+}
+
+const figureText = (name, value) => {
+  if (typeof value !== "number") return String(value);
+  if (/share|coverage/.test(name)) return percent(value);
+  return Math.abs(value) >= 100 ? usd(value) : decimal(value, 3);
+};
+
+function timeline(items) {
+  return h(
+    "ol",
+    { class: "timeline", "aria-label": "Decisions, the newest first" },
+    items.map((row) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `mark ${row.outcome}`, "aria-hidden": "true" }, row.action === "rollback" ? "↩" : (MARKS[row.outcome] ?? "·")),
+        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, `${moment(row.decided_at)}, ${row.requested_by}${row.as_of ? `, learnt to ${row.as_of}` : ""}`)),
+        h("ul", { class: "reasons" }, row.reasons.map((reason) => h("li", {}, reason))),
+        Object.keys(row.figures ?? {}).length > 0 &&
+          h(
+            "details",
+            {},
+            h("summary", {}, "Figures", h("span", { class: "unseen" }, ` of the decision on version ${row.to_version}, ${moment(row.decided_at)}`)),
+            h("dl", { class: "facts-list" }, Object.entries(row.figures).map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, figureText(name, value))))),
+          ),
+      ),
+    ),
+  );
+}
+
+function decisionsTable(items) {
+  const details = h("details", { class: "data" }, h("summary", {}, "Data of the decisions"));
+  const columns = ["decided_at", "action", "outcome", "model_name", "from_version", "to_version", "forced", "requested_by", "as_of", "data_version", "code_version"];
+  details.append(
+    table({
+      name: "decisions",
+      caption: "Decisions, the newest first",
+      rows: items,
+      hideCaption: true,
+      columns: [...columns.map((key) => ({ key, label: words(key), show: (value) => (value === null ? "–" : String(value)) })), { key: "reasons", label: "reasons", wide: true, value: (row) => row.reasons.join("; ") }],
+    }),
+  );
+  return details;
+}

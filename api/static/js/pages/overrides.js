@@ -1,0 +1,67 @@
+// All planners' numbers and what they added.
+import { h } from "../dom.js";
+import { getAll } from "../fetching.js";
+import { percent, signedUsd, usd } from "../formatting.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { go, link } from "../routing.js";
+import { overridesTable, scoresTable } from "../overrides_tables.js";
+
+const STATUSES = [["", "any"], ["active", "active"], ["superseded", "superseded"], ["withdrawn", "withdrawn"], ["expired", "expired"]];
+
+/** @returns {string} */
+export function title() {
+  return "Overrides";
+}
+
+/** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
+export function draw(params, signal) {
+  const query = { store_id: params.get("store"), dept_id: params.get("dept") };
+  const filtered = ["store", "dept", "week", "status"].some((name) => params.get(name));
+  const list = panel({
+    title: "All overrides",
+    signal,
+    load: () => getAll("/v1/overrides", { ...query, week: params.get("week"), status: params.get("status") }, signal),
+    draw: ({ items }) => {
+      if (items.length > 0) return overridesTable("overrides", items, params, true);
+      return filtered
+        ? emptyNote("No override matches.", h("a", { href: link("overrides") }, "Show all"))
+        : emptyNote("No override was ever given.", "A planner gives one on the page of a series; it then stands here with every later version.");
+    },
+  });
+  const scores = panel({
+    title: "Forecast value added",
+    signal,
+    load: () => getAll("/v1/overrides/accuracy", query, signal),
+    draw: ({ items, summary }) => {
+      if (items.length === 0) return emptyNote("No override is scored yet.", "A number counts once its week has been sold, if it was in force when the week ended.");
+      return [
+        h(
+          "dl",
+          { class: "figures" },
+          figure("Scored", usd(summary.overrides), "in force at the end of their week"),
+          figure("FVA, all together", `${signedUsd(summary.fva_usd)} USD`, "error saved; below zero: added", summary.fva_usd >= 0 ? "good" : "bad"),
+          figure("Nearer than the model", percent(summary.share_better, 0), "of the overrides scored"),
+        ),
+        scoresTable("override-scores", items, params),
+      ];
+    },
+  });
+  return [filters(params), list, scores];
+}
+
+function filters(params) {
+  const number = (name) => {
+    const input = h("input", { type: "number", min: 1, step: 1, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value }) });
+    return input;
+  };
+  const week = h("input", { type: "date", value: params.get("week") ?? "", step: 7, min: "1999-01-01", onchange: () => go({ week: week.value }) });
+  return h(
+    "div",
+    { class: "filters", role: "group", "aria-label": "Filters" },
+    field("Store", number("store")),
+    field("Department", number("dept")),
+    field("Week, a Friday", week),
+    field("Status", choice(STATUSES, params.get("status") ?? "", (status) => go({ status }))),
+    ["store", "dept", "week", "status"].some((name) => params.get(name)) && h("a", { href: link("overrides") }, "Clear"),
+  );
+}

@@ -1,0 +1,191 @@
+// The chain, one store or one department: what comes, what came, how good the forecasts were.
+import { scoreCharts } from "../accuracy.js";
+import { chart } from "../chart.js";
+import { h } from "../dom.js";
+import { get, getAll } from "../fetching.js";
+import { addWeeks, change, counted, percent, shareOfChange, signedUsd, usd } from "../formatting.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { go, link } from "../routing.js";
+import { table } from "../table.js";
+import { nextWeekPanels } from "../next_week.js";
+
+const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["all", "all weeks"]];
+const LEVELS = [["chain", "the chain"], ["store", "one store"], ["department", "one department"]];
+
+function scopeOf(params) {
+  const level = LEVELS.some(([name]) => name === params.get("level")) ? params.get("level") : "chain";
+  const id = level === "chain" ? null : Number.parseInt(params.get(level === "store" ? "store" : "dept") ?? "1", 10) || 1;
+  return { level, id, store_id: level === "store" ? id : null, dept_id: level === "department" ? id : null };
+}
+
+/** @param {URLSearchParams} params @returns {string} */
+export function title(params) {
+  const { level, id } = scopeOf(params);
+  return level === "chain" ? "Overview" : `${level === "store" ? "Store" : "Department"} ${id}`;
+}
+
+/** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
+export function draw(params, signal) {
+  const scope = scopeOf(params);
+  const query = { level: scope.level, store_id: scope.store_id, dept_id: scope.dept_id };
+  // Asked for once, at once; three parts of the page wait for it.
+  const asked = getAll("/v1/totals", query, signal);
+  asked.catch(() => {});
+  let totals = asked;
+  const again = (first) => (totals = first ? totals : getAll("/v1/totals", query, signal));
+  let loads = 0;
+
+  const figures = h("div", {});
+  const coming = h("div", {});
+  const span = choice(SPANS, params.get("weeks") ?? "60", (weeks) => go({ weeks }));
+  const main = panel({
+    title: "Sales and forecast",
+    tools: field("Show", span),
+    signal,
+    load: () => again((loads += 1) === 1),
+    draw: ({ items, vintage }) => {
+      if (items.length === 0) return emptyNote("No sales and no forecast yet.", "They appear once the pipeline has published its first week: ", h("code", {}, "demand run"), ".");
+      figures.replaceChildren(figuresOf(items, vintage));
+      coming.replaceChildren(comingOf(items, params));
+      return totalsChart(items, vintage, params.get("weeks") ?? "60", scope, signal);
+    },
+  });
+  const scores = h("div", { class: "grid three stretch" }, scoreCharts(query, signal));
+  return [
+    scopeForm(scope),
+    figures,
+    main,
+    h("div", { class: "grid two" }, panelOf("Weeks to come", coming), exceptionsPanel(scope, signal)),
+    scores,
+    ...nextWeekPanels(scope, params, signal),
+  ];
+}
+
+function panelOf(text, body) {
+  return h("section", { class: "panel", "aria-label": text }, h("div", { class: "panel-head" }, h("h2", {}, text)), h("div", { class: "panel-body" }, body));
+}
+
+function scopeForm({ level, id }) {
+  const number = h("input", { type: "number", min: 1, step: 1, value: id ?? 1, class: "short", required: true });
+  const select = choice(LEVELS, level, (chosen) => apply(chosen));
+  const apply = (chosen) => {
+    const value = number.value || 1;
+    go({ level: chosen === "chain" ? null : chosen, store: chosen === "store" ? value : null, dept: chosen === "department" ? value : null });
+  };
+  number.addEventListener("change", () => apply(level));
+  return h("div", { class: "filters" }, field("Totals of", select), level !== "chain" && field(level === "store" ? "Store" : "Department", number));
+}
+
+function figuresOf(items, vintage) {
+  const scored = items.filter((row) => row.actual_usd !== null && row.forecast_usd !== null).at(-1);
+  const sold = items.filter((row) => row.actual_usd !== null).at(-1);
+  const ahead = items.filter((row) => vintage && row.week > vintage.origin_week && row.forecast_usd !== null);
+  const before = new Map(items.map((row) => [row.week, row.actual_usd]));
+  const parts = [];
+  if (ahead.length > 0) {
+    const next = ahead[0];
+    const range = next.p10_usd === null ? "" : `p10 to p90: ${usd(next.p10_usd)} to ${usd(next.p90_usd)}`;
+    parts.push(figure(`Forecast, week of ${next.week}`, usd(next.forecast_usd), range));
+    const old = before.get(addWeeks(next.week, -52)) ?? null;
+    parts.push(figure("Against the same week last year", change(next.forecast_usd, old), `last year ${usd(old)}`));
+  }
+  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, usd(sold.actual_usd), `${change(sold.actual_usd, before.get(addWeeks(sold.week, -52)))} on last year`));
+  if (scored) {
+    const miss = scored.actual_usd - scored.forecast_usd;
+    const known = scored.p10_usd !== null;
+    const inside = known && scored.actual_usd >= scored.p10_usd && scored.actual_usd <= scored.p90_usd;
+    const said = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${usd(scored.forecast_usd)}`;
+    parts.push(figure(`Sales less forecast, ${scored.week}`, signedUsd(miss), `${change(scored.actual_usd, scored.forecast_usd)}, ${said}`, known && !inside ? "bad" : ""));
+  } else if (sold) {
+    parts.push(figure("Sales less forecast", "–", "no forecast week has been sold yet"));
+  }
+  if (ahead.length > 0) {
+    const sum = ahead.reduce((total, row) => total + row.forecast_usd, 0);
+    parts.push(figure(`Next ${counted(ahead.length, "week")} together`, usd(sum), `to the week of ${ahead.at(-1).week}`));
+  }
+  return h("dl", { class: "figures", "aria-label": "Figures" }, parts);
+}
+
+function totalsChart(items, vintage, weeksShown, scope, signal) {
+  const actual = new Map(items.map((row) => [row.week, row.actual_usd]));
+  const sold = items.filter((row) => row.actual_usd !== null);
+  const last = sold.at(-1)?.week ?? vintage?.origin_week;
+  const from = weeksShown === "all" ? "" : addWeeks(last, 1 - Number(weeksShown || 60));
+  const rows = items.filter((row) => row.week >= from);
+  const column = (key) => rows.map((row) => row[key]);
+  const ahead = rows.filter((row) => row.actual_usd === null && row.forecast_usd !== null);
+  const foreseen = rows.filter((row) => row.actual_usd !== null && row.p10_usd !== null);
+  const held = foreseen.filter((row) => row.actual_usd >= row.p10_usd && row.actual_usd <= row.p90_usd).length;
+  const about = [
+    `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => usd(row.forecast_usd)).join(", ")} USD` : "",
+    foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
+    ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
+  ].join("");
+  return chart({
+    name: `totals-${scope.level}${scope.id ? `-${scope.id}` : ""}`,
+    title: "Sales and forecast by week, USD",
+    summary: about,
+    weeks: column("week"),
+    holidays: rows.filter((row) => row.is_holiday).map((row) => row.week),
+    origin: vintage && rows.some((row) => row.week === vintage.origin_week) ? vintage.origin_week : null,
+    height: 330,
+    signal,
+    bands: [["p90_usd", "p10_usd"]],
+    lines: [
+      { key: "p10_usd", label: "p10", values: column("p10_usd"), kind: "edge", colour: "--forecast" },
+      { key: "p90_usd", label: "p90", legend: "p10 to p90", values: column("p90_usd"), kind: "edge", colour: "--forecast" },
+      { key: "last_year_usd", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
+      { key: "actual_usd", label: "Sales", values: column("actual_usd"), colour: "--actual", width: 1.75 },
+      { key: "forecast_usd", label: "Forecast", values: column("forecast_usd"), colour: "--forecast", dash: [6, 3], width: 2 },
+    ],
+  });
+}
+
+function comingOf(items, params) {
+  const before = new Map(items.map((row) => [row.week, row.actual_usd]));
+  const rows = items
+    .filter((row) => row.actual_usd === null && row.forecast_usd !== null)
+    .map((row) => ({ ...row, last_year_usd: before.get(addWeeks(row.week, -52)) ?? null }))
+    .map((row) => ({ ...row, change: shareOfChange(row.forecast_usd, row.last_year_usd) }));
+  if (rows.length === 0) return emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones.");
+  return table({
+    name: "weeks-to-come",
+    caption: "USD per week",
+    rows,
+    params,
+    columns: [
+      { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
+      { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+      { key: "p10_usd", label: "p10", numeric: true, show: usd },
+      { key: "p90_usd", label: "p90", numeric: true, show: usd },
+      { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
+      { key: "change", label: "Change", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
+    ],
+  });
+}
+
+function exceptionsPanel(scope, signal) {
+  const query = { limit: 6, store_id: scope.store_id, dept_id: scope.dept_id };
+  return panel({
+    title: "Largest exceptions",
+    tools: h("a", { href: link("exceptions", { store: scope.store_id, dept: scope.dept_id }) }, "All exceptions"),
+    signal,
+    load: () => get("/v1/exceptions", query, signal),
+    draw: ({ items, week }) => {
+      if (items.length === 0) return emptyNote("No exceptions.", week ? "No series here left its p10 to p90 in the newest week with exceptions." : "They appear once a week that was forecast has been sold.");
+      return table({
+        name: "largest-exceptions",
+        caption: `Week of ${week}, by money at risk, USD`,
+        rows: items,
+        columns: [
+          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
+          { key: "at_risk_usd", label: "At risk", numeric: true, show: usd },
+          { key: "actual_usd", label: "Sales", numeric: true, show: usd },
+          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+        ],
+      });
+    },
+  });
+}
+

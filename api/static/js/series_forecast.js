@@ -1,0 +1,156 @@
+// The weeks ahead of one series: the numbers, what to order at a service level, and why.
+import { announce, h } from "./dom.js";
+import { get } from "./fetching.js";
+import { NOTHING, percent, signedUsd, usd } from "./formatting.js";
+import { emptyNote, errorBox, field, panel } from "./panels.js";
+import { note } from "./routing.js";
+import { table } from "./table.js";
+
+const PAUSE_MS = 150;
+
+/**
+ * The panel of the forecast weeks with the slider of the service level.
+ * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement[]}
+ */
+export function forecastTable(detail, params, signal) {
+  const head = h("div", { class: "panel-head" }, h("h2", { id: "weeks-ahead" }, "Weeks to come and what to order"));
+  const section = h("section", { class: "panel", "aria-labelledby": "weeks-ahead" }, head);
+  if (detail.forecasts.length === 0) {
+    section.append(emptyNote("No forecast of this series.", "The newest forecast holds only series that sold in the 52 weeks to its origin."));
+    return [section];
+  }
+  const lastYear = new Map(detail.history.map((row) => [row.week, row.last_year_usd]));
+  const slot = h("div", { "aria-live": "off" });
+  const output = h("output", {});
+  const slider = h("input", { type: "range", min: 0.5, max: 0.99, step: 0.01, value: new URLSearchParams(location.hash.split("?")[1]).get("level") ?? params.get("level") ?? 0.75 });
+  let timer = null;
+  let asked = 0;
+  const show = async () => {
+    asked += 1;
+    const mine = asked;
+    const level = Number(slider.value);
+    try {
+      const { items } = await get("/v1/orders", { store_id: detail.store_id, dept_id: detail.dept_id, service_level: level }, signal);
+      // An answer to an older position of the slider must not replace a newer one.
+      if (mine !== asked || signal.aborted) return;
+      slot.replaceChildren(drawn(detail, lastYear, new Map(items.map((row) => [row.week, row.order_usd])), level));
+      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${usd(row.order_usd)} for ${row.week}`).join(", ")}`);
+    } catch (error) {
+      if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
+    }
+  };
+  const moved = () => {
+    const text = percent(Number(slider.value), 0);
+    output.textContent = text;
+    slider.setAttribute("aria-valuetext", text);
+  };
+  slider.addEventListener("input", () => {
+    moved();
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      note({ level: slider.value });
+      show();
+    }, PAUSE_MS);
+  });
+  moved();
+  const label = field("Service level: share of weeks in which the stock suffices", h("div", { class: "slider" }));
+  const wrap = label.querySelector(".slider");
+  slider.id = "service-level";
+  label.querySelector("label").setAttribute("for", slider.id);
+  wrap.append(slider, output);
+  section.append(h("div", { class: "panel-body" }, label, slot));
+  show();
+  return [section];
+}
+
+function drawn(detail, lastYear, orders, level) {
+  const rows = detail.forecasts.map((row) => ({
+    ...row,
+    last_year_usd: lastYear.get(row.week) ?? null,
+    at_level_usd: orders.get(row.week) ?? null,
+    planner_usd: row.override?.override_usd ?? null,
+  }));
+  return table({
+    name: `forecast-${detail.store_id}-${detail.dept_id}`,
+    caption: "USD per week",
+    rows,
+    columns: [
+      { key: "week", label: "Week" },
+      { key: "at_level_usd", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, usd(value)) },
+      { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+      { key: "p10_usd", label: "p10", numeric: true, show: usd },
+      { key: "p50_usd", label: "p50", numeric: true, show: usd },
+      { key: "p90_usd", label: "p90", numeric: true, show: usd },
+      { key: "planner_usd", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, usd(value))) },
+      { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
+      { key: "order_usd", label: "Published order", numeric: true, show: usd },
+    ],
+  });
+}
+
+/**
+ * Why one week's forecast is what it is.
+ * @param {Object} detail
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement}
+ */
+export function reasonsPanel(detail, params, signal) {
+  const weeks = detail.forecasts.map((row) => row.week);
+  const asked = params.get("target");
+  const select = h("select", { onchange: () => ((note({ target: select.value }), fresh())) });
+  for (const week of weeks) select.append(h("option", { value: week, selected: week === asked }, week));
+  const holder = h("div", { class: "holder" });
+  const make = () =>
+    panel({
+      title: "Why",
+      tools: field("Week", select),
+      signal,
+      load: () => get("/v1/explain", { store_id: detail.store_id, dept_id: detail.dept_id, week: select.value }, signal),
+      draw: reasonsOf,
+    });
+  const fresh = () => {
+    holder.replaceChildren(make());
+    select.focus();
+  };
+  holder.append(make());
+  return holder;
+}
+
+function reasonsOf({ reasons, forecast_usd: forecast, week }) {
+  const base = reasons.find((each) => each.reason === "last year");
+  const moved = reasons.filter((each) => each !== base);
+  // Last year carries most of a forecast; on its scale nothing else would be seen.
+  const most = Math.max(...moved.map((each) => Math.abs(each.contribution_usd)), 1);
+  const rows = [
+    ...(base ? [{ reason: "Last year's level", contribution_usd: base.contribution_usd, bar: false }] : []),
+    ...moved.map((each) => ({ ...each, reason: each.reason[0].toUpperCase() + each.reason.slice(1), bar: true })),
+    { reason: "Forecast", contribution_usd: forecast, bar: false, total: true },
+  ];
+  const up = moved.filter((each) => each.contribution_usd > 0)[0];
+  const down = moved.filter((each) => each.contribution_usd < 0)[0];
+  const said = [up && `${up.reason} adds most (${signedUsd(up.contribution_usd)})`, down && `${down.reason} takes most away (${signedUsd(down.contribution_usd)})`].filter(Boolean).join(", ");
+  const bars = table({
+    name: `reasons-${week}`,
+    caption: `Contributions to the forecast of ${week}, USD; they sum to it`,
+    rows,
+    mark: (row) => (row.total ? "strong" : null),
+    columns: [
+      { key: "reason", label: "Reason" },
+      { key: "contribution_usd", label: "USD", numeric: true, show: (value, row) => (row.bar ? signedUsd(value) : usd(value)) },
+      { key: "share", label: "Up or down", value: (row) => (row.bar ? row.contribution_usd / most : null), show: (value) => barOf(value) },
+    ],
+  });
+  bars.classList.add("bars");
+  return [h("p", { class: "muted" }, said ? `${said[0].toUpperCase()}${said.slice(1)}.` : "Nothing moved it from last year's level."), bars];
+}
+
+function barOf(share) {
+  if (share === null) return "";
+  const fill = h("div", { class: `bar-fill ${share < 0 ? "minus" : "plus"}` });
+  fill.style.width = `${Math.max(Math.abs(share) * 50, 0.6)}%`;
+  return h("div", { class: "bar-track", "aria-hidden": "true" }, fill);
+}

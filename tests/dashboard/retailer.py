@@ -1,0 +1,173 @@
+"""A small invented retailer in a store, as the pipeline would have published it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from math import sin
+
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
+from demand_assets.store.migrations import migrate
+from demand_assets.store.publish import (
+    VintageRecord,
+    publish_accuracy,
+    publish_actuals,
+    publish_conditions,
+    publish_drift,
+    publish_exceptions,
+    publish_vintage,
+)
+
+STORES, DEPTS, HORIZON = (1, 2), (3, 7, 11), 4
+VINTAGES, WEEKS = 3, 60
+MODEL = "xgboost"
+
+
+def friday(now: datetime) -> date:
+    """The last Friday whose week has ended at `now`."""
+    day = now.date() - timedelta(days=1)
+    return day - timedelta(days=(day.weekday() - 4) % 7)
+
+
+def sales(store: int, dept: int, week: date) -> float:
+    """USD; a level per series and a season."""
+    level = 9000.0 * dept / 3 + 1500.0 * store
+    season = 1 + 0.2 * sin(week.timetuple().tm_yday / 58)
+    noise = 1 + 0.04 * sin(week.toordinal() * (store + 3 * dept))
+    return round(level * season * noise, 2)
+
+
+def is_holiday(week: date) -> bool:
+    """One in thirteen."""
+    return (week.toordinal() // 7) % 13 == 0
+
+
+def fill(url: str, origin: date, stores: tuple[int, ...] = STORES, depts: tuple[int, ...] = DEPTS,
+         vintages: int = VINTAGES, weeks: int = WEEKS) -> None:  # fmt: skip
+    """Publish everything that the service shows, the newest origin `origin`."""
+    migrate(url)
+    engine = create_engine_for(url)
+    sold = [origin - timedelta(weeks=back) for back in range(weeks)]
+    ahead = [origin + timedelta(weeks=horizon) for horizon in range(1, HORIZON + 1)]
+    keys = [(store, dept) for store in stores for dept in depts]
+    publish_actuals(engine, [(*key, week, sales(*key, week), is_holiday(week)) for key in keys for week in sold])
+    publish_conditions(
+        engine,
+        [
+            (store, week, is_holiday(week), 60.0, 3.5, 211.0, 8.1, 4000.0 if week.day < 8 else None)
+            for store in stores
+            for week in [*sold, *ahead]
+        ],
+    )
+    for back in reversed(range(vintages)):
+        _vintage(url, origin - timedelta(weeks=back), keys)
+    scored = [origin - timedelta(weeks=back) for back in range(vintages - 1)]
+    for week in scored:
+        _scores(url, week, keys)
+    for back in range(vintages + 2):
+        _drift(url, origin - timedelta(weeks=back), keys)
+    _ledger(url, origin)
+    engine.dispose()
+
+
+def forecast(store: int, dept: int, week: date) -> float:
+    """USD; a little under what is sold."""
+    return round(sales(store, dept, week) * (0.97 + 0.03 * sin(week.toordinal() + dept)), 2)
+
+
+def _vintage(url: str, origin: date, keys: list[tuple[int, int]]) -> None:
+    engine = create_engine_for(url)
+    rows, reasons, totals = [], [], {}
+    for store, dept in keys:
+        for horizon in range(1, HORIZON + 1):
+            week = origin + timedelta(weeks=horizon)
+            value = forecast(store, dept, week) + 20.0 * horizon
+            spread = value * (0.05 + 0.02 * horizon)
+            rows.append((store, dept, week, horizon, value, value - spread, value, value + 1.2 * spread, value + spread))
+            parts = (value * 0.04, -value * 0.02, value * 0.015, value * 0.01, -value * 0.005, value * 0.002)
+            reasons.append((store, dept, week, value - sum(parts), *parts))
+            for key in (("chain", 0, 0), ("store", store, 0), ("department", 0, dept)):
+                entry = totals.setdefault((*key, week, horizon), [0.0, 0])
+                entry[0] += value
+                entry[1] += 1
+    record = VintageRecord(
+        origin, HORIZON, MODEL, "2", "5be1d20a9c3f7e61", "0.3.0",
+        datetime.combine(origin + timedelta(days=1), time(6), UTC),
+    )  # fmt: skip
+    summed = [(*key, value, value * 0.94, value, value * 1.07, series) for key, (value, series) in totals.items()]
+    publish_vintage(engine, record, rows, summed, reasons)
+    engine.dispose()
+
+
+def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
+    engine = create_engine_for(url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT vintage_id FROM forecast_vintages WHERE origin_week = ?", ((week - timedelta(weeks=1)).isoformat(),)
+        ).scalar_one()
+    wave = sin(week.toordinal())
+    rows = []
+    totals = [("chain", 0, 0)]
+    totals += [("store", store, 0) for store in sorted({store for store, _ in keys})]
+    totals += [("department", 0, dept) for dept in sorted({dept for _, dept in keys})]
+    for total in totals:
+        for model, wmae, coverage, fva in ((MODEL, 900 + 90 * wave, 0.8 + 0.05 * wave, 380 - 200 * wave),
+                                           ("seasonal_naive", 1280 - 110 * wave, None, None)):  # fmt: skip
+            rows.append((week, found, model, 1, *total, len(keys), wmae, wmae * 0.9, wmae * 1.3, -120.0, 1e6, -2e4,
+                         coverage, fva, 1.2))  # fmt: skip
+    publish_accuracy(engine, rows)
+    exceptions = []
+    for rank, (store, dept) in enumerate(sorted(keys, key=lambda key: -sales(*key, week))[: max(3, len(keys) // 4)], 1):
+        sold, value = sales(store, dept, week), forecast(store, dept, week)
+        low, high = (value * 0.8, sold * 0.95) if rank % 3 else (sold * 1.04, sold * 1.3)
+        exceptions.append((week, found, store, dept, rank, 1, value, low, high, value * 1.05, sold, abs(sold - value) * 0.75,
+                           f"sold {sold:,.0f} USD, {'above p90' if rank % 3 else 'below p10'}, after a forecast of {value:,.0f} USD"))  # fmt: skip
+    publish_exceptions(engine, week, exceptions)
+    engine.dispose()
+
+
+VARIABLES = ("cpi_change", "fuel_change", "growth_4", "lag_1", "markdown", "mean_13", "prediction", "temperature")
+
+
+def _drift(url: str, week: date, keys: list[tuple[int, int]]) -> None:
+    engine = create_engine_for(url)
+    rows = []
+    groups = [("chain", "all"), *(("store", str(store)) for store in sorted({store for store, _ in keys}))]
+    for place, variable in enumerate(VARIABLES):
+        for reference in ("training", "last_season"):
+            for at, (kind, group) in enumerate(groups):
+                shift = 1.4 * sin(week.toordinal() / 30 + 2 * place) - 0.1 * at
+                severity = "severe" if shift > 1.1 else "warn" if shift > 0.85 else "none"
+                if variable == "markdown" and reference == "training":
+                    severity = "few"
+                rows.append((week, reference, kind, group, variable, "prediction" if variable == "prediction" else "feature",
+                             40, 2000, abs(shift) / 5, abs(shift) / 4, 0.01, shift, 0.0, severity))  # fmt: skip
+    publish_drift(engine, week, rows)
+    engine.dispose()
+
+
+def _ledger(url: str, origin: date) -> None:
+    engine = create_engine_for(url)
+    figures = {"challenger_wmae": 1290.7, "seasonal_naive_wmae": 1837.5, "coverage": 0.825, "bias_share": -0.012}
+    decided = datetime.combine(origin - timedelta(weeks=8), time(7), UTC)
+    first = PromotionRecord(
+        "demand_forecaster", PROMOTE, PROMOTED, None, "1", "gate of train_and_forecast", decided,
+        ("WMAE 1,291 beats seasonal naive's 1,838 by 29.8%", "no champion yet"), figures, "9c3f7e61", "0.3.0",
+        origin - timedelta(weeks=8), decision_key="a",
+    )  # fmt: skip
+    record_decision(engine, first)
+    for version, outcome, weeks, wmae, reason in (
+        ("2", PROMOTED, 5, 1241.2, "WMAE 1,241 beats the champion's 1,302 by 4.7% (p = 0.003)"),
+        ("3", REFUSED, 2, 1339.9, "WMAE 1,340 is worse than the champion's 1,250"),
+    ):
+        record_decision(
+            engine,
+            PromotionRecord(
+                "demand_forecaster", PROMOTE, outcome, "1" if version == "2" else "2", version,
+                "gate of train_and_forecast", datetime.combine(origin - timedelta(weeks=weeks), time(7), UTC),
+                (reason, "p10 to p90 hold 81%, 60% to 95% allowed"),
+                {**figures, "challenger_wmae": wmae, "champion_wmae": 1250.0}, "5be1d20a9c3f7e61", "0.3.0",
+                origin - timedelta(weeks=weeks), decision_key=version,
+            ),  # fmt: skip
+        )
+    engine.dispose()
