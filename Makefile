@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 SAMPLE := .demand/sample-data
 RAW_DIR ?=
 
-.PHONY: help setup demo dev test check format bench lock clean
+.PHONY: help setup demo dev test check format bench fuzz openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,12 @@ format: $(STAMP) ## format the sources
 
 bench: $(STAMP) ## time the main job; RAW_DIR=folder for your own CSVs
 	@$(BIN)/python -m benchmarks.main_job $(if $(RAW_DIR),--raw-dir "$(RAW_DIR)")
+
+fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document
+	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s tests/api/test_openapi.py
+
+openapi: $(STAMP) ## write docs/openapi.json
+	@$(BIN)/python -m api --openapi > docs/openapi.json
 
 # xgboost asks for NVIDIA's nccl, 345 MB that a machine without several GPUs never loads; it is left out.
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock

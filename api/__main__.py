@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 import uvicorn
@@ -30,8 +31,13 @@ def main() -> None:
         default=argparse.SUPPRESS,
         help="else DEMAND_STORE_URL, which keeps a password out of the list of processes",
     )
+    parser.add_argument("--openapi", action="store_true", help="print the OpenAPI document and end")
+    given = vars(parser.parse_args())
+    if given.pop("openapi"):
+        sys.stdout.write(openapi_text())
+        return
     try:
-        settings = ApiSettings(**vars(parser.parse_args())).for_listening()
+        settings = ApiSettings(**given).for_listening()
         app = create_app(settings)
     except ValidationError as error:
         first = error.errors()[0]
@@ -52,6 +58,11 @@ def main() -> None:
         )
     finally:
         logs.close()
+
+
+def openapi_text() -> str:
+    """The OpenAPI document as it is checked in."""
+    return json.dumps(create_app(ApiSettings(store_url="sqlite:///unused.db")).openapi(), indent=1) + "\n"
 
 
 def _explained(field: str, message: str) -> str:

@@ -46,7 +46,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             responses = operation["responses"]
             statuses = [503] if path in ("/health", "/ready") else list(_ANYWHERE)
             if method == "post":
-                statuses += [408, 413]
+                statuses += [400, 408, 413]
             for status, answer in described(*statuses, 500, 421).items():
                 if status == 422 or str(status) not in responses:
                     responses[str(status)] = answer

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
-from sqlalchemy import Date, DateTime, Integer, Select
+from sqlalchemy import Date, DateTime, Integer, Select, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 from api.formats import MEDIA_TYPES, Format, accepted, render
@@ -64,7 +63,8 @@ class Listing:
     """One list: rows of `statement` in `order`, and what is said about each.
 
     `constants`: columns that all rows share. `derived`: further columns from a row by name. `nested`: a member of JSON
-    items that the flat forms show as the columns it returns.
+    items that the flat forms show as the columns it returns. `prepare`: is given the rows before `derived` is. `pin`:
+    what later pages have to go on with, such as the vintage; they get it back from `pinned`.
     """
 
     name: str
@@ -76,6 +76,8 @@ class Listing:
     derived: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     derived_types: Mapping[str, TypeEngine[Any]] | None = None
     hidden: frozenset[str] = frozenset()
+    prepare: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]] | None = None
+    pin: str | None = None
     immutable: bool = False
     extra: Mapping[str, Any] | None = None
 
@@ -83,8 +85,7 @@ class Listing:
 async def answer_list(request: Request, service: Service, page: Page, listing: Listing) -> Response:
     """One page of `listing` as asked for."""
     names = list(listing.statement.selected_columns.keys())
-    filters = _fingerprint(request)
-    after = None if page.cursor is None else _decoded(page.cursor, filters, listing.order)
+    after = None if page.cursor is None else _decoded(page.cursor, _fingerprint(request), listing.order)
     export = page.form is not Format.JSON
     limit = page.limit or (service.settings.export_rows if export else DEFAULT_ROWS)
     rows = await service.database.fetch(listing.order.page(listing.statement, after, limit + 1))
@@ -92,7 +93,9 @@ async def answer_list(request: Request, service: Service, page: Page, listing: L
     if len(rows) > limit:
         rows = rows[:limit]
         keys = [names.index(str(column.key)) for column in listing.order.columns]
-        cursor = _encoded(filters, [rows[-1][position] for position in keys])
+        cursor = _encoded(_fingerprint(request), [rows[-1][position] for position in keys], listing.pin)
+    if listing.prepare is not None:
+        await listing.prepare([dict(zip(names, row, strict=True)) for row in rows])
     if export:
         return await _exported(request, service, page.form, listing, names, rows, cursor)
     fixed = {name: value for name, (_, value) in (listing.constants or {}).items()}
@@ -193,32 +196,77 @@ def _fingerprint(request: Request) -> str:
     return hashlib.sha256(json.dumps([request.url.path, filters]).encode()).hexdigest()[:12]
 
 
-def _encoded(filters: str, key: Sequence[Any]) -> str:
+def pinned(request: Request, page: Page) -> str | None:
+    """`pin` of the listing whose page before gave the cursor; None on the first page. 422 for another list's cursor."""
+    if page.cursor is None:
+        return None
+    try:
+        pin = _opened(page.cursor, _fingerprint(request))[1]
+        if not (isinstance(pin, str) and pin.isascii() and pin.isprintable()):
+            raise ValueError("no pin")
+        return pin
+    except _NO_CURSOR:
+        raise _refused() from None
+
+
+def pinned_time(request: Request, page: Page) -> datetime | None:
+    """`pinned`, of a list whose pin is a time."""
+    pin = pinned(request, page)
+    try:
+        return None if pin is None else _typed(pin, DateTime())
+    except _NO_CURSOR:
+        raise _refused() from None
+
+
+def pinned_week(request: Request, page: Page) -> date | None:
+    """`pinned`, of a list whose pin is a week."""
+    pin = pinned(request, page)
+    try:
+        return None if pin is None else date.fromisoformat(pin)
+    except ValueError:
+        raise _refused() from None
+
+
+def _encoded(filters: str, key: Sequence[Any], pin: str | None) -> str:
     values = [value.isoformat() if isinstance(value, date) else value for value in key]
-    return base64.urlsafe_b64encode(json.dumps([filters, values]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([filters, values, pin]).encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str, filters: str) -> tuple[Any, Any]:
+    given, values, pin = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    if given != filters:
+        raise ValueError("of another list")
+    return values, pin
 
 
 def _decoded(cursor: str, filters: str, order: Order) -> list[Any]:
     """The key in a cursor; 422 for one that this list did not give."""
     try:
-        given, values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if given != filters:
-            raise ValueError("of another list")
+        values, _ = _opened(cursor, filters)
         return [_typed(value, column.type) for value, column in zip(values, order.columns, strict=True)]
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise ProblemError(
-            422, "cursor: expected next_cursor of a page with the same filters; start without a cursor"
-        ) from None
+    except _NO_CURSOR:
+        raise _refused() from None
+
+
+_NO_CURSOR = (ValueError, TypeError, OverflowError, RecursionError)
+
+
+def _refused() -> ProblemError:
+    return ProblemError(422, "cursor: expected next_cursor of a page with the same filters; start without a cursor")
 
 
 def _typed(value: Any, kind: TypeEngine[Any]) -> Any:
     kind = getattr(kind, "impl", kind)
     if isinstance(kind, DateTime):
-        return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("no time zone")
+        return moment.astimezone(UTC)
     if isinstance(kind, Date):
         return date.fromisoformat(value)
     if isinstance(kind, Integer):
-        if type(value) is not int or not 0 <= value < 2**31:
+        most = 2**15 if isinstance(kind, SmallInteger) else 2**31
+        if type(value) is not int or not 0 <= value < most:
             raise ValueError("no id")
         return value
     if not isinstance(value, str) or "\x00" in value:

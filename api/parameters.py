@@ -155,7 +155,7 @@ VintageFilter = Annotated[
     ),
 ]
 VintagePath = Annotated[str, Path(pattern=VINTAGE_PATTERN, max_length=27, examples=["2012-10-26-0f3a9c5b7d1e2468"])]
-Name = Query(pattern=r"^[A-Za-z0-9_. +-]{1,64}$", max_length=64)
+Name = Query(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)
 IdempotencyKey = Annotated[
     str,
     Header(

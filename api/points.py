@@ -41,9 +41,8 @@ class PointReads:
     def body(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row with its vintage's columns as answered; a planner's number only beside the newest vintage."""
         snapshot = self._state.snapshot
-        newest = snapshot is not None and snapshot.vintage["vintage_id"] == row["vintage_id"]
         override = None
-        if snapshot is not None and newest:
+        if snapshot is not None and not self._state.is_past(row):
             override = snapshot.overrides.get((row["store_id"], row["dept_id"], row["target_week"].isoformat()))
         return forecast_row(row, [row[name] for name in FORECAST_COLUMNS], self._state.is_stale(row), override)
 

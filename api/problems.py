@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from demand_assets.errors import StoreError
 
@@ -70,7 +71,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _framework(request: Request, error: HTTPException) -> Response:
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return _response(request, error.status_code, detail, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := _methods(app, request.url.path)):
+            headers["Allow"] = ", ".join(sorted(methods))
+        return _response(request, error.status_code, detail, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -83,6 +87,15 @@ def install(app: FastAPI) -> None:
         if len(found) > _MOST_ERRORS:
             detail += f"; and {len(found) - _MOST_ERRORS} more"
         return _response(request, 422, detail, extra={"errors": errors})
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """What a path allows: the framework names the methods of the first of its routes only."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            found |= {method.upper() for method in operations}
+    return found | {"HEAD"} if "GET" in found else found
 
 
 def body_of(status: int, detail: str, request_id: str, extra: Mapping[str, Any] | None = None) -> bytes:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from api.parameters import MAX_ID, WEEK_PATTERN
 
 Item = TypeVar("Item")
 _FRIDAY = 4
 _YEARS = (1900, 2200)
+# Not empty, not only space, and no NUL, which PostgreSQL cannot hold.
+_TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
 
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+def _is_a_number(value: object) -> object:
+    """JSON's numbers as they are, 12.0 for 12 included; pydantic would also take false for 0 and "12" for 12."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"expected a number, got {value!r:.40}")
+    return value
+
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_is_a_number)]
+Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False), BeforeValidator(_is_a_number)]
 TotalId = Annotated[int, Field(description="0 where the total spans all.", examples=[0])]
 Usd = Annotated[float, Field(description="USD per week.", examples=[13740.12])]
 OptionalUsd = Annotated[float | None, Field(description="USD per week; null where not known.", examples=[13740.12])]
@@ -207,11 +218,10 @@ class NewOverride(BaseModel):
         ),
     ]
     override_usd: Annotated[
-        float | None,
-        Field(ge=-1e12, le=1e12, allow_inf_nan=False, description="USD per week; null withdraws.", examples=[15000.0]),
+        Amount | None, Field(description="USD per week; null withdraws the number before.", examples=[15000.0])
     ]
-    author: Annotated[str, Field(min_length=1, max_length=100, examples=["M. Planner"])]
-    reason: Annotated[str, Field(min_length=1, max_length=1000, examples=["Local fair on Saturday"])]
+    author: Annotated[str, Field(max_length=100, pattern=_TEXT, examples=["M. Planner"])]
+    reason: Annotated[str, Field(max_length=1000, pattern=_TEXT, examples=["Local fair on Saturday"])]
     expires_at: Annotated[
         AwareDatetime | None,
         Field(description="From when it no longer counts; null: never.", examples=["2030-01-01T00:00:00Z"]),
@@ -225,8 +235,6 @@ class NewOverride(BaseModel):
     @field_validator("author", "reason")
     @classmethod
     def _is_text(cls, text: str) -> str:
-        if not text.strip() or "\x00" in text:
-            raise ValueError("expected a text without NUL characters")
         try:
             text.encode()
         except UnicodeEncodeError:

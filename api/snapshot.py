@@ -59,6 +59,11 @@ class Snapshot:
         return forecast_row(self.vintage, row, self.is_stale, self.overrides.get(key))
 
 
+def _age(vintage: Mapping[str, Any]) -> tuple[date, datetime, str]:
+    """Sorts vintages as the store does, the newest last."""
+    return vintage["origin_week"], vintage["published_at"], vintage["vintage_id"]
+
+
 def stale_from(origin_week: date, deadline_hours: int) -> datetime:
     """When a forecast from `origin_week` is overdue for a successor: that week's end and the deadline after it."""
     next_ends = datetime.combine(origin_week + timedelta(weeks=1, days=1), time(0), UTC)
@@ -79,8 +84,11 @@ class State:
     vintage_loads: int = 0
 
     def is_past(self, vintage: Mapping[str, Any]) -> bool:
-        """Whether there is a newer vintage than this one, so that nothing about it changes any more."""
-        return self.snapshot is not None and self.snapshot.vintage["vintage_id"] != vintage["vintage_id"]
+        """Whether there is a newer vintage than this one, so that nothing about it changes any more.
+
+        One that the store has and the snapshot not yet is newer, not past.
+        """
+        return self.snapshot is not None and _age(vintage) < _age(self.snapshot.vintage)
 
     def is_stale(self, vintage: Mapping[str, Any]) -> bool:
         """Whether there is a newer vintage than this one, or one is overdue."""

@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, Date, Double, String
 
 from api.database import fetch_maps
 from api.documents import listed
-from api.listing import Listing, Paged, answer_list, conditional, envelope
+from api.listing import Listing, Paged, answer_list, conditional, envelope, pinned, pinned_time
 from api.parameters import (
     AsOf,
     DeptFilter,
@@ -106,18 +106,28 @@ async def list_forecasts(
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
     if vintages == "all":
-        statement, order = reads.forecasts_of_all(**filters, as_of=as_of)
+        if vintage_id is not None:
+            raise ProblemError(422, "vintage_id: expected only without vintages=all, which is of every origin")
+        began = pinned_time(request, page) or (await service.database.fetch(reads.LAST_PUBLISHED, {}))[0][0]
+        if origin is not None or as_of is not None:
+            await the_vintage(service, origin, as_of)
+        until = min((moment for moment in (as_of, began) if moment is not None), default=None)
+        statement, order = reads.forecasts_of_all(**filters, as_of=until)
         if origin is not None:
             statement = statement.where(order.columns[0] == origin)
-        return await answer_list(request, service, page, _of_all(service, statement, order))
-    vintage = await the_vintage(service, origin, as_of, vintage_id)
-    return await answer_list(request, service, page, _of_one(service, vintage, filters))
+        listing = _of_all(service, statement, order)
+        listing.pin = None if began is None else began.isoformat()
+        return await answer_list(request, service, page, listing)
+    vintage = await the_vintage(service, origin, as_of, pinned(request, page) or vintage_id)
+    listing = _of_one(service, vintage, filters)
+    # Without its id the same question has another answer once there is another vintage.
+    listing.immutable = vintage_id is not None and service.state.is_past(vintage)
+    return await answer_list(request, service, page, listing)
 
 
 def _of_one(service: Service, vintage: Mapping[str, Any], filters: Mapping[str, Any]) -> Listing:
     snapshot = service.state.snapshot
-    newest = snapshot is not None and snapshot.vintage["vintage_id"] == vintage["vintage_id"]
-    told = snapshot.overrides if snapshot is not None and newest else {}
+    told = snapshot.overrides if snapshot is not None and not service.state.is_past(vintage) else {}
 
     def derived(item: dict[str, Any]) -> dict[str, Any]:
         override = told.get((item["store_id"], item["dept_id"], item["week"].isoformat())) if told else None
@@ -137,7 +147,7 @@ def _of_one(service: Service, vintage: Mapping[str, Any], filters: Mapping[str, 
         },
         derived=derived,
         derived_types={"override_usd": Double()},
-        immutable=not newest,
+        pin=vintage["vintage_id"],
     )
 
 
@@ -218,7 +228,7 @@ async def orders(
     await service.require_store()
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
-    vintage = await the_vintage(service)
+    vintage = await the_vintage(service, vintage_id=pinned(request, page))
     score = NormalDist().inv_cdf(service_level) / _Z90
 
     def derived(item: dict[str, Any]) -> dict[str, Any]:
@@ -236,6 +246,7 @@ async def orders(
         derived=derived,
         derived_types={"order_usd": Double()},
         hidden=frozenset({"forecast_usd", "p10_usd"}),
+        pin=vintage["vintage_id"],
     )
     return await answer_list(request, service, page, listing)
 

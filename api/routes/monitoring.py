@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from api.database import fetch_maps
 from api.documents import listed
-from api.listing import Listing, Paged, answer_list, conditional, envelope
+from api.listing import Listing, Paged, answer_list, conditional, envelope, pinned_week
 from api.parameters import (
     MAX_ID,
     DeptFilter,
@@ -26,7 +27,7 @@ from api.parameters import (
     WeekFilter,
 )
 from api.problems import ProblemError, described
-from api.routes.forecasts import require_known
+from api.routes.forecasts import require_known, the_vintage
 from api.rows import to_json
 from api.schemas import (
     Accuracy,
@@ -57,29 +58,27 @@ async def list_vintages(
 ) -> Response:
     """Every published run, the newest first, with how much is in it; `from` and `to` bound its origin week."""
     await service.require_store()
-    statement = reads.vintages(origin=origin, start=start, end=end)
-    sizes = await _sizes(service, statement)
+    # Asked after the page, so that one published in between has its size too.
     listing = Listing(
         "vintages",
-        statement,
+        reads.vintages(origin=origin, start=start, end=end),
         reads.VINTAGES_ORDER,
-        derived=lambda item: sizes.get(item["vintage_id"], dict.fromkeys(_SIZES, 0)),
+        prepare=lambda rows: _learn_sizes(service, [row["vintage_id"] for row in rows]),
+        derived=lambda item: service.vintage_sizes[item["vintage_id"]],
         derived_types=_SIZES,
     )
     return await answer_list(request, service, page, listing)
 
 
-async def _sizes(service: Service, statement: Any) -> dict[str, dict[str, Any]]:
+async def _learn_sizes(service: Service, vintage_ids: Sequence[str]) -> None:
     known = service.vintage_sizes
-    ids = [row["vintage_id"] for row in await fetch_maps(service.database, statement)]
-    missing = [each for each in ids if each not in known]
+    missing = [each for each in vintage_ids if each not in known]
     if missing:
         for row in await fetch_maps(service.database, reads.vintage_sizes(missing)):
             # A vintage never changes, so this is asked once.
             known[row["vintage_id"]] = {
                 "rows": int(row["rows"]), "series": int(row["series"]), "forecast_usd": float(row["forecast_usd"]),
             }  # fmt: skip
-    return known
 
 
 @router.get(
@@ -88,12 +87,11 @@ async def _sizes(service: Service, statement: Any) -> dict[str, dict[str, Any]]:
 async def one_vintage(request: Request, service: Known, vintage_id: VintagePath) -> Response:
     """What it was made of and how much is in it."""
     await service.require_store()
-    statement = reads.vintages(vintage_id=vintage_id)
-    found = await fetch_maps(service.database, statement)
+    found = await fetch_maps(service.database, reads.vintages(vintage_id=vintage_id))
     if not found:
         raise ProblemError(404, f"no vintage {vintage_id}; see /v1/vintages", unknown="vintage")
-    sizes = await _sizes(service, statement)
-    body = {**found[0], **sizes[vintage_id], **envelope(service, found[0])}
+    await _learn_sizes(service, [vintage_id])
+    body = {**found[0], **service.vintage_sizes[vintage_id], **envelope(service, found[0])}
     return conditional(request, to_json(body), immutable=service.state.is_past(found[0]))
 
 
@@ -114,6 +112,8 @@ async def accuracy(
     """How well each vintage foresaw each total, beside the baselines stored with it; FVA is against seasonal naive."""
     await service.require_store()
     await _require_total(service, store_id, dept_id)
+    if vintage_id is not None:
+        await the_vintage(service, vintage_id=vintage_id)
     filters = {
         "level": level, "store_id": store_id, "dept_id": dept_id, "model": model, "horizon": horizon,
         "vintage_id": vintage_id,
@@ -153,9 +153,14 @@ async def drift(
     week: WeekFilter,
     start: Start,
     end: End,
-    reference: Annotated[str | None, Name] = None,
-    group_kind: Annotated[str | None, Name] = None,
-    group_id: Annotated[str | None, Name] = None,
+    reference: Annotated[Literal["training", "last_season"] | None, Query(description="Compared with this.")] = None,
+    group_kind: Annotated[
+        Literal["chain", "store_type", "dept_group", "department", "store"] | None,
+        Query(description="Only groups of this kind."),
+    ] = None,
+    group_id: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,16}$", description="Only this group; `all` of the chain.")
+    ] = None,
     variable: Annotated[str | None, Name] = None,
     severity: Severity = None,
 ) -> Response:
@@ -190,9 +195,12 @@ async def exceptions(
     await service.require_store()
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
-    asked = week or (await service.database.fetch(reads.NEWEST_EXCEPTIONS, {}))[0][0]
+    pin = pinned_week(request, page) if week is None else week
+    asked = pin or (await service.database.fetch(reads.NEWEST_EXCEPTIONS, {}))[0][0]
     statement = reads.exceptions(asked, store_id=store_id, dept_id=dept_id)
-    listing = Listing("exceptions", statement, reads.EXCEPTIONS_ORDER, extra={"week": asked})
+    listing = Listing(
+        "exceptions", statement, reads.EXCEPTIONS_ORDER, extra={"week": asked}, pin=asked and asked.isoformat()
+    )
     return await answer_list(request, service, page, listing)
 
 
@@ -201,7 +209,9 @@ async def promotions(
     request: Request,
     service: Known,
     page: Paged,
-    outcome: Annotated[str | None, Name] = None,
+    outcome: Annotated[
+        Literal["promoted", "refused", "superseded"] | None, Query(description="Only decisions that ended like this.")
+    ] = None,
 ) -> Response:
     """Every promotion, refusal and rollback, the newest first, with figures and reasons."""
     await service.require_store()

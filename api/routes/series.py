@@ -52,9 +52,9 @@ async def one_series(
     """
     await service.require_store()
     await require_known(service, store_id, dept_id)
-    snapshot = service.state.snapshot
     last = (await service.database.fetch(reads.LAST_ACTUAL_WEEK, {}))[0][0]
-    vintage = snapshot.vintage if snapshot else None
+    # Of the store, not of the snapshot: a moment after publishing the two differ.
+    vintage = next(iter(await fetch_maps(service.database, reads.NEWEST_VINTAGE, {})), None)
     newest = last or (vintage["origin_week"] if vintage else None)
     if newest is None:
         raise ProblemError(404, "nothing is published yet", unknown="series")
@@ -62,8 +62,10 @@ async def one_series(
     end = max(newest, vintage["origin_week"] + timedelta(weeks=vintage["horizon_weeks"])) if vintage else newest
     foreseen, order = reads.forecasts_of_all(store_id=store_id, dept_id=dept_id, start=start, end=end)
     rows = await fetch_maps(service.database, order.page(foreseen, None, None))
-    now = [row for row in rows if vintage and row["vintage_id"] == vintage["vintage_id"]]
-    origins = sorted({row["origin_week"] for row in rows} - {row["origin_week"] for row in now})[-_EARLIER_ORIGINS:]
+    now = await _newest(service, vintage, store_id, dept_id) if vintage else []
+    before = {row["origin_week"] for row in rows if vintage and row["origin_week"] < vintage["origin_week"]}
+    origins = sorted(before)[-_EARLIER_ORIGINS:]
+    snapshot = service.state.snapshot
     body = {
         "store_id": store_id,
         "dept_id": dept_id,
@@ -91,9 +93,17 @@ async def one_series(
             if row["origin_week"] in origins
         ],
         "overrides": await override_rows(service, {"store_id": store_id, "dept_id": dept_id}),
-        **envelope(service),
+        **envelope(service, vintage),
     }
     return conditional(request, to_json(body))
+
+
+async def _newest(service: Service, vintage: dict[str, Any], store_id: int, dept_id: int) -> list[dict[str, Any]]:
+    statement = reads.forecasts_of(vintage["vintage_id"], store_id=store_id, dept_id=dept_id)
+    return [
+        {**vintage, **row}
+        for row in await fetch_maps(service.database, reads.FORECASTS_ORDER.page(statement, None, None))
+    ]
 
 
 async def _history(
