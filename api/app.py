@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from api import problems
 from api.database import database_for
 from api.documents import document
 from api.gate import Gate
+from api.listing import conditional
 from api.metrics import Metrics
 from api.points import PointReads
 from api.routes import forecasts, monitoring, operations, overrides, series
+from api.rows import to_json
 from api.service import Service
 from api.settings import ApiSettings
 from api.snapshot import Refresher, State
@@ -60,6 +62,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         description=DESCRIPTION,
         docs_url=None,  # their pages load scripts from elsewhere; /openapi.json is the reference
         redoc_url=None,
+        openapi_url=None,  # served below, with an ETag
         lifespan=lifespan,
     )
     app.state.service = service
@@ -74,6 +77,11 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         return document(app)
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def described(request: Request) -> Response:
+        return conditional(request, to_json(app.openapi()))
+
     if settings.origins:
         from starlette.middleware.cors import CORSMiddleware
 

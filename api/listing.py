@@ -127,7 +127,7 @@ def conditional(
     immutable: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """`body` with a strong ETag, or 304 when the caller has it already."""
+    """`body` with a strong ETag, or 304 when the caller has it already; `headers` win over those made here."""
     _, tag = tagged(body)
     sent = {
         "ETag": tag.decode(),

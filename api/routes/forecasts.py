@@ -33,7 +33,7 @@ from api.rows import UNIT, forecast_row, to_json
 from api.schemas import Batch, BatchAnswer, Explanation, Forecast, OrderQuantity
 from api.service import Known, Service
 from demand_assets.store import reads
-from demand_assets.store.tables import forecast_vintages
+from demand_assets.store.tables import forecast_vintages, forecasts
 
 root = APIRouter(route_class=StrictRoute)
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
@@ -106,15 +106,15 @@ async def list_forecasts(
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
     if vintages == "all":
-        if vintage_id is not None:
-            raise ProblemError(422, "vintage_id: expected only without vintages=all, which is of every origin")
         began = pinned_time(request, page) or (await service.database.fetch(reads.LAST_PUBLISHED, {}))[0][0]
-        if origin is not None or as_of is not None:
-            await the_vintage(service, origin, as_of)
+        if origin is not None or as_of is not None or vintage_id is not None:
+            await the_vintage(service, origin, as_of, vintage_id)
         until = min((moment for moment in (as_of, began) if moment is not None), default=None)
         statement, order = reads.forecasts_of_all(**filters, as_of=until)
         if origin is not None:
             statement = statement.where(order.columns[0] == origin)
+        if vintage_id is not None:
+            statement = statement.where(forecasts.c.vintage_id == vintage_id)
         listing = _of_all(service, statement, order)
         listing.pin = None if began is None else began.isoformat()
         return await answer_list(request, service, page, listing)
@@ -309,6 +309,13 @@ async def require_known(service: Service, store_id: int | None, dept_id: int | N
         return
     parts = [f"{name} {value}" for name, value in (("store", store_id), ("dept", dept_id)) if value is not None]
     raise ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
+
+
+def require_level(level: str, store_id: int | None, dept_id: int | None) -> None:
+    """404 for a store or department at a level whose totals span them: a filter must not widen an answer."""
+    for name, value, of in (("store_id", store_id, "store"), ("dept_id", dept_id, "department")):
+        if value and level != of:
+            raise ProblemError(404, f"level {level} has no total of {name} {value}; ask for level={of}")
 
 
 async def _unknown(service: Service, store_id: int, dept_id: int, week: date, *, filtered: bool) -> ProblemError:

@@ -27,7 +27,7 @@ from api.parameters import (
     WeekFilter,
 )
 from api.problems import ProblemError, described
-from api.routes.forecasts import require_known, the_vintage
+from api.routes.forecasts import require_known, require_level, the_vintage
 from api.rows import to_json
 from api.schemas import (
     Accuracy,
@@ -136,6 +136,9 @@ async def accuracy_weeks(
     """One row per week of the published model over all horizons, each by its points; the oldest week first."""
     await service.require_store()
     await _require_total(service, store_id, dept_id)
+    require_level(level, store_id, dept_id)
+    if level != "chain" and not (store_id or dept_id):
+        raise ProblemError(404, f"level {level} has no total over all; name one, or ask for level=chain")
     statement, order = reads.accuracy_weeks(level, store_id=store_id or 0, dept_id=dept_id or 0, start=start, end=end)
     return await answer_list(request, service, page, Listing("accuracy-weeks", statement, order))
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.listing import conditional
 from api.parameters import StrictRoute
 from api.problems import ProblemError
 from api.rows import to_json
@@ -18,11 +18,12 @@ from api.service import Known
 from demand_assets.errors import StoreError
 
 router = APIRouter(route_class=StrictRoute)
+_NOT_KEPT = {"Cache-Control": "no-store"}
 STATIC = Path(__file__).parents[1] / "static"
 
 
 @router.get("/health", summary="Alive", response_model=Health)
-async def health(service: Known) -> Response:
+async def health(request: Request, service: Known) -> Response:
     """Answers 200 while the process serves requests, whatever the state of the store."""
     state = service.state
     if state.refreshed_at is None:
@@ -34,11 +35,11 @@ async def health(service: Known) -> Response:
         newest_origin_week=newest.vintage["origin_week"] if newest else None,
         vintages=state.vintages,
     )
-    return Response(known.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return conditional(request, known.model_dump_json().encode(), headers=_NOT_KEPT)
 
 
 @router.get("/ready", summary="Ready", response_model=Readiness)
-async def ready(service: Known) -> Response:
+async def ready(request: Request, service: Known) -> Response:
     """Answers 200 when the store can be read, has the schema of this code, and its newest forecast is not stale.
 
     503 otherwise, with why.
@@ -62,7 +63,7 @@ async def ready(service: Known) -> Response:
         "published_at": vintage["published_at"],
         "is_stale": False,
     }
-    return Response(to_json(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return conditional(request, to_json(body), headers=_NOT_KEPT)
 
 
 @router.get("/metrics", include_in_schema=False)
@@ -76,7 +77,8 @@ def serve_dashboard(app: FastAPI) -> None:
     """The dashboard at `/`, its files under `/static`."""
 
     @app.get("/", include_in_schema=False)
-    async def dashboard(request: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+    async def dashboard(request: Request, service: Known) -> Response:
+        page = await service.in_thread((STATIC / "index.html").read_bytes)
+        return conditional(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

@@ -14,7 +14,7 @@ from api.listing import Listing, Paged, answer_list, conditional, envelope
 from api.parameters import DeptFilter, DeptPath, End, Start, StoreFilter, StorePath, StrictRoute
 from api.points import FORECAST_COLUMNS
 from api.problems import ProblemError, described
-from api.routes.forecasts import require_known
+from api.routes.forecasts import require_known, require_level
 from api.routes.overrides import override_rows
 from api.rows import forecast_row, to_json
 from api.schemas import Series, SeriesDetail, Total
@@ -145,6 +145,7 @@ async def totals(
     await service.require_store()
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
+    require_level(level, store_id, dept_id)
     filters: dict[str, Any] = {"store_id": store_id, "dept_id": dept_id, "start": start, "end": end}
     statement, order = reads.totals(level, **filters)
     listing = Listing("totals", statement, order, constants={"level": (String(), level)})

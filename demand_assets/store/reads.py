@@ -110,6 +110,10 @@ def between(
     return statement
 
 
+LAST_PUBLISHED: Select[Any] = select(func.max(_V.published_at))
+"""When the vintage published last was published."""
+
+
 def vintage_before(origin: date | None = None, as_of: datetime | None = None) -> Select[Any]:
     """The newest vintage, of one origin and published up to `as_of`, if given."""
     statement = matching(NEWEST_VINTAGE, forecast_vintages, {"origin_week": origin})
@@ -380,7 +384,8 @@ def accuracy_weeks(
 
     def pooled(column: ColumnElement[Any], rows: ColumnElement[bool] = own) -> ColumnElement[Any]:
         known = and_(rows, column.is_not(None))
-        return func.sum(case((known, column * s.points))) / func.sum(case((known, s.points)))
+        # A row without points, if there is one, is no evidence; PostgreSQL refuses to divide by its 0.
+        return func.sum(case((known, column * s.points))) / func.nullif(func.sum(case((known, s.points))), 0)
 
     statement = (
         select(
@@ -441,7 +446,8 @@ def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Orde
 
 NEWEST_EXCEPTIONS: Select[Any] = select(func.max(forecast_exceptions.c.week))
 """The newest week with exceptions."""
-EXCEPTIONS_ORDER = Order((forecast_exceptions.c.rank, forecast_exceptions.c.store_id, forecast_exceptions.c.dept_id))
+_E = forecast_exceptions.c
+EXCEPTIONS_ORDER = Order((_E.rank, _E.store_id, _E.dept_id, _E.vintage_id))
 
 
 def exceptions(week: date, *, store_id: int | None = None, dept_id: int | None = None) -> Select[Any]:
@@ -492,6 +498,11 @@ OVERRIDES_ORDER = Order((overrides.c.override_id,), descending=True)
 def overrides_of(filters: Mapping[str, Any]) -> Select[Any]:
     """Rows of `overrides`, and as `newest` whether no later version of the same forecast exists."""
     return matching(select(*overrides.c, _is_newest_version().label("newest")), overrides, filters)
+
+
+def override_of_key(idempotency_key: str) -> Select[Any]:
+    """(override_id) of the override made by the request of that key."""
+    return select(overrides.c.override_id).where(overrides.c.idempotency_key == idempotency_key)
 
 
 def _is_newest_version() -> ColumnElement[bool]:
