@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from math import sin
 
 from demand_assets.store.engine import create_engine_for
+from demand_assets.store.keys import create_key
 from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import (
@@ -83,7 +84,9 @@ def _vintage(url: str, origin: date, keys: list[tuple[int, int]]) -> None:
             week = origin + timedelta(weeks=horizon)
             value = forecast(store, dept, week) + 20.0 * horizon
             spread = value * (0.05 + 0.02 * horizon)
-            rows.append((store, dept, week, horizon, value, value - spread, value, value + 1.2 * spread, value + spread))
+            rows.append(
+                (store, dept, week, horizon, value, value - spread, value, value + 1.2 * spread, value + spread)
+            )
             parts = (value * 0.04, -value * 0.02, value * 0.015, value * 0.01, -value * 0.005, value * 0.002)
             reasons.append((store, dept, week, value - sum(parts), *parts))
             for key in (("chain", 0, 0), ("store", store, 0), ("department", 0, dept)):
@@ -99,6 +102,10 @@ def _vintage(url: str, origin: date, keys: list[tuple[int, int]]) -> None:
     engine.dispose()
 
 
+def _risk(store: int, dept: int, week: date) -> float:
+    return abs(sales(store, dept, week) - forecast(store, dept, week)) * 0.75
+
+
 def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
     engine = create_engine_for(url)
     with engine.connect() as connection:
@@ -111,17 +118,23 @@ def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
     totals += [("store", store, 0) for store in sorted({store for store, _ in keys})]
     totals += [("department", 0, dept) for dept in sorted({dept for _, dept in keys})]
     for total in totals:
-        for model, wmae, coverage, fva in ((MODEL, 900 + 90 * wave, 0.8 + 0.05 * wave, 380 - 200 * wave),
-                                           ("seasonal_naive", 1280 - 110 * wave, None, None)):  # fmt: skip
-            rows.append((week, found, model, 1, *total, len(keys), wmae, wmae * 0.9, wmae * 1.3, -120.0, 1e6, -2e4,
-                         coverage, fva, 1.2))  # fmt: skip
+        for model, wmae, more in (
+            (MODEL, 900 + 90 * wave, (0.8 + 0.05 * wave, 380 - 200 * wave)),
+            ("seasonal_naive", 1280 - 110 * wave, (None, None)),
+        ):
+            errors = (wmae, wmae * 0.9, wmae * 1.3, -120.0, 1e6, -2e4)
+            rows.append((week, found, model, 1, *total, len(keys), *errors, *more, 1.2))
     publish_accuracy(engine, rows)
     exceptions = []
-    for rank, (store, dept) in enumerate(sorted(keys, key=lambda key: -sales(*key, week))[: max(3, len(keys) // 4)], 1):
+    worst = sorted(keys, key=lambda key: -_risk(*key, week))[: max(3, len(keys) // 4)]
+    for rank, (store, dept) in enumerate(worst, 1):
         sold, value = sales(store, dept, week), forecast(store, dept, week)
-        low, high = (value * 0.8, sold * 0.95) if rank % 3 else (sold * 1.04, sold * 1.3)
-        exceptions.append((week, found, store, dept, rank, 1, value, low, high, value * 1.05, sold, abs(sold - value) * 0.75,
-                           f"sold {sold:,.0f} USD, {'above p90' if rank % 3 else 'below p10'}, after a forecast of {value:,.0f} USD"))  # fmt: skip
+        above = rank % 3 > 0
+        low, high = (value * 0.8, sold * 0.95) if above else (sold * 1.04, sold * 1.3)
+        side = "above p90" if above else "below p10"
+        reason = f"sold {sold:,.0f} USD, {side}, after a forecast of {value:,.0f} USD"
+        risk = _risk(store, dept, week)
+        exceptions.append((week, found, store, dept, rank, 1, value, low, high, value * 1.05, sold, risk, reason))
     publish_exceptions(engine, week, exceptions)
     engine.dispose()
 
@@ -140,8 +153,9 @@ def _drift(url: str, week: date, keys: list[tuple[int, int]]) -> None:
                 severity = "severe" if shift > 1.1 else "warn" if shift > 0.85 else "none"
                 if variable == "markdown" and reference == "training":
                     severity = "few"
-                rows.append((week, reference, kind, group, variable, "prediction" if variable == "prediction" else "feature",
-                             40, 2000, abs(shift) / 5, abs(shift) / 4, 0.01, shift, 0.0, severity))  # fmt: skip
+                what = "prediction" if variable == "prediction" else "feature"
+                size = (abs(shift) / 5, abs(shift) / 4, 0.01, shift, 0.0)
+                rows.append((week, reference, kind, group, variable, what, 40, 2000, *size, severity))
     publish_drift(engine, week, rows)
     engine.dispose()
 
@@ -163,11 +177,27 @@ def _ledger(url: str, origin: date) -> None:
         record_decision(
             engine,
             PromotionRecord(
-                "demand_forecaster", PROMOTE, outcome, "1" if version == "2" else "2", version,
-                "gate of train_and_forecast", datetime.combine(origin - timedelta(weeks=weeks), time(7), UTC),
+                "demand_forecaster",
+                PROMOTE,
+                outcome,
+                "1" if version == "2" else "2",
+                version,
+                "gate of train_and_forecast",
+                datetime.combine(origin - timedelta(weeks=weeks), time(7), UTC),
                 (reason, "p10 to p90 hold 81%, 60% to 95% allowed"),
-                {**figures, "challenger_wmae": wmae, "champion_wmae": 1250.0}, "5be1d20a9c3f7e61", "0.3.0",
-                origin - timedelta(weeks=weeks), decision_key=version,
-            ),  # fmt: skip
+                {**figures, "challenger_wmae": wmae, "champion_wmae": 1250.0},
+                "5be1d20a9c3f7e61",
+                "0.3.0",
+                origin - timedelta(weeks=weeks),
+                decision_key=version,
+            ),
         )
     engine.dispose()
+
+
+def key(url: str) -> str:
+    """A new API key that may read and write."""
+    engine = create_engine_for(url)
+    token, _ = create_key(engine, "dashboard", ("read", "write"), datetime.now(UTC))
+    engine.dispose()
+    return token

@@ -94,7 +94,7 @@ function coverageChart(rows, query, signal) {
     height: 210,
     range: [0.5, 1],
     level: TARGET,
-    levelLabel: "target 80%",
+    levelLabel: "Target 80%",
     format: (value) => percent(value),
     axisFormat: (value) => percent(value, 0),
     signal,

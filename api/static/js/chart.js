@@ -1,5 +1,5 @@
 // Charts of weeks: a legend that reads out the week under the pointer or the arrow keys, a sentence and a table beside.
-import { axes, colour, marks } from "./chart_drawing.js";
+import { axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
 import { usd } from "./formatting.js";
 import { table } from "./table.js";
@@ -101,6 +101,7 @@ export function chart(spec) {
     readings.set(line.key, { value, text: (i) => (key === undefined ? format(line.values[i]) : `${format(lines[at(key) - 1].values[i])} to ${format(line.values[i])}`), known: (i) => line.values[i] !== null });
     legend.append(h("span", { class: "legend-item" }, swatch(line), line.legend ?? line.label, value));
   }
+  if (spec.levelLabel) legend.append(h("span", { class: "legend-item" }, swatch({ colour: "--muted", dash: [4, 3], width: 1 }), spec.levelLabel));
   const read = (i) => {
     week.textContent = i === null || i === undefined ? "" : weeks[i];
     for (const { value, text, known } of readings.values()) value.textContent = i === null || i === undefined || !known(i) ? "" : text(i);
@@ -127,7 +128,8 @@ export function chart(spec) {
     series: [{}, ...lines.map((line) => seriesOf(line, weeks.length))],
     bands: (spec.bands ?? []).map(([high, under]) => ({ series: [at(high), at(under)], fill: () => colour("--fan") })),
     hooks: {
-      drawClear: [marks({ holidays: (spec.holidays ?? []).map(seconds), origin: spec.origin ? seconds(spec.origin) : null, level: spec.level, levelLabel: spec.levelLabel })],
+      drawClear: [holidayMarks((spec.holidays ?? []).map(seconds))],
+      drawAxes: [lineMarks({ origin: spec.origin ? seconds(spec.origin) : null, level: spec.level })],
       setCursor: [(u) => read(u.cursor.idx)],
     },
   };

@@ -75,15 +75,26 @@ export function axes(weeks, format = shortUsd) {
 }
 
 /**
- * Marks behind the lines: holiday weeks as columns with an H, the origin as a line with its name.
- * @param {Object} spec
- * @param {number[]} spec.holidays seconds
- * @param {?number} spec.origin seconds
- * @param {?number} spec.level a value that is marked across, such as a target
- * @param {string} [spec.levelLabel]
+ * Behind everything: holiday weeks as columns with an H.
+ * @param {number[]} holidays seconds
  * @returns {(u: Object) => void}
  */
-export function marks({ holidays, origin, level, levelLabel }) {
+export function holidayMarks(holidays) {
+  return clipped((u, ctx, ratio) => {
+    const { top, height } = u.bbox;
+    const half = 3.5 * 86_400;
+    ctx.textAlign = "center";
+    for (const week of holidays) {
+      const [from, to] = [week - half, week + half].map((at) => u.valToPos(at, "x", true));
+      ctx.fillStyle = colour("--holiday");
+      ctx.fillRect(from, top, to - from, height);
+      ctx.fillStyle = colour("--muted");
+      ctx.fillText("H", (from + to) / 2, top - 2 * ratio);
+    }
+  });
+}
+
+function clipped(paint) {
   return (u) => {
     const { ctx, bbox } = u;
     const ratio = devicePixelRatio;
@@ -93,40 +104,40 @@ export function marks({ holidays, origin, level, levelLabel }) {
     ctx.clip();
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.textBaseline = "bottom";
-    ctx.textAlign = "center";
-    const half = 3.5 * 86_400;
-    for (const week of holidays) {
-      const [from, to] = [week - half, week + half].map((at) => u.valToPos(at, "x", true));
-      ctx.fillStyle = colour("--holiday");
-      ctx.fillRect(from, bbox.top, to - from, bbox.height);
-      ctx.fillStyle = colour("--muted");
-      ctx.fillText("H", (from + to) / 2, bbox.top - 2 * ratio);
-    }
     ctx.lineWidth = ratio;
-    ctx.strokeStyle = colour("--muted");
-    ctx.fillStyle = colour("--muted");
+    paint(u, ctx, ratio);
+    ctx.restore();
+  };
+}
+
+/**
+ * Above the grid, behind the lines: the origin as a line with its name, a target as one across.
+ * @param {Object} spec
+ * @param {?number} spec.origin seconds
+ * @param {?number} spec.level a value that is marked across, such as a target
+ * @returns {(u: Object) => void}
+ */
+export function lineMarks({ origin, level }) {
+  return clipped((u, ctx, ratio) => {
+    const { left, top, width, height } = u.bbox;
+    ctx.strokeStyle = ctx.fillStyle = colour("--muted");
+    const line = (x0, y0, x1, y1) => {
+      ctx.setLineDash([4 * ratio, 3 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(x0, y0);
+      ctx.lineTo(x1, y1);
+      ctx.stroke();
+    };
     if (origin !== null && origin !== undefined) {
       const x = Math.round(u.valToPos(origin, "x", true)) + 0.5;
-      ctx.setLineDash([3 * ratio, 3 * ratio]);
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top);
-      ctx.lineTo(x, bbox.top + bbox.height);
-      ctx.stroke();
+      line(x, top, x, top + height);
       ctx.textAlign = "right";
       ctx.textBaseline = "top";
-      ctx.fillText("origin", x - 4 * ratio, bbox.top + 3 * ratio);
+      ctx.fillText("origin", x - 4 * ratio, top + 3 * ratio);
     }
     if (level !== null && level !== undefined) {
       const y = Math.round(u.valToPos(level, "y", true)) + 0.5;
-      ctx.setLineDash([6 * ratio, 4 * ratio]);
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
-      ctx.textAlign = "left";
-      ctx.textBaseline = "bottom";
-      ctx.fillText(levelLabel ?? "", bbox.left + 4 * ratio, y - 2 * ratio);
+      line(left, y, left + width, y);
     }
-    ctx.restore();
-  };
+  });
 }

@@ -40,7 +40,7 @@ export function heatmap({ weeks, variables, cells, chosen, choose }) {
 
   const grid = h(
     "table",
-    { class: "heat" },
+    { class: weeks.length < 7 ? "heat narrow" : "heat" },
     h("caption", { class: "unseen" }, "Drift by variable and week. Arrow keys move between cells, Enter lists the groups."),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Variable"), weeks.map((week, i) => headOf(week, weeks[i - 1])))),
     h("tbody", {}, variables.map((variable, i) => h("tr", {}, h("th", { scope: "row" }, words(variable)), buttons[i].map((button) => h("td", {}, button))))),
@@ -59,7 +59,7 @@ export function heatmap({ weeks, variables, cells, chosen, choose }) {
     next.tabIndex = 0;
     next.focus();
   });
-  const box = h("div", { class: "scroll", role: "region", "aria-label": "Drift by variable and week" }, grid);
+  const box = h("div", { class: "scroll", role: "group", "aria-label": "Drift by variable and week" }, grid);
   focusableWhenScrolling(box);
   // The newest weeks are at the right.
   requestAnimationFrame(() => (box.scrollLeft = box.scrollWidth));

@@ -23,7 +23,10 @@ async function show() {
   const title = module.title(params);
   document.title = `${title} – Demand forecasts`;
   const heading = h("h1", { tabindex: -1 }, title);
-  main.replaceChildren(heading, ...module.draw(params, signal));
+  const parts = module.draw(params, signal);
+  // Filters stand beside the title, where they cost no line of their own.
+  const filters = parts[0].classList.contains("filters") ? [parts.shift()] : [];
+  main.replaceChildren(h("div", { class: "title-row" }, heading, filters), ...parts);
   // A screen reader has to hear that the page changed; on the first load it does so by itself.
   if (!first) {
     heading.focus({ preventScroll: true });

@@ -5,6 +5,8 @@ import { counted, percent, signedUsd, usd } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { overridesTable, scoresTable } from "./overrides_tables.js";
 
+const DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+
 /**
  * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
  * @param {URLSearchParams} params
@@ -49,11 +51,17 @@ function listPanel(detail, params) {
 function formPanel(detail, params, changed) {
   const week = h("select", { name: "week", required: true });
   for (const row of detail.forecasts) {
-    week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, `${row.week}: forecast ${usd(row.forecast_usd)}`));
+    week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, row.week));
   }
+  const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast_usd]));
+  const model = h("span", {});
+  const said = () => (model.textContent = `Model: ${usd(forecasts.get(week.value))} USD`);
+  week.addEventListener("change", said);
+  said();
   const amount = h("input", { name: "amount", type: "text", inputmode: "decimal", required: true, autocomplete: "off" });
   const author = h("input", { name: "author", type: "text", required: true, maxlength: 100, autocomplete: "name", value: rememberedAuthor() });
-  const expiry = h("input", { name: "expiry", type: "date" });
+  // Not type="date": browsers show that in the order of the locale.
+  const expiry = h("input", { name: "expiry", type: "text", inputmode: "numeric", pattern: DAY, title: "A day as 2026-12-31", autocomplete: "off" });
   const reason = h("textarea", { name: "reason", required: true, maxlength: 1000, rows: 2 });
   const result = h("div", { class: "full", "aria-live": "polite" });
   const give = h("button", { type: "submit", class: "primary" }, "Give override");
@@ -80,8 +88,8 @@ function formPanel(detail, params, changed) {
       const made = await post("/v1/overrides", body, sent.key);
       sent = { key: freshKey(), body: null };
       rememberAuthor(body.author);
-      const said = made.override_usd === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override_usd)} USD stands beside the forecast of ${usd(made.forecast_usd)} for the week of ${made.week}`;
-      result.replaceChildren(h("p", { class: "success" }, `${said} (version ${made.version}).`));
+      const told = made.override_usd === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override_usd)} USD stands beside the forecast of ${usd(made.forecast_usd)} for the week of ${made.week}`;
+      result.replaceChildren(h("p", { class: "success" }, `${told} (version ${made.version}).`));
       amount.value = reason.value = "";
       changed();
     } catch (error) {
@@ -117,10 +125,10 @@ function formPanel(detail, params, changed) {
     else announce("To withdraw, say who and why");
   });
   form.append(
-    field("Week", week),
+    field("Week", week, model),
     field("Amount, USD", amount),
     field("Author", author),
-    field("Expires after", expiry, "Empty: never"),
+    field("Expires after", expiry, "As 2026-12-31; empty: never"),
     h("div", { class: "full" }, field("Reason", reason)),
     h("div", { class: "buttons full" }, give, withdraw),
     result,

@@ -91,7 +91,7 @@ export function figure(label, value, beside = "", mark = "") {
  * A labelled control of a filter row.
  * @param {string} label
  * @param {HTMLElement} control
- * @param {string} [hint]
+ * @param {string|Node} [hint]
  * @returns {HTMLElement}
  */
 export function field(label, control, hint) {

@@ -21,6 +21,7 @@ export function seriesChart(detail, params, signal) {
   const column = (key) => rows.map((row) => row[key] ?? null);
   const ahead = (key) => rows.map((row) => forecasts.get(row.week)?.[key] ?? null);
   const active = new Map(detail.overrides.filter((row) => row.status === "active").map((row) => [row.week, row.override_usd]));
+  const inForce = [...active].filter(([week]) => forecasts.has(week)).sort();
   const earlier = params.get("earlier") === "1" ? earlierLines(detail.earlier, rows) : [];
   const markdowns = column("markdown_usd");
   const hasMarkdowns = markdowns.some((value) => value !== null && value !== 0);
@@ -29,7 +30,7 @@ export function seriesChart(detail, params, signal) {
   return chart({
     name: `series-${detail.store_id}-${detail.dept_id}`,
     title: `Store ${detail.store_id}, department ${detail.dept_id}: sales and forecast by week, USD`,
-    summary: summaryOf(detail, sold, active, earlier, hasMarkdowns),
+    summary: summaryOf(detail, sold, inForce, earlier, hasMarkdowns),
     weeks: column("week"),
     holidays,
     origin: origin && rows.some((row) => row.week === origin) ? origin : null,
@@ -73,14 +74,14 @@ function earlierLines(earlier, rows) {
   return [...lines, { key: "earlier_usd", label: "Earlier forecasts", values: rows.map((row) => nearest.get(row.week) ?? null), colour: "--earlier", width: 1, kind: "hidden" }];
 }
 
-function summaryOf(detail, sold, active, earlier, hasMarkdowns) {
+function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   const parts = [];
   if (sold.length > 0) parts.push(`Newest sales: ${usd(sold.at(-1).actual_usd)} USD in the week of ${sold.at(-1).week}.`);
   for (const row of detail.forecasts.slice(0, 1)) {
     parts.push(`Next week, ${row.week}: forecast ${usd(row.forecast_usd)} USD, p10 to p90 ${usd(row.p10_usd)} to ${usd(row.p90_usd)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
-  if (active.size > 0) parts.push(`${counted(active.size, "override")} in force: ${[...active].sort().map(([week, value]) => `${week} ${usd(value)}`).join(", ")} USD.`);
+  if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${usd(value)}`).join(", ")} USD.`);
   if (earlier.length > 1) parts.push(`${counted(earlier.length - 1, "earlier forecast")} as thin lines; the table has the one nearest to each week.`);
   if (hasMarkdowns) parts.push("Markdowns at the foot have a scale of their own.");
   parts.push("H marks holiday weeks.");

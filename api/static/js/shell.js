@@ -19,7 +19,11 @@ export const PAGES = [
  */
 export function drawNavigation(page) {
   const items = PAGES.map(([name, text]) => h("li", {}, h("a", { href: name === "overview" ? "#/" : `#/${name}`, "aria-current": name === page ? "page" : null }, text)));
-  document.getElementById("nav").replaceChildren(h("ul", {}, items));
+  const list = h("ul", {}, items);
+  document.getElementById("nav").replaceChildren(list);
+  // On a phone the row of pages scrolls.
+  const present = list.querySelector("[aria-current]");
+  if (present) list.scrollLeft = present.offsetLeft + present.offsetWidth - list.clientWidth;
 }
 
 function fact(label, value, title) {

@@ -44,10 +44,11 @@ function sorted(rows, columns, order) {
  * @param {URLSearchParams} [spec.params] of the view, where the sort is remembered
  * @param {number} [spec.most] rows drawn at first
  * @param {boolean} [spec.hideCaption]
+ * @param {boolean} [spec.tall] the page scrolls, not the table
  * @param {(row: Object) => ?string} [spec.mark] class of a row
  * @returns {HTMLElement}
  */
-export function table({ name, caption, columns, rows, sort = "", params, most = 200, hideCaption = false, mark }) {
+export function table({ name, caption, columns, rows, sort = "", params, most = 200, hideCaption = false, tall = false, mark }) {
   let order = params?.get(`sort.${name}`) ?? sort;
   let limit = most;
   const body = h("tbody");
@@ -92,11 +93,11 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
   }));
   const box = h(
     "div",
-    { class: "scroll", role: "region", "aria-label": caption },
+    { class: "scroll", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, heads)), body),
   );
   focusableWhenScrolling(box);
-  return h("div", { class: "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  return h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
 }
 
 /**

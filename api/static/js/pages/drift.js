@@ -10,7 +10,7 @@ import { MARKS, RANK, heatmap, legendOf } from "../heatmap.js";
 
 const SPANS = [["8", "8 weeks"], ["13", "13 weeks"], ["26", "26 weeks"], ["52", "52 weeks"]];
 const SHOWN = [["drifted", "variables that drifted"], ["all", "all variables"]];
-const BADGES = { severe: "bad", warn: "warn", few: "", none: "good" };
+const BADGES = { severe: "bad", warn: "warn", few: "", none: "" };
 
 /** @returns {string} */
 export function title() {

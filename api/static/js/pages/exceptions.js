@@ -66,6 +66,7 @@ function drawn({ items, week }, params) {
       rows: items,
       params,
       most: 100,
+      tall: true,
       columns: [
         { key: "rank", label: "Rank", numeric: true },
         { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },

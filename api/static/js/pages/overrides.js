@@ -54,7 +54,8 @@ function filters(params) {
     const input = h("input", { type: "number", min: 1, step: 1, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value }) });
     return input;
   };
-  const week = h("input", { type: "date", value: params.get("week") ?? "", step: 7, min: "1999-01-01", onchange: () => go({ week: week.value }) });
+  // Not type="date": browsers show that in the order of the locale.
+  const week = h("input", { type: "text", class: "short", placeholder: "2012-11-02", value: params.get("week") ?? "", inputmode: "numeric", onchange: () => go({ week: week.value.trim() }) });
   return h(
     "div",
     { class: "filters", role: "group", "aria-label": "Filters" },

@@ -66,8 +66,8 @@ export function draw(params, signal) {
     forecastSlot.replaceChildren(...forecastTable(detail, params, signal));
     parts = overridePanels(detail, params, signal, reload);
     below.replaceChildren(
-      h("div", { class: "grid two" }, forecastSlot, detail.forecasts.length > 0 ? reasonsPanel(detail, params, signal) : null),
-      h("div", { class: "grid two" }, parts.nodes),
+      h("div", { class: "grid wide-left" }, forecastSlot, detail.forecasts.length > 0 ? reasonsPanel(detail, params, signal) : null),
+      h("div", { class: "grid two top" }, parts.nodes),
     );
   };
   const forecastSlot = h("div", { class: "grid" });
@@ -138,6 +138,7 @@ function listPanel(store, dept, params, signal) {
         params,
         sort: "-mean_52_usd",
         most: 50,
+        tall: true,
         columns: [
           { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
           { key: "mean_52_usd", label: "Mean of 52 weeks", numeric: true, show: usd },

@@ -1,0 +1,274 @@
+"""What planners, analysts and engineers see."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.dashboard import retailer
+from tests.dashboard.conftest import served
+
+PAGES = (
+    "",
+    "#/?level=store&store=1",
+    "#/series",
+    "#/series?store=1&dept=3&earlier=1",
+    "#/exceptions",
+    "#/drift?show=all",
+    "#/models",
+    "#/overrides",
+)
+
+
+def settled(page: Page, address: str) -> None:
+    """The page with nothing left to load."""
+    page.goto("about:blank")  # a change of the fragment alone would not load the page anew
+    page.goto(address)
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.locator(".loading")).to_have_count(0)
+
+
+def usd(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def test_the_overview_shows_the_newest_forecast_and_how_good_it_was(page: Page, service: str, origin: date) -> None:
+    settled(page, service)
+    facts = page.get_by_label("Newest forecast")
+    expect(facts).to_contain_text(f"Origin week{origin}")
+    expect(facts).to_contain_text("fresh")
+    expect(facts).to_contain_text("xgboost 2")
+    week = origin + timedelta(weeks=1)
+    total = httpx.get(f"{service}/v1/totals", params={"from": str(week), "to": str(week)}).json()["items"][0]
+    expect(page.get_by_label("Figures")).to_contain_text(usd(total["forecast_usd"]))
+    expect(page.locator(".plot canvas")).to_have_count(4)
+    expect(page.get_by_text("Below seasonal naive in 2 of 2 weeks.")).to_be_visible()
+    page.get_by_role("link", name="Store 2", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Store 2")).to_be_focused()
+    page.go_back()
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+
+
+def test_the_series_page_shows_the_forecast_and_its_reasons(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/series?store=1&dept=3")
+    week = origin + timedelta(weeks=1)
+    forecast = httpx.get(f"{service}/forecast", params={"store_id": 1, "dept_id": 3, "week": str(week)}).json()
+    weeks = page.get_by_role("region", name="Weeks to come and what to order")
+    expect(weeks.get_by_role("row", name=re.compile(str(week)))).to_contain_text(usd(forecast["forecast_usd"]))
+    why = page.get_by_role("region", name="Why")
+    expect(why.get_by_role("row", name=re.compile("^Recent trend"))).to_contain_text("+")
+    expect(why.get_by_role("row", name=re.compile("^Forecast"))).to_contain_text(usd(forecast["forecast_usd"]))
+    later = str(origin + timedelta(weeks=3))
+    why.get_by_label("Week").select_option(later)
+    expect(why.get_by_text(f"forecast of {later}").first).to_be_visible()
+    expect(page).to_have_url(re.compile(f"target={later}"))
+
+
+def test_the_order_follows_the_service_level(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/series?store=1&dept=3")
+    slider = page.get_by_label(re.compile("Service level"))
+    slider.focus()
+    page.keyboard.press("End")
+    week = str(origin + timedelta(weeks=1))
+    asked = f"store_id=1&dept_id=3&week={week}&service_level=0.99"
+    order = httpx.get(f"{service}/v1/orders?{asked}").json()["items"][0]["order_usd"]
+    expect(page.get_by_role("row", name=re.compile(week)).first).to_contain_text(usd(order))
+    expect(page).to_have_url(re.compile("level=0.99"))
+
+
+def test_an_override_is_made_by_keyboard_and_shown_beside_the_forecast(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=7")
+    keys: list[str] = []
+    page.on("request", lambda sent: keys.append(sent.headers["idempotency-key"]) if sent.method == "POST" else None)
+    page.get_by_label("Week", exact=True).last.focus()
+    for text in ("", "23,456", "M. Planner", "", "Local fair <b>on Saturday</b>"):
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("23,456 USD stands beside the forecast")).to_be_visible()
+    week = str(origin + timedelta(weeks=1))
+    ahead = page.get_by_role("region", name="Weeks to come and what to order")
+    expect(ahead.get_by_role("row", name=re.compile(week))).to_contain_text("23,456")
+    listed = page.get_by_role("region", name="Overrides of this series")
+    expect(listed.get_by_text("Local fair <b>on Saturday</b>")).to_be_visible()
+    expect(listed.get_by_text("active", exact=True)).to_be_visible()
+    page.get_by_label("Reason").fill("Called off")
+    page.get_by_role("button", name="Withdraw the number").click()
+    expect(listed.get_by_role("rowheader")).to_have_count(2)
+    expect(listed.get_by_text("superseded")).to_be_visible()
+    assert len(keys) == len(set(keys)) == 2
+
+
+def test_a_refused_override_says_why_and_a_repeat_keeps_its_key(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=11")
+    keys: list[str] = []
+    page.on("request", lambda sent: keys.append(sent.headers["idempotency-key"]) if sent.method == "POST" else None)
+    page.get_by_label("Amount, USD").fill("100")
+    page.get_by_label("Author").fill("M. Planner")
+    page.get_by_label("Expires after").fill("2001-01-05")
+    page.get_by_label("Reason").fill("Too late")
+    page.get_by_role("button", name="Give override").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("expected a time to come")
+    expect(alert.locator("code")).to_have_text(re.compile(r"^\w{16,}$"))
+    alert.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("button", name="Give override")).to_be_enabled()
+    page.get_by_label("Expires after").fill("")
+    page.get_by_role("button", name="Give override").click()
+    expect(page.get_by_text("100 USD stands beside the forecast")).to_be_visible()
+    assert (keys[0] == keys[1], keys[1] == keys[2]) == (True, False)
+
+
+def test_exceptions_link_to_their_series(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/exceptions")
+    worst = httpx.get(f"{service}/v1/exceptions").json()["items"][0]
+    row = page.get_by_role("row").nth(1)
+    expect(row).to_contain_text(usd(worst["at_risk_usd"]))
+    expect(row).to_contain_text(worst["reason"])
+    before = str(origin - timedelta(weeks=1))
+    page.get_by_label("Week", exact=True).select_option(before)
+    expect(page.get_by_text(f"Week of {before}, by money at risk; USD").first).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Store . dept|^Store ., dept")).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Store ., department "))
+
+
+def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/drift?show=all")
+    cell = page.get_by_role("button", name=re.compile(f"^cpi change, {origin}"))
+    cell.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    before = origin - timedelta(weeks=1)
+    expect(page.get_by_role("button", name=re.compile(f", {before}:"))).to_have_count(len(retailer.VARIABLES))
+    page.keyboard.press("Enter")
+    groups = page.get_by_role("region", name=re.compile(f"week of {before}: groups"))
+    expect(groups.get_by_role("row")).to_have_count(1 + 2 * 3)
+    expect(page).to_have_url(re.compile(f"week={before}"))
+
+
+def test_models_show_what_is_in_production_and_what_was_refused(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/models")
+    expect(page.get_by_role("row", name=re.compile("in production"))).to_contain_text("demand_forecaster 2")
+    decisions = page.get_by_role("list", name="Decisions, the newest first")
+    expect(decisions.get_by_role("heading").first).to_have_text("Version 3 refused, against version 2")
+    expect(decisions).to_contain_text("WMAE 1,340 is worse than the champion's 1,250")
+    page.get_by_label("Show").select_option("promoted")
+    expect(page.get_by_role("heading", name="Version 3 refused, against version 2")).to_have_count(0)
+    expect(page).to_have_url(re.compile("outcome=promoted"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_serious_accessibility_findings(browser: Browser, service: str, scheme: str) -> None:
+    with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        for path in PAGES:
+            settled(page, f"{service}/{path}")
+            for details in page.locator("details").all():
+                details.evaluate("each => { each.open = true; }")
+            found = Axe().run(page).response["violations"]
+            assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_the_page_fits_a_phone(browser: Browser, service: str) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        for path in PAGES:
+            settled(page, f"{service}/{path}")
+            assert (path, page.evaluate("document.documentElement.scrollWidth")) == (path, 390)
+
+
+def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
+    settled(page, empty_service)
+    expect(page.get_by_text("No forecast is published yet.")).to_be_visible()
+    expect(page.get_by_text("No week is scored yet.").first).to_be_visible()
+    for path, said in (
+        ("#/series", "No series."),
+        ("#/exceptions", "No exceptions yet."),
+        ("#/drift", "No drift report yet."),
+        ("#/models", "No model was judged yet."),
+        ("#/overrides", "No override was ever given."),
+    ):
+        settled(page, f"{empty_service}/{path}")
+        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_what_does_not_exist_says_so_and_can_be_asked_for_again(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=99&dept=3")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Not found")
+    expect(alert).to_contain_text("Request")
+    expect(alert.get_by_role("button", name="Retry")).to_be_visible()
+    settled(page, f"{service}/#/nonsense")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No such page")
+
+
+def test_a_store_that_cannot_be_reached_says_so(page: Page, tmp_path: Path) -> None:
+    with served(f"sqlite:///{tmp_path / 'missing' / 'store.db'}") as address:
+        settled(page, address)
+        expect(page.get_by_text("The store cannot be reached").first).to_be_visible()
+
+
+def test_a_key_is_asked_for_once_and_kept_for_the_tab(page: Page, tmp_path: Path, origin: date) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    retailer.fill(url, origin)
+    key = retailer.key(url)
+    with served(url, DEMAND_API_AUTH="on") as address:
+        page.goto(address)
+        page.get_by_role("textbox", name="API key").fill(key)
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Figures")).to_be_visible()
+        page.reload()
+        expect(page.get_by_label("Figures")).to_be_visible()
+        page.get_by_role("button", name="Forget key").click()
+        expect(page.get_by_role("textbox", name="API key")).to_be_focused()
+
+
+def test_it_asks_for_nothing_outside(browser: Browser, service: str) -> None:
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.on("request", note)
+        for path in PAGES:
+            settled(page, f"{service}/{path}")
+    assert len(asked) > len(PAGES)
+    assert [url for url in asked if not url.startswith((service, "about:", "data:"))] == []
+
+
+def test_csv_download_has_the_rows_shown(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/?sort.next-week-by-store=store_id")
+    with page.expect_download() as started:
+        page.get_by_role("region", name="Stores, next week").get_by_role("button", name=re.compile("CSV")).click()
+    with open(started.value.path(), newline="") as file:
+        rows = list(csv.DictReader(file))
+    items = httpx.get(f"{service}/v1/totals", params={"level": "store", "from": _week(page)}).json()["items"]
+    first = {row["store_id"]: row["forecast_usd"] for row in items if row["horizon"] == 1}
+    assert [row["store_id"] for row in rows] == ["1", "2"]
+    assert {int(row["store_id"]): float(row["forecast_usd"]) for row in rows} == first
+
+
+def _week(page: Page) -> str:
+    caption = page.get_by_role("region", name="Stores, next week").locator("p").first.inner_text()
+    return caption.removeprefix("Week of ")[:10]
+
+
+def test_the_theme_chosen_is_remembered(page: Page, service: str) -> None:
+    settled(page, service)
+    button = page.get_by_role("button", name=re.compile("^Theme"))
+    button.click()
+    button.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
