@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 
 import uvicorn
@@ -45,6 +46,9 @@ def main() -> None:
     except StoreError as error:
         sys.exit(_refusal(f"{STORE_URL}: {error}"))
     logs = log_as_json(settings.log_level)
+    # uvicorn stops in peace and then raises the signal again, which by default ends the process on the spot: the last
+    # lines of the log and spans not sent yet would be lost.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         uvicorn.run(
             app,

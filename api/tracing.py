@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fastapi import FastAPI
 
 
@@ -13,7 +15,8 @@ def trace(app: FastAPI) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # OTEL_SERVICE_NAME, if set, wins over this name.
-    provider = TracerProvider(resource=Resource({SERVICE_NAME: "demand-api"}).merge(Resource.create()))
+    # A name given here wins over the variable, so the variable is read here.
+    name = os.environ.get("OTEL_SERVICE_NAME", "demand-api")
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     app.add_middleware(OpenTelemetryMiddleware, tracer_provider=provider, excluded_urls="health,ready,metrics")

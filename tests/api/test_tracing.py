@@ -1,0 +1,64 @@
+"""Spans reach a collector that speaks OTLP over HTTP."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from tests.api.conftest import ASKED, environment, fill
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Keeps what is posted to it."""
+
+    bodies: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+def test_a_request_is_a_span_at_the_collector(tmp_path: Path) -> None:
+    collector = HTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "--port", str(port)],
+        env=environment(
+            DEMAND_STORE_URL=fill(tmp_path),
+            DEMAND_API_TRACING="true",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.server_port}",
+        ),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/forecast", params=ASKED).status_code == 200
+                break
+            except httpx.ConnectError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        collector.shutdown()
+        collector.server_close()
+    path, body = Collector.bodies[0]
+    assert path == "/v1/traces"
+    assert b"demand-api" in body
+    assert b"/forecast" in body
