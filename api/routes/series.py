@@ -32,6 +32,8 @@ async def list_series(
 ) -> Response:
     """Every store x department that ever sold."""
     await service.require_store()
+    if store_id is not None or dept_id is not None:
+        await require_known(service, store_id, dept_id)
     last = (await service.database.fetch(reads.LAST_ACTUAL_WEEK, {}))[0][0]
     since = None if last is None else last - _YEAR + timedelta(weeks=1)
     statement = reads.series_of(store_id=store_id, dept_id=dept_id, since=since)

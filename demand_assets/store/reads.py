@@ -27,6 +27,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
     union,
 )
 from sqlalchemy.sql import Subquery
@@ -527,9 +528,10 @@ def override_is(status: str, now: datetime) -> ColumnElement[bool]:
 def scores_and_summary(scored: Select[Any]) -> tuple[Select[Any], Order, Select[Any]]:
     """Of `override_scores` the columns shown, their order, and (overrides, fva_usd, better) over all of them."""
     s = scored.subquery().c
+    fva_usd = type_coerce(s.fva_usd, Double).label("fva_usd")  # abs() has no type of its own
     shown = (
         s.override_id, s.store_id, s.dept_id, s.target_week, s.author, s.override_usd, s.forecast_usd, s.actual_usd,
-        s.fva_usd,
+        fva_usd,
     )  # fmt: skip
     summary = select(
         func.count().label("overrides"),
