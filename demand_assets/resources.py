@@ -146,7 +146,7 @@ def build_alerts(settings: Settings) -> Alerts:
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
-    lake = ParquetLake(uri=settings.lake)
+    lake = ParquetLake(uri=settings.lake, places=settings.lake_places)
     models = {
         "tracking_uri": settings.tracking,
         "artifact_uri": settings.artifacts,

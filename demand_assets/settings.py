@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demand_assets.errors import SettingsError
@@ -26,7 +26,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    deployment: Annotated[Literal["local"], Field(description="Where the parts run.")] = "local"
+    deployment: Annotated[
+        Literal["local", "aws"], Field(description="Where the parts run: on this machine, or on S3, RDS and ECS.")
+    ] = "local"
+    bucket: Annotated[
+        str, Field(pattern=r"^(s3://[^/]+(/.+)?)?$", description="On aws: what every address below begins with.")
+    ] = ""
     home: Annotated[Path, Field(description="Folder of everything the pipeline writes.")] = Path(".demand/workspace")
     landing_uri: Annotated[str, Field(description="Landing zone: a folder or s3://bucket/prefix of CSVs.")] = ""
     lake_uri: Annotated[str, Field(description="Parquet lake: a folder or s3://bucket/prefix.")] = ""
@@ -84,15 +89,35 @@ class Settings(BaseSettings):
             raise ValueError("expected 0.1, 0.5 and 0.9 among them, which are published")
         return quantiles
 
+    @model_validator(mode="after")
+    def _aws_names_its_services(self) -> "Settings":
+        if self.deployment == "aws":
+            needed = ("bucket", "store_url", "mlflow_tracking_uri")
+            missing = [PREFIX + name.upper() for name in needed if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"the deployment aws needs {', '.join(missing)}")
+        return self
+
+    def _place(self, prefix: str, folder: str) -> str:
+        """A prefix of the bucket on aws, else a folder of the workspace."""
+        return f"{self.bucket.rstrip('/')}/{prefix}" if self.deployment == "aws" else str(self.home / folder)
+
     @property
     def landing(self) -> str:
         """Address of the landing zone."""
-        return self.landing_uri or str(self.home / "landing")
+        return self.landing_uri or self._place("raw", "landing")
 
     @property
     def lake(self) -> str:
         """Address of the Parquet lake."""
-        return self.lake_uri or str(self.home / "lake")
+        return self.lake_uri or self._place("processed", "lake")
+
+    @property
+    def lake_places(self) -> dict[str, str]:
+        """Tables of the lake that others read have a prefix of their own on aws: vintages, and pages."""
+        if self.deployment != "aws" or self.lake_uri:
+            return {}
+        return {"published_forecast": self._place("forecasts", ""), "drift_report_html": self._place("reports", "")}
 
     @property
     def store(self) -> str:
@@ -106,13 +131,15 @@ class Settings(BaseSettings):
 
     @property
     def artifacts(self) -> str:
-        """Root of MLflow's artefacts."""
+        """Root of MLflow's artefacts; empty: as the MLflow server has it."""
+        if self.deployment == "aws":
+            return self.mlflow_artifact_uri
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
 
     @property
     def alerts(self) -> str:
         """Address of the records of alerts."""
-        return self.alert_uri or str(self.home / "alerts")
+        return self.alert_uri or self._place("alerts", "alerts")
 
     @property
     def dagster_home(self) -> Path:
@@ -140,6 +167,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
         settings = Settings(_env_file=CURRENT_WORKSPACE, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise SettingsError(first["msg"].removeprefix("Value error, ")) from error
         name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
         raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
     home = Path(os.path.abspath(settings.home))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
+from demand_assets.adapters.files import filesystem_at
 from demand_assets.provenance import fingerprint
 
 if TYPE_CHECKING:
@@ -224,10 +225,7 @@ class Alerts(dg.ConfigurableResource):
         return self._create(name, claimed)
 
     def _filesystem(self) -> tuple["AbstractFileSystem", str]:
-        import fsspec
-
-        filesystem, root = fsspec.core.url_to_fs(self.uri)
-        return filesystem, str(root)
+        return filesystem_at(self.uri)
 
     def _create(self, name: str, content: Mapping[str, Any]) -> bool:
         """Write a file whole unless it exists; whether this call wrote it."""

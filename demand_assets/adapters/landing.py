@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from demand_assets.adapters.files import S3_CONFIG
 from demand_assets.errors import LandingError
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.formats import Kind
@@ -107,7 +108,8 @@ class LandingZone:
         import s3fs  # 0.5 s to import, and only S3 zones need it
 
         # A cached instance would keep the endpoint and credentials of the zone that made it.
-        return s3fs.S3FileSystem(**{"skip_instance_cache": True, "use_listings_cache": False, **self._options})
+        own = {"skip_instance_cache": True, "use_listings_cache": False, "config_kwargs": S3_CONFIG}
+        return s3fs.S3FileSystem(**{**own, **self._options})
 
 
 def _is_delivery(name: str) -> bool:

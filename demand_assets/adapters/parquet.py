@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
+from demand_assets.adapters.files import filesystem_at
 from demand_assets.errors import LakeError
 
 if TYPE_CHECKING:
@@ -62,23 +64,28 @@ def content_version(table: "pa.Table | pd.DataFrame") -> str:
 
 
 class ParquetLake(dg.ConfigurableResource):
-    """Tables of the lake by asset name and partition key; `uri` is a folder or s3://bucket/prefix."""
+    """Tables of the lake by asset name and partition key; `uri` is a folder or s3://bucket/prefix.
+
+    `places` gives the tables that live under another address their own.
+    """
 
     uri: str
+    places: dict[str, str] = Field(default={})
 
-    def _filesystem(self) -> tuple["AbstractFileSystem", str]:
-        import fsspec
+    def address(self, table: str) -> str:
+        """What the names of a table's files begin with."""
+        return f"{self.places.get(table, self.uri).rstrip('/')}/{table}"
 
-        filesystem, root = fsspec.core.url_to_fs(self.uri)
-        return filesystem, str(root)
+    def _filesystem(self, table: str) -> tuple["AbstractFileSystem", str]:
+        return filesystem_at(self.places.get(table, self.uri))
 
     def path(self, table: str, key: str | None) -> str:
         """Address of one file: `<uri>/<table>/<key>.parquet`, or `<uri>/<table>.parquet` without partitions."""
-        return f"{self.uri.rstrip('/')}/{table}/{key}.parquet" if key else f"{self.uri.rstrip('/')}/{table}.parquet"
+        return f"{self.address(table)}/{key}.parquet" if key else f"{self.address(table)}.parquet"
 
     def partitions(self, table: str, nested: bool = False) -> list[str]:
         """Partition keys that have a file, in order; `nested` finds those of the form `week/name`."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         # A lake outlives this process and others write to it, so a cached listing could be stale.
         filesystem.invalidate_cache()
         folder = f"{root}/{table}"
@@ -94,7 +101,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def exists(self, table: str) -> bool:
         """Whether an unpartitioned table has been written."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         filesystem.invalidate_cache()
         return bool(filesystem.exists(f"{root}/{table}.parquet"))
 
@@ -114,7 +121,7 @@ class ParquetLake(dg.ConfigurableResource):
 
         arrow = to_table(frame)
         footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
         held = self._footer(filesystem, path)
         if held == footer:
@@ -130,9 +137,9 @@ class ParquetLake(dg.ConfigurableResource):
 
     def write_page(self, table: str, key: str, page: str) -> str:
         """Write `<uri>/<table>/<key>.html` and return its address."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         self._put(filesystem, f"{root}/{table}/{key}.html", page.encode())
-        return f"{self.uri.rstrip('/')}/{table}/{key}.html"
+        return f"{self.address(table)}/{key}.html"
 
     def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
         """Write a whole file: one put on S3, a temporary name and a rename in a folder."""
@@ -163,7 +170,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def notes(self, table: str, keys: Iterable[str | None]) -> dict[str | None, dict[str, str]]:
         """Footer (data version and notes) of each file that exists."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         wanted = list(keys)
         paths = [f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet" for key in wanted]
         with ThreadPoolExecutor(8) as pool:
@@ -187,7 +194,7 @@ class ParquetLake(dg.ConfigurableResource):
         """
         import pyarrow.dataset as ds
 
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         if keys is None:
             paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
         else:
@@ -208,7 +215,7 @@ class ParquetLake(dg.ConfigurableResource):
         """
         import pyarrow as pa
 
-        filesystem, root = self._filesystem()
+        filesystem, root = self._filesystem(table)
         filesystem.invalidate_cache()
         with ThreadPoolExecutor(8) as pool:
             wanted = sorted(versions.items(), key=lambda item: item[0] or "")
@@ -297,7 +304,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 "dagster/row_count": len(made.frame),
                 "weeks": len(keys),
                 "bytes": total,
-                "folder": dg.MetadataValue.path(f"{self.lake.uri.rstrip('/')}/{table}"),
+                "folder": dg.MetadataValue.path(self.lake.address(table)),
             }
         )
 

@@ -69,7 +69,8 @@ class ModelRegistry(dg.ConfigurableResource):
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return str(experiment.experiment_id)
-        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri))
+        # Without an address of its own the server chooses, and hands artefacts through.
+        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri or None))
 
     def _described(self, client: "MlflowClient", version: "ModelVersion") -> RegisteredVersion:
         tags, run_id = version.tags, str(version.run_id)

@@ -33,6 +33,31 @@ def test_addresses_live_under_home_unless_named(tmp_path: Path) -> None:
     assert settings.lake == "s3://bucket/lake"
 
 
+def test_on_aws_every_address_is_a_prefix_of_the_bucket(tmp_path: Path) -> None:
+    settings = read_settings(
+        deployment="aws",
+        bucket="s3://shop/demand/",
+        home=tmp_path,
+        store_url="postgresql://demand@db/demand",
+        mlflow_tracking_uri="http://mlflow:5000",
+    )
+    assert (settings.landing, settings.lake, settings.alerts, settings.artifacts) == (
+        "s3://shop/demand/raw",
+        "s3://shop/demand/processed",
+        "s3://shop/demand/alerts",
+        "",
+    )
+    assert settings.lake_places == {
+        "published_forecast": "s3://shop/demand/forecasts",
+        "drift_report_html": "s3://shop/demand/reports",
+    }
+
+
+def test_aws_without_its_services_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="the deployment aws needs DEMAND_BUCKET, DEMAND_MLFLOW_TRACKING_URI"):
+        read_settings(deployment="aws", store_url="postgresql://demand@db/demand")
+
+
 def test_the_last_workspace_is_remembered(tmp_path: Path) -> None:
     remember_workspace(read_settings(home=tmp_path / "mine", landing_uri="/data/in"))
     settings = read_settings()
