@@ -51,7 +51,7 @@ def test_the_overview_shows_the_newest_forecast_and_how_good_it_was(page: Page, 
     expect(page.get_by_label("Figures")).to_contain_text(usd(total["forecast_usd"]))
     expect(page.locator(".plot canvas")).to_have_count(4)
     expect(page.get_by_text("Below seasonal naive in 2 of 2 weeks.")).to_be_visible()
-    page.get_by_role("link", name="Store 2", exact=True).click()
+    page.get_by_role("region", name="Stores, next week").get_by_role("link", name="Store 2").click()
     expect(page.get_by_role("heading", level=1, name="Store 2")).to_be_focused()
     page.go_back()
     expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
@@ -262,6 +262,27 @@ def test_csv_download_has_the_rows_shown(page: Page, service: str) -> None:
 def _week(page: Page) -> str:
     caption = page.get_by_role("region", name="Stores, next week").locator("p").first.inner_text()
     return caption.removeprefix("Week of ")[:10]
+
+
+def test_a_filter_is_in_the_address_and_keeps_the_focus(page: Page, service: str) -> None:
+    settled(page, service)
+    page.get_by_label("Show").focus()
+    page.get_by_label("Show").select_option("26")
+    expect(page).to_have_url(re.compile("weeks=26"))
+    expect(page.get_by_label("Show")).to_be_focused()
+    page.go_back()
+    expect(page.get_by_label("Show")).to_have_value("60")
+
+
+def test_a_chart_is_read_by_keyboard(page: Page, service: str, origin: date) -> None:
+    settled(page, f"{service}/#/series?store=1&dept=3")
+    chart = page.get_by_role("group", name=re.compile("Arrow keys read the weeks"))
+    chart.focus()
+    for _ in range(retailer.HORIZON + 1):
+        page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text(f"{origin}, Last year", exact=False)).to_contain_text(
+        f"Sales {usd(retailer.sales(1, 3, origin))}"
+    )
 
 
 def test_the_theme_chosen_is_remembered(page: Page, service: str) -> None:

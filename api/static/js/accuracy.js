@@ -1,8 +1,11 @@
 // How good the published forecasts were, week by week, for the chain, a store or a department.
 import { chart } from "./chart.js";
-import { getAll } from "./fetching.js";
-import { percent, shortUsd, signedUsd, usd } from "./formatting.js";
+import { h } from "./dom.js";
+import { get, getAll } from "./fetching.js";
+import { addWeeks, decimal, percent, shortUsd, signedUsd, usd } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
+import { link } from "./routing.js";
+import { table } from "./table.js";
 
 // p10 to p90 should hold eight of ten.
 const TARGET = 0.8;
@@ -36,6 +39,65 @@ export function scoreCharts(query, signal) {
     of("Forecast value added", (rows) => valueChart(rows, query, signal)),
     of("Coverage of p10 to p90", (rows) => coverageChart(rows, query, signal)),
   ];
+}
+
+/**
+ * How good the forecast of the newest scored week was, store by store and department by department.
+ * @param {URLSearchParams} params
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement[]}
+ */
+export function scoreTables(params, signal) {
+  const newest = () => newestScored(signal);
+  let shared = newest();
+  shared.catch(() => {});
+  return ["store", "department"].map((level) => {
+    let first = true;
+    return panel({
+      title: level === "store" ? "Accuracy by store" : "Accuracy by department",
+      signal,
+      load: async () => {
+        if (!first) shared = newest();
+        first = false;
+        const found = await shared;
+        if (found === null) return { week: null, items: [] };
+        const { items } = await getAll("/v1/accuracy", { level, ...found.query }, signal);
+        return { week: found.week, items };
+      },
+      draw: ({ week, items }) => (items.length === 0 ? nothingScored() : scoresOf(level, week, items, params)),
+    });
+  });
+}
+
+/** The newest scored week, and what asks for the scores of the forecast made one week before it. */
+async function newestScored(signal) {
+  const { items } = await getAll("/v1/accuracy/weeks", { level: "chain" }, signal);
+  const week = items.at(-1)?.week;
+  if (!week) return null;
+  // A forecast can be published again; the newest of that origin counts.
+  const [vintage] = (await get("/v1/vintages", { origin: addWeeks(week, -1), limit: 1 }, signal)).items;
+  if (!vintage) return null;
+  return { week, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.model_name } };
+}
+
+function scoresOf(level, week, items, params) {
+  const [key, page, text] = level === "store" ? ["store_id", "store", "Store"] : ["dept_id", "dept", "Department"];
+  return table({
+    name: `accuracy-by-${level}`,
+    caption: `Week of ${week}, forecast one week before; USD per series and week`,
+    rows: items,
+    params,
+    sort: "-wmae",
+    columns: [
+      { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
+      { key: "wmae", label: "WMAE", numeric: true, show: usd },
+      { key: "bias", label: "Bias", numeric: true, show: signedUsd },
+      { key: "fva_usd", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signedUsd(value)) },
+      { key: "coverage", label: "Coverage", numeric: true, show: (value) => percent(value, 0) },
+      { key: "tracking_signal", label: "Tracking", numeric: true, show: (value) => decimal(value, 1) },
+      { key: "points", label: "Series", numeric: true, show: usd },
+    ],
+  });
 }
 
 function nothingScored() {

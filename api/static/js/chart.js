@@ -1,5 +1,5 @@
 // Charts of weeks: a legend that reads out the week under the pointer or the arrow keys, a sentence and a table beside.
-import { axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
+import { FEW_WEEKS, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
 import { usd } from "./formatting.js";
 import { table } from "./table.js";
@@ -115,7 +115,8 @@ export function chart(spec) {
   const options = {
     width: 600,
     height,
-    padding: [spec.holidays?.length ? 18 : 10, 14, 0, 0],
+    // Room for half a name of the last week where weeks are named, not months.
+    padding: [spec.holidays?.length ? 18 : 10, weeks.length <= FEW_WEEKS ? 30 : 14, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {

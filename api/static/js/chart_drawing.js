@@ -15,6 +15,8 @@ export function colour(name) {
 }
 
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+/** Up to so many weeks the axis names weeks, beyond them months. */
+export const FEW_WEEKS = 20;
 const MONTHS = [1, 2, 3, 6, 12, 24, 60];
 
 /** Starts of months, as many as fit. */
@@ -52,7 +54,7 @@ const iso = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0,
 export function axes(weeks, format = shortUsd) {
   const line = { stroke: () => colour("--grid"), width: 1 };
   const shared = { stroke: () => colour("--muted"), font: FONT, ticks: { ...line, size: 4 } };
-  const few = weeks.length <= 20;
+  const few = weeks.length <= FEW_WEEKS;
   const names = (values) => values.map((value) => format(value));
   return [
     {

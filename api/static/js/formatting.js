@@ -47,7 +47,8 @@ export function shortUsd(value) {
  */
 export function percent(value, digits = 1) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
-  return `${minus((value * 100).toFixed(digits))}%`;
+  const text = (value * 100).toFixed(digits);
+  return `${minus(Number(text) === 0 ? text.replace("-", "") : text)}%`;
 }
 
 /**

@@ -1,10 +1,11 @@
 // Routes to pages. Each page is fetched when first shown, and draws into <main>.
 import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
-import { PAGES, askForKey, drawFacts, drawNavigation, wireForgetKey, wireTheme } from "./shell.js";
+import { PAGES, askForKey, drawFacts, drawNavigation, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
+const SETTLES_MS = 1500;
 let leaving = new AbortController();
-let first = true;
+let shown = null;
 
 async function show() {
   leaving.abort();
@@ -22,18 +23,41 @@ async function show() {
   if (signal.aborted) return;
   const title = module.title(params);
   document.title = `${title} – Demand forecasts`;
+  const used = shown === page ? labelInUse(main) : null;
+  if (used !== null) keepPlace(main);
   const heading = h("h1", { tabindex: -1 }, title);
   const parts = module.draw(params, signal);
   // Filters stand beside the title, where they cost no line of their own.
   const filters = parts[0].classList.contains("filters") ? [parts.shift()] : [];
   main.replaceChildren(h("div", { class: "title-row" }, heading, filters), ...parts);
   // A screen reader has to hear that the page changed; on the first load it does so by itself.
-  if (!first) {
+  if (used !== null) {
+    labelled(main, used)?.focus({ preventScroll: true });
+    announce(title);
+  } else if (shown !== null) {
     heading.focus({ preventScroll: true });
     window.scrollTo(0, 0);
     announce(title);
   }
-  first = false;
+  shown = page;
+}
+
+const textOf = (control) => control.labels?.[0]?.textContent ?? null;
+
+/** The label of the filter that is being changed; null when it was a link, or the browser's back, that led here. */
+function labelInUse(main) {
+  const active = document.activeElement;
+  return main.contains(active) && active.labels ? textOf(active) : null;
+}
+
+function labelled(main, text) {
+  return [...main.querySelectorAll("select, input")].find((control) => textOf(control) === text);
+}
+
+/** Whoever changes a filter far down the page should stay there while the panels load. */
+function keepPlace(main) {
+  main.style.minHeight = `${main.offsetHeight}px`;
+  setTimeout(() => (main.style.minHeight = ""), SETTLES_MS);
 }
 
 function again() {
@@ -51,3 +75,4 @@ document.getElementById("skip").addEventListener("click", (event) => {
   document.getElementById("main").focus();
 });
 again();
+watchForNewer(again);

@@ -109,8 +109,8 @@ export function reasonsPanel(detail, params, signal) {
       title: "Why",
       tools: field("Week", select),
       signal,
-      load: () => get("/v1/explain", { store_id: detail.store_id, dept_id: detail.dept_id, week: select.value }, signal),
-      draw: reasonsOf,
+      load: () => get("/v1/explain", { store_id: detail.store_id, dept_id: detail.dept_id, week: select.value }, signal).catch(orNoReasons),
+      draw: (answer) => (answer.missing ? emptyNote("No reasons.", `The service says: ${answer.missing}.`) : reasonsOf(answer)),
     });
   const fresh = () => {
     holder.replaceChildren(make());
@@ -118,6 +118,12 @@ export function reasonsPanel(detail, params, signal) {
   };
   holder.append(make());
   return holder;
+}
+
+/** A vintage may have been published without reasons: nothing to retry. */
+function orNoReasons(error) {
+  if (error.status !== 404) throw error;
+  return { missing: error.message };
 }
 
 function reasonsOf({ reasons, forecast_usd: forecast, week }) {

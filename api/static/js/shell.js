@@ -3,6 +3,8 @@ import { announce, h } from "./dom.js";
 import { apiKey, get, setApiKey } from "./fetching.js";
 import { counted, moment, shortVersion } from "./formatting.js";
 
+const LOOK_MS = 60_000;
+
 /** Pages in the order of the navigation. */
 export const PAGES = [
   ["overview", "Overview"],
@@ -62,6 +64,33 @@ export async function drawFacts() {
       ? [h("p", { class: "banner", role: "status" }, h("strong", {}, "This forecast is stale. "), `Its origin is the week of ${newest.origin_week}, and the next one is overdue: newer sales are not in it.`)]
       : []),
   );
+}
+
+/**
+ * Ask now and then whether there is a newer forecast than the one shown, and offer it; nothing moves by itself.
+ * @param {() => void} again draws the page anew
+ */
+export function watchForNewer(again) {
+  let shown = null;
+  const look = async () => {
+    if (document.hidden) return;
+    try {
+      const { newest_origin_week: origin, vintages } = await get("/health");
+      const now = `${origin} ${vintages}`;
+      if (shown !== null && shown !== now && vintages !== null) offer(origin, again);
+      shown = now;
+    } catch {
+      // Whatever is asked for next says what is wrong.
+    }
+  };
+  look();
+  setInterval(look, LOOK_MS);
+}
+
+function offer(origin, again) {
+  const text = `A newer forecast is published, of origin week ${origin}. `;
+  const button = h("button", { type: "button", class: "quiet", onclick: again }, "Show it");
+  document.getElementById("banner").replaceChildren(h("p", { class: "banner", role: "status" }, text, button));
 }
 
 /** The button that goes through auto, light and dark. */

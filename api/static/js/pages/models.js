@@ -118,7 +118,7 @@ function timeline(items) {
         "li",
         {},
         h("span", { class: `mark ${row.outcome}`, "aria-hidden": "true" }, row.action === "rollback" ? "↩" : (MARKS[row.outcome] ?? "·")),
-        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, `${moment(row.decided_at)}, ${row.requested_by}${row.as_of ? `, learnt to ${row.as_of}` : ""}`)),
+        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, [moment(row.decided_at), row.as_of && `learnt to ${row.as_of}`, row.requested_by].filter(Boolean).join(" · "))),
         h("ul", { class: "reasons" }, row.reasons.map((reason) => h("li", {}, reason))),
         Object.keys(row.figures ?? {}).length > 0 &&
           h(

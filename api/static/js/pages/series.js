@@ -67,7 +67,7 @@ export function draw(params, signal) {
     parts = overridePanels(detail, params, signal, reload);
     below.replaceChildren(
       h("div", { class: "grid wide-left" }, forecastSlot, detail.forecasts.length > 0 ? reasonsPanel(detail, params, signal) : null),
-      h("div", { class: "grid two top" }, parts.nodes),
+      h("div", { class: "grid two start" }, parts.nodes),
     );
   };
   const forecastSlot = h("div", { class: "grid" });
