@@ -51,7 +51,7 @@ function swatch(line) {
   const kind = line.kind ?? "line";
   const box = svg("svg", { class: "swatch", width: 22, height: 10, "aria-hidden": "true" });
   const paint = `var(${line.colour})`;
-  const stroke = () => svg("line", { x1: 1, x2: 21, y1: 5, y2: 5, stroke: paint, "stroke-width": line.width ?? 2, "stroke-dasharray": line.dash?.join(" ") });
+  const stroke = () => svg("line", { x1: 1, x2: 21, y1: 5, y2: 5, stroke: paint, "stroke-width": Math.max(line.width ?? 2, 1.5), "stroke-dasharray": line.dash?.join(" ") });
   const shape = {
     hidden: stroke,
     line: stroke,

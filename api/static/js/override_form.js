@@ -28,7 +28,7 @@ export function overridePanels(detail, params, signal, changed) {
       return [h("p", {}, summaryOf(summary)), scoresTable(`override-scores-${detail.store_id}-${detail.dept_id}`, items)];
     },
   });
-  return { nodes: [form, h("div", { class: "grid" }, list, scores)], refresh: draw };
+  return { nodes: [h("div", { class: "grid" }, form, scores), list], refresh: draw };
 }
 
 /**
@@ -43,7 +43,7 @@ export function summaryOf({ overrides, fva_usd: value, share_better: share }) {
 function listPanel(detail, params) {
   const body =
     detail.overrides.length === 0
-      ? emptyNote("No override of this series.", "A number given above is listed here, with every later version.")
+      ? emptyNote("No override of this series.", "A number given here is listed, with every later version.")
       : overridesTable(`overrides-${detail.store_id}-${detail.dept_id}`, detail.overrides, params, false);
   return h("section", { class: "panel", "aria-labelledby": "overrides-title" }, h("div", { class: "panel-head" }, h("h2", { id: "overrides-title" }, "Overrides of this series")), body);
 }

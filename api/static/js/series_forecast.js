@@ -22,7 +22,7 @@ export function forecastTable(detail, params, signal) {
     section.append(emptyNote("No forecast of this series.", "The newest forecast holds only series that sold in the 52 weeks to its origin."));
     return [section];
   }
-  const lastYear = new Map(detail.history.map((row) => [row.week, row.last_year_usd]));
+  const about = new Map(detail.history.map((row) => [row.week, row]));
   const slot = h("div", { "aria-live": "off" });
   const output = h("output", {});
   const slider = h("input", { type: "range", min: 0.5, max: 0.99, step: 0.01, value: new URLSearchParams(location.hash.split("?")[1]).get("level") ?? params.get("level") ?? 0.75 });
@@ -36,7 +36,7 @@ export function forecastTable(detail, params, signal) {
       const { items } = await get("/v1/orders", { store_id: detail.store_id, dept_id: detail.dept_id, service_level: level }, signal);
       // An answer to an older position of the slider must not replace a newer one.
       if (mine !== asked || signal.aborted) return;
-      slot.replaceChildren(drawn(detail, lastYear, new Map(items.map((row) => [row.week, row.order_usd])), level));
+      slot.replaceChildren(drawn(detail, about, new Map(items.map((row) => [row.week, row.order_usd])), level));
       if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${usd(row.order_usd)} for ${row.week}`).join(", ")}`);
     } catch (error) {
       if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
@@ -66,10 +66,11 @@ export function forecastTable(detail, params, signal) {
   return [section];
 }
 
-function drawn(detail, lastYear, orders, level) {
+function drawn(detail, about, orders, level) {
   const rows = detail.forecasts.map((row) => ({
     ...row,
-    last_year_usd: lastYear.get(row.week) ?? null,
+    last_year_usd: about.get(row.week)?.last_year_usd ?? null,
+    is_holiday: about.get(row.week)?.is_holiday ?? null,
     at_level_usd: orders.get(row.week) ?? null,
     planner_usd: row.override?.override_usd ?? null,
   }));
@@ -78,7 +79,7 @@ function drawn(detail, lastYear, orders, level) {
     caption: "USD per week",
     rows,
     columns: [
-      { key: "week", label: "Week" },
+      { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
       { key: "at_level_usd", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, usd(value)) },
       { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
       { key: "p10_usd", label: "p10", numeric: true, show: usd },
