@@ -12,7 +12,7 @@ const NAMES = { severe: "severe", warn: "warning", none: "no drift", few: "too f
 /** The key to the marks. @returns {HTMLElement} */
 export function legendOf() {
   const item = (severity, text) => h("span", {}, h("span", { class: `cell ${severity}`, "aria-hidden": "true" }, MARKS[severity]), text);
-  return h("p", { class: "key" }, item("severe", "severe, and how many groups"), item("warn", "warning, and how many"), item("none", "no drift"), item("few", "too few points to judge"));
+  return h("p", { class: "key" }, item("severe", "severe, and in how many comparisons"), item("warn", "warning, and in how many"), item("none", "no drift"), item("few", "too few points to judge"));
 }
 
 /**

@@ -62,7 +62,7 @@ function drawn({ items, week }, params) {
     figures,
     table({
       name: `exceptions-${week}`,
-      caption: `Week of ${week}, by money at risk; USD`,
+      caption: `Week of ${week}, by money at risk; USD. Bar: p10 to p90, tick: forecast, dot: sales`,
       rows: items,
       params,
       most: 100,
