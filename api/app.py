@@ -63,6 +63,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         docs_url=None,  # their pages load scripts from elsewhere; /openapi.json is the reference
         redoc_url=None,
         openapi_url=None,  # served below, with an ETag
+        redirect_slashes=False,  # an address with one too many is no address
         lifespan=lifespan,
     )
     app.state.service = service
@@ -82,16 +83,6 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     async def described(request: Request) -> Response:
         return conditional(request, to_json(app.openapi()))
 
-    if settings.origins:
-        from starlette.middleware.cors import CORSMiddleware
-
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(settings.origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match"],
-            expose_headers=["ETag", "Link", "X-Request-Id", "Retry-After"],
-        )
     # Added last, so it is the outermost.
     app.add_middleware(Gate, settings=settings, service=service)
     if settings.tracing:

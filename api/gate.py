@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from uuid import uuid4
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import RateLimiter
@@ -54,6 +55,16 @@ class Gate:
         self.state, self.metrics, self.now = service.state, service.metrics, service.now
         self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
         self.hosts, self.keys_asked = settings.hosts, settings.keys_asked
+        self.answer: ASGIApp = self._answer
+        if settings.origins:
+            # Around the gate's own answers too: a page is to read the forecast, and why it is refused.
+            self.answer = CORSMiddleware(
+                self._answer,
+                allow_origins=sorted(settings.origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match"],
+                expose_headers=["ETag", "Link", "X-Request-Id", "Retry-After"],
+            )
         self.quiet = settings.log_level in ("warning", "error")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,35 +81,40 @@ class Gate:
         if sent.head:
             # A copy: the server looks at its own to know that no body follows.
             scope = {**scope, "method": "GET"}
+        scope["sent"] = sent
+        await self.answer(scope, receive, sent)
+        self._note(scope, sent, started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse one request; `send` may add the headers of CORS to what is sent here."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        sent, request_id = scope["sent"], scope["request_id"]
         try:
-            principal = self._admit(scope, headers)
+            scope["principal"] = self._admit(scope, headers)
             answer = await self._point(scope, headers)
             if answer is None:
-                await self.app(scope, self._bounded(scope, headers, receive), sent)
+                await self.app(scope, self._bounded(scope, headers, receive), send)
             else:
-                await _send(sent, *answer)
+                await _send(send, *answer)
+            return
         except StoreError as error:
-            principal = None
             told = ProblemError(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
-            await _send_problem(sent, told, request_id)
         except ProblemError as problem:
-            principal = None
-            await _send_problem(sent, problem, request_id)
+            told = problem
         except Exception:  # noqa: BLE001 the last resort of every request
-            principal = None
             # The log has the traceback; the caller gets none of it.
             ERRORS.exception("unexpected error", extra={"request_id": request_id, "path": scope["path"]})
-            if sent.status == 0:
-                told = ProblemError(500, f"unexpected error; the log has it as request {request_id}")
-                await _send_problem(sent, told, request_id)
-        self._note(scope, sent, principal, started)
+            told = ProblemError(500, f"unexpected error; the log has it as request {request_id}")
+        if sent.status == 0:
+            await _send_problem(send, told, request_id)
 
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
         """Who asks; ProblemError when refused."""
         path = scope["path"]
         if self.hosts:
             host = headers.get(b"host", b"").decode("latin-1").lower()
-            name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+            name, _, port = host.rpartition(":")
+            name = name if port.isdigit() else host
             if name not in self.hosts:
                 raise ProblemError(421, f"host {name[:80]!r} is not served here; see DEMAND_API_ALLOWED_HOSTS")
         length = headers.get(b"content-length", b"0")
@@ -191,9 +207,10 @@ class Gate:
 
         return bounded
 
-    def _note(self, scope: Scope, sent: _Sent, principal: Principal | None, started: float) -> None:
+    def _note(self, scope: Scope, sent: _Sent, started: float) -> None:
         seconds = time.perf_counter() - started
         route = scope.get("route_path") or getattr(scope.get("route"), "path", None) or "other"
+        principal: Principal | None = scope.get("principal")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.metrics.count(route, method, sent.status, seconds)
         if self.quiet and sent.status < 500:
@@ -238,12 +255,12 @@ def _too_large(most: int) -> ProblemError:
     return ProblemError(413, f"a body may have {most:,} bytes", headers={"Connection": "close"})
 
 
-async def _send(sent: _Sent, status: int, headers: list[Header], body: bytes) -> None:
-    await sent({"type": "http.response.start", "status": status, "headers": headers})
-    await sent({"type": "http.response.body", "body": body})
+async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _send_problem(sent: _Sent, problem: ProblemError, request_id: str) -> None:
+async def _send_problem(send: Send, problem: ProblemError, request_id: str) -> None:
     body = body_of(problem.status_code, problem.detail, request_id, problem.extra)
     headers: list[Header] = [
         (b"content-type", MEDIA_TYPE.encode()),
@@ -251,5 +268,4 @@ async def _send_problem(sent: _Sent, problem: ProblemError, request_id: str) -> 
         (b"cache-control", b"no-store"),
         *((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items()),
     ]
-    if sent.status == 0:
-        await _send(sent, problem.status_code, headers, body)
+    await _send(send, problem.status_code, headers, body)

@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -65,10 +66,21 @@ class BatchHandler(logging.Handler):
             self._any.wait()
             ended = self._ended.wait(_GATHER_S)
             self._any.clear()
-            lines = [self.format(self._records.popleft()) for _ in range(len(self._records))]
+            records = [self._records.popleft() for _ in range(len(self._records))]
+            lines = [line for record in records if (line := self._line(record)) is not None]
             if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+                # Whoever reads the log may be gone; the service is not to fail, nor keep what nobody reads.
+                with suppress(OSError, ValueError):
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
+
+    def _line(self, record: logging.LogRecord) -> str | None:
+        """The record as text; None, and the standard library's complaint, for one that has none."""
+        try:
+            return self.format(record)
+        except Exception:  # noqa: BLE001 one record is not to end the log
+            self.handleError(record)
+            return None
 
 
 def log_as_json(level: str, stream: TextIO | None = None) -> logging.Handler:

@@ -90,7 +90,7 @@ def application(store_url: str, now: Callable[[], datetime] = monday, **settings
 def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a real server on a free port."""
     app = application(store_url, now, **settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

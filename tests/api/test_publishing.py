@@ -1,0 +1,149 @@
+"""A run that is published while callers read is seen whole or not at all, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+from sqlalchemy import Engine
+
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import migrate
+from demand_assets.store.publish import publish_vintage
+from tests.api.conftest import ORIGIN, RECORD, serving, until
+
+STORES, DEPTS, VINTAGES = 10, 100, 10
+ROWS = STORES * DEPTS * 2
+WEEKS = [(ORIGIN + timedelta(weeks=horizon), horizon) for horizon in (1, 2)]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def publish(engine: Engine, number: int) -> str:
+    """A run in which every forecast is `number` USD."""
+    usd = float(number)
+    rows = [
+        (store, dept, week, horizon, usd, usd, usd, usd, usd)
+        for store in range(1, STORES + 1)
+        for dept in range(1, DEPTS + 1)
+        for week, horizon in WEEKS
+    ]
+    later = RECORD.published_at + timedelta(minutes=number)
+    return publish_vintage(engine, replace(RECORD, published_at=later), rows).vintage_id
+
+
+class Readers:
+    """Threads that ask again and again until told to end; what they saw is (vintage, rows, sum of forecasts)."""
+
+    def __init__(self, base: httpx.URL) -> None:
+        self.base, self.ended = base, threading.Event()
+        self.seen: dict[str, list[tuple[str, int, float]]] = {}
+        self.failed: list[Exception] = []
+        self.threads: list[threading.Thread] = []
+
+    def start(self, name: str, look: Callable[[httpx.Client], Iterator[tuple[str, int, float]]]) -> None:
+        found = self.seen[name] = []
+
+        def run() -> None:
+            try:
+                with httpx.Client(base_url=self.base, timeout=30) as client:
+                    while not self.ended.is_set():
+                        found.extend(look(client))
+            except Exception as error:  # noqa: BLE001 told to the test
+                self.failed.append(error)
+
+        self.threads.append(threading.Thread(target=run))
+        self.threads[-1].start()
+
+    def stop(self) -> None:
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def told(rows: list[dict[str, Any]]) -> tuple[str, int, float]:
+    vintages = {row["vintage_id"] for row in rows}
+    assert len(vintages) == 1, vintages
+    return vintages.pop(), len(rows), sum(row["forecast_usd"] for row in rows)
+
+
+def got(client: httpx.Client, address: str) -> httpx.Response:
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def export(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
+    yield told(pa.ipc.open_stream(got(client, "/v1/forecasts?format=arrow").content).read_all().to_pylist())
+
+
+def pages(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
+    rows: list[dict[str, Any]] = []
+    address: str | None = "/v1/forecasts?limit=500"
+    while address is not None:
+        answer = got(client, address)
+        assert {row["vintage_id"] for row in answer.json()["items"]} == {answer.json()["vintage"]["vintage_id"]}
+        rows += answer.json()["items"]
+        address = answer.links["next"]["url"] if "next" in answer.links else None
+    keys = [(row["store_id"], row["dept_id"], row["week"]) for row in rows]
+    assert keys == sorted(set(keys))
+    yield told(rows)
+
+
+def sizes(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
+    for row in got(client, "/v1/vintages").json()["items"]:
+        assert row["series"] == STORES * DEPTS
+        yield row["vintage_id"], row["rows"], row["forecast_usd"]
+
+
+def points(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
+    for number in range(20):
+        yield told([got(client, f"/forecast?store_id=1&dept_id={number + 1}&week=2012-11-02").json()])
+    yield told(got(client, "/v1/series/2/7").json()["forecasts"])
+
+
+@pytest.mark.timeout(120)
+def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> None:
+    migrate(url)
+    engine = create_engine_for(url)
+    usd = {publish(engine, 1): 1.0}
+    with serving(url, refresh_seconds=0.05) as client:
+        client.get("/ready")
+        readers = Readers(client.base_url)
+        looks = {"export": export, "pages": pages, "sizes": sizes, "points": points}
+        try:
+            for name, look in looks.items():
+                readers.start(name, look)
+            for number in range(2, VINTAGES + 2):
+                made = publish(engine, number)
+                usd[made] = float(number)
+                until(lambda: readers.failed != [] or client.get("/ready").json()["vintage_id"] == made)  # noqa: B023
+            counted = {name: len(found) for name, found in readers.seen.items()}
+            until(lambda: readers.failed != [] or all(len(readers.seen[name]) > counted[name] for name in looks))
+        finally:
+            readers.stop()
+        until(lambda: client.get("/forecast?store_id=1&dept_id=1&week=2012-11-02").json()["vintage_id"] == made)
+    engine.dispose()
+    assert not readers.failed
+    for name, found in readers.seen.items():
+        for vintage, rows, total in found:
+            assert total == rows * usd[vintage], name
+            assert rows == (ROWS if name != "points" else rows), name
+        # Never back to an older run.
+        if name in ("export", "pages", "points"):
+            shown = [usd[vintage] for vintage, rows, _ in found if name != "points" or rows == 1]
+            assert shown == sorted(shown), name
+    assert len({vintage for vintage, _, _ in readers.seen["points"]}) > VINTAGES // 2
+    assert len({vintage for vintage, _, _ in readers.seen["export"]}) > 1
