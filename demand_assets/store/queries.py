@@ -81,6 +81,12 @@ def forecasts_of(conn: Connection, vintage_id: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in found]
 
 
+def rows_of(conn: Connection, vintage_id: str) -> int:
+    """How many forecasts a vintage has."""
+    counted = select(func.count()).select_from(forecasts).where(forecasts.c.vintage_id == vintage_id)
+    return int(conn.execute(counted).scalar_one())
+
+
 def vintages_covering(conn: Connection, week: date) -> list[Mapping[str, Any]]:
     """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon."""
     found = conn.execute(

@@ -323,14 +323,16 @@ def totals(
         select(foreseen.c.store_id, foreseen.c.dept_id, foreseen.c.week),
     ).subquery()
     k, s, f = keys.c, sold.c, foreseen.c
-    holiday = select(store_conditions.c.is_holiday).where(store_conditions.c.week == k.week).limit(1).scalar_subquery()
+    h = store_conditions.c
+    marked = select(h.week, func.max(case((h.is_holiday, 1), else_=0)).label("marked")).group_by(h.week).subquery()
     statement = (
         select(
             k.store_id, k.dept_id, k.week, s.actual_usd, f.forecast_usd, f.p10_usd, f.p50_usd, f.p90_usd, f.origin_week,
-            f.horizon, f.vintage_id, holiday.label("is_holiday"),
+            f.horizon, f.vintage_id, (marked.c.marked == 1).label("is_holiday"),
         )
         .outerjoin(sold, and_(s.store_id == k.store_id, s.dept_id == k.dept_id, s.week == k.week))
         .outerjoin(foreseen, and_(f.store_id == k.store_id, f.dept_id == k.dept_id, f.week == k.week))
+        .outerjoin(marked, marked.c.week == k.week)
     )  # fmt: skip
     return statement, Order((k.store_id, k.dept_id, k.week))
 
@@ -417,32 +419,49 @@ def drift(filters: Mapping[str, Any], start: date | None, end: date | None) -> S
 
 
 def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Order]:
-    """One row per week x variable: its worst comparison, how many warn or are severe; and the order."""
+    """One row per week x variable: its worst comparison, how many warn or are severe; and the order.
+
+    Where none does, the worst is that of the chain.
+    """
     d = drift_reports.c
-    # A group with too few points ("few") was not judged, so that it comes after those that were.
-    rank = case((d.severity == "severe", 2), (d.severity == "warn", 1), (d.severity == "none", 0), else_=-1)
-    size = func.coalesce(d.psi, func.abs(d.missing_shift), 0.0)
-    same: tuple[ColumnElement[Any], ...] = (d.week, d.variable)
-    inner = between(
+    counted = between(
         select(
-            *d,
-            func.row_number()
-            .over(partition_by=same, order_by=[rank.desc(), size.desc(), d.reference, d.group_kind, d.group_id])
-            .label("place"),
-            func.sum(case((rank == 1, 1), else_=0)).over(partition_by=same).label("warn"),
-            func.sum(case((rank == 2, 1), else_=0)).over(partition_by=same).label("severe"),
-        ),
+            d.week,
+            d.variable,
+            func.sum(case((d.severity == "warn", 1), else_=0)).label("warn"),
+            func.sum(case((d.severity == "severe", 1), else_=0)).label("severe"),
+        ).group_by(d.week, d.variable),
         d.week,
         start,
         end,
     ).subquery()
-    i = inner.c
-    worst = [i.group_kind.label("worst_group_kind"), i.group_id.label("worst_group_id")]
-    statement = select(
-        i.week, i.variable, i.kind, i.severity, i.warn, i.severe, *worst, i.reference.label("worst_reference"),
-        i.psi, i.ks, i.mean_shift, i.missing_shift,
-    ).where(i.place == 1)  # fmt: skip
-    return statement, Order((i.week, i.variable))
+    rank = case((d.severity == "severe", 2), (d.severity == "warn", 1), (d.severity == "none", 0), else_=-1)
+    size = func.coalesce(d.psi, func.abs(d.missing_shift), 0.0)
+    ranked = between(
+        select(
+            *d,
+            func.row_number()
+            .over(
+                partition_by=(d.week, d.variable),
+                order_by=[rank.desc(), size.desc(), d.reference, d.group_kind, d.group_id],
+            )
+            .label("place"),
+        ).where(or_(d.severity.in_(("warn", "severe")), d.group_kind == "chain")),
+        d.week,
+        start,
+        end,
+    ).subquery()
+    r, c = ranked.c, counted.c
+    statement = (
+        select(
+            r.week, r.variable, r.kind, r.severity, c.warn, c.severe, r.group_kind.label("worst_group_kind"),
+            r.group_id.label("worst_group_id"), r.reference.label("worst_reference"), r.psi, r.ks, r.mean_shift,
+            r.missing_shift,
+        )
+        .join(counted, and_(c.week == r.week, c.variable == r.variable))
+        .where(r.place == 1)
+    )  # fmt: skip
+    return statement, Order((r.week, r.variable))
 
 
 NEWEST_EXCEPTIONS: Select[Any] = select(func.max(forecast_exceptions.c.week))
