@@ -117,7 +117,7 @@ class Pipeline:
         self.train(week)
         due = datetime.fromisoformat(self.moment)
         with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=due) as context:
-            answer = weekly_schedule(context, lake=parts["lake"], ledger=parts["ledger"])
+            answer = weekly_schedule(self.settings.weekly_cron)(context, lake=parts["lake"], ledger=parts["ledger"])
         if isinstance(answer, dg.RunRequest):
             good &= self.run(week, "weekly", answer)
             self.train(week)

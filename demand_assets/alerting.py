@@ -13,6 +13,7 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import StoreError
+from demand_assets.measures import health_measures
 from demand_assets.partitions import RANGE_END, RANGE_START
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import Clock
@@ -367,6 +368,8 @@ def monitoring_alerts(
     found = [*ticks, *health_alerts(lake, registry, ledger, clock.now())]
     new = fire_all(alerts, found)
     missed = alerts.redeliver()
+    if alerts.metrics_namespace and not any(alert.kind == "store_unreachable" for alert in found):
+        alerts.measure(health_measures(lake, ledger, clock.now()))
     for alert in new:
         context.log.warning(alert.line())
     caught_up = f"; {missed} alerts delivered that a channel had missed" if missed else ""

@@ -148,13 +148,7 @@ def stale_features_sensor(
     )
 
 
-@dg.schedule(
-    job=weekly_job,
-    cron_schedule="0 6 * * 1",
-    execution_timezone="UTC",
-    description="Every Monday at 06:00 UTC: the whole graph for the newest week that has landed.",
-)
-def weekly_schedule(
+def weekly_request(
     context: dg.ScheduleEvaluationContext, lake: ParquetLake, ledger: PromotionLedger
 ) -> dg.RunRequest | dg.SkipReason:
     """A run for the newest landed week, or the reason why not: nothing landed, no model, or it is forecast already."""
@@ -174,6 +168,17 @@ def weekly_schedule(
             f"the newest landed week, {newest}, is forecast already; the delivery due by {due:%Y-%m-%d} has not landed"
         )
     return dg.RunRequest(run_key=f"{newest}:{landed[newest]}", partition_key=newest)
+
+
+def weekly_schedule(cron: str) -> dg.ScheduleDefinition:
+    """`weekly_request` at the times of a cron expression, UTC."""
+    return dg.schedule(
+        job=weekly_job,
+        name="weekly_schedule",
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description="The whole graph for the newest week that has landed.",
+    )(weekly_request)
 
 
 @dg.sensor(
@@ -220,4 +225,3 @@ def retraining_sensor(
 
 
 sensors = [landing_zone_sensor, stale_features_sensor, retraining_sensor]
-schedules = [weekly_schedule]

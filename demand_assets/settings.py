@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     forecast_deadline_hours: Annotated[
         int, Field(ge=1, le=168, description="Hours after a week's end by which it is to be forecast.")
     ] = 72
+    weekly_cron: Annotated[
+        str, Field(pattern=r"^\S+( \S+){4}$", description="When the weekly schedule looks, cron, UTC.")
+    ] = "0 6 * * 1"
     model_name: Annotated[str, Field(description="Registered model name in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -160,6 +160,18 @@ class Alerts(dg.ConfigurableResource):
             return 0
         since = datetime.now(UTC) - REDELIVERY_LASTS
         return sum(self.fire(record.alert) for record in self.newest() if record.fired_at >= since)
+
+    def measure(self, measures: Sequence[tuple[str, float, str]]) -> bool:
+        """Put (name, value, unit) into the namespace, if one is set; whether it took them. A failure is logged."""
+        if not self.metrics_namespace or not measures:
+            return False
+        data = [{"MetricName": name, "Value": value, "Unit": unit} for name, value, unit in measures]
+        try:
+            self._client("cloudwatch").put_metric_data(Namespace=self.metrics_namespace, MetricData=data)
+        except CHANNEL_ERRORS as error:
+            _log.error("cloudwatch did not take the measures: %s", one_line(str(error)))
+            return False
+        return True
 
     def newest(self, limit: int = 100) -> list[AlertRecord]:
         """The alerts fired last, newest first; none while the records cannot be read, which is logged."""

@@ -188,7 +188,7 @@ def test_the_schedule_says_why_it_skips(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule(context, lake=lake, ledger=resources["ledger"])
+        return weekly_schedule("0 6 * * 1")(context, lake=lake, ledger=resources["ledger"])
 
     assert "no week of sales has landed yet" in str(tick())
     register_weeks(instance, retailer.sales["week"].unique())
@@ -238,7 +238,7 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule(context, lake=parts["lake"], ledger=parts["ledger"])
+        return weekly_schedule("0 6 * * 1")(context, lake=parts["lake"], ledger=parts["ledger"])
 
     assert f"{newest}, is forecast already" in str(tick())
     shutil.rmtree(workspace[0] / "lake" / "published_forecast")
