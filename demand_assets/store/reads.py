@@ -421,7 +421,7 @@ def drift(filters: Mapping[str, Any], start: date | None, end: date | None) -> S
 def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Order]:
     """One row per week x variable: its worst comparison, how many warn or are severe; and the order.
 
-    Where none does, the worst is of the first kind of group there is, the chain as a rule.
+    Where none does, the worst is that of the chain, which every variable is compared for.
     """
     d = drift_reports.c
     counted = between(
@@ -430,7 +430,6 @@ def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Orde
             d.variable,
             func.sum(case((d.severity == "warn", 1), else_=0)).label("warn"),
             func.sum(case((d.severity == "severe", 1), else_=0)).label("severe"),
-            func.min(d.group_kind).label("first_kind"),
         ).group_by(d.week, d.variable),
         d.week,
         start,
@@ -441,28 +440,25 @@ def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Orde
     ranked = between(
         select(
             *d,
-            counted.c.warn,
-            counted.c.severe,
             func.row_number()
             .over(
                 partition_by=(d.week, d.variable),
                 order_by=[rank.desc(), size.desc(), d.reference, d.group_kind, d.group_id],
             )
             .label("place"),
-        )
-        .join(counted, and_(counted.c.week == d.week, counted.c.variable == d.variable))
-        .where(or_(d.severity.in_(("warn", "severe")), d.group_kind == counted.c.first_kind)),
+        ).where(or_(d.severity.in_(("warn", "severe")), d.group_kind == "chain")),
         d.week,
         start,
         end,
     ).subquery()
-    r = ranked.c
+    r, c = ranked.c, counted.c
     statement = (
         select(
-            r.week, r.variable, r.kind, r.severity, r.warn, r.severe, r.group_kind.label("worst_group_kind"),
+            r.week, r.variable, r.kind, r.severity, c.warn, c.severe, r.group_kind.label("worst_group_kind"),
             r.group_id.label("worst_group_id"), r.reference.label("worst_reference"), r.psi, r.ks, r.mean_shift,
             r.missing_shift,
         )
+        .join(counted, and_(c.week == r.week, c.variable == r.variable))
         .where(r.place == 1)
     )  # fmt: skip
     return statement, Order((r.week, r.variable))
