@@ -28,6 +28,8 @@ _QUERY_S, _CONNECT_S, _ACQUIRE_S = 20.0, 3.0, 5.0
 # authorisation, no such database; and the three that mean another schema than the code's.
 _STORE_CLASSES = ("08", "53", "57", "58", "28", "3D", "55")
 _STORE_STATES = ("42P01", "42703", "42501")
+# asyncpg's word for a server that takes its leave just as a query is sent is InternalClientError.
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Database(Protocol):
@@ -119,7 +121,7 @@ class PostgresDatabase(_Threads):
         try:
             async with self._connection() as connection:
                 return list(await connection.fetch(sql, *arguments, timeout=_QUERY_S))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise self._told(error) from error
 
     async def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
@@ -130,7 +132,7 @@ class PostgresDatabase(_Threads):
                 cursor = await connection.cursor(sql, *arguments, timeout=_QUERY_S)
                 while rows := await cursor.fetch(_CHUNK, timeout=_QUERY_S):
                     yield list(rows)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise self._told(error) from error
 
     async def close(self) -> None:
@@ -156,7 +158,11 @@ class PostgresDatabase(_Threads):
                 async with self._opening:
                     self._pool = self._pool or await self._opened()
             async with self._pool.acquire() as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:
+                    connection.terminate()  # what it would answer next is not known
+                    raise
         finally:
             self._turn.release()
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 _FIELDS = ("request_id", "route", "path", "status", "ms", "bytes", "key", "rows")
+_LOGGERS = ("api", "uvicorn", "asyncio", "asyncpg")
 _GATHER_S, _LAST_WRITE_S = 0.01, 5.0
 
 
@@ -84,10 +85,10 @@ class BatchHandler(logging.Handler):
 
 
 def log_as_json(level: str, stream: TextIO | None = None) -> logging.Handler:
-    """Send the service's and uvicorn's records to `stream` (stderr); the caller closes the handler at the end."""
+    """Send records of the service and what it runs on to `stream` (stderr); the caller closes the handler."""
     handler = BatchHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name in ("api", "uvicorn"):
+    for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level.upper())

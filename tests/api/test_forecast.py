@@ -122,7 +122,7 @@ def test_the_frameworks_own_errors_are_problems(client: Client) -> None:
     assert problem(client.get("/nowhere%00"), 404)
     refused = client.post("/forecast")
     assert problem(refused, 405)
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD"
     assert "secret" not in problem(client.get("/broken"), 500)
     assert problem(client.get("/docs"), 404)
 

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from api.limits import RateLimiter
-from api.logs import log_as_json
+from api.logs import _LOGGERS, log_as_json
 from api.settings import ApiSettings
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key, revoke_key
@@ -137,24 +137,34 @@ def test_a_key_expires_by_the_clock(full_url: str) -> None:
         assert not opens(client, token)
 
 
-def test_keys_go_on_while_the_store_is_down_and_are_refused_before_it_was_read(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    fill_full(f"sqlite:///{path}")
-    keys = Keys(f"sqlite:///{path}")
+def test_keys_go_on_while_the_store_is_down_and_are_refused_before_it_was_read(
+    postgres_server: str, postgres_url: str
+) -> None:
+    fill_full(postgres_url)
+    keys = Keys(postgres_url)
     token, _ = keys.make("reader", "read")
-    keys.engine.dispose()
-    moved = path.rename(tmp_path / "away.db")
-    with serving(f"sqlite:///{path}", auth="on", refresh_seconds=0.02) as client:
+    with keys.engine.begin() as connection:
+        [(revision,)] = connection.execute(text("SELECT version_num FROM alembic_version"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with (
+        serving(postgres_url, auth="on", refresh_seconds=0.02) as client,
+        psycopg.connect(postgres_server, autocommit=True) as admin,
+    ):
         refused = client.get("/forecast", params=ASKED, headers=bearer(token))
         assert problem(refused, 503).startswith("keys cannot be checked: ")
         assert int(refused.headers["retry-after"]) > 0
         assert client.get("/health").status_code == 200
-        moved.rename(path)
+        with keys.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        keys.engine.dispose()
         until(lambda: opens(client, token))
-        path.rename(moved)
+        name = make_url(postgres_url).database
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         until(lambda: client.get("/v1/series", headers=bearer(token)).status_code == 503)
         assert client.get("/forecast", params=ASKED, headers=bearer(token)).status_code == 200
         problem(client.get("/forecast", params=ASKED, headers=bearer("dk_wrong")), 401)
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 def test_the_bucket_lets_a_burst_through_and_then_its_rate() -> None:
@@ -325,7 +335,7 @@ def test_a_request_id_that_is_not_well_formed_is_replaced(full: httpx.Client, gi
 @contextmanager
 def logged() -> Iterator[io.StringIO]:
     """The log of the service as JSON lines, and afterwards the loggers as they were."""
-    loggers = [logging.getLogger(name) for name in ("api", "uvicorn")]
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(each.handlers, each.level, each.propagate) for each in loggers]
     stream = io.StringIO()
     handler = log_as_json("info", stream)
