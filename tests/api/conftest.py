@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import threading
 import time
@@ -301,11 +302,11 @@ every_list = pytest.mark.parametrize(
 
 
 @contextmanager
-def database(server: str) -> Iterator[str]:
-    """URL of a fresh database of a PostgreSQL server, dropped at the end."""
+def database(server: str, template: str = "template1") -> Iterator[str]:
+    """URL of a new database of a PostgreSQL server, a copy of `template`, dropped at the end."""
     name = f"t_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -338,24 +339,38 @@ def empty(both: tuple[httpx.Client, httpx.Client]) -> httpx.Client:
     return both[1]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of the full store for one test alone, on each database."""
-    url = (
-        f"sqlite:///{tmp_path / 'store.db'}"
-        if request.param == "sqlite"
-        else str(request.getfixturevalue("postgres_url"))
-    )
-    fill_full(url)
-    return url
+@pytest.fixture(scope="session")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The full store as a SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("filled") / "store.db"
+    fill_full(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def filled_database(postgres_server: str) -> Iterator[str]:
+    """Name of a PostgreSQL database with the full store, to be copied."""
+    with database(postgres_server) as url:
+        fill_full(url)
+        yield str(make_url(url).database)
 
 
 @pytest.fixture
-def full_url(tmp_path: Path) -> str:
+def full_url(filled_file: Path, tmp_path: Path) -> str:
     """URL of the full store for one test alone, on SQLite."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    fill_full(url)
-    return url
+    shutil.copy(filled_file, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of the full store for one test alone, on each database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("full_url")
+        return
+    template = request.getfixturevalue("filled_database")
+    with database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url
 
 
 def every_page(client: httpx.Client, path: str, filters: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:

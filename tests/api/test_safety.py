@@ -94,8 +94,8 @@ def test_what_everybody_may_see_needs_no_key(guarded: tuple[httpx.Client, Keys],
 
 def test_a_key_opens_what_its_scopes_name(guarded: tuple[httpx.Client, Keys]) -> None:
     client, keys = guarded
-    reader, reader_id = keys.make("reader", "read")
     writer, writer_id = keys.make("writer", "write")
+    reader, reader_id = keys.make("reader", "read")  # made last, so both are known once it is
     until(lambda: opens(client, reader))
     batch = {"keys": [{"store_id": 1, "dept_id": 3, "week": "2012-11-02"}]}
     for headers in (bearer(reader), {"X-API-Key": reader}, {"Authorization": f"bEARER  {reader}"}):
