@@ -81,13 +81,13 @@ class Gate:
         if sent.head:
             # A copy: the server looks at its own to know that no body follows.
             scope = {**scope, "method": "GET"}
-        scope["sent"] = sent
+        scope["sent"], scope["named_headers"] = sent, headers
         await self.answer(scope, receive, sent)
         self._note(scope, sent, started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request; `send` may add the headers of CORS to what is sent here."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers: dict[bytes, bytes] = scope["named_headers"]
         sent, request_id = scope["sent"], scope["request_id"]
         try:
             scope["principal"] = self._admit(scope, headers)
