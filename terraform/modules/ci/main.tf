@@ -1,0 +1,152 @@
+# Workflows hold no keys: GitHub signs who they are, and this role believes it of one repository's environment alone.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  issuer  = "token.actions.githubusercontent.com"
+  account = data.aws_caller_identity.current.account_id
+  region  = data.aws_region.current.region
+  tasks   = "arn:aws:ecs:${local.region}:${local.account}:task/${var.name}/*"
+  # Every family of this deployment, and no other.
+  definitions = "arn:aws:ecs:${local.region}:${local.account}:task-definition/${var.name}-*:*"
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.create_oidc_provider ? 1 : 0
+
+  url            = "https://${local.issuer}"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+
+    principals {
+      type        = "Federated"
+      identifiers = ["arn:aws:iam::${local.account}:oidc-provider/${local.issuer}"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "${local.issuer}:aud"
+      values   = ["sts.amazonaws.com"]
+    }
+
+    # With an environment named by the job, this is its whole subject: no branch, tag or pull request fits it.
+    condition {
+      test     = "StringEquals"
+      variable = "${local.issuer}:sub"
+      values   = ["repo:${var.github_repository}:environment:${var.environment}"]
+    }
+  }
+}
+
+resource "aws_iam_role" "deploy" {
+  name                 = "${var.name}-deploy"
+  description          = "Deployments of ${var.github_repository} to ${var.environment}"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  max_session_duration = 3600
+
+  depends_on = [aws_iam_openid_connect_provider.github]
+}
+
+data "aws_iam_policy_document" "deploy" {
+  #checkov:skip=CKV_AWS_356:ECR's log-in and the calls of task definitions know no resource; each is in a statement of its own
+  #checkov:skip=CKV_AWS_111:as above; what a new revision may do is bounded by iam:PassRole below
+  statement {
+    sid       = "RegistryLogin"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid = "Push"
+    actions = [
+      "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+      "ecr:DescribeImageScanFindings", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage",
+      "ecr:UploadLayerPart",
+    ]
+    resources = var.repository_arns
+  }
+
+  statement {
+    sid       = "TaskDefinitions"
+    actions   = ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "TagTaskDefinitions"
+    actions   = ["ecs:TagResource"]
+    resources = [local.definitions]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ecs:CreateAction"
+      values   = ["RegisterTaskDefinition"]
+    }
+  }
+
+  statement {
+    sid       = "Services"
+    actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
+    resources = var.service_arns
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [var.cluster_arn]
+    }
+  }
+
+  statement {
+    sid       = "Migrate"
+    actions   = ["ecs:RunTask"]
+    resources = [var.migrate_task_definition_arn]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [var.cluster_arn]
+    }
+  }
+
+  statement {
+    sid       = "WatchMigrate"
+    actions   = ["ecs:DescribeTasks"]
+    resources = [local.tasks]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [var.cluster_arn]
+    }
+  }
+
+  statement {
+    sid       = "MigrateLog"
+    actions   = ["logs:GetLogEvents"]
+    resources = ["${var.migrate_log_group_arn}:*"]
+  }
+
+  statement {
+    sid       = "KnownRoles"
+    actions   = ["iam:PassRole"]
+    resources = var.passed_role_arns
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "deploy" {
+  name   = "deploy"
+  role   = aws_iam_role.deploy.id
+  policy = data.aws_iam_policy_document.deploy.json
+}

@@ -1,0 +1,54 @@
+variable "name" {
+  description = "Name of the cluster and prefix of every name, such as demand-dev."
+  type        = string
+}
+
+variable "environment" {
+  description = "GitHub environment whose jobs may deploy; its rules say who approves."
+  type        = string
+}
+
+variable "github_repository" {
+  description = "ORG/REPO whose workflows may deploy."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "Expected ORG/REPO."
+  }
+}
+
+variable "create_oidc_provider" {
+  description = "Whether to make GitHub's identity provider; an account has one, so the second environment in it says false."
+  type        = bool
+}
+
+variable "repository_arns" {
+  description = "Image repositories that deployments push to."
+  type        = list(string)
+}
+
+variable "cluster_arn" {
+  description = "The cluster."
+  type        = string
+}
+
+variable "service_arns" {
+  description = "Services that deployments update."
+  type        = list(string)
+}
+
+variable "migrate_task_definition_arn" {
+  description = "Every revision of the task that migrates the databases."
+  type        = string
+}
+
+variable "migrate_log_group_arn" {
+  description = "Log of that task, shown when it fails."
+  type        = string
+}
+
+variable "passed_role_arns" {
+  description = "Roles that new revisions of task definitions carry on."
+  type        = list(string)
+}

@@ -1,0 +1,19 @@
+output "identifier" {
+  description = "Identifier of the instance, for alarms."
+  value       = aws_db_instance.this.identifier
+}
+
+output "address" {
+  description = "Host name of the instance."
+  value       = aws_db_instance.this.address
+}
+
+output "master_secret_arn" {
+  description = "Secret in which RDS keeps the master password; only operators read it."
+  value       = aws_db_instance.this.master_user_secret[0].secret_arn
+}
+
+output "secret_arns" {
+  description = "Secrets of the URLs: store-url, store-url-api, dagster-url, mlflow-url."
+  value       = { for name, secret in aws_secretsmanager_secret.this : name => secret.arn }
+}

@@ -1,0 +1,196 @@
+# What each container may do. The service (api) may do nothing on AWS: its one secret is read for it before it starts.
+# migrate neither.
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  task_arns = "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:task/${local.name}/*"
+
+  # Prefixes of the bucket. Nothing written by a run can be deleted by one, nor by anyone else here, except the claims
+  # by which an alert is sent once.
+  data_access = {
+    run = {
+      read   = ["raw", "processed", "forecasts", "reports", "alerts", "logs"]
+      write  = ["processed", "forecasts", "reports", "alerts", "logs"]
+      delete = ["alerts"]
+    }
+    # Sensors list what landed and tell what is wrong.
+    code = {
+      read   = ["raw", "processed", "forecasts", "reports", "alerts", "logs"]
+      write  = ["alerts", "logs"]
+      delete = ["alerts"]
+    }
+    watch = {
+      read   = ["alerts"]
+      write  = ["alerts"]
+      delete = ["alerts"]
+    }
+    webserver = {
+      read   = ["logs"]
+      write  = []
+      delete = []
+    }
+    mlflow = {
+      read   = ["models"]
+      write  = ["models"]
+      delete = []
+    }
+  }
+}
+
+data "aws_iam_policy_document" "data" {
+  for_each = local.data_access
+
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [module.storage.bucket_arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = flatten([for prefix in each.value.read : [prefix, "${prefix}/*"]])
+    }
+  }
+
+  statement {
+    sid       = "Read"
+    actions   = ["s3:GetObject"]
+    resources = [for prefix in each.value.read : "${module.storage.bucket_arn}/${prefix}/*"]
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.write) > 0 ? [each.value.write] : []
+
+    content {
+      sid       = "Write"
+      actions   = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      resources = [for prefix in statement.value : "${module.storage.bucket_arn}/${prefix}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.delete) > 0 ? [each.value.delete] : []
+
+    content {
+      sid       = "Delete"
+      actions   = ["s3:DeleteObject"]
+      resources = [for prefix in statement.value : "${module.storage.bucket_arn}/${prefix}/*"]
+    }
+  }
+
+  statement {
+    sid       = "Key"
+    actions   = length(each.value.write) > 0 ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+    resources = [module.storage.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
+# Alerts, and measures of one namespace.
+data "aws_iam_policy_document" "tell" {
+  #checkov:skip=CKV_AWS_111:cloudwatch:PutMetricData knows no resource; the condition names the namespace
+  #checkov:skip=CKV_AWS_356:as above
+  statement {
+    sid       = "Alerts"
+    actions   = ["sns:Publish"]
+    resources = [module.monitoring.topic_arn]
+  }
+
+  statement {
+    sid       = "AlertsKey"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [module.storage.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["sns.${var.region}.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "Measures"
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "cloudwatch:namespace"
+      values   = [local.metrics_namespace]
+    }
+  }
+}
+
+# The daemon hands runs out.
+data "aws_iam_policy_document" "launch" {
+  statement {
+    sid       = "Start"
+    actions   = ["ecs:RunTask"]
+    resources = [module.run.task_definition_arn_any_revision]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [module.cluster.arn]
+    }
+  }
+
+  statement {
+    sid       = "Tag"
+    actions   = ["ecs:TagResource"]
+    resources = [local.task_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ecs:CreateAction"
+      values   = ["RunTask"]
+    }
+  }
+
+  statement {
+    sid       = "RolesOfRuns"
+    actions   = ["iam:PassRole"]
+    resources = module.run.role_arns
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+
+  # The last lines of a run that died are put into its event log.
+  statement {
+    sid       = "LogsOfRuns"
+    actions   = ["logs:GetLogEvents"]
+    resources = ["${module.run.log_group_arn}:*"]
+  }
+}
+
+# The daemon ends runs that hang, the webserver those that an operator ends. The webserver starts none: it queues them.
+data "aws_iam_policy_document" "stop" {
+  #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition knows no resource; it is asked once, for the container's name
+  statement {
+    sid       = "StopAndLook"
+    actions   = ["ecs:StopTask", "ecs:DescribeTasks"]
+    resources = [local.task_arns]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [module.cluster.arn]
+    }
+  }
+
+  statement {
+    sid       = "TaskDefinition"
+    actions   = ["ecs:DescribeTaskDefinition"]
+    resources = ["*"]
+  }
+}

@@ -1,0 +1,227 @@
+# What runs, and with what: five services, and three tasks that others start.
+
+locals {
+  metrics_namespace = "Demand"
+  mlflow_host       = "mlflow.${local.namespace}"
+  code_host         = "code.${local.namespace}"
+
+  # Every part of the pipeline is the same image with the same settings.
+  pipeline_environment = merge(var.settings, {
+    AWS_REGION                     = var.region
+    DAGSTER_HOME                   = "/opt/dagster"
+    DAGSTER_LOGS_BUCKET            = module.storage.bucket_name
+    DEMAND_ALERT_SNS_TOPIC         = module.monitoring.topic_arn
+    DEMAND_BUCKET                  = "s3://${module.storage.bucket_name}"
+    DEMAND_DEPLOYMENT              = "aws"
+    DEMAND_FORECAST_DEADLINE_HOURS = tostring(var.forecast_deadline_hours)
+    DEMAND_HOME                    = "/tmp/demand"
+    DEMAND_METRICS_NAMESPACE       = local.metrics_namespace
+    DEMAND_MLFLOW_TRACKING_URI     = "http://${local.mlflow_host}:5000"
+  })
+
+  # Of those that open Dagster's instance to launch, stop or look at runs. Deployments put the newest revision of `run`.
+  launcher_environment = {
+    DAGSTER_CODE_HOST           = local.code_host
+    DAGSTER_CODE_PORT           = "4000"
+    DAGSTER_ECS_CLUSTER         = module.cluster.name
+    DAGSTER_ECS_SECURITY_GROUP  = module.network.security_group_ids["run"]
+    DAGSTER_ECS_SUBNETS         = join(",", module.network.private_subnet_ids)
+    DAGSTER_ECS_TASK_DEFINITION = module.run.task_definition_arn
+  }
+
+  pipeline_secrets = {
+    DAGSTER_POSTGRES_URL = module.database.secret_arns["dagster-url"]
+    DEMAND_STORE_URL     = module.database.secret_arns["store-url"]
+  }
+
+  services = {
+    webserver = {
+      image        = "pipeline"
+      command      = ["dagster-webserver", "-h", "0.0.0.0", "-p", "3000", "-w", "/opt/dagster/workspace.yaml"]
+      health       = ["python", "/opt/dagster/healthcheck.py", "webserver"]
+      port         = 3000
+      tmp_mib      = 256
+      discoverable = false
+      environment  = merge(local.pipeline_environment, local.launcher_environment)
+      secrets      = local.pipeline_secrets
+      policies = {
+        data = data.aws_iam_policy_document.data["webserver"].json
+        stop = data.aws_iam_policy_document.stop.json
+      }
+      target_groups = [module.cluster.webserver_target_group_arn]
+    }
+    daemon = {
+      image        = "pipeline"
+      command      = ["dagster-daemon", "run", "-w", "/opt/dagster/workspace.yaml"]
+      health       = ["python", "/opt/dagster/healthcheck.py", "daemon"]
+      port         = 0
+      tmp_mib      = 256
+      discoverable = false
+      environment  = merge(local.pipeline_environment, local.launcher_environment)
+      secrets      = local.pipeline_secrets
+      policies = {
+        launch = data.aws_iam_policy_document.launch.json
+        stop   = data.aws_iam_policy_document.stop.json
+      }
+      target_groups = []
+    }
+    code = {
+      image        = "pipeline"
+      command      = ["dagster", "code-server", "start", "-h", "0.0.0.0", "-p", "4000", "-m", "demand_assets.definitions"]
+      health       = ["python", "/opt/dagster/healthcheck.py", "code"]
+      port         = 4000
+      tmp_mib      = 512
+      discoverable = true
+      environment  = merge(local.pipeline_environment, local.launcher_environment)
+      secrets      = local.pipeline_secrets
+      policies = {
+        data = data.aws_iam_policy_document.data["code"].json
+        tell = data.aws_iam_policy_document.tell.json
+      }
+      target_groups = []
+    }
+    mlflow = {
+      image        = "mlflow"
+      command      = ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1", "--serve-artifacts"]
+      health       = ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 5000, timeout=10); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+      port         = 5000
+      tmp_mib      = 512
+      discoverable = true
+      environment = {
+        AWS_REGION                          = var.region
+        MLFLOW_ALLOW_PICKLE_DESERIALIZATION = "false"
+        MLFLOW_ARTIFACTS_DESTINATION        = "s3://${module.storage.bucket_name}/models"
+        MLFLOW_SERVER_ALLOWED_HOSTS         = "${local.mlflow_host},${local.mlflow_host}:5000"
+      }
+      secrets       = { MLFLOW_BACKEND_STORE_URI = module.database.secret_arns["mlflow-url"] }
+      policies      = { data = data.aws_iam_policy_document.data["mlflow"].json }
+      target_groups = []
+    }
+    api = {
+      image        = "api"
+      command      = ["python", "-m", "api"]
+      health       = ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=10); c.request('GET', '/health', headers={'Host': os.environ['DEMAND_API_ALLOWED_HOSTS']}); sys.exit(c.getresponse().status != 200)"]
+      port         = 8000
+      tmp_mib      = 64
+      discoverable = false
+      environment = {
+        DEMAND_API_ALLOWED_HOSTS       = var.api_domain
+        DEMAND_API_HOST                = "0.0.0.0"
+        DEMAND_API_PORT                = "8000"
+        DEMAND_FORECAST_DEADLINE_HOURS = tostring(var.forecast_deadline_hours)
+      }
+      secrets       = { DEMAND_STORE_URL = module.database.secret_arns["store-url-api"] }
+      policies      = {}
+      target_groups = [module.cluster.api_target_group_arn]
+    }
+  }
+}
+
+module "service" {
+  source   = "./modules/service"
+  for_each = local.services
+
+  name               = each.key
+  prefix             = local.name
+  cluster_arn        = module.cluster.arn
+  repository_url     = module.registry.repository_urls[each.value.image]
+  repository_arn     = module.registry.repository_arns[each.value.image]
+  bootstrap          = var.bootstrap
+  command            = each.value.command
+  cpu                = var.sizes[each.key].cpu
+  memory             = var.sizes[each.key].memory
+  architecture       = var.architecture
+  tmp_mib            = each.value.tmp_mib
+  environment        = each.value.environment
+  secrets            = each.value.secrets
+  health_command     = each.value.health
+  port               = each.value.port
+  tasks              = var.sizes[each.key].tasks
+  singleton          = each.key == "daemon"
+  spot               = var.spot
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_id  = module.network.security_group_ids[each.key]
+  target_group_arns  = each.value.target_groups
+  discoverable       = each.value.discoverable
+  namespace_id       = module.cluster.namespace_id
+  policies           = each.value.policies
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+# A run of the pipeline: the daemon starts one with another command, and by its tags another size.
+module "run" {
+  source = "./modules/service"
+
+  name           = "run"
+  prefix         = local.name
+  cluster_arn    = module.cluster.arn
+  repository_url = module.registry.repository_urls["pipeline"]
+  repository_arn = module.registry.repository_arns["pipeline"]
+  bootstrap      = var.bootstrap
+  command        = ["dagster", "--version"]
+  cpu            = var.sizes["run"].cpu
+  memory         = var.sizes["run"].memory
+  architecture   = var.architecture
+  # On disk: memory is for the work.
+  tmp_mib           = 0
+  environment       = local.pipeline_environment
+  secrets           = local.pipeline_secrets
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["run"]
+  policies = {
+    data = data.aws_iam_policy_document.data["run"].json
+    tell = data.aws_iam_policy_document.tell.json
+  }
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+# Started by deployments, between the daemon's stop and its start.
+module "migrate" {
+  source = "./modules/service"
+
+  name               = "migrate"
+  prefix             = local.name
+  cluster_arn        = module.cluster.arn
+  repository_url     = module.registry.repository_urls["pipeline"]
+  repository_arn     = module.registry.repository_arns["pipeline"]
+  bootstrap          = var.bootstrap
+  command            = ["sh", "-c", "demand migrate && dagster instance migrate"]
+  cpu                = var.sizes["migrate"].cpu
+  memory             = var.sizes["migrate"].memory
+  architecture       = var.architecture
+  environment        = local.pipeline_environment
+  secrets            = local.pipeline_secrets
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_id  = module.network.security_group_ids["run"]
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+# Looks hourly for what does not happen; needs neither daemon nor code server.
+module "watch" {
+  source = "./modules/service"
+
+  name              = "watch"
+  prefix            = local.name
+  cluster_arn       = module.cluster.arn
+  repository_url    = module.registry.repository_urls["pipeline"]
+  repository_arn    = module.registry.repository_arns["pipeline"]
+  bootstrap         = var.bootstrap
+  command           = ["demand", "watch", "--daemon"]
+  cpu               = var.sizes["watch"].cpu
+  memory            = var.sizes["watch"].memory
+  architecture      = var.architecture
+  environment       = merge(local.pipeline_environment, local.launcher_environment)
+  secrets           = local.pipeline_secrets
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["run"]
+  policies = {
+    data = data.aws_iam_policy_document.data["watch"].json
+    tell = data.aws_iam_policy_document.tell.json
+  }
+  schedule           = "rate(1 hour)"
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
