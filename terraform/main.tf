@@ -121,6 +121,7 @@ module "ci" {
 
   name                        = local.name
   environment                 = var.environment
+  github_owner                = var.github_owner
   github_repository           = var.github_repository
   create_oidc_provider        = var.create_oidc_provider
   repository_arns             = values(module.registry.repository_arns)

@@ -35,9 +35,9 @@ variable "vpc_cidr" {
 }
 
 variable "zones" {
-  description = "Availability zones."
-  type        = number
-  default     = 2
+  description = "Letters of the availability zones, such as a and b."
+  type        = list(string)
+  default     = ["a", "b"]
 }
 
 variable "nat_gateways" {
@@ -249,7 +249,12 @@ variable "alert_emails" {
   type        = set(string)
 }
 
+variable "github_owner" {
+  description = "Organisation or account on GitHub whose repository may deploy."
+  type        = string
+}
+
 variable "github_repository" {
-  description = "ORG/REPO whose workflows may deploy."
+  description = "Name of that repository, without its owner."
   type        = string
 }

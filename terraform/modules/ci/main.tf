@@ -5,7 +5,6 @@ data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  issuer  = "token.actions.githubusercontent.com"
   account = data.aws_caller_identity.current.account_id
   region  = data.aws_region.current.region
   tasks   = "arn:aws:ecs:${local.region}:${local.account}:task/${var.name}/*"
@@ -16,7 +15,7 @@ locals {
 resource "aws_iam_openid_connect_provider" "github" {
   count = var.create_oidc_provider ? 1 : 0
 
-  url            = "https://${local.issuer}"
+  url            = "https://token.actions.githubusercontent.com"
   client_id_list = ["sts.amazonaws.com"]
 }
 
@@ -26,27 +25,27 @@ data "aws_iam_policy_document" "trust" {
 
     principals {
       type        = "Federated"
-      identifiers = ["arn:aws:iam::${local.account}:oidc-provider/${local.issuer}"]
+      identifiers = ["arn:aws:iam::${local.account}:oidc-provider/token.actions.githubusercontent.com"]
     }
 
     condition {
       test     = "StringEquals"
-      variable = "${local.issuer}:aud"
+      variable = "token.actions.githubusercontent.com:aud"
       values   = ["sts.amazonaws.com"]
     }
 
     # With an environment named by the job, this is its whole subject: no branch, tag or pull request fits it.
     condition {
       test     = "StringEquals"
-      variable = "${local.issuer}:sub"
-      values   = ["repo:${var.github_repository}:environment:${var.environment}"]
+      variable = "token.actions.githubusercontent.com:sub"
+      values   = ["repo:${var.github_owner}/${var.github_repository}:environment:${var.environment}"]
     }
   }
 }
 
 resource "aws_iam_role" "deploy" {
   name                 = "${var.name}-deploy"
-  description          = "Deployments of ${var.github_repository} to ${var.environment}"
+  description          = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
   max_session_duration = 3600
 

@@ -8,13 +8,23 @@ variable "environment" {
   type        = string
 }
 
-variable "github_repository" {
-  description = "ORG/REPO whose workflows may deploy."
+variable "github_owner" {
+  description = "Organisation or account on GitHub whose repository may deploy."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "Expected ORG/REPO."
+    condition     = can(regex("^[A-Za-z0-9-]+$", var.github_owner))
+    error_message = "Expected the part before the slash of OWNER/REPOSITORY."
+  }
+}
+
+variable "github_repository" {
+  description = "Name of that repository."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "Expected the part after the slash of OWNER/REPOSITORY."
   }
 }
 

@@ -30,6 +30,7 @@ resource "aws_service_discovery_private_dns_namespace" "this" {
 resource "aws_lb" "api" {
   #checkov:skip=CKV_AWS_150:enable_deletion_protection is a variable: on in prod, off in dev
   #checkov:skip=CKV2_AWS_28:the firewall is a variable: on in prod, off in dev
+  #checkov:skip=CKV2_AWS_76:log4j's list is there; the check also asks for the list of anonymous addresses, which blocks callers in other clouds
   name                       = "${var.name}-api"
   load_balancer_type         = "application"
   internal                   = false
@@ -251,33 +252,69 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
-  dynamic "rule" {
-    for_each = {
-      AWSManagedRulesKnownBadInputsRuleSet  = 2
-      AWSManagedRulesAmazonIpReputationList = 3
-      AWSManagedRulesCommonRuleSet          = 4
+  rule {
+    name     = "known-bad-inputs"
+    priority = 2
+
+    override_action {
+      none {}
     }
 
-    content {
-      name     = rule.key
-      priority = rule.value
-
-      override_action {
-        none {}
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
       }
+    }
 
-      statement {
-        managed_rule_group_statement {
-          vendor_name = "AWS"
-          name        = rule.key
-        }
-      }
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "known-bad-inputs"
+      sampled_requests_enabled   = true
+    }
+  }
 
-      visibility_config {
-        cloudwatch_metrics_enabled = true
-        metric_name                = rule.key
-        sampled_requests_enabled   = true
+  rule {
+    name     = "bad-reputation"
+    priority = 3
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesAmazonIpReputationList"
       }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "bad-reputation"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  rule {
+    name     = "common-attacks"
+    priority = 4
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesCommonRuleSet"
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "common-attacks"
+      sampled_requests_enabled   = true
     }
   }
 

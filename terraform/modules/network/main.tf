@@ -2,14 +2,11 @@
 
 data "aws_region" "current" {}
 
-data "aws_availability_zones" "available" {
-  state = "available"
-}
-
 locals {
   region = data.aws_region.current.region
-  zones  = slice(data.aws_availability_zones.available.names, 0, var.zones)
-  tasks  = ["webserver", "daemon", "code", "mlflow", "api", "run"]
+  # By name: a zone that AWS adds must not move the subnets.
+  zones = [for letter in var.zones : "${local.region}${letter}"]
+  tasks = ["webserver", "daemon", "code", "mlflow", "api", "run"]
 
   groups = merge({
     alb          = "Load balancer of the service, public"
@@ -60,7 +57,7 @@ resource "aws_internet_gateway" "this" {
 }
 
 resource "aws_subnet" "public" {
-  count = var.zones
+  count = length(var.zones)
 
   vpc_id                  = aws_vpc.this.id
   availability_zone       = local.zones[count.index]
@@ -71,7 +68,7 @@ resource "aws_subnet" "public" {
 }
 
 resource "aws_subnet" "private" {
-  count = var.zones
+  count = length(var.zones)
 
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[count.index]
@@ -93,7 +90,7 @@ resource "aws_route" "public" {
 }
 
 resource "aws_route_table_association" "public" {
-  count = var.zones
+  count = length(var.zones)
 
   route_table_id = aws_route_table.public.id
   subnet_id      = aws_subnet.public[count.index].id
@@ -119,7 +116,7 @@ resource "aws_nat_gateway" "this" {
 }
 
 resource "aws_route_table" "private" {
-  count = var.zones
+  count = length(var.zones)
 
   vpc_id = aws_vpc.this.id
 
@@ -128,7 +125,7 @@ resource "aws_route_table" "private" {
 
 # Fewer gateways than zones: the last one serves the rest, and the loss of its zone takes them along.
 resource "aws_route" "nat" {
-  count = var.nat_gateways > 0 ? var.zones : 0
+  count = var.nat_gateways > 0 ? length(var.zones) : 0
 
   route_table_id         = aws_route_table.private[count.index].id
   destination_cidr_block = "0.0.0.0/0"
@@ -136,7 +133,7 @@ resource "aws_route" "nat" {
 }
 
 resource "aws_route_table_association" "private" {
-  count = var.zones
+  count = length(var.zones)
 
   route_table_id = aws_route_table.private[count.index].id
   subnet_id      = aws_subnet.private[count.index].id

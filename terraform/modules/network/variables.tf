@@ -14,12 +14,12 @@ variable "cidr" {
 }
 
 variable "zones" {
-  description = "Availability zones to spread over; a load balancer and RDS ask for two at least."
-  type        = number
+  description = "Letters of the availability zones to spread over; a load balancer and RDS ask for two at least."
+  type        = list(string)
 
   validation {
-    condition     = var.zones >= 2 && var.zones <= 4
-    error_message = "Expected 2 to 4 zones."
+    condition     = length(var.zones) >= 2 && length(var.zones) <= 4 && alltrue([for zone in var.zones : can(regex("^[a-z]$", zone))])
+    error_message = "Expected 2 to 4 letters, such as a and b."
   }
 }
 
