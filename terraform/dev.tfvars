@@ -11,8 +11,8 @@ database = {
   max_storage_gib = 100
   multi_az        = false
   backup_days     = 7
-  # Of about 200.
-  alarm_connections = 160
+  # Of about 190.
+  alarm_connections = 150
 }
 
 sizes = {

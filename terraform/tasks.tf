@@ -102,14 +102,14 @@ locals {
       command      = ["python", "-m", "api"]
       health       = ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=10); c.request('GET', '/health', headers={'Host': os.environ['DEMAND_API_ALLOWED_HOSTS']}); sys.exit(c.getresponse().status != 200)"]
       port         = 8000
-      tmp_mib      = 64
+      tmp_mib      = 128
       discoverable = false
-      environment = {
+      environment = merge(var.api_settings, {
         DEMAND_API_ALLOWED_HOSTS       = var.api_domain
         DEMAND_API_HOST                = "0.0.0.0"
         DEMAND_API_PORT                = "8000"
         DEMAND_FORECAST_DEADLINE_HOURS = tostring(var.forecast_deadline_hours)
-      }
+      })
       secrets       = { DEMAND_STORE_URL = module.database.secret_arns["store-url-api"] }
       policies      = {}
       target_groups = [module.cluster.api_target_group_arn]

@@ -163,6 +163,17 @@ variable "settings" {
   }
 }
 
+variable "api_settings" {
+  description = "Further settings of the service, such as DEMAND_API_CORS_ORIGINS; docs/api.md lists them."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.api_settings) : startswith(name, "DEMAND_API_")])
+    error_message = "Expected names that begin with DEMAND_API_."
+  }
+}
+
 variable "forecast_deadline_hours" {
   description = "Hours after a week's end by which it is to be forecast."
   type        = number

@@ -17,16 +17,17 @@ resource "aws_db_subnet_group" "this" {
 resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-postgres${var.engine_version}"
   family      = "postgres${var.engine_version}"
-  description = "TLS only, slow statements and every change of schema logged"
+  description = "TLS only; slow statements, connections and waits for locks are logged"
 
   parameter {
     name  = "rds.force_ssl"
     value = "1"
   }
 
+  # Not even changes of schema: the statement that makes a role holds its password.
   parameter {
     name  = "log_statement"
-    value = "ddl"
+    value = "none"
   }
 
   parameter {

@@ -39,6 +39,11 @@ resource "aws_vpc" "this" {
 
   lifecycle {
     precondition {
+      condition     = var.nat_gateways <= length(var.zones)
+      error_message = "Expected one NAT gateway per zone at most."
+    }
+
+    precondition {
       condition     = var.nat_gateways > 0 || length(setsubtract(["ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sns"], var.interface_endpoints)) == 0
       error_message = "Without a NAT gateway the tasks need the interface endpoints ecr.api, ecr.dkr, ecs, logs, monitoring, secretsmanager and sns."
     }

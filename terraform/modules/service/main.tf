@@ -196,8 +196,9 @@ resource "aws_ecs_task_definition" "this" {
     },
     length(var.health_command) == 0 ? {} : {
       healthCheck = {
-        command     = concat(["CMD"], var.health_command)
-        interval    = 30
+        command = concat(["CMD"], var.health_command)
+        # Dagster's own checks start a Python each time; more often would take a tenth of a small task.
+        interval    = 60
         timeout     = 30
         retries     = 3
         startPeriod = var.start_seconds

@@ -43,7 +43,8 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Alarms publish to the encrypted topic themselves.
+  # Alarms publish to the encrypted topic themselves. No condition on the source here: none is documented for this
+  # call, and an alarm that is refused says nothing. The topic's own policy names the account's alarms.
   statement {
     sid       = "Alarms"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -52,12 +53,6 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "Service"
       identifiers = ["cloudwatch.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [local.account]
     }
   }
 }
