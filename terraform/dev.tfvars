@@ -3,7 +3,7 @@ environment  = "dev"
 deletable    = true
 nat_gateways = 1
 spot         = true
-budget_usd   = 300
+budget_usd   = 250
 
 database = {
   instance_class  = "db.t4g.small"
@@ -28,4 +28,4 @@ sizes = {
 
 access_log_days = 30
 noncurrent_days = 30
-kept_images     = 20
+kept_images     = 30

@@ -99,3 +99,14 @@ output "dashboard" {
   description = "CloudWatch dashboard."
   value       = module.monitoring.dashboard_name
 }
+
+output "github_variables" {
+  description = "Variables of the GitHub environment, which the deploy workflow reads."
+  value = {
+    API_URL         = "https://${var.api_domain}"
+    AWS_DEPLOY_ROLE = module.ci.role_arn
+    AWS_REGION      = var.region
+    ECR_PREFIX      = "${local.name}/"
+    ECS_CLUSTER     = module.cluster.name
+  }
+}

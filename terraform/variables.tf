@@ -136,9 +136,9 @@ variable "noncurrent_days" {
 }
 
 variable "kept_images" {
-  description = "Images kept of each repository."
+  description = "Images kept of each repository. A deployment pushes three: an index, the image and its provenance."
   type        = number
-  default     = 50
+  default     = 90
 }
 
 variable "api_p99_seconds" {

@@ -9,12 +9,12 @@ variable "images" {
 }
 
 variable "kept_images" {
-  description = "Images of each repository that are kept: as many deployments can be gone back to."
+  description = "Images of each repository that are kept. A deployment pushes three: an index, the image and its provenance."
   type        = number
 
   validation {
-    condition     = var.kept_images >= 5
-    error_message = "Expected 5 at least: the image of a rollback must be there."
+    condition     = var.kept_images >= 15
+    error_message = "Expected 15 at least: the image of a rollback must be there."
   }
 }
 
