@@ -127,6 +127,7 @@ module "service" {
   repository_url     = module.registry.repository_urls[each.value.image]
   repository_arn     = module.registry.repository_arns[each.value.image]
   bootstrap          = var.bootstrap
+  asleep             = var.asleep
   command            = each.value.command
   cpu                = var.sizes[each.key].cpu
   memory             = var.sizes[each.key].memory
@@ -187,6 +188,7 @@ module "migrate" {
   repository_url     = module.registry.repository_urls["pipeline"]
   repository_arn     = module.registry.repository_arns["pipeline"]
   bootstrap          = var.bootstrap
+  asleep             = var.asleep
   command            = ["sh", "-c", "demand migrate && dagster instance migrate"]
   cpu                = var.sizes["migrate"].cpu
   memory             = var.sizes["migrate"].memory

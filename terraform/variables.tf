@@ -17,7 +17,13 @@ variable "region" {
 }
 
 variable "bootstrap" {
-  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made and nothing runs."
+  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made, nothing runs, and images have a placeholder's name. Never again after the first deployment."
+  type        = bool
+  default     = false
+}
+
+variable "asleep" {
+  description = "Whether nothing runs for now: no tasks, no schedule, no alarms. Everything stays."
   type        = bool
   default     = false
 }

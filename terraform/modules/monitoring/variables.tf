@@ -69,7 +69,7 @@ variable "forecast_age_hours" {
 }
 
 variable "armed" {
-  description = "Whether alarms act: not before the first deployment."
+  description = "Whether alarms act: not before the first deployment, nor while nothing runs."
   type        = bool
 }
 

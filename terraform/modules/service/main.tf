@@ -13,6 +13,7 @@ locals {
   region     = data.aws_region.current.region
   family     = "${var.prefix}-${var.name}"
   is_service = var.tasks >= 0
+  runs       = !var.bootstrap && !var.asleep
   image      = var.bootstrap ? "${var.repository_url}:none" : data.aws_ecs_container_definition.deployed[0].image
 }
 
@@ -239,7 +240,7 @@ resource "aws_ecs_service" "this" {
   name                   = var.name
   cluster                = var.cluster_arn
   task_definition        = aws_ecs_task_definition.this.arn
-  desired_count          = var.bootstrap ? 0 : var.tasks
+  desired_count          = local.runs ? var.tasks : 0
   platform_version       = "LATEST"
   scheduling_strategy    = "REPLICA"
   propagate_tags         = "SERVICE"
@@ -395,7 +396,7 @@ resource "aws_scheduler_schedule" "this" {
   name                = local.family
   description         = "Starts ${local.family}"
   schedule_expression = var.schedule
-  state               = var.bootstrap ? "DISABLED" : "ENABLED"
+  state               = local.runs ? "ENABLED" : "DISABLED"
   kms_key_arn         = var.kms_key_arn
 
   flexible_time_window {

@@ -28,6 +28,11 @@ variable "bootstrap" {
   type        = bool
 }
 
+variable "asleep" {
+  description = "Whether no task runs for now."
+  type        = bool
+}
+
 variable "command" {
   description = "Command of the container."
   type        = list(string)
