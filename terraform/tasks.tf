@@ -160,6 +160,7 @@ module "run" {
   repository_url = module.registry.repository_urls["pipeline"]
   repository_arn = module.registry.repository_arns["pipeline"]
   bootstrap      = var.bootstrap
+  asleep         = var.asleep
   command        = ["dagster", "--version"]
   cpu            = var.sizes["run"].cpu
   memory         = var.sizes["run"].memory
@@ -211,6 +212,7 @@ module "watch" {
   repository_url    = module.registry.repository_urls["pipeline"]
   repository_arn    = module.registry.repository_arns["pipeline"]
   bootstrap         = var.bootstrap
+  asleep            = var.asleep
   command           = ["demand", "watch", "--daemon"]
   cpu               = var.sizes["watch"].cpu
   memory            = var.sizes["watch"].memory

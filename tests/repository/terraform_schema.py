@@ -6,8 +6,8 @@
 The wheel is that of cdktf-cdktf-provider-aws: generated from one release of the provider, it carries a JavaScript class
 per resource with the name and type of each argument, whether it is a block and whether it is required. `--write` keeps
 those of the types used here in aws_schema.json. Of each field: t its type (string, number, boolean, list(...),
-set(...), map(...), any; of a nested one block or object, with its fields in f and its nesting, list, set, map or single,
-in n), r required, o optional, c computed.
+set(...), map(...), any; of a nested one block or object, with its fields in f and its nesting, list, set, map or
+single, in n), r required, o optional, c computed.
 """
 
 import argparse
@@ -51,6 +51,21 @@ _GETTERS = {
     "AnyMap": "map(any)",
     "StringMapList": "list(map(string))",
 }
+# The package leaves out what nests without end, such as the statements of a firewall's rule; this much of it, from the
+# provider's documentation, is what is used here.
+_TEXT, _OPTIONAL_TEXT = {"t": "string", "r": 1}, {"t": "string", "o": 1}
+_COUNT = {"t": "block", "n": "single", "o": 1, "f": {}}
+_OVERRIDE = {"name": _TEXT, "action_to_use": {"t": "block", "n": "single", "r": 1, "f": {"count": _COUNT}}}
+_RATE = {"limit": {"t": "number", "r": 1}, "aggregate_key_type": _OPTIONAL_TEXT}
+_MANAGED = {
+    "name": _TEXT,
+    "vendor_name": _TEXT,
+    "rule_action_override": {"t": "block", "n": "list", "o": 1, "f": _OVERRIDE},
+}
+_STATEMENT = {
+    "rate_based_statement": {"t": "block", "n": "single", "o": 1, "f": _RATE},
+    "managed_rule_group_statement": {"t": "block", "n": "single", "o": 1, "f": _MANAGED},
+}
 _CLASS = re.compile(r"^class (\w+) extends cdktf\.(\w+) \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
 _COMPLEX = re.compile(r"^ +// (\w+) - computed: (\w+), optional: (\w+), required: (\w+)$", re.MULTILINE)
 _GETTER = re.compile(
@@ -77,6 +92,8 @@ def read_wheel(wheel: Path, wanted: set[str]) -> dict[str, Any]:
                 if len(parts) == 4 and parts[3] == "index.js" and parts[2] in folders:
                     source = archive.extractfile(member).read().decode()  # type: ignore[union-attr]
                     found[folders[parts[2]]] = _fields_of_source(source)
+    if "aws_wafv2_web_acl" in found:
+        found["aws_wafv2_web_acl"]["rule"]["f"]["statement"] = {"t": "block", "n": "single", "r": 1, "f": _STATEMENT}
     return {
         "provider": package["cdktf"]["provider"]["name"],
         "provider_version": package["cdktf"]["provider"]["version"],
@@ -266,8 +283,7 @@ def _of_body(where: str, body: Mapping[str, Any], fields: Fields) -> Iterator[st
                 yield f"{where}: {name} is given {len(values)} times"
             for value in values:
                 yield from _of_body(f"{where}.{name}", value, one["f"])
-        elif one["t"] != "any" and any(_is_blocks([value]) for value in values):
-            # any: what the package does not tell, such as the statements of a firewall's rule, which nest without end.
+        elif any(_is_blocks([value]) for value in values):
             yield f"{where}: {name} is an argument, not a block"
     yield from (f"{where}: {name} is missing" for name, one in fields.items() if one.get("r") and name not in given)
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,94 @@ def test_the_files_are_formatted() -> None:
         [terraform, "fmt", "-check", "-diff", "-recursive", str(TERRAFORM)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+ACCOUNT = """
+alert_emails             = ["ops@example.com"]
+api_domain               = "demand.example.com"
+bucket_name              = "example-demand"
+certificate_arn          = "arn:aws:acm:us-east-1:123456789012:certificate/a"
+dagster_domain           = "dagster.example.com"
+github_owner             = "example"
+github_repository        = "demand"
+internal_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/b"
+operator_cidrs           = ["10.0.0.0/16"]
+zone_id                  = "Z1"
+"""
+
+
+class Terraform:
+    """The command, in a copy of the configuration without a remote state."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def plan(self, stage: str, *variables: str) -> tuple[int, str]:
+        given = [f"-var={variable}" for variable in variables]
+        return self("plan", "-refresh=false", f"-var-file={stage}.tfvars", "-var-file=account.tfvars", *given)
+
+
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed; CI has it")
+    pytest.importorskip("msgpack", reason="the stand-in for the provider speaks msgpack")
+    from tests.repository.terraform_provider import provider_environment
+
+    folder = tmp_path_factory.mktemp("terraform") / "root"
+    shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "backend.tf"))
+    (folder / "account.tfvars").write_text(ACCOUNT)
+    with provider_environment(KNOWN["types"]) as environment:
+        command = Terraform(folder, environment)
+        code, said = command("init")
+        assert code == 0, said
+        yield command
+
+
+def test_terraform_finds_it_valid(terraform: Terraform) -> None:
+    code, said = terraform("validate")
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+@pytest.mark.parametrize("state", ["bootstrap", "asleep", "neither"])
+def test_an_empty_account_can_be_planned(terraform: Terraform, stage: str, state: str) -> None:
+    code, said = terraform.plan(stage, *([] if state == "neither" else [f"{state}=true"]))
+    assert code == 0, said
+    counts = re.search(r"Plan: (\d+) to add, 0 to change, 0 to destroy", said)
+    assert counts is not None
+    assert int(counts.group(1)) > 200
+    tasks = {int(count) for count in re.findall(r"\+ desired_count += (\d+)", said)}
+    assert tasks == ({0} if state != "neither" else {1} if stage == "dev" else {1, 2})
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("nat_gateways=3", "one NAT gateway per zone at most"),
+        ('interface_endpoints=["ecs"]', "Without a NAT gateway"),
+        ('operator_cidrs=["0.0.0.0/0"]', "and not everyone"),
+        ('settings={"HORIZON"="4"}', "begin with DEMAND_"),
+        ("log_retention_days=100", "CloudWatch knows"),
+        ("environment=Prod", "lower-case letters"),
+    ],
+)
+def test_a_bad_value_is_refused(terraform: Terraform, variable: str, told: str) -> None:
+    code, said = terraform.plan("prod", variable)
+    assert code == 1
+    assert told in " ".join(said.split())
 
 
 def test_the_security_scan_finds_nothing() -> None:
