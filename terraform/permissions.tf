@@ -46,8 +46,10 @@ data "aws_iam_policy_document" "data" {
     actions   = ["s3:ListBucket"]
     resources = [module.storage.bucket_arn]
 
+    # IfExists: a question for one object names no prefix, and S3 answers 404 for a missing one only to those who may
+    # list, else 403. So names of objects can be seen by all of these, contents cannot.
     condition {
-      test     = "StringLike"
+      test     = "StringLikeIfExists"
       variable = "s3:prefix"
       values   = flatten([for prefix in each.value.read : [prefix, "${prefix}/*"]])
     }
@@ -94,8 +96,7 @@ data "aws_iam_policy_document" "data" {
 
 # Alerts, and measures of one namespace.
 data "aws_iam_policy_document" "tell" {
-  #checkov:skip=CKV_AWS_111:cloudwatch:PutMetricData knows no resource; the condition names the namespace
-  #checkov:skip=CKV_AWS_356:as above
+  # cloudwatch:PutMetricData knows no resource; the condition names the namespace.
   statement {
     sid       = "Alerts"
     actions   = ["sns:Publish"]
@@ -175,7 +176,7 @@ data "aws_iam_policy_document" "launch" {
 
 # The daemon ends runs that hang, the webserver those that an operator ends. The webserver starts none: it queues them.
 data "aws_iam_policy_document" "stop" {
-  #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition knows no resource; it is asked once, for the container's name
+  # ecs:DescribeTaskDefinition knows no resource; it is asked once, for the container's name.
   statement {
     sid       = "StopAndLook"
     actions   = ["ecs:StopTask", "ecs:DescribeTasks"]

@@ -40,7 +40,6 @@ locals {
       command      = ["dagster-webserver", "-h", "0.0.0.0", "-p", "3000", "-w", "/opt/dagster/workspace.yaml"]
       health       = ["python", "/opt/dagster/healthcheck.py", "webserver"]
       port         = 3000
-      tmp_mib      = 256
       discoverable = false
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
@@ -55,7 +54,6 @@ locals {
       command      = ["dagster-daemon", "run", "-w", "/opt/dagster/workspace.yaml"]
       health       = ["python", "/opt/dagster/healthcheck.py", "daemon"]
       port         = 0
-      tmp_mib      = 256
       discoverable = false
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
@@ -70,7 +68,6 @@ locals {
       command      = ["dagster", "code-server", "start", "-h", "0.0.0.0", "-p", "4000", "-m", "demand_assets.definitions"]
       health       = ["python", "/opt/dagster/healthcheck.py", "code"]
       port         = 4000
-      tmp_mib      = 512
       discoverable = true
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
@@ -85,7 +82,6 @@ locals {
       command      = ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1", "--serve-artifacts"]
       health       = ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 5000, timeout=10); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
       port         = 5000
-      tmp_mib      = 512
       discoverable = true
       environment = {
         AWS_REGION                          = var.region
@@ -102,7 +98,6 @@ locals {
       command      = ["python", "-m", "api"]
       health       = ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=10); c.request('GET', '/health', headers={'Host': os.environ['DEMAND_API_ALLOWED_HOSTS']}); sys.exit(c.getresponse().status != 200)"]
       port         = 8000
-      tmp_mib      = 128
       discoverable = false
       environment = merge(var.api_settings, {
         DEMAND_API_ALLOWED_HOSTS       = var.api_domain
@@ -132,7 +127,6 @@ module "service" {
   cpu                = var.sizes[each.key].cpu
   memory             = var.sizes[each.key].memory
   architecture       = var.architecture
-  tmp_mib            = each.value.tmp_mib
   environment        = each.value.environment
   secrets            = each.value.secrets
   health_command     = each.value.health
@@ -154,19 +148,17 @@ module "service" {
 module "run" {
   source = "./modules/service"
 
-  name           = "run"
-  prefix         = local.name
-  cluster_arn    = module.cluster.arn
-  repository_url = module.registry.repository_urls["pipeline"]
-  repository_arn = module.registry.repository_arns["pipeline"]
-  bootstrap      = var.bootstrap
-  asleep         = var.asleep
-  command        = ["dagster", "--version"]
-  cpu            = var.sizes["run"].cpu
-  memory         = var.sizes["run"].memory
-  architecture   = var.architecture
-  # On disk: memory is for the work.
-  tmp_mib           = 0
+  name              = "run"
+  prefix            = local.name
+  cluster_arn       = module.cluster.arn
+  repository_url    = module.registry.repository_urls["pipeline"]
+  repository_arn    = module.registry.repository_arns["pipeline"]
+  bootstrap         = var.bootstrap
+  asleep            = var.asleep
+  command           = ["dagster", "--version"]
+  cpu               = var.sizes["run"].cpu
+  memory            = var.sizes["run"].memory
+  architecture      = var.architecture
   environment       = local.pipeline_environment
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids

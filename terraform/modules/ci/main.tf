@@ -53,8 +53,8 @@ resource "aws_iam_role" "deploy" {
 }
 
 data "aws_iam_policy_document" "deploy" {
-  #checkov:skip=CKV_AWS_356:ECR's log-in and the calls of task definitions know no resource; each is in a statement of its own
-  #checkov:skip=CKV_AWS_111:as above; what a new revision may do is bounded by iam:PassRole below
+  # ECR's log-in and the calls of task definitions know no resource. What a new revision may do is bounded by
+  # iam:PassRole below.
   statement {
     sid       = "RegistryLogin"
     actions   = ["ecr:GetAuthorizationToken"]

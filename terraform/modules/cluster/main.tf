@@ -29,7 +29,6 @@ resource "aws_service_discovery_private_dns_namespace" "this" {
 
 resource "aws_lb" "api" {
   #checkov:skip=CKV_AWS_150:enable_deletion_protection is a variable: on in prod, off in dev
-  #checkov:skip=CKV2_AWS_28:the firewall is a variable: on in prod, off in dev
   #checkov:skip=CKV2_AWS_76:log4j's list is there; the check also asks for the list of anonymous addresses, which blocks callers in other clouds
   name                       = "${var.name}-api"
   load_balancer_type         = "application"
@@ -148,7 +147,6 @@ resource "aws_lb_listener" "redirect" {
 # Open-source Dagster knows no users: whoever reaches the page may launch and delete. So it has no public address.
 resource "aws_lb" "internal" {
   #checkov:skip=CKV_AWS_150:enable_deletion_protection is a variable: on in prod, off in dev
-  #checkov:skip=CKV2_AWS_20:port 443 is all it listens on; there is nothing to redirect
   name                       = "${var.name}-internal"
   load_balancer_type         = "application"
   internal                   = true
@@ -167,7 +165,6 @@ resource "aws_lb" "internal" {
 }
 
 resource "aws_lb_target_group" "webserver" {
-  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it security groups let nobody else reach the port
   name                 = "${var.name}-webserver"
   vpc_id               = var.vpc_id
   target_type          = "ip"

@@ -5,7 +5,7 @@
 #
 # Terraform makes neither databases nor roles: it would need to reach into the private network, and their passwords
 # would be in its state. An operator makes them once, with the master password that RDS keeps in Secrets Manager, from
-# inside the VPC (CloudShell in this VPC does), and puts each whole URL into its secret; docs/deploy.md has every
+# inside the VPC (a CloudShell in its private subnets, with the security group of `run`), and puts each whole URL into its secret; docs/deploy.md has every
 # command. Until then the secrets are empty and no task that needs one can start, which is why the first apply is made
 # with `bootstrap = true`.
 
@@ -86,7 +86,6 @@ resource "aws_iam_role_policy_attachment" "monitoring" {
 }
 
 resource "aws_db_instance" "this" {
-  #checkov:skip=CKV_AWS_157:multi_az is a variable: on in prod, off in dev
   #checkov:skip=CKV_AWS_293:deletion_protection is a variable: on in prod, off in dev
   #checkov:skip=CKV_AWS_161:the tasks' drivers hold URLs with passwords; a token of 15 minutes would end their pools
   identifier     = var.name

@@ -56,7 +56,7 @@ data "aws_iam_policy_document" "task_trust" {
 }
 
 data "aws_iam_policy_document" "execution" {
-  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken knows no resource
+  # ecr:GetAuthorizationToken knows no resource.
   statement {
     sid       = "RegistryLogin"
     actions   = ["ecr:GetAuthorizationToken"]
@@ -133,7 +133,6 @@ resource "aws_iam_role_policy" "task" {
 # --- the task ---
 
 resource "aws_ecs_task_definition" "this" {
-  #checkov:skip=CKV_AWS_97:no volume of EFS
   family                   = local.family
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
@@ -180,7 +179,7 @@ resource "aws_ecs_task_definition" "this" {
           capabilities       = { add = [], drop = ["ALL"] }
         },
         var.tmp_mib > 0 ? {
-          tmpfs = [{ containerPath = "/tmp", size = var.tmp_mib, mountOptions = ["rw", "nosuid", "nodev", "mode=1777"] }]
+          tmpfs = [{ containerPath = "/tmp", size = var.tmp_mib, mountOptions = ["rw", "nosuid", "nodev"] }]
         } : {},
       )
       logConfiguration = {

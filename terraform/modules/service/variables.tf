@@ -69,9 +69,9 @@ variable "architecture" {
 }
 
 variable "tmp_mib" {
-  description = "MiB of memory for /tmp; 0: a folder of the task's disk (20 GiB). The root is read-only, and nothing else can be written."
+  description = "MiB of memory for /tmp; 0: a folder of the task's encrypted disk (20 GiB), with the owner and mode that the image's VOLUME has. The root is read-only, and nothing else can be written."
   type        = number
-  default     = 256
+  default     = 0
 
   validation {
     condition     = var.tmp_mib >= 0

@@ -225,7 +225,6 @@ resource "aws_s3_bucket_policy" "data" {
 resource "aws_s3_bucket" "logs" {
   #checkov:skip=CKV_AWS_144:logs of one region's traffic; a copy elsewhere helps nobody
   #checkov:skip=CKV_AWS_145:neither S3's nor a load balancer's log delivery can write with a customer key
-  #checkov:skip=CKV_AWS_18:a log of the log's own writing would never end
   #checkov:skip=CKV2_AWS_62:nothing listens to events
   bucket        = "${var.bucket_name}-access-logs"
   force_destroy = var.deletable
