@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 Fields = Mapping[str, Mapping[str, Any]]
 
-ADDRESS = "registry.terraform.io/hashicorp/aws"
+ADDRESS = "hashicorp/aws"
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 # The part of Terraform's plugin protocol 6 that is spoken: field, number, type; `*` for repeated. A map is spoken as

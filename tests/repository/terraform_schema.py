@@ -95,7 +95,7 @@ def read_wheel(wheel: Path, wanted: set[str]) -> dict[str, Any]:
     if "aws_wafv2_web_acl" in found:
         found["aws_wafv2_web_acl"]["rule"]["f"]["statement"] = {"t": "block", "n": "single", "r": 1, "f": _STATEMENT}
     return {
-        "provider": package["cdktf"]["provider"]["name"],
+        "provider": "/".join(package["cdktf"]["provider"]["name"].split("/")[-2:]),
         "provider_version": package["cdktf"]["provider"]["version"],
         "package": f"cdktf-cdktf-provider-aws {package['version']}",
         "types": dict(sorted(found.items())),

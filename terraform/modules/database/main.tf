@@ -5,9 +5,9 @@
 #
 # Terraform makes neither databases nor roles: it would need to reach into the private network, and their passwords
 # would be in its state. An operator makes them once, with the master password that RDS keeps in Secrets Manager, from
-# inside the VPC (a CloudShell in its private subnets, with the security group of `run`), and puts each whole URL into its secret; docs/deploy.md has every
-# command. Until then the secrets are empty and no task that needs one can start, which is why the first apply is made
-# with `bootstrap = true`.
+# inside the VPC (a CloudShell in its private subnets, with the security group of `run`), and puts each whole URL into
+# its secret; docs/deploy.md has every command. Until then the secrets are empty and no task that needs one can start,
+# which is why the first apply is made with `bootstrap = true`.
 
 resource "aws_db_subnet_group" "this" {
   name       = var.name
