@@ -90,6 +90,10 @@ class State:
         """
         return self.snapshot is not None and _age(vintage) < _age(self.snapshot.vintage)
 
+    def is_ahead(self, vintage: Mapping[str, Any]) -> bool:
+        """Whether this vintage is newer than the one in memory."""
+        return self.snapshot is None or _age(vintage) > _age(self.snapshot.vintage)
+
     def is_stale(self, vintage: Mapping[str, Any]) -> bool:
         """Whether there is a newer vintage than this one, or one is overdue."""
         return self.is_past(vintage) or self.is_overdue(vintage)

@@ -295,6 +295,9 @@ async def the_vintage(
         statement = statement.where(forecast_vintages.c.vintage_id == vintage_id)
     found = await fetch_maps(service.database, statement)
     if found:
+        if service.state.is_ahead(found[0]):
+            # Just published. Whoever is told of it here must not get an older one from memory with the next request.
+            await service.refresher.refresh()
         return found[0]
     given = {"origin": origin, "as_of": as_of, "vintage_id": vintage_id}
     shown = ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ORIGIN, RECORD, serving, until
+from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, fill, serving, until
 
 STORES, DEPTS, VINTAGES = 10, 100, 10
 ROWS = STORES * DEPTS * 2
@@ -147,3 +147,15 @@ def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> Non
             assert shown == sorted(shown), name
     assert len({vintage for vintage, _, _ in readers.seen["points"]}) > VINTAGES // 2
     assert len({vintage for vintage, _, _ in readers.seen["export"]}) > 1
+
+
+def test_a_vintage_that_a_list_was_of_is_the_one_that_point_reads_are_of(tmp_path: Path) -> None:
+    url = fill(tmp_path)
+    with serving(url, refresh_seconds=3600) as client:
+        assert client.get("/forecast", params=ASKED).json()["model_version"] == "7"
+        engine = create_engine_for(url)
+        row = (1, 3, WEEK, 1, 1.5, 1.0, 1.5, 2.0, None)
+        publish_vintage(engine, replace(RECORD, model_version="8", published_at=NOW), [row])
+        engine.dispose()
+        assert client.get("/v1/forecasts").json()["vintage"]["model_version"] == "8"
+        assert client.get("/forecast", params=ASKED).json()["forecast_usd"] == 1.5
