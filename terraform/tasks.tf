@@ -7,7 +7,9 @@ locals {
 
   # Every part of the pipeline is the same image with the same settings.
   pipeline_environment = merge(var.settings, {
-    AWS_REGION                     = var.region
+    AWS_REGION = var.region
+    # boto3 reads this one only.
+    AWS_DEFAULT_REGION             = var.region
     DAGSTER_HOME                   = "/opt/dagster"
     DAGSTER_LOGS_BUCKET            = module.storage.bucket_name
     DEMAND_ALERT_SNS_TOPIC         = module.monitoring.topic_arn
@@ -85,6 +87,7 @@ locals {
       discoverable = true
       environment = {
         AWS_REGION                          = var.region
+        AWS_DEFAULT_REGION                  = var.region
         MLFLOW_ALLOW_PICKLE_DESERIALIZATION = "false"
         MLFLOW_ARTIFACTS_DESTINATION        = "s3://${module.storage.bucket_name}/models"
         MLFLOW_SERVER_ALLOWED_HOSTS         = "${local.mlflow_host},${local.mlflow_host}:5000"
