@@ -59,5 +59,10 @@ def forecast_row(
         "code_version": vintage["code_version"],
         "published_at": vintage["published_at"],
         "is_stale": is_stale,
-        "override": None if override is None else {name: override[name] for name in _OVERRIDE_SHOWN},
+        "override": shown_override(override),
     }
+
+
+def shown_override(override: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A planner's number as it stands beside a forecast."""
+    return None if override is None else {name: override[name] for name in _OVERRIDE_SHOWN}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,6 +12,7 @@ from sqlalchemy import Boolean, Date, Double, String
 from api.database import fetch_maps
 from api.documents import listed
 from api.listing import Listing, Paged, answer_list, conditional, envelope, pinned, pinned_time
+from api.orders import order_quantity
 from api.parameters import (
     AsOf,
     DeptFilter,
@@ -29,7 +29,7 @@ from api.parameters import (
     WeekFilter,
 )
 from api.problems import ProblemError, described
-from api.rows import UNIT, forecast_row, to_json
+from api.rows import UNIT, shown_override, to_json
 from api.schemas import Batch, BatchAnswer, Explanation, Forecast, OrderQuantity
 from api.service import Known, Service
 from demand_assets.store import reads
@@ -40,7 +40,6 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute)
 
 VINTAGE_COLUMNS = tuple(column.name for column in forecast_vintages.columns)
 _SHARED = ("origin_week", "vintage_id", "model_name", "model_version", "data_version", "code_version", "published_at")
-_Z90 = NormalDist().inv_cdf(0.9)
 _MOST_WEEKS = 104
 _BATCH_SQL = 500
 # Columns whose name does not read as the pipeline's word for the reason.
@@ -131,7 +130,7 @@ def _of_one(service: Service, vintage: Mapping[str, Any], filters: Mapping[str, 
 
     def derived(item: dict[str, Any]) -> dict[str, Any]:
         override = told.get((item["store_id"], item["dept_id"], item["week"].isoformat())) if told else None
-        return {"override": _shown(override)}
+        return {"override": shown_override(override)}
 
     types = forecast_vintages.c
     return Listing(
@@ -170,13 +169,6 @@ def _of_all(service: Service, statement: Any, order: reads.Order) -> Listing:
         derived_types={"unit": String(), "is_stale": Boolean(), "override_usd": Double()},
         hidden=frozenset({"horizon_weeks"}),
     )
-
-
-def _shown(override: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if override is None else forecast_row(_NOTHING, [None] * 9, False, override)["override"]
-
-
-_NOTHING = dict.fromkeys(VINTAGE_COLUMNS)
 
 
 @router.post(
@@ -229,11 +221,10 @@ async def orders(
     if store_id is not None or dept_id is not None:
         await require_known(service, store_id, dept_id)
     vintage = await the_vintage(service, vintage_id=pinned(request, page))
-    score = NormalDist().inv_cdf(service_level) / _Z90
 
     def derived(item: dict[str, Any]) -> dict[str, Any]:
-        outer = item["p90_usd"] if score >= 0 else item["p10_usd"]
-        return {"order_usd": max(item["p50_usd"] + (outer - item["p50_usd"]) * abs(score), 0.0)}
+        quantiles = (item["p10_usd"], item["p50_usd"], item["p90_usd"])
+        return {"order_usd": order_quantity(*quantiles, service_level)}
 
     filters: dict[str, Any] = {"store_id": store_id, "dept_id": dept_id, "start": week, "end": week}
     listing = Listing(
