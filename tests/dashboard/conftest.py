@@ -76,7 +76,8 @@ def empty_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+# One per test: while Playwright is open, its event loop runs in this thread, where other tests need theirs.
+@pytest.fixture
 def browser() -> Iterator[Browser]:
     # CHROMIUM names one; else one of the system, else the one that Playwright installed.
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
