@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from api.parameters import MAX_ID, WEEK_PATTERN
 
@@ -23,6 +23,22 @@ def _is_a_number(value: object) -> object:
     return value
 
 
+def _is_a_friday(text: str) -> str:
+    if date.fromisoformat(text).weekday() != _FRIDAY:
+        raise ValueError(f"expected the Friday that ends the week, got {text}")
+    return text
+
+
+WeekText = Annotated[
+    str,
+    Field(
+        pattern=WEEK_PATTERN,
+        description="The Friday that ends the week.",
+        examples=["2012-11-02"],
+        json_schema_extra={"format": "week"},
+    ),
+    AfterValidator(_is_a_friday),
+]
 Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_is_a_number)]
 Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False), BeforeValidator(_is_a_number)]
 TotalId = Annotated[int, Field(description="0 where the total spans all.", examples=[0])]
@@ -115,22 +131,7 @@ class SeriesKey(BaseModel):
 
     store_id: Annotated[Id, Field(examples=[1])]
     dept_id: Annotated[Id, Field(examples=[3])]
-    week: Annotated[
-        str,
-        Field(
-            pattern=WEEK_PATTERN,
-            description="The Friday that ends the week.",
-            examples=["2012-11-02"],
-            json_schema_extra={"format": "week"},
-        ),
-    ]
-
-    @field_validator("week")
-    @classmethod
-    def _is_a_friday(cls, text: str) -> str:
-        if date.fromisoformat(text).weekday() != _FRIDAY:
-            raise ValueError(f"expected the Friday that ends the week, got {text}")
-        return text
+    week: WeekText
 
 
 class Batch(BaseModel):
@@ -208,15 +209,7 @@ class NewOverride(BaseModel):
 
     store_id: Annotated[Id, Field(examples=[1])]
     dept_id: Annotated[Id, Field(examples=[3])]
-    week: Annotated[
-        str,
-        Field(
-            pattern=WEEK_PATTERN,
-            description="The Friday that ends the week.",
-            examples=["2012-11-02"],
-            json_schema_extra={"format": "week"},
-        ),
-    ]
+    week: WeekText
     override_usd: Annotated[
         Amount | None, Field(description="USD per week; null withdraws the number before.", examples=[15000.0])
     ]
@@ -226,11 +219,6 @@ class NewOverride(BaseModel):
         AwareDatetime | None,
         Field(description="From when it no longer counts; null: never.", examples=["2030-01-01T00:00:00Z"]),
     ] = None
-
-    @field_validator("week")
-    @classmethod
-    def _is_a_friday(cls, text: str) -> str:
-        return SeriesKey._is_a_friday(text)
 
     @field_validator("author", "reason")
     @classmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import psycopg
 import pytest
+from moto.server import ThreadedMotoServer
 from sqlalchemy import make_url
 
 from demand_assets.forecasting.calendar import calendar_from_conditions
@@ -96,3 +97,26 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+# S3-, SNS-, CloudWatch- and ECS-speaking; one for all tests of a process: fsspec keeps the S3 client of the first.
+@pytest.fixture(scope="session")
+def aws_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_environment(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Address of the server, with it and credentials in the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return aws_endpoint

@@ -243,7 +243,7 @@ def nothing() -> None:
 
 @pytest.fixture
 def on_aws(
-    aws: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws_environment: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
     """The instance of docker/dagster.aws.yaml on a real database and an ECS and S3 of moto's."""
     ecs = boto3.client("ecs")

@@ -111,7 +111,7 @@ def _end_well(parsed: dict[str, Any], **_: Any) -> None:
 
 
 @pytest.fixture
-def cluster(aws: str) -> Iterator[Any]:
+def cluster(aws_environment: str) -> Iterator[Any]:
     """An ECS client of a cluster whose services run an old image each."""
     ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
     network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -271,7 +271,9 @@ def test_a_cluster_without_a_service_is_left_alone(cluster: Any, tmp_path: Path)
     cluster.create_service(cluster=CLUSTER, serviceName="webserver", taskDefinition=f"{CLUSTER}-webserver")
 
 
-def test_the_command_line_asks_for_every_image_by_digest(aws: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_asks_for_every_image_by_digest(
+    aws_environment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         deploy.main(["roll-out", "--cluster", CLUSTER, "--before", "b", "--image", "api=repository/api:latest"])
     assert "REPOSITORY@sha256:DIGEST" in capsys.readouterr().err
