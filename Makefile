@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 SAMPLE := .demand/sample-data
 RAW_DIR ?=
 
-.PHONY: help setup demo dev test stack-test check format bench fuzz openapi lock clean
+.PHONY: help setup demo dev test stack-test stack-faults check format bench fuzz openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,7 +50,10 @@ test: $(STAMP) ## all tests, in parallel, with coverage
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
-	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack
+	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k landed
+
+stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and a killed run; about 5 minutes
+	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k whatever
 
 check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
 	@$(BIN)/ruff format --check .

@@ -4,8 +4,8 @@ moto's server keeps the state of S3, ECS, SNS, SQS, CloudWatch and EC2. Beside i
 task that was asked for becomes a process, made of the command and environment of the task definition with the run's
 overrides on top; when it ends, the task is STOPPED with its exit code; a task that is stopped loses its process.
 
-`POST /faults?s3=0.2` makes that share of S3 calls fail, half with 503 SlowDown, half by hanging past the client's
-patience; they are drawn from a seeded generator.
+`GET /faults?s3=0.2` makes that share of S3 calls fail with 503 SlowDown, and one in a hundred of those hang past the
+client's patience first; they are drawn from a seeded generator.
 """
 
 import json
@@ -51,7 +51,7 @@ class Faults:
                 fails = drawn < self.share
                 self.made += fails
             if fails:
-                if drawn > self.share / 2:
+                if drawn > self.share * 0.99:
                     time.sleep(HANG_S)
                 start_response("503 Slow Down", [("content-type", "application/xml")])
                 return [_SLOW_DOWN]

@@ -35,8 +35,8 @@ _PATIENCE_S = 120.0
 class Stack:
     """Start it with `up`, end it with `down`; `client` asks the AWS-speaking server, `graphql` Dagster's webserver."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, monitoring_s: int = 60) -> None:
+        self.folder, self.monitoring_s = folder, monitoring_s
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports = dict(zip(("aws", "mlflow", "code", "webserver", "api"), _free_ports(5), strict=True))
         self.environment: dict[str, str] = {}
@@ -71,9 +71,31 @@ class Stack:
         self.start("webserver", [
             str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", self.port("webserver"), "-w", workspace,
         ])  # fmt: skip
-        self.start("daemon", [str(BIN / "dagster-daemon"), "run", "-w", workspace])
+        self.start_daemon()
         for name in ("mlflow", "webserver", "api"):
             self.await_port(name)
+
+    def start_daemon(self) -> None:
+        """Dagster's daemon, at first or again."""
+        workspace = str(self.folder / "dagster" / "workspace.yaml")
+        self.start("daemon", [str(BIN / "dagster-daemon"), "run", "-w", workspace])
+
+    def fail_s3(self, share: float) -> int:
+        """Make that share of S3 calls fail from now on; how many have failed so far."""
+        answer = httpx.get(f"http://127.0.0.1:{self.port('aws')}/faults", params={"s3": share}).json()
+        return int(answer["made"])
+
+    def kill_worker(self, run_id: str) -> None:
+        """SIGKILL the process of a run, as the kernel does to one that takes too much memory."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:  # it has ended meanwhile
+                continue
+            if b"execute_run" in command and run_id.encode() in command:
+                os.kill(int(entry.name), signal.SIGKILL)
+                return
+        raise AssertionError(f"no process runs {run_id}")
 
     def down(self) -> None:
         """End every process, the launched runs included."""
@@ -288,7 +310,10 @@ class Stack:
     def _write_dagster_home(self) -> None:
         home = self.folder / "dagster"
         home.mkdir()
-        shutil.copy(ROOT / "docker" / "dagster.aws.yaml", home / "dagster.yaml")
+        instance = (ROOT / "docker" / "dagster.aws.yaml").read_text()
+        looks = "poll_interval_seconds: 60"
+        assert looks in instance
+        (home / "dagster.yaml").write_text(instance.replace(looks, f"poll_interval_seconds: {self.monitoring_s}"))
         shutil.copy(ROOT / "docker" / "workspace.aws.yaml", home / "workspace.yaml")
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path)
+def stack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    made = Stack(tmp_path, getattr(request, "param", 60))
     try:
         made.up()
         yield made
@@ -180,3 +181,39 @@ def test_landed_csvs_become_a_forecast_that_the_api_answers(
 def _newest(api: str, vintage: str) -> Any:
     answer = httpx.get(f"{api}/v1/forecasts", params={"limit": 1}, timeout=30).json()
     return answer if answer["vintage"]["vintage_id"] == vintage else None
+
+
+@pytest.mark.parametrize("stack", [5], indirect=True, ids=["monitoring each 5 s"])
+def test_a_week_is_published_once_whatever_fails_on_the_way(stack: Stack, deliveries: dict[str, bytes]) -> None:
+    """One S3 call in twenty fails, the daemon and a run's worker are killed."""
+    land(stack, {name: body for name, body in deliveries.items() if not name.startswith("sales-")})
+    stack.fail_s3(0.05)
+    stack.turn_on("landing_zone_sensor")
+    stack.await_run("ingest", seconds=250)
+    stack.stop("daemon", signal.SIGKILL)
+    stack.start_daemon()
+    stack.turn_on("stale_features_sensor")
+    stack.await_run("build_features", seconds=200)
+    stack.turn_on("retraining_sensor")
+    running = stack.await_run("train_and_forecast", "STARTED", 200)
+    stack.wait_for("the run to write a model", lambda: keys(stack, "models/"), 120)
+    stack.kill_worker(running["runId"])
+
+    def noticed() -> bool:
+        return any(run["runId"] == running["runId"] and run["status"] == "FAILURE" for run in stack.runs())
+
+    stack.wait_for("run monitoring to notice", noticed, 60)
+    again = stack.wait_for("the run to be launched again and to succeed", lambda: _succeeded(stack), 250)
+    assert again["tags"]["dagster/parent_run_id"] == running["runId"]
+    assert stack.fail_s3(0.0) > 10
+    ((_, vintage, _, count),) = rows(stack, VINTAGES)
+    (file,) = keys(stack, "forecasts/published_forecast/")
+    assert file.endswith(f"/{vintage}.parquet")
+    body = stack.client("s3").get_object(Bucket=BUCKET, Key=file)["Body"].read()
+    assert pq.read_table(io.BytesIO(body)).num_rows == count
+
+
+def _succeeded(stack: Stack) -> Any:
+    return next(
+        (run for run in stack.runs() if run["jobName"] == "train_and_forecast" and run["status"] == "SUCCESS"), None
+    )
