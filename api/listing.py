@@ -62,9 +62,9 @@ Paged = Annotated[Page, Depends(_page)]
 class Listing:
     """One list: rows of `statement` in `order`, and what is said about each.
 
-    `constants`: columns that all rows share. `derived`: further columns from a row by name. `nested`: a member of JSON
-    items that the flat forms show as the columns it returns. `prepare`: is given the rows before `derived` is. `pin`:
-    what later pages have to go on with, such as the vintage; they get it back from `pinned`.
+    `constants`: columns that all rows share. `derived`: further columns from a row by name. `derived_types`: those
+    of them that the flat forms have, where a member of a nested one is a column. `prepare`: is given the rows before
+    `derived` is. `pin`: what later pages have to go on with, such as the vintage; they get it back from `pinned`.
     """
 
     name: str

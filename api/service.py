@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -63,8 +64,9 @@ class Service:
         if self._looking is None:
             await self.refresher.refresh()
             return
-        if not self.refresher.looked.is_set():
-            await asyncio.wait({asyncio.ensure_future(self.refresher.looked.wait())}, timeout=_FIRST_LOOK_S)
+        # A look that takes longer leaves `problem` as it was: not read yet.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.refresher.looked.wait(), _FIRST_LOOK_S)
         if self.state.problem is not None:
             raise UnavailableError(self.state.problem)
 

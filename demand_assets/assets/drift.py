@@ -12,6 +12,7 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.forecasting import champion_of
+from demand_assets.assets.rows import store_rows
 from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.weeks import add_weeks
@@ -64,6 +65,7 @@ def drift_report(
     from demand_assets.forecasting.drift import drift_report as report_of
     from demand_assets.forecasting.drift import drift_verdict, measured
     from demand_assets.store.publish import publish_drift
+    from demand_assets.store.rows import DRIFT
 
     week = run_weeks(context)[0]
     key = week_key(week)
@@ -79,7 +81,7 @@ def drift_report(
     past = pd.concat([now.iloc[:0], *past_rows(lake, keys, forecaster)], ignore_index=True)
     report = report_of(now, past, as_of, demand_features[["target_week", "is_holiday"]])
     verdict = drift_verdict(report)
-    publish_drift(store.engine(), week.date(), _store_rows(report))
+    publish_drift(store.engine(), week.date(), store_rows(report[list(DRIFT)]))
     recent = {
         **{origin: worst_by_kind(rows, drift_verdict(rows)) for origin, rows in _earlier(lake, key)},
         key: worst_by_kind(report, verdict),
@@ -104,17 +106,6 @@ def drift_report(
             "origins compared with": len(keys),
         },
     )
-
-
-def _store_rows(report: pd.DataFrame) -> list[tuple[object, ...]]:
-    """The columns that the SQL store keeps; NaN as None."""
-    from demand_assets.store.rows import DRIFT
-
-    values = {name: report[name].tolist() for name in DRIFT}
-    values["week"] = [week.date() for week in report["week"]]
-    for name in ("psi", "ks", "ks_p", "mean_shift", "missing_shift"):
-        values[name] = [None if number != number else number for number in values[name]]  # NaN
-    return list(zip(*values.values(), strict=True))
 
 
 def _earlier(lake: ParquetLake, key: str) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,4 +1,4 @@
-"""Reads of the forecast store; each takes a connection, so that a caller chooses what is read together."""
+"""What the pipeline reads of the store; each takes a connection, so that a caller chooses what is read together."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, exists, func, select
+from sqlalchemy import Connection, func, select
 
+from demand_assets.store.reads import LATEST_FORECAST, NEWEST_FIRST, NEWEST_VINTAGE, newest_scored, same_scoring
 from demand_assets.store.tables import forecast_accuracy, forecast_vintages, forecasts, metadata
-
-_NEWEST_FIRST = (
-    forecast_vintages.c.origin_week.desc(),
-    forecast_vintages.c.published_at.desc(),
-    forecast_vintages.c.vintage_id.desc(),
-)
-_LATEST = select(
-    *forecast_vintages.c,
-    *(column for column in forecasts.c if column.name != "vintage_id"),
-).join(forecasts, forecasts.c.vintage_id == forecast_vintages.c.vintage_id)
 
 
 def latest_forecast(conn: Connection, store_id: int, dept_id: int, target_week: date) -> Mapping[str, Any] | None:
@@ -26,49 +17,21 @@ def latest_forecast(conn: Connection, store_id: int, dept_id: int, target_week: 
 
     Newest: by origin week, then by time of publishing, then by vintage id.
     """
-    found = conn.execute(
-        _LATEST.where(
-            forecasts.c.store_id == store_id,
-            forecasts.c.dept_id == dept_id,
-            forecasts.c.target_week == target_week,
-        )
-        .order_by(*_NEWEST_FIRST)
-        .limit(1)
-    ).mappings()
-    row = found.first()
+    values = {"store_id": store_id, "dept_id": dept_id, "target_week": target_week}
+    row = conn.execute(LATEST_FORECAST, values).mappings().first()
     return None if row is None else dict(row)
-
-
-def weeks_forecast(conn: Connection, store_id: int, dept_id: int) -> list[date]:
-    """Target weeks, ascending, that any vintage forecasts for the series."""
-    found = conn.execute(
-        select(forecasts.c.target_week)
-        .where(forecasts.c.store_id == store_id, forecasts.c.dept_id == dept_id)
-        .distinct()
-        .order_by(forecasts.c.target_week)
-    )
-    return list(found.scalars())
-
-
-def series_exists(conn: Connection, store_id: int, dept_id: int) -> bool:
-    """Whether any vintage forecasts the series."""
-    return bool(
-        conn.execute(
-            select(exists().where(forecasts.c.store_id == store_id, forecasts.c.dept_id == dept_id))
-        ).scalar_one()
-    )
 
 
 def newest_vintage(conn: Connection) -> Mapping[str, Any] | None:
     """The row of `forecast_vintages` of the newest origin, then time of publishing; None in an empty store."""
-    row = conn.execute(select(forecast_vintages).order_by(*_NEWEST_FIRST).limit(1)).mappings().first()
+    row = conn.execute(NEWEST_VINTAGE).mappings().first()
     return None if row is None else dict(row)
 
 
 def vintages_of(conn: Connection, origin_week: date) -> list[Mapping[str, Any]]:
     """Vintages of one origin, newest first."""
     found = conn.execute(
-        select(forecast_vintages).where(forecast_vintages.c.origin_week == origin_week).order_by(*_NEWEST_FIRST)
+        select(forecast_vintages).where(forecast_vintages.c.origin_week == origin_week).order_by(*NEWEST_FIRST)
     ).mappings()
     return [dict(row) for row in found]
 
@@ -90,7 +53,7 @@ def rows_of(conn: Connection, vintage_id: str) -> int:
 def vintages_covering(conn: Connection, week: date) -> list[Mapping[str, Any]]:
     """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon."""
     found = conn.execute(
-        select(forecast_vintages).where(forecast_vintages.c.origin_week < week).order_by(*_NEWEST_FIRST)
+        select(forecast_vintages).where(forecast_vintages.c.origin_week < week).order_by(*NEWEST_FIRST)
     ).mappings()
     # Date arithmetic differs between the two databases, and vintages are few.
     return [dict(row) for row in found if week <= row["origin_week"] + timedelta(weeks=row["horizon_weeks"])]
@@ -104,37 +67,6 @@ def forecasts_for(conn: Connection, vintage_id: str, target_week: date) -> list[
         .order_by(forecasts.c.store_id, forecasts.c.dept_id)
     ).mappings()
     return [dict(row) for row in found]
-
-
-def newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
-    """(week, horizon, vintage_id, model_name) of the newest scored vintage of each week and horizon.
-
-    A week less a horizon is one origin, so that this is the newest vintage of each origin that foresaw the week.
-    """
-    scored = forecast_accuracy.c
-    # Every scored vintage has one chain row of its own model.
-    query = (
-        select(
-            scored.week,
-            scored.horizon,
-            scored.vintage_id,
-            forecast_vintages.c.model_name,
-            func.row_number()
-            .over(
-                partition_by=[scored.week, scored.horizon],
-                order_by=[forecast_vintages.c.published_at.desc(), forecast_vintages.c.vintage_id.desc()],
-            )
-            .label("age"),
-        )
-        .join(forecast_vintages, forecast_vintages.c.vintage_id == scored.vintage_id)
-        .where(scored.level == "chain", scored.model == forecast_vintages.c.model_name)
-    )
-    if earliest is not None:
-        query = query.where(scored.week >= earliest)
-    if before is not None:
-        query = query.where(scored.week < before)
-    ranked = query.subquery()
-    return select(ranked).where(ranked.c.age == 1).subquery()
 
 
 def realised_wmae(conn: Connection, level: str = "chain", model: str | None = None) -> list[Mapping[str, Any]]:
@@ -187,16 +119,6 @@ def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str,
         .where(scored.week >= known[-1], scored.week < week)
     ).mappings()
     return [dict(row) for row in found]
-
-
-def same_scoring(newest: Subquery) -> ColumnElement[bool]:
-    """Joins `forecast_accuracy` with `newest_scored`."""
-    scored = forecast_accuracy.c
-    return and_(
-        scored.week == newest.c.week,
-        scored.vintage_id == newest.c.vintage_id,
-        scored.horizon == newest.c.horizon,
-    )
 
 
 def counts(conn: Connection, *tables: str) -> dict[str, int]:

@@ -33,7 +33,6 @@ from sqlalchemy import (
 from sqlalchemy.sql import Subquery
 
 from demand_assets.store.ledger import PROMOTED
-from demand_assets.store.queries import newest_scored, same_scoring
 from demand_assets.store.tables import (
     actuals,
     drift_reports,
@@ -67,14 +66,6 @@ LATEST_FORECAST: Select[Any] = (
     .limit(1)
 )
 """The newest forecast of one series and week, with its vintage; takes store_id, dept_id, target_week."""
-
-FORECAST_OF_VINTAGE: Select[Any] = _LATEST.where(
-    _F.vintage_id == bindparam("vintage_id"),
-    _F.store_id == bindparam("store_id"),
-    _F.dept_id == bindparam("dept_id"),
-    _F.target_week == bindparam("target_week"),
-)
-"""One forecast of one vintage; takes vintage_id, store_id, dept_id, target_week."""
 
 
 @dataclass(frozen=True)
@@ -369,6 +360,47 @@ def accuracy(filters: Mapping[str, Any], start: date | None, end: date | None) -
     """Rows of `forecast_accuracy`; order by ACCURACY_ORDER."""
     return between(
         matching(select(forecast_accuracy), forecast_accuracy, filters), forecast_accuracy.c.week, start, end
+    )
+
+
+def newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
+    """(week, horizon, vintage_id, model_name) of the newest scored vintage of each week and horizon.
+
+    A week less a horizon is one origin, so that this is the newest vintage of each origin that foresaw the week.
+    """
+    scored = forecast_accuracy.c
+    # Every scored vintage has one chain row of its own model.
+    query = (
+        select(
+            scored.week,
+            scored.horizon,
+            scored.vintage_id,
+            forecast_vintages.c.model_name,
+            func.row_number()
+            .over(
+                partition_by=[scored.week, scored.horizon],
+                order_by=[forecast_vintages.c.published_at.desc(), forecast_vintages.c.vintage_id.desc()],
+            )
+            .label("age"),
+        )
+        .join(forecast_vintages, forecast_vintages.c.vintage_id == scored.vintage_id)
+        .where(scored.level == "chain", scored.model == forecast_vintages.c.model_name)
+    )
+    if earliest is not None:
+        query = query.where(scored.week >= earliest)
+    if before is not None:
+        query = query.where(scored.week < before)
+    ranked = query.subquery()
+    return select(ranked).where(ranked.c.age == 1).subquery()
+
+
+def same_scoring(newest: Subquery) -> ColumnElement[bool]:
+    """Joins `forecast_accuracy` with `newest_scored`."""
+    scored = forecast_accuracy.c
+    return and_(
+        scored.week == newest.c.week,
+        scored.vintage_id == newest.c.vintage_id,
+        scored.horizon == newest.c.horizon,
     )
 
 

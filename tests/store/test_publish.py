@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from demand_assets.errors import StoreError
-from demand_assets.store import queries
+from demand_assets.store import queries, reads
 from demand_assets.store.publish import (
     VintageRecord,
     publish_accuracy,
@@ -143,9 +143,9 @@ def test_new_content_is_a_new_vintage_and_the_old_one_stays(engine: Engine) -> N
         kept = queries.forecasts_for(connection, old.vintage_id, WEEKS[0])
         covering = queries.vintages_covering(connection, WEEKS[1])
         assert queries.vintages_covering(connection, ORIGIN) == []
-        assert queries.weeks_forecast(connection, 1, 3) == WEEKS
-        assert queries.series_exists(connection, 2, 3)
-        assert not queries.series_exists(connection, 3, 3)
+        assert list(connection.execute(reads.weeks_forecast(1, 3)).scalars()) == WEEKS
+        assert connection.execute(reads.store_exists(2, 3)).all()
+        assert not connection.execute(reads.store_exists(3, 3)).all()
     assert newest is not None
     assert (newest["vintage_id"], newest["forecast_usd"]) == (new.vintage_id, 101.0)
     assert newest["published_at"] == later.published_at

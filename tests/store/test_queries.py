@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from demand_assets.store import queries
+from demand_assets.store import queries, reads
 from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_vintage
 
 ORIGIN = date(2012, 1, 6)
@@ -55,10 +55,10 @@ WEEK = ORIGIN + timedelta(weeks=3)
     "query",
     [
         lambda conn: queries.latest_forecast(conn, 7, 3, WEEK),
-        lambda conn: queries.weeks_forecast(conn, 7, 3),
-        lambda conn: queries.series_exists(conn, 7, 3),
+        lambda conn: conn.execute(reads.weeks_forecast(7, 3)).all(),
+        lambda conn: conn.execute(reads.store_exists(7, 3)).all(),
     ],
-    ids=["latest_forecast", "weeks_forecast", "series_exists"],
+    ids=["latest_forecast", "weeks_forecast", "store_exists"],
 )
 def test_a_read_of_one_series_goes_by_its_index(history: Engine, query: Callable[[Connection], Any]) -> None:
     with history.connect() as connection:
@@ -92,8 +92,8 @@ def test_an_empty_store_answers_none(engine: Engine) -> None:
     with engine.connect() as connection:
         assert queries.newest_vintage(connection) is None
         assert queries.latest_forecast(connection, 1, 3, WEEK) is None
-        assert queries.weeks_forecast(connection, 1, 3) == []
-        assert not queries.series_exists(connection, 1, 3)
+        assert connection.execute(reads.weeks_forecast(1, 3)).all() == []
+        assert not connection.execute(reads.store_exists(1, 3)).all()
 
 
 def accuracy(week: date, vintage: str, model: str, horizon: int, points: int, wmae: float, **total: Any) -> Any:
