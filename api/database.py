@@ -169,7 +169,8 @@ class PostgresDatabase(_Threads):
     async def _opened(self) -> asyncpg.Pool[asyncpg.Record]:
         pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
             self._address,
-            min_size=1,
+            # None is kept for its own sake: during an outage the pool would log a traceback for each try to have one.
+            min_size=0,
             max_size=self._size,
             timeout=_CONNECT_S,
             init=_set_codecs,
