@@ -40,24 +40,45 @@ FORECAST_ASSETS = [
     "drift_report",
 ]
 
+# CPU units and MiB of the Fargate task of each job's runs, a combination that Fargate has. Twice and more what the job
+# took on 3,331 series (docs/deploy.md has the figures); training has room for a horizon of 39 weeks. Tags given to a
+# run override these. On one machine nobody reads them.
+TASK_SIZES = {
+    "ingest": (1024, 2048),
+    "build_features": (2048, 4096),
+    "train_and_forecast": (4096, 16384),
+    "weekly": (2048, 4096),
+}
+
+
+def _task_size(job: str) -> dict[str, str]:
+    """Run tags by which the launcher sizes the task."""
+    cpu, memory = TASK_SIZES[job]
+    return {"ecs/cpu": str(cpu), "ecs/memory": str(memory)}
+
+
 ingest_job = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
+    tags=_task_size("ingest"),
     description="Read the landing zone into weekly partitions, check and publish them, score the vintages before them.",
 )
 features_job = dg.define_asset_job(
     "build_features",
     selection=dg.AssetSelection.assets(*FEATURE_ASSETS),
+    tags=_task_size("build_features"),
     description="Features of origin weeks, from everything known at each.",
 )
 forecast_job = dg.define_asset_job(
     "train_and_forecast",
     selection=dg.AssetSelection.assets(*FORECAST_ASSETS),
+    tags=_task_size("train_and_forecast"),
     description="Backtest, train, promote or refuse, forecast and publish, as of one week.",
 )
 weekly_job = dg.define_asset_job(
     "weekly",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*TRAINING_ASSETS),
+    tags=_task_size("weekly"),
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
 jobs = [ingest_job, features_job, forecast_job, weekly_job]

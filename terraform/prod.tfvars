@@ -23,7 +23,7 @@ sizes = {
   daemon    = { cpu = 512, memory = 2048 }
   mlflow    = { cpu = 1024, memory = 4096 }
   webserver = { cpu = 512, memory = 2048 }
-  run       = { cpu = 8192, memory = 32768 }
+  run       = { cpu = 4096, memory = 16384 }
   migrate   = { cpu = 512, memory = 2048 }
   watch     = { cpu = 512, memory = 2048 }
 }

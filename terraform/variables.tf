@@ -76,7 +76,7 @@ variable "database" {
 }
 
 variable "sizes" {
-  description = "CPU units, MiB and tasks of each part; run, migrate and watch are started by others and have no tasks. A run's tags ecs/cpu and ecs/memory override those of run."
+  description = "CPU units, MiB and tasks of each part; run, migrate and watch are started by others and have no tasks. Tags ecs/cpu and ecs/memory, which every job sets, override those of run."
   type = map(object({
     cpu    = number
     memory = number

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 
+from demand_assets.automation import TASK_SIZES
 from demand_assets.sample import generate, write_csvs
 from demand_assets.store.engine import parse_url
 from demand_assets.store.tables import forecasts
@@ -133,6 +134,9 @@ def test_landed_csvs_become_a_forecast_that_the_api_answers(
     assert (task["launchType"], override["name"]) == ("FARGATE", "run")
     assert override["command"][:3] == ["dagster", "api", "execute_run"]
     assert len(json.dumps(task["overrides"])) < 8192  # ECS refuses more
+    cpu, memory = TASK_SIZES["train_and_forecast"]
+    assert (override["cpu"], override["memory"]) == (cpu, memory)
+    assert (task["overrides"]["cpu"], task["overrides"]["memory"]) == (str(cpu), str(memory))
     assert {tag["key"]: tag["value"] for tag in task["tags"]}["dagster/run_id"] == run["runId"]
     assert task["containers"][0]["exitCode"] == 0
 
