@@ -9,7 +9,11 @@ locals {
   pipeline_environment = merge(var.settings, {
     AWS_REGION = var.region
     # boto3 reads this one only.
-    AWS_DEFAULT_REGION             = var.region
+    AWS_DEFAULT_REGION = var.region
+    # Of the clients that Dagster makes itself: RunTask, StopTask, its logs on S3. Eight attempts last half a minute and
+    # more; five, the default, are gone in seconds, and a run that could not be launched is a failed one.
+    AWS_MAX_ATTEMPTS               = "8"
+    AWS_RETRY_MODE                 = "standard"
     DAGSTER_HOME                   = "/opt/dagster"
     DAGSTER_LOGS_BUCKET            = module.storage.bucket_name
     DEMAND_ALERT_SNS_TOPIC         = module.monitoring.topic_arn

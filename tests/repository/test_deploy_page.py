@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -53,3 +54,15 @@ def test_the_page_names_what_the_deployment_has(names: object) -> None:
 def test_the_page_names_nothing_that_the_deployment_has_not() -> None:
     named = {name for name in re.findall(r"`([A-Z][A-Z0-9_]{5,})`", PAGE) if name.startswith(PREFIXES)}
     assert sorted(named - of_tasks() - of_the_workflow()) == []
+
+
+def test_the_runbook_gives_the_settings_that_the_instance_has() -> None:
+    runbook = " ".join((ROOT / "docs" / "runbook.md").read_text().split())
+    instance = yaml.safe_load((ROOT / "docker" / "dagster.aws.yaml").read_text())
+    monitoring, retries = instance["run_monitoring"], instance["run_retries"]
+    assert f"{monitoring['start_timeout_seconds']} s (`start_timeout_seconds`)" in runbook
+    assert f"{monitoring['poll_interval_seconds']} s (`run_monitoring.poll_interval_seconds`)" in runbook
+    assert f"`max_resume_run_attempts: {monitoring['max_resume_run_attempts']}`" in runbook
+    assert ("twice (`run_retries.max_retries`)" in runbook, retries["max_retries"]) == (True, 2)
+    assert f"`retry_on_asset_or_op_failure: {str(retries['retry_on_asset_or_op_failure']).lower()}`" in runbook
+    assert instance["concurrency"]["runs"]["max_concurrent_runs"] == 1
