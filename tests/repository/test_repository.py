@@ -1,5 +1,6 @@
 """What the repository promises before any code runs."""
 
+import importlib
 import re
 import shutil
 import tomllib
@@ -8,6 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.workspace.autodiscovery import loadable_targets_from_python_module
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_aws.ecs.container_context import EcsContainerContext
+
+from demand_assets.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,6 +66,37 @@ def test_both_workspace_files_name_the_same_code() -> None:
     cloud = yaml.safe_load((ROOT / "dagster_cloud.yaml").read_text())["locations"][0]
     assert workspace["module_name"] == cloud["code_source"]["module_name"] == "demand_assets.definitions"
     assert workspace["location_name"] == cloud["location_name"]
+
+
+def test_the_workspace_file_loads_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    [origin] = WorkspaceFileTarget(paths=["workspace.yaml"]).create_origins()
+    assert isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin)
+    module = origin.loadable_target_origin.module_name
+    assert module is not None
+    [target] = loadable_targets_from_python_module(module, working_directory=None)
+    loaded = target.target_definition
+    assert isinstance(loaded, dg.Definitions)
+    names = {job.name for job in loaded.get_repository_def().get_all_jobs()}
+    assert {"ingest", "build_features", "train_and_forecast", "weekly"} <= names
+
+
+def test_the_file_of_dagster_plus_has_its_form() -> None:
+    """Keys of dagster-cloud-cli 1.13's models, which refuse others; the part of ECS by the schema that Dagster has."""
+    cloud = yaml.safe_load((ROOT / "dagster_cloud.yaml").read_text())
+    (location,) = cloud["locations"]
+    assert set(cloud) <= {"defaults", "locations"}
+    assert set(location) <= {
+        "location_name", "code_source", "build", "working_directory", "image", "executable_path", "attribute",
+        "container_context", "agent_queue",
+    }  # fmt: skip
+    assert set(location["code_source"]) == {"module_name"}
+    assert set(location["build"]) == {"directory", "registry"}
+    context = EcsContainerContext.create_from_config(location["container_context"])
+    assert context.run_resources == {"cpu": "2048", "memory": "8192"}
+    names = {variable.partition("=")[0] for variable in context.env_vars}
+    assert names <= {PREFIX + field.upper() for field in Settings.model_fields}
+    importlib.import_module(location["code_source"]["module_name"])
 
 
 def test_the_instance_file_loads_and_sends_no_telemetry(tmp_path: Path) -> None:
