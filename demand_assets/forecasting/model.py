@@ -213,6 +213,15 @@ class Forecaster:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class MemberRows:
+    """What one member learns from: (n, F) `values`, (n,) scaled residuals as `target`, (n,) `weight` in USD."""
+
+    values: "NDArray[np.float32]"
+    target: "NDArray[np.float64]"
+    weight: "NDArray[np.float64]"
+
+
 def fit(
     features: pd.DataFrame,
     sales: pd.DataFrame,
@@ -221,44 +230,79 @@ def fit(
     calibration: Calibration | None = None,
 ) -> Forecaster:
     """Train on the stored origins whose targets were known at `as_of`; ModelError when there is none."""
-    actuals = actuals_of(features, sales)
-    members, rows, seconds = zip(
-        *(fit_member(features, actuals, as_of, config, member) for member in range(config.members)), strict=True
-    )
-    booster = averaged(members)
-    booster.set_param({"nthread": config.threads})
-    calibration = calibration or Calibration.none(config.quantiles)
-    return Forecaster(booster, config, as_of, calibration, sum(rows), fit_seconds=sum(seconds))
+    return fit_known(features, actuals_of(features, sales), as_of, config, calibration)
 
 
-def fit_member(
-    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, config: ModelConfig, member: int
-) -> "tuple[xgboost.Booster, int, float]":
-    """One member, the number of rows it learnt from, and the seconds inside xgboost; ModelError as for `fit`."""
-    import xgboost
+def fit_known(
+    features: pd.DataFrame,
+    actuals: "NDArray[np.float64]",
+    as_of: pd.Timestamp,
+    config: ModelConfig,
+    calibration: Calibration | None = None,
+) -> Forecaster:
+    """`fit` with the (n,) sales of each row's target week at hand, NaN where there are none."""
+    members, rows, seconds = [], 0, 0.0
+    for member in range(config.members):
+        known = member_rows(features, actuals, as_of, config, member)
+        require_rows(len(known.target), as_of)
+        started = time.perf_counter()
+        members.append(train_member(known, config, member))
+        seconds += time.perf_counter() - started
+        rows += len(known.target)
+    return forecaster_of(members, config, as_of, rows, seconds, calibration)
 
-    rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
-    if not len(rows):
+
+def require_rows(rows: int, as_of: pd.Timestamp) -> None:
+    """ModelError when there is nothing to learn from."""
+    if not rows:
         raise ModelError(
             f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one horizon more"
         )
+
+
+def forecaster_of(
+    members: "Sequence[xgboost.Booster]",
+    config: ModelConfig,
+    as_of: pd.Timestamp,
+    rows: int,
+    seconds: float,
+    calibration: Calibration | None = None,
+) -> Forecaster:
+    """The members as one model; `rows` they learnt from together in `seconds`."""
+    booster = averaged(members)
+    booster.set_param({"nthread": config.threads})
+    return Forecaster(
+        booster, config, as_of, calibration or Calibration.none(config.quantiles), rows, fit_seconds=seconds
+    )
+
+
+def member_rows(
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, config: ModelConfig, member: int
+) -> MemberRows:
+    """The rows of `features` that one member learns from; of a part of the features, its part of them."""
+    rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
     values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
     for index, name in enumerate(FEATURE_COLUMNS):
         values[:, index] = features[name].to_numpy()[rows]
     scale = features["scale_usd"].to_numpy()[rows]
     target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
     weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
-    started = time.perf_counter()
+    return MemberRows(values, target, weight)
+
+
+def train_member(rows: MemberRows, config: ModelConfig, member: int) -> "xgboost.Booster":
+    """One member trained on this machine."""
+    import xgboost
+
     matrix = xgboost.QuantileDMatrix(
-        values,
-        label=target,
-        weight=weight / weight.mean(),
+        rows.values,
+        label=rows.target,
+        weight=rows.weight / rows.weight.mean(),
         feature_names=list(FEATURE_COLUMNS),
         max_bin=config.max_bin,
         nthread=config.threads,
     )
-    booster = xgboost.train(config.booster_params(member), matrix, num_boost_round=config.rounds)
-    return booster, len(rows), time.perf_counter() - started
+    return xgboost.train(config.booster_params(member), matrix, num_boost_round=config.rounds)
 
 
 def averaged(members: "Sequence[xgboost.Booster]") -> "xgboost.Booster":
