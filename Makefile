@@ -102,6 +102,9 @@ lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
 	  $(BIN)/uv pip compile --system-certs docker/$$part.in -c requirements.lock --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 	    -o docker/requirements-$$part.lock; done
+	@$(BIN)/uv pip compile --system-certs .github/checkov/requirements.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
+	  -o .github/checkov/requirements.lock
 
 clean: ## remove .venv, caches and everything the demo made
 	@rm -rf $(VENV) .demand .coverage .mypy_cache .pytest_cache .ruff_cache benchmarks/results

@@ -86,6 +86,16 @@ def test_no_expression_is_pasted_into_a_script(workflow: Path) -> None:
     assert [step["run"] for step in steps_of(workflow) if "${{" in step.get("run", "")] == []
 
 
+def test_images_and_infrastructure_are_scanned_before_anything_is_merged() -> None:
+    ci = next(workflow for workflow in WORKFLOWS if workflow.stem == "ci")
+    uses = {step["uses"].split("@")[0] for step in steps_of(ci) if "uses" in step}
+    assert {"anchore/scan-action", "anchore/sbom-action", "hashicorp/setup-terraform"} <= uses
+    runs = " ".join(step["run"] for step in steps_of(ci) if "run" in step)
+    assert "-r .github/checkov/requirements.lock" in runs
+    # Without the commands, the checks of Terraform say so and pass.
+    assert runs.index("checkov/requirements.lock") < runs.index("make check") < runs.index("test_terraform.py")
+
+
 def test_an_action_has_the_same_commit_everywhere() -> None:
     pins: dict[str, set[str]] = {}
     for workflow in WORKFLOWS:
