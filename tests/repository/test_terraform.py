@@ -269,9 +269,19 @@ def test_an_empty_account_can_be_planned(terraform: Terraform, stage: str, state
     assert tasks == ({0} if state != "neither" else {1} if stage == "dev" else {1, 2})
 
 
+def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terraform) -> None:
+    measures = {"ForecastAgeHours", "ForecastRows", "RealisedWmaeUsd", "SevereDriftSalesShare"}
+    code, said = terraform.plan("prod", "realised_wmae_usd=2000")
+    assert code == 0, said
+    assert measures <= set(re.findall(r'metric_name += "(\w+)"', said))
+    widgets = (TERRAFORM / "modules" / "monitoring" / "main.tf").read_text().partition("widgets = [")[2]
+    assert measures <= set(re.findall(r'metrics_namespace, "(\w+)"', widgets))
+
+
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
+        ("realised_wmae_usd=-1", "0 or more"),
         ("nat_gateways=3", "one NAT gateway per zone at most"),
         ('interface_endpoints=["ecs"]', "Without a NAT gateway"),
         ('operator_cidrs=["0.0.0.0/0"]', "and not everyone"),

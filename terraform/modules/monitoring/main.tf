@@ -23,6 +23,17 @@ locals {
         namespace = var.metrics_namespace, metric = "ForecastAgeHours", dimensions = {}
         statistic = "Maximum", above = true, threshold = var.forecast_age_hours, period = 3600, periods = 3, missing = "breaching"
       }
+      # Silence is forecast-age's.
+      forecast-rows = {
+        why       = "The newest forecast is empty"
+        namespace = var.metrics_namespace, metric = "ForecastRows", dimensions = {}
+        statistic = "Minimum", above = false, threshold = 1, period = 3600, periods = 1, missing = "notBreaching"
+      }
+      severe-drift = {
+        why       = "Groups with more than 5% of sales lie far from what the model was trained on"
+        namespace = var.metrics_namespace, metric = "SevereDriftSalesShare", dimensions = {}
+        statistic = "Maximum", above = true, threshold = 0.05, period = 3600, periods = 1, missing = "notBreaching"
+      }
       watch-start = {
         why       = "The hourly watch could not be started"
         namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.failed_starts_queue_name }
@@ -62,6 +73,14 @@ locals {
         why       = "The database is about to refuse connections"
         namespace = "AWS/RDS", metric = "DatabaseConnections", dimensions = local.database
         statistic = "Maximum", above = true, threshold = var.database_connections, period = 300, periods = 2, missing = "breaching"
+      }
+    },
+    # The pipeline's own alert holds it to a band of its history; this is a limit that somebody has set.
+    var.realised_wmae_usd == 0 ? {} : {
+      realised-wmae = {
+        why       = "Published forecasts of the newest week missed by more than was agreed"
+        namespace = var.metrics_namespace, metric = "RealisedWmaeUsd", dimensions = {}
+        statistic = "Maximum", above = true, threshold = var.realised_wmae_usd, period = 3600, periods = 1, missing = "notBreaching"
       }
     },
     {
@@ -183,6 +202,7 @@ locals {
       stat    = "Sum"
     },
     { title = "Database CPU, %", metrics = [["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.database_identifier]], stat = "Average" },
+    { title = "Database free storage, bytes", metrics = [["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier", var.database_identifier]], stat = "Minimum" },
     { title = "Database connections", metrics = [["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.database_identifier]], stat = "Maximum" },
   ]
 }

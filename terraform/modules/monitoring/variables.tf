@@ -68,6 +68,11 @@ variable "forecast_age_hours" {
   type        = number
 }
 
+variable "realised_wmae_usd" {
+  description = "Realised WMAE of the newest scored week, above which it alarms; 0: no alarm."
+  type        = number
+}
+
 variable "armed" {
   description = "Whether alarms act: not before the first deployment, nor while nothing runs."
   type        = bool
