@@ -28,17 +28,16 @@ ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
 def decompose(
-    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]"
+    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", width: int = 0
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
     """(T, S) season and (S,) newest level without it, USD, of (T, S) sales, NaN where there are none.
 
-    Their sum is the forecast of a week like the season's. T is at least `LEAST_WEEKS`; `dept` (S,) is 0..D-1.
+    Their sum is the forecast of a week like the season's. T is at least `LEAST_WEEKS`; `dept` (S,) is 0..D-1; `width`
+    as for `smooth_departments`.
     """
-    # The products are small: with more threads than idle cores BLAS spends its time waiting for itself.
-    with threadpool_limits(1, user_api="blas"):
-        smooth, _ = smooth_departments(sales, dept, RANK)
-        season = _season(smooth)
-        return season, _level(smooth - season)
+    smooth, _ = smooth_departments(sales, dept, RANK, width)
+    season = _season(smooth)
+    return season, _level(smooth - season)
 
 
 def svd_stl_forecast(
@@ -47,7 +46,8 @@ def svd_stl_forecast(
     """(H, S) forecasts in USD from (T, S) sales, NaN where there are none; None with under two years of weeks."""
     if len(sales) < TWO_YEARS:
         return None
-    season, level = decompose(sales, dept)
+    with threadpool_limits(1, user_api="blas"):
+        season, level = decompose(sales, dept)
     return level + season[(len(sales) + np.arange(horizon_weeks)) % WEEKS_PER_YEAR]
 
 

@@ -6,13 +6,15 @@ model learns what that misses, in units of the series' own scale.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
@@ -103,12 +105,73 @@ def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
     return add_weeks(weeks.min(), WEEKS_PER_YEAR)
 
 
-def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int) -> pd.DataFrame:
+def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1) -> pd.DataFrame:
     """demand_features: one row per active series (a sale in the 52 weeks to the origin) x origin x horizon 1..H.
 
     Keys, `base_usd`, `scale_usd`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
     SchemaError when an origin is outside the panel.
     """
+    (block,) = feature_blocks(panel, len(panel.series))
+    parts = [part for _, part in block_features(block, origins, horizon_weeks, threads)]
+    # Column by column out of the parts, so that both never stand in memory whole.
+    return pd.DataFrame({name: np.concatenate([part.pop(name) for part in parts]) for name in [*parts[0]]}, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainHistory:
+    """What the features of a series know of others than its department's: (T, n) sums over stores and their markdowns.
+
+    `now` and `then` are running sums of sales that have a counterpart a year before, and of those counterparts.
+    `back`, `season_back` (T + H,): weeks to the aligned week of a year before, with Easter and without.
+    """
+
+    back: "Matrix"
+    season_back: "Matrix"
+    now: "Matrix"
+    then: "Matrix"
+    sales: "Matrix"
+    markdown: "Matrix"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBlock:
+    """Whole departments of a panel, with all that their features are made from: the unit of work and of memory.
+
+    `width` is the size of the largest department of the whole panel: to the last bit, a sum depends on how wide its
+    matrix is, and a block's features are those it would have beside others.
+    """
+
+    panel: Panel
+    chain: ChainHistory
+    width: int
+
+
+def feature_blocks(panel: Panel, series_per_block: int) -> Iterator[FeatureBlock]:
+    """The panel in blocks of whole departments, each of at least `series_per_block` series but the last.
+
+    ValueError when that is less than one.
+    """
+    if series_per_block < 1:
+        raise ValueError(f"a block has at least one series, got {series_per_block}")
+    sizes = np.bincount(panel.series["dept"])
+    # A department goes into the block in which its first series would be.
+    number = np.unique((np.cumsum(sizes) - sizes) // series_per_block, return_inverse=True)[1]
+    block_of = number[panel.series["dept"].to_numpy()]
+    parts = [panel if number[-1] == 0 else panel.of(np.flatnonzero(block_of == part)) for part in range(number[-1] + 1)]
+    chain = _chain_history(panel, parts)
+    for part in parts:
+        yield FeatureBlock(part, chain, int(sizes.max()))
+
+
+def block_features(
+    block: FeatureBlock, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1
+) -> "Iterator[tuple[pd.Timestamp, dict[str, NDArray[np.generic]]]]":
+    """Each origin, in order, with the columns of its rows of demand_features for the series of a block.
+
+    They are made in `threads` threads; an origin at which no series of the block is active has no rows.
+    SchemaError when an origin is outside the panel.
+    """
+    panel = block.panel
     at = panel.position(pd.DatetimeIndex(list(origins)))
     outside = [week for week, row in zip(origins, at, strict=True) if not 0 <= row < len(panel.weeks)]
     if outside:
@@ -116,48 +179,81 @@ def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks:
             f"origin {outside[0]:%Y-%m-%d} is outside the sales, which run from "
             f"{panel.weeks[0]:%Y-%m-%d} to {panel.weeks[-1]:%Y-%m-%d}"
         )
-    history = _History(panel)
-    blocks = [_at_origin(panel, history, row, horizon_weeks) for row in sorted(set(at.tolist()))]
     names = (*KEYS, "base_usd", "scale_usd", *(name for name in FEATURE_COLUMNS if name != "horizon"))
-    # Column by column out of the blocks, so that both never stand in memory whole.
-    return pd.DataFrame({name: np.concatenate([block.pop(name) for block in blocks]) for name in names}, copy=False)
+    rows = sorted(set(at.tolist()))
+    # The matrix products are small: with more threads than idle cores BLAS spends its time waiting for itself.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        history = _History(panel, block)
+
+        def made(row: int) -> "dict[str, NDArray[np.generic]]":
+            columns = _at_origin(panel, history, row, horizon_weeks)
+            return {name: columns[name] for name in names}
+
+        # A few at a time, so that what is not yet taken does not fill the memory.
+        for first in range(0, len(rows), 2 * threads):
+            some = rows[first : first + 2 * threads]
+            yield from zip((panel.weeks[row] for row in some), pool.map(made, some), strict=True)
+
+
+def _chain_history(panel: Panel, parts: Sequence[Panel]) -> ChainHistory:
+    """Sums over the stores of all parts, part by part, so that no more than one stands in memory a second time."""
+    # Weeks back for all flagged weeks, so that targets after the last week have theirs.
+    back = weeks_back(panel.flagged_weeks())
+    shape = (len(panel.weeks), len(panel.stores))
+    now, then, sales = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for part in parts:
+        in_store = (part.series["store"].to_numpy(), len(panel.stores))
+        paired_now, paired_then, _ = _paired(part.sales, back)
+        now, then = _grouped(paired_now, *in_store, now), _grouped(paired_then, *in_store, then)
+        sales = _grouped(np.nan_to_num(part.sales), *in_store, sales)
+    markdowns = np.nansum([panel.conditions[name] for name in MARKDOWN_COLUMNS], axis=0)
+    reported = ~np.all([np.isnan(panel.conditions[name]) for name in MARKDOWN_COLUMNS], axis=0)
+    return ChainHistory(
+        back=back,
+        season_back=weeks_back(panel.flagged_weeks(), easter=False),
+        now=_running(now),
+        then=_running(then),
+        sales=sales,
+        markdown=np.where(reported, markdowns, np.nan),
+    )
+
+
+def _paired(sales: "Matrix", back: "Matrix") -> "tuple[Matrix, Matrix, NDArray[np.bool_]]":
+    """(T, S) sales of the weeks that have a counterpart a year before, those counterparts, 0 elsewhere; and which."""
+    past = np.arange(len(sales))
+    last_year = aligned(sales, past - back[: len(past)], past)
+    paired = ~np.isnan(sales) & ~np.isnan(last_year)
+    return np.where(paired, sales, 0.0), np.where(paired, last_year, 0.0), paired
 
 
 class _History:
     """What every origin draws on, each week computed from itself and earlier ones: (T, S) matrices and running sums."""
 
-    def __init__(self, panel: Panel) -> None:
-        sales = panel.sales
+    def __init__(self, panel: Panel, block: FeatureBlock) -> None:
+        sales, chain = panel.sales, block.chain
         self.sales = sales
-        # Weeks back for all flagged weeks, so that targets after the last week have theirs.
-        self.back = weeks_back(panel.flagged_weeks())
-        self.season_back = weeks_back(panel.flagged_weeks(), easter=False)
-        past = np.arange(len(panel.weeks))
-        self.last_year = aligned(sales, past - self.back[: len(past)], past)
-        paired = ~np.isnan(sales) & ~np.isnan(self.last_year)
-        now, then = np.where(paired, sales, 0.0), np.where(paired, self.last_year, 0.0)
+        self.width = block.width
+        self.back, self.season_back = chain.back, chain.season_back
+        now, then, paired = _paired(sales, chain.back)
         self.now, self.then, self.pairs = _running(now), _running(then), _running(paired)
         filled = np.nan_to_num(sales)
         self.total, self.square, self.count = _running(filled), _running(filled**2), _running(~np.isnan(sales))
-        stores, depts = panel.series["store"].to_numpy(), panel.series["dept"].to_numpy()
-        in_dept = (depts, panel.departments)
-        in_store = (stores, len(panel.stores))
+        in_dept = (panel.series["dept"].to_numpy(), panel.departments)
         self.dept_now, self.dept_then = _running(_grouped(now, *in_dept)), _running(_grouped(then, *in_dept))
-        self.store_now, self.store_then = _running(_grouped(now, *in_store)), _running(_grouped(then, *in_store))
         self.dept_sales = _grouped(filled, *in_dept)
-        self.store_sales = _grouped(filled, *in_store)
-        markdowns = np.nansum([panel.conditions[name] for name in MARKDOWN_COLUMNS], axis=0)
-        reported = ~np.all([np.isnan(panel.conditions[name]) for name in MARKDOWN_COLUMNS], axis=0)
-        self.markdown = np.where(reported, markdowns, np.nan)
+        self.store_now, self.store_then, self.store_sales = chain.now, chain.then, chain.sales
+        self.markdown = chain.markdown
 
 
-def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int) -> "Matrix":
-    """(T, groups) sums of the columns of `values` (T, S) that belong to each group.
+def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: "Matrix | None" = None) -> "Matrix":
+    """(T, groups) sums of the columns of `values` (T, S) that belong to each group, on top of those `before`.
 
-    Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T.
+    Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T. And so a
+    sum over parts, each on top of the one before, is that over the whole.
     """
-    series = np.arange(len(group))
-    members = csr_array((np.ones(len(group)), (group, series)), shape=(groups, len(group)))
+    if before is not None:
+        values, group = np.hstack([before, values]), np.concatenate([np.arange(groups), group])
+    members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))
     return np.ascontiguousarray((members @ values.T).T)
 
 
@@ -351,7 +447,9 @@ def _targets(
     store_then = _ratio(aligned(history.store_sales, position, row), store_mean[None, :])
 
     first = max(row + 1 - WINDOW_WEEKS, 0)
-    smoothed, profile = smooth_departments(history.sales[first : row + 1], panel.series["dept"].to_numpy())
+    smoothed, profile = smooth_departments(
+        history.sales[first : row + 1], panel.series["dept"].to_numpy(), width=history.width
+    )
     smooth_last_year = aligned(smoothed[:, series.active], position - first, row - first)
 
     # Without a counterpart last year: the series' recent level moved by its department's season.
@@ -395,5 +493,5 @@ def _decomposed(panel: Panel, history: _History, row: int, targets: "NDArray[np.
     """(H, S) level plus season in USD, from all weeks to the origin; NaN until a year and a little more is there."""
     if row + 1 < LEAST_WEEKS:
         return np.full((len(targets), history.sales.shape[1]), np.nan)
-    season, level = decompose(history.sales[: row + 1], panel.series["dept"].to_numpy())
+    season, level = decompose(history.sales[: row + 1], panel.series["dept"].to_numpy(), history.width)
     return level + aligned(season, targets - history.season_back[targets], row)

@@ -1,6 +1,6 @@
 """The dense panel: weeks x series matrices, so that every feature is array arithmetic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,12 @@ class Panel:
     def departments(self) -> int:
         """Number of distinct departments."""
         return int(self.series["dept"].max()) + 1
+
+    def of(self, columns: "NDArray[np.int64]") -> "Panel":
+        """The panel of some of its series, whole departments of them, in the order given; stores stay as they are."""
+        series = self.series.iloc[columns].reset_index(drop=True)
+        series["dept"] = np.unique(series["dept"], return_inverse=True)[1]
+        return replace(self, sales=self.sales[:, columns], series=series)
 
     def position(self, weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
         """Row of each week; may lie outside 0..T-1."""

@@ -2,13 +2,14 @@
 
 A department's stores move together, and a single week of a single store is noisy. Each department's weeks x stores
 matrix is replaced by its profile over all stores plus the few strongest patterns of deviation from it (a truncated
-singular value decomposition). Source: the method that won the Walmart competition averaged over such smoothed stores.
+singular value decomposition). The matrices are many and small: callers hold BLAS to one thread, which with more than
+the idle cores takes fifty times as long waiting for itself. Source: the method that won the Walmart competition
+averaged over such smoothed stores.
 """
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
@@ -22,16 +23,18 @@ MIN_SCALE = 1.0
 
 
 def smooth_departments(
-    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", rank: int = RANK
+    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", rank: int = RANK, width: int = 0
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
     """(T, S) smoothed sales in USD and (T, D) department profiles, from (T, S) sales that may be NaN.
 
     `dept` (S,) numbers the departments 0..D-1. A profile is the department's sales over those of the mean week of its
     series then present, so it is 1 in an average week. Where a series has no sales its smoothed value is what its
     profile says. Deviations count by the series' scale, the mean of its newest 52 weeks: large stores are less noisy.
+    `width` is the size of the largest department, where `dept` is a part of a chain that has larger ones.
     """
     weeks = len(sales)
-    place, width = _place_in_department(dept)
+    place, widest = _place_in_department(dept)
+    width = max(width, widest)
     departments = int(dept.max()) + 1
     cube = np.full((departments, weeks, width), np.nan)
     cube[dept, :, place] = sales.T
@@ -52,13 +55,11 @@ def smooth_departments(
 def _truncated(matrices: "NDArray[np.float64]", rank: int) -> "NDArray[np.float64]":
     """(D, T, n) best approximations of the given rank, by the eigenvectors of the smaller Gram matrix."""
     turned = matrices.transpose(0, 2, 1)
-    # Many small matrices: with more threads than idle cores BLAS spends fifty times as long waiting for itself.
-    with threadpool_limits(1, user_api="blas"):
-        if matrices.shape[1] < matrices.shape[2]:
-            vectors = np.linalg.eigh(matrices @ turned)[1][:, :, -rank:]
-            return vectors @ (vectors.transpose(0, 2, 1) @ matrices)
-        vectors = np.linalg.eigh(turned @ matrices)[1][:, :, -rank:]
-        return (matrices @ vectors) @ vectors.transpose(0, 2, 1)
+    if matrices.shape[1] < matrices.shape[2]:
+        vectors = np.linalg.eigh(matrices @ turned)[1][:, :, -rank:]
+        return vectors @ (vectors.transpose(0, 2, 1) @ matrices)
+    vectors = np.linalg.eigh(turned @ matrices)[1][:, :, -rank:]
+    return (matrices @ vectors) @ vectors.transpose(0, 2, 1)
 
 
 def _place_in_department(dept: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], int]":

@@ -13,7 +13,9 @@ from demand_assets.forecasting.features import (
     FEATURE_COLUMNS,
     FEATURE_DESCRIPTIONS,
     aligned,
+    block_features,
     build_features,
+    feature_blocks,
     first_origin,
 )
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
@@ -49,6 +51,25 @@ def test_an_origin_has_the_same_features_alone_and_among_others(panel: Panel, fe
     alone = build_features(panel, [ORIGIN], 4)
     among = features[features["origin_week"] == ORIGIN].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, among)
+
+
+def test_features_made_in_blocks_and_threads_are_those_made_at_once(panel: Panel, features: pd.DataFrame) -> None:
+    origins = [ORIGIN, add_weeks(ORIGIN, 1), add_weeks(ORIGIN, 2)]
+    whole = features[features["origin_week"].isin(origins)].reset_index(drop=True)
+    blocks = list(feature_blocks(panel, 3))
+    assert len(blocks) > 1
+    assert sum(len(block.panel.series) for block in blocks) == len(panel.series)
+    made = [pd.DataFrame(columns) for block in blocks for _, columns in block_features(block, origins, 4, threads=2)]
+    together = pd.concat(made).sort_values(["origin_week", "store_id", "dept_id", "horizon"], ignore_index=True)
+    # To the last bits: a matrix product's sums depend on how many columns it has.
+    pd.testing.assert_frame_equal(together, whole, rtol=1e-12, atol=1e-12)
+    pd.testing.assert_series_equal(together["store_miss_4"], whole["store_miss_4"], check_exact=True)
+    pd.testing.assert_frame_equal(build_features(panel, origins, 4, threads=3), whole, check_exact=True)
+
+
+def test_a_block_holds_at_least_one_series(panel: Panel) -> None:
+    with pytest.raises(ValueError, match="at least one series"):
+        next(feature_blocks(panel, 0))
 
 
 def test_one_row_per_active_series_and_horizon(panel: Panel, features: pd.DataFrame, retailer: SampleData) -> None:
