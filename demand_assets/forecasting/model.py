@@ -149,17 +149,17 @@ class Forecaster:
         """
         return self.booster.predict(self._matrix(features), pred_contribs=True).astype(float)
 
-    def _matrix(self, features: pd.DataFrame) -> "xgboost.DMatrix":
-        import xgboost
-
+    def values(self, features: pd.DataFrame) -> "NDArray[np.float32]":
+        """(n, F) the model's features in its order; ModelError when one is missing."""
         missing = [name for name in self.features if name not in features]
         if missing:
             raise ModelError(f"features lack {missing[0]}, which the model was trained on; rebuild demand_features")
-        return xgboost.DMatrix(
-            features[list(self.features)].to_numpy(dtype=np.float32),
-            feature_names=list(self.features),
-            nthread=self.config.threads,
-        )
+        return features[list(self.features)].to_numpy(dtype=np.float32)
+
+    def _matrix(self, features: pd.DataFrame) -> "xgboost.DMatrix":
+        import xgboost
+
+        return xgboost.DMatrix(self.values(features), feature_names=list(self.features), nthread=self.config.threads)
 
     def importance(self) -> pd.DataFrame:
         """[feature, gain], largest first; gain is the mean improvement of the loss per split, unused features 0."""

@@ -5,15 +5,12 @@ group of features moved it by. Source: Lundberg et al. 2020, Nature Machine Inte
 """
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.model import Forecaster
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from demand_assets.forecasting.shapley import Forest, grouped_contributions
 
 LAST_YEAR = "last year"
 # The first pattern that matches a feature's whole name decides.
@@ -41,11 +38,17 @@ def reasons(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
 
     The reasons of a row sum to its forecast_usd. `last year` holds what the forecast starts from.
     """
-    moved = forecaster.contributions(features) * features["scale_usd"].to_numpy()[:, None]
     words = [reason_of(name) for name in forecaster.features]
     names = list(dict.fromkeys(reason for _, reason in REASONS))
-    member = (np.array(words)[:, None] == np.array(names)[None, :]).astype(float)
-    grouped: NDArray[np.float64] = moved[:, :-1] @ member
+    group = np.array([names.index(word) for word in words])
+    forest = Forest.of(forecaster.booster)
+    if forest is not None:
+        moved = grouped_contributions(forest, forecaster.values(features), group, len(names))
+    else:
+        each = forecaster.contributions(features)
+        moved = np.column_stack([each[:, :-1] @ (group[:, None] == np.arange(len(names))), each[:, -1]])
+    moved *= features["scale_usd"].to_numpy()[:, None]
+    grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.
     grouped[:, names.index(LAST_YEAR)] += features["base_usd"].to_numpy() + moved[:, -1]
     keys = features[["store_id", "dept_id", "origin_week", "target_week", "horizon"]].reset_index(drop=True)
