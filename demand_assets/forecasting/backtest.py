@@ -1,6 +1,6 @@
 """Rolling-origin backtest: at each origin, train on what was known then, forecast, and score beside the baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate, quantile_column
-from demand_assets.forecasting.model import MODEL_NAME, ModelConfig, actuals_of, fit
+from demand_assets.forecasting.model import MODEL_NAME, Forecaster, ModelConfig, actuals_of, fit
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
@@ -77,39 +77,74 @@ def backtest(
     the errors of earlier origins whose targets were known by then; two warm-up origins serve the first.
     ModelError when an origin has no features or nothing before it to train on.
     """
-    stored = pd.DatetimeIndex(features["origin_week"].unique()).sort_values()
-    origins = sorted(origins)
+    stored = pd.DatetimeIndex(features["origin_week"].unique())
+    made = []
+    for origin in origins_to_forecast(origins, stored, horizon_weeks):
+        rows = features[features["origin_week"] == origin].reset_index(drop=True)
+        made.append(forecast_origin(fit(features, sales, origin, config), rows, sales, panel))
+        if progress is not None:
+            progress(origin)
+    return judged(made, origins, horizon_weeks, config.quantiles)
+
+
+def origins_to_forecast(
+    origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
+) -> list[pd.Timestamp]:
+    """The origins to forecast so that `origins` can be judged, in order: up to two to warm up, then they.
+
+    ModelError when one of them is not among the `stored` origins.
+    """
+    stored, origins = stored.sort_values(), sorted(origins)
     lacking = [origin for origin in origins if origin not in stored]
     if lacking:
         raise ModelError(
             f"origin {lacking[0]:%Y-%m-%d} has no features; it needs 52 weeks of sales before it and sales in that week"
         )
-    warm_up = _warm_up(origins, stored, horizon_weeks)
+    return [*_warm_up(origins, stored, horizon_weeks), *origins]
+
+
+def forecast_origin(
+    forecaster: Forecaster, rows: pd.DataFrame, sales: pd.DataFrame, panel: Panel
+) -> tuple[pd.DataFrame, float]:
+    """What the model and every baseline forecast from one origin, whose features are `rows`; seconds of its training.
+
+    One row per series x target x model, `COLUMNS`, model by model in the order of the features.
+    """
+    forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
+    forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
+    keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(
+        is_holiday=rows["is_holiday"].to_numpy() > 0, actual_usd=actuals_of(rows, sales)
+    )
+    points = [keyed.assign(model=name, forecast_usd=forecast) for name, forecast in forecasts.items()]
+    return pd.concat(points, ignore_index=True)[list(COLUMNS)], forecaster.fit_seconds
+
+
+def judged(
+    made: Iterable[tuple[pd.DataFrame, float]],
+    origins: Sequence[pd.Timestamp],
+    horizon_weeks: int,
+    quantiles: tuple[float, ...],
+) -> Backtest:
+    """The backtest of `origins` from what `forecast_origin` made of each of `origins_to_forecast`, in that order."""
     scored: list[pd.DataFrame] = []
     seconds = 0.0
-    for origin in [*warm_up, *origins]:
-        rows = features[features["origin_week"] == origin].reset_index(drop=True)
-        forecaster = fit(features, sales, origin, config)
-        seconds += forecaster.fit_seconds
-        forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
-        forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
-        keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(
-            is_holiday=rows["is_holiday"].to_numpy() > 0, actual_usd=actuals_of(rows, sales)
-        )
+    for forecasts, fit_seconds in made:
+        seconds += fit_seconds
         past = pd.concat(scored) if scored else None
-        for name, forecast in forecasts.items():
-            points = keyed.assign(model=name, forecast_usd=forecast)
-            bands = _calibrated(past, name, origin, horizon_weeks, config.quantiles).bands(
-                forecast, keyed["scale_usd"].to_numpy(), keyed["horizon"].to_numpy(), keyed["is_holiday"].to_numpy()
+        for name, points in forecasts.groupby("model", sort=False):
+            calibration = _calibrated(past, str(name), points["origin_week"].iloc[0], horizon_weeks, quantiles)
+            bands = calibration.bands(
+                points["forecast_usd"].to_numpy(),
+                points["scale_usd"].to_numpy(),
+                points["horizon"].to_numpy(),
+                points["is_holiday"].to_numpy(),
             )
             scored.append(points.assign(**bands))
-        if progress is not None:
-            progress(origin)
     points = pd.concat(scored, ignore_index=True)
-    points = points[points["origin_week"].isin(origins)]
+    points = points[points["origin_week"].isin(list(origins))]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
     after = COLUMNS.index("forecast_usd") + 1
-    columns = [*COLUMNS[:after], *map(quantile_column, config.quantiles), *COLUMNS[after:]]
+    columns = [*COLUMNS[:after], *map(quantile_column, quantiles), *COLUMNS[after:]]
     return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
 
 
