@@ -18,8 +18,6 @@ from demand_assets.partitions import RANGE_END, RANGE_START
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import Clock
 from demand_assets.retraining import DRIFT_COLUMNS, chain_losses
-from demand_assets.store.engine import reading
-from demand_assets.store.migrations import opened
 
 if TYPE_CHECKING:
     from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
@@ -291,6 +289,9 @@ def store_unreachable_alert(error: StoreError, now: datetime) -> Alert:
 
 def health_alerts(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, now: datetime) -> list[Alert]:
     """What store and lake say is wrong: severe drift, loss out of band, repeated refusals, or a store that is down."""
+    from demand_assets.store.engine import reading
+    from demand_assets.store.migrations import opened
+
     try:
         with opened(ledger.store_url) as engine, reading(engine) as connection:
             refused = promotion_refused_alert(connection)

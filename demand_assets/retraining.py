@@ -7,9 +7,6 @@ import pandas as pd
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
-from demand_assets.store.engine import reading
-from demand_assets.store.migrations import opened
-from demand_assets.store.queries import realised_wmae
 
 if TYPE_CHECKING:
     from demand_assets.forecasting.retraining import Evidence
@@ -42,6 +39,9 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
     """
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.store.engine import reading
+    from demand_assets.store.migrations import opened
+    from demand_assets.store.queries import realised_wmae
 
     with opened(ledger.store_url) as engine, reading(engine) as conn:
         realised = [(f"{row['week']:%Y-%m-%d}", float(row["wmae"])) for row in realised_wmae(conn)]

@@ -13,24 +13,12 @@ import dagster as dg
 
 from demand_assets.adapters.registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from demand_assets.errors import ModelError
-from demand_assets.store.engine import reading, write_transaction
-from demand_assets.store.ledger import (
-    PROMOTE,
-    PROMOTED,
-    REFUSED,
-    SUPERSEDED,
-    PromotionRecord,
-    champion_version,
-    history,
-    record_decision,
-    record_rollback,
-)
-from demand_assets.store.migrations import opened
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from demand_assets.forecasting.promotion import Decision
+    from demand_assets.store.ledger import PromotionRecord
 
 _LOCK_ALIAS = 0x64656D616E6406
 # What a stage of older MLflow was: each version carries it as a tag, for people who look at the registry alone.
@@ -56,11 +44,17 @@ class PromotionLedger(dg.ConfigurableResource):
 
         ModelError when the registry no longer has it.
         """
+        from demand_assets.store.migrations import opened
+
         with opened(self.store_url) as engine:
             return self._follow(engine)
 
     def rows(self) -> list[Mapping[str, Any]]:
         """The ledger, newest first."""
+        from demand_assets.store.engine import reading
+        from demand_assets.store.ledger import history
+        from demand_assets.store.migrations import opened
+
         with opened(self.store_url) as engine, reading(engine) as conn:
             return history(conn, self.model_name)
 
@@ -74,12 +68,15 @@ class PromotionLedger(dg.ConfigurableResource):
         *,
         force: bool = False,
         decision_key: str | None = None,
-    ) -> PromotionRecord:
+    ) -> "PromotionRecord":
         """Record a decision about `challenger`, judged against `champion`, and put it into production if it is for it.
 
         `force` promotes against the decision, and is recorded. The record returned is what the ledger says, which may
         be that another promotion came first, or what was decided earlier under the same `decision_key`.
         """
+        from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
+        from demand_assets.store.migrations import opened
+
         wanted = PromotionRecord(
             model_name=self.model_name,
             action=PROMOTE,
@@ -101,8 +98,11 @@ class PromotionLedger(dg.ConfigurableResource):
             self._follow(engine)
         return record
 
-    def rollback(self, reason: str, requested_by: str, now: datetime) -> PromotionRecord:
+    def rollback(self, reason: str, requested_by: str, now: datetime) -> "PromotionRecord":
         """Put the champion before the present one back; StoreError when there is none."""
+        from demand_assets.store.ledger import record_rollback
+        from demand_assets.store.migrations import opened
+
         with opened(self.store_url) as engine:
             record = record_rollback(engine, self.model_name, (reason,), requested_by, now)
             self._follow(engine)
@@ -110,6 +110,9 @@ class PromotionLedger(dg.ConfigurableResource):
 
     def _follow(self, engine: "Engine") -> RegisteredVersion | None:
         """Set the alias to the ledger's champion, one process at a time, and return that version."""
+        from demand_assets.store.engine import reading, write_transaction
+        from demand_assets.store.ledger import champion_version
+
         name = self.model_name
         with reading(engine) as conn:
             wanted = champion_version(conn, name)
@@ -133,8 +136,10 @@ class PromotionLedger(dg.ConfigurableResource):
         return held
 
 
-def outcome_in_words(record: PromotionRecord) -> str:
+def outcome_in_words(record: "PromotionRecord") -> str:
     """One line about a decision, as it stands in the ledger."""
+    from demand_assets.store.ledger import PROMOTED, REFUSED, SUPERSEDED
+
     verb = {PROMOTED: "is in production", REFUSED: "stays out of production", SUPERSEDED: "came too late"}
     forced = " (forced)" if record.forced else ""
     return f"version {record.to_version} {verb[record.outcome]}{forced}: {'; '.join(record.reasons)}"

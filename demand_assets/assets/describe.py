@@ -2,27 +2,28 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from demand_assets.ingestion.merge import Landing
+from demand_assets.ingestion.schemas import Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def columns_of(schema: Any) -> dg.TableSchema:
-    """Column table of a pandera schema: name, type, description with unit."""
+def columns_of(columns: Mapping[str, Column]) -> dg.TableSchema:
+    """Column table of an ingested frame: name, type, description with unit."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=name,
-                type=str(column.dtype),
-                description=f"{column.description} [{(column.metadata or {}).get('unit', '')}]",
-                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=bool(column.unique)),
+                type=column.dtype,
+                description=f"{column.description} [{column.unit}]",
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=False),
             )
-            for name, column in schema.columns.items()
+            for name, column in columns.items()
         ]
     )
 

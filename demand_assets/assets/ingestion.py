@@ -29,7 +29,7 @@ from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
 from demand_assets.ingestion.merge import Landing as LandingRecord
 from demand_assets.ingestion.merge import merge_table, merge_week_partitions
 from demand_assets.ingestion.quality import CHECKS, check_conditions, check_sales, check_stores, validate_deliveries
-from demand_assets.ingestion.schemas import CALENDAR_SCHEMA, CONDITIONS_SCHEMA, SALES_SCHEMA, STORES_SCHEMA
+from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.resources import ForecastStore, Landing
 
@@ -115,7 +115,7 @@ def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery
     owners=OWNERS,
     kinds={"csv", "parquet"},
     check_specs=check_specs("stores", CHECKS["stores"]),
-    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(STORES_SCHEMA)},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(STORES_COLUMNS)},
 )
 def stores(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
@@ -140,7 +140,7 @@ def stores(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"csv", "parquet"},
-    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_SCHEMA)},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_COLUMNS)},
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
     """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
@@ -171,7 +171,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     metadata={
         PARTITION_COLUMN: "week",
         KEEP_VERSIONS: True,
-        "dagster/column_schema": columns_of(CONDITIONS_SCHEMA),
+        "dagster/column_schema": columns_of(CONDITIONS_COLUMNS),
     },
 )
 def raw_conditions(
@@ -196,7 +196,7 @@ def raw_conditions(
     metadata={
         PARTITION_COLUMN: "week",
         KEEP_VERSIONS: True,
-        "dagster/column_schema": columns_of(SALES_SCHEMA),
+        "dagster/column_schema": columns_of(SALES_COLUMNS),
     },
     ins={
         "raw_conditions": dg.AssetIn(

@@ -16,7 +16,6 @@ from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, ju
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Clock, PromotionGate, Training
-from demand_assets.store.ledger import PROMOTED
 
 GROUP = "training"
 OWNERS = ["team:forecasting"]
@@ -241,6 +240,8 @@ def promoted_model(
 
     Every decision is a row of the ledger, made once for a challenger and the champion it was judged against.
     """
+    from demand_assets.store.ledger import PROMOTED
+
     key = week_key(run_weeks(context)[0])
     challenger = registry.with_fingerprint(training_fingerprint(lake, training, key))
     if challenger is None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import kolmogorov
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,6 +62,8 @@ def ks_distance(ordered: "Vector", now: "Vector") -> float:
 
 def ks_p_value(distance: "Vector", reference_points: "NDArray[np.int64]", points: "NDArray[np.int64]") -> "Vector":
     """Asymptotic two-sided p-value (Kolmogorov's limit); reported, never judged by: it shrinks with the sample."""
+    from scipy.special import kolmogorov
+
     product = reference_points * points.astype(float)
     size = product / np.maximum(reference_points + points, 1)
     return kolmogorov(np.sqrt(size) * distance)

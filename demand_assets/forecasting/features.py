@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
@@ -251,6 +250,8 @@ def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: 
     Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T. And so a
     sum over parts, each on top of the one before, is that over the whole.
     """
+    from scipy.sparse import csr_array
+
     if before is not None:
         values, group = np.hstack([before, values]), np.concatenate([np.arange(groups), group])
     members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from demand_assets.ingestion.formats import FORMATS, Kind
 from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, judge
-from demand_assets.ingestion.schemas import SCHEMAS
+from demand_assets.ingestion.schemas import schema_of
 
 _FRIDAY = 4
 # Stands for an id that is no number; no store or department has it.
@@ -59,6 +58,8 @@ def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
 
 def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
     """Columns, dtypes, missing values and ranges as in `schemas`, all faults at once."""
+    from pandera.errors import SchemaErrors
+
     metrics: dict[str, int | float | str] = {"rows": len(frame), "columns": len(frame.columns)}
     expected = ", ".join(FORMATS[kind].columns)
     if reason := unfit(frame, kind, FORMATS[kind].columns):
@@ -69,8 +70,8 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
         with warnings.catch_warnings():
             # pandera joins its own reports of faults in a way pandas 2 warns about; the user can do nothing about it.
             warnings.filterwarnings("ignore", "The behavior of DataFrame concatenation", FutureWarning)
-            SCHEMAS[kind].validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as error:
+            schema_of(kind).validate(frame, lazy=True)
+    except SchemaErrors as error:
         cases = error.failure_cases
     else:
         fine = f"{count(len(frame), 'row')} of {expected}, typed and within range"
