@@ -18,7 +18,7 @@ from demand_assets.adapters.parquet import (
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.plots import forecast_plot
-from demand_assets.assets.rows import store_rows
+from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
@@ -366,9 +366,9 @@ def published_forecast(
         code_version=str(first["code_version"]),
         published_at=clock.now(),
     )
-    rows = forecast_rows(weekly_forecast)
-    totals = store_rows(forecast_totals[PUBLISHED_TOTALS])
-    reasons = store_rows(forecast_reasons[list(PUBLISHED_REASONS.values())])
+    rows = store_table(weekly_forecast[list(PUBLISHED_COLUMNS)])
+    totals = store_table(forecast_totals[PUBLISHED_TOTALS])
+    reasons = store_table(forecast_reasons[list(PUBLISHED_REASONS.values())])
     published = publish_vintage(store.engine(), record, rows, totals, reasons)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.

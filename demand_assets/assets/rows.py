@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 
 def store_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -14,3 +15,12 @@ def store_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
         for name in frame.columns
     ]
     return list(zip(*columns, strict=True))
+
+
+def store_table(frame: pd.DataFrame) -> pa.Table:
+    """The frame's columns in their order, for what publishes whole columns: weeks as dates, null for NaN."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    dated = [
+        pa.field(field.name, pa.date32() if pa.types.is_timestamp(field.type) else field.type) for field in table.schema
+    ]
+    return table.cast(pa.schema(dated))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 from demand_assets.errors import StoreError
 
 Row = tuple[Any, ...]
 
 _FRIDAY = 4
-_MAX_INTEGER = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 
 
 def _week(value: Any) -> str:
@@ -27,8 +28,8 @@ def _week(value: Any) -> str:
 
 def _integer(value: Any) -> int:
     number = int(value)
-    if number != value or not 0 <= number <= _MAX_INTEGER:
-        raise ValueError(f"an integer from 0 to {_MAX_INTEGER}, got {value}")
+    if number != value or not 0 <= number <= MAX_INTEGER:
+        raise ValueError(f"an integer from 0 to {MAX_INTEGER}, got {value}")
     return number
 
 
@@ -56,6 +57,7 @@ def _text(value: Any) -> str:
 
 
 Check = Callable[[Any], Any]
+WEEK, INTEGER, FINITE, FINITE_OR_NONE, TEXT = _week, _integer, _finite, _finite_or_none, _text
 # Column -> how a value gets its canonical form; the order is the order of the columns in the rows.
 FORECAST: dict[str, Check] = {
     "store_id": _integer,
@@ -161,6 +163,15 @@ DRIFT: dict[str, Check] = {
 }
 
 
+class HasKeys(Protocol):
+    """Rows in canonical form, as tuples or as columns."""
+
+    def __len__(self) -> int: ...
+
+    def keys(self) -> list[Row]:
+        """The key of every row, in order."""
+
+
 def canonical(rows: Iterable[Sequence[Any]], columns: dict[str, Check], key: Sequence[str], what: str) -> list[Row]:
     """Rows as plain int, float, bool, str and ISO weeks, sorted by `key`.
 
@@ -174,7 +185,7 @@ def canonical(rows: Iterable[Sequence[Any]], columns: dict[str, Check], key: Seq
     if widths != {len(columns)}:
         raise StoreError(f"{what}: expected rows of {len(columns)} values ({', '.join(columns)}), got {sorted(widths)}")
     clean = [
-        _column(values, name, check, what)
+        checked(values, name, check, what)
         for values, (name, check) in zip(zip(*given, strict=True), columns.items(), strict=True)
     ]
     positions = [list(columns).index(name) for name in key]
@@ -188,7 +199,8 @@ def canonical(rows: Iterable[Sequence[Any]], columns: dict[str, Check], key: Seq
     return [flat[index] for index in order]
 
 
-def _column(values: Sequence[Any], name: str, check: Check, what: str) -> list[Any]:
+def checked(values: Sequence[Any], name: str, check: Check, what: str) -> list[Any]:
+    """One column in canonical form; StoreError naming the column and the first wrong value."""
     try:
         if check is _week:
             # A few hundred weeks at most, however many rows.
@@ -202,3 +214,38 @@ def _column(values: Sequence[Any], name: str, check: Check, what: str) -> list[A
 def content_hash(rows: Sequence[Row]) -> str:
     """SHA-256 of canonical rows: the same whatever order, number type or sign of zero they were given in."""
     return hashlib.sha256("\n".join(map(repr, rows)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class CanonicalRows:
+    """What `canonical` gives, with its columns and key; `columns.CanonicalColumns` answers the same."""
+
+    columns: Mapping[str, Check]
+    key: Sequence[str]
+    held: list[Row]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def rows(self) -> list[Row]:
+        """The rows themselves."""
+        return self.held
+
+    def pairs(self, weeks: str, numbers: str) -> set[tuple[str, int]]:
+        """Distinct (ISO week, number) of two columns."""
+        names = list(self.columns)
+        first, second = names.index(weeks), names.index(numbers)
+        return {(row[first], row[second]) for row in self.held}
+
+    def keys(self) -> list[Row]:
+        """The key of every row, in order."""
+        places = [list(self.columns).index(name) for name in self.key]
+        return [tuple(row[place] for place in places) for row in self.held]
+
+    def has_keys_of(self, other: HasKeys) -> bool:
+        """Whether both have the same keys."""
+        return self.keys() == other.keys()
+
+    def content_hash(self) -> str:
+        """SHA-256 of the rows."""
+        return content_hash(self.held)
