@@ -1,9 +1,11 @@
 """Frames on their way into the SQL store."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def store_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -17,8 +19,10 @@ def store_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def store_table(frame: pd.DataFrame) -> pa.Table:
+def store_table(frame: pd.DataFrame) -> "pa.Table":
     """The frame's columns in their order, for what publishes whole columns: weeks as dates, null for NaN."""
+    import pyarrow as pa
+
     table = pa.Table.from_pandas(frame, preserve_index=False)
     dated = [
         pa.field(field.name, pa.date32() if pa.types.is_timestamp(field.type) else field.type) for field in table.schema
