@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from demand_assets.adapters.alerts import Alerts
+from demand_assets.adapters.io_manager import ParquetIOManager
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
-from demand_assets.adapters.parquet import ParquetIOManager, ParquetLake
+from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.settings import Settings
 

@@ -25,11 +25,13 @@ def record_partition_versions(context: dg.HookContext) -> None:
         and record.asset_materialization.partition is not None
         and record.event_log_entry.step_key == context.step_key
     ]
-    if len(made) < 2:
+    if not made:
         return
     table = made[0].asset_key.to_user_string()
     notes = lake.notes(table, [event.partition for event in made])
     for event in made:
+        if (event.tags or {}).get(VERSION_TAG) == notes[event.partition]["data_version"]:
+            continue
         versioned = AssetMaterialization(
             asset_key=event.asset_key,
             partition=event.partition,

@@ -6,8 +6,9 @@ model learns what that misses, in units of the series' own scale.
 """
 
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -188,10 +189,21 @@ def block_features(
             columns = _at_origin(panel, history, row, horizon_weeks)
             return {name: columns[name] for name in names}
 
-        # A few at a time, so that what is not yet taken does not fill the memory.
-        for first in range(0, len(rows), 2 * threads):
-            some = rows[first : first + 2 * threads]
-            yield from zip((panel.weeks[row] for row in some), pool.map(made, some), strict=True)
+        # A few ahead of what is taken, so that what is not yet taken does not fill the memory.
+        pending: deque[tuple[pd.Timestamp, Future[dict[str, NDArray[np.generic]]]]] = deque()
+        for row in rows:
+            pending.append((panel.weeks[row], pool.submit(made, row)))
+            if len(pending) > 2 * threads:
+                yield _taken(pending)
+        while pending:
+            yield _taken(pending)
+
+
+def _taken(
+    pending: "deque[tuple[pd.Timestamp, Future[dict[str, NDArray[np.generic]]]]]",
+) -> "tuple[pd.Timestamp, dict[str, NDArray[np.generic]]]":
+    origin, columns = pending.popleft()
+    return origin, columns.result()
 
 
 def _chain_history(panel: Panel, parts: Sequence[Panel]) -> ChainHistory:

@@ -1,0 +1,107 @@
+"""How assets get into the lake and out of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from demand_assets.adapters.parquet import KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
+from demand_assets.adapters.streams import LakeStream, write_stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ParquetIOManager(dg.ConfigurableIOManager):
+    """Assets in the lake.
+
+    Asset metadata `partition_column` names the week column by which a run over many weeks is split into files, and
+    `keep_versions` keeps what a correction replaces. Input
+    metadata `history` loads every earlier week that has landed, up to the newest week of the run; without it a
+    missing week is an error. Input metadata `columns` reads only those.
+    """
+
+    lake: ParquetLake
+
+    def handle_output(self, context: dg.OutputContext, obj: "LakeStream | LakeTable | pd.DataFrame") -> None:
+        """Write one file per partition of the run; rows of other weeks are refused."""
+        table = context.asset_key.to_user_string().replace("/", ".")
+        if isinstance(obj, LakeStream):
+            keys = sorted(context.asset_partition_keys)
+            rows, size = write_stream(self.lake, table, keys, obj)
+            self._describe(context, table, rows, size, len(keys))
+            return
+        made = obj if isinstance(obj, LakeTable) else LakeTable(obj)
+        keep = bool((context.definition_metadata or {}).get(KEEP_VERSIONS))
+        if not context.has_asset_partitions:
+            _, size = self.lake.write(table, None, made.frame, made.notes.get("", {}), keep)
+            context.add_output_metadata(
+                {
+                    "dagster/row_count": len(made.frame),
+                    "file": dg.MetadataValue.path(self.lake.path(table, None)),
+                    "bytes": size,
+                }
+            )
+            return
+        keys = sorted(context.asset_partition_keys)
+        column = (context.definition_metadata or {}).get(PARTITION_COLUMN)
+        parts = {keys[0]: made.frame} if column is None else _split(made.frame, str(column))
+        if column is None and len(keys) > 1:
+            raise ValueError(f"{table} is made one week at a time, got {len(keys)} weeks")
+        strangers = sorted(set(parts) - set(keys))
+        if strangers:
+            raise ValueError(f"{table} was asked for {keys[0]}..{keys[-1]} but holds rows of {strangers[0]}")
+        # An asked week without rows is written empty, so that what it held before does not linger.
+        empty = made.frame.iloc[:0]
+        with ThreadPoolExecutor(4) as pool:
+            sizes = pool.map(
+                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key), keep)[1], keys
+            )
+            total = sum(sizes)
+        self._describe(context, table, len(made.frame), total, len(keys))
+
+    def _describe(self, context: dg.OutputContext, table: str, rows: int, size: int, weeks: int) -> None:
+        context.add_output_metadata(
+            {
+                "dagster/row_count": rows,
+                "weeks": weeks,
+                "bytes": size,
+                "folder": dg.MetadataValue.path(self.lake.address(table)),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
+        """Read the partitions an asset asked for."""
+        table = context.asset_key.to_user_string().replace("/", ".")
+        wanted = context.definition_metadata or {}
+        columns = wanted.get("columns")
+        if not context.has_asset_partitions:
+            keys = None
+        elif wanted.get("history"):
+            newest = context.step_context.partition_key_range.end
+            keys = [key for key in context.asset_partition_keys if key <= newest]
+        else:
+            keys = sorted(context.asset_partition_keys)
+            missing = sorted(set(keys) - set(self.lake.partitions(table)))
+            if missing:
+                raise FileNotFoundError(
+                    f"{table} has no data for {missing[0]}"
+                    + (f" and {len(missing) - 1} more weeks" if missing[1:] else "")
+                    + f"; materialise {table} for it first"
+                )
+        frame = self.lake.read(table, keys, columns)
+        if frame is None:
+            raise FileNotFoundError(f"{table} has no data yet; materialise it first")
+        return frame
+
+
+def _split(frame: "pd.DataFrame", column: str) -> dict[str, "pd.DataFrame"]:
+    """One slice per week, views of the frame where it is sorted by week already."""
+    import numpy as np
+
+    if not frame[column].is_monotonic_increasing:
+        frame = frame.sort_values(column, kind="stable")
+    weeks, starts = np.unique(frame[column].to_numpy(), return_index=True)
+    ends = [*starts, len(frame)][1:]
+    keys = [str(week)[:10] for week in weeks]
+    return {key: frame.iloc[start:end] for key, start, end in zip(keys, starts, ends, strict=True)}

@@ -1,0 +1,109 @@
+"""Files of the lake written block by block, for tables that are larger than memory.
+
+Each partition's file grows by a row group a block under a temporary name; all get their names when the last block is
+in, so a run that fails leaves the files that were there.
+"""
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version, write_options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LakeStream:
+    """Blocks on their way to the lake, each a partition key and (n,) columns by name; `notes` as for `LakeTable`."""
+
+    blocks: "Iterator[tuple[str, Mapping[str, NDArray[Any]]]]"
+    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class _Growing:
+    """One partition's file while blocks are added to it."""
+
+    def __init__(self, folder: str, schema: "pa.Schema") -> None:
+        import pyarrow.parquet as pq
+
+        self.path = os.path.join(folder, f".{uuid.uuid4().hex}.parquet")
+        self.writer: pq.ParquetWriter = pq.ParquetWriter(
+            # The notes come when the rows are in; a stored schema would hide them.
+            self.path,
+            schema,
+            store_schema=False,
+            **write_options(schema),
+        )
+        self.versions: list[str] = []
+        self.rows = 0
+
+    def add(self, table: "pa.Table") -> None:
+        self.writer.write_table(table)
+        self.versions.append(content_version(table))
+        self.rows += len(table)
+
+    def close(self, notes: Mapping[str, str]) -> dict[str, str]:
+        """Finish the file; its footer."""
+        footer = {VERSION_NOTE: version_of_blocks(self.versions), **notes}
+        self.writer.add_key_value_metadata(footer)
+        self.writer.close()
+        return footer
+
+    def discard(self) -> None:
+        self.writer.close()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+def version_of_blocks(versions: Sequence[str]) -> str:
+    """Data version of rows that came in blocks: of one block its own."""
+    if len(versions) == 1:
+        return versions[0]
+    return hashlib.blake2b("".join(versions).encode(), digest_size=16).hexdigest()
+
+
+def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: LakeStream) -> tuple[int, int]:
+    """Write the files of `keys` from a stream of their blocks, all or none; (rows, bytes).
+
+    A key without a block gets an empty file. ValueError when a block is of another key, or none came at all.
+    """
+    import pyarrow as pa
+
+    wanted = set(keys)
+    files: dict[str, _Growing] = {}
+    with ExitStack() as undo:
+        local = lake.folder(table)
+        folder = local or undo.enter_context(tempfile.TemporaryDirectory())
+        os.makedirs(folder, exist_ok=True)
+
+        def growing(key: str, schema: pa.Schema) -> _Growing:
+            if key not in files:
+                files[key] = _Growing(folder, schema)
+                undo.callback(files[key].discard)
+            return files[key]
+
+        schema: pa.Schema | None = None
+        for key, columns in stream.blocks:
+            if key not in wanted:
+                raise ValueError(f"{table} was asked for {min(wanted)}..{max(wanted)} but holds rows of {key}")
+            block = pa.table(dict(columns))
+            schema = block.schema
+            growing(key, schema).add(block)
+        if schema is None:
+            raise ValueError(f"{table} was asked for {min(wanted)}..{max(wanted)} but no rows were made")
+        for key in sorted(wanted - set(files)):
+            growing(key, schema).add(schema.empty_table())
+        size = 0
+        for key, file in files.items():
+            footer = file.close(stream.notes.get(key, {}))
+            size += os.path.getsize(file.path)
+            lake.adopt(table, key, file.path, footer)
+    return sum(file.rows for file in files.values()), size
