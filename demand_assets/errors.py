@@ -25,6 +25,10 @@ class StoreError(DemandError):
     """The SQL store is unreachable, behind its migrations, or was asked for something it does not hold."""
 
 
+class StoreUnavailableError(StoreError):
+    """The server of the SQL store cannot be reached, or has dropped the connection; it may come back by itself."""
+
+
 class ModelError(DemandError):
     """A model cannot be trained, loaded or promoted as asked."""
 

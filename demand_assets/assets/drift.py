@@ -12,6 +12,7 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.forecasting import champion_of
+from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
 from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURE_COLUMNS
@@ -51,6 +52,7 @@ def past_rows(lake: ParquetLake, keys: list[str], champion: "Forecaster") -> Ite
     code_version=code_version(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS)},
 )
+@outlasting
 def drift_report(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,

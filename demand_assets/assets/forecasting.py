@@ -17,6 +17,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
@@ -179,6 +180,7 @@ def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
     ins={"raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
+@outlasting
 def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -248,6 +250,7 @@ def weekly_forecast(
     deps=[promoted_model],
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
 )
+@outlasting
 def forecast_reasons(
     context: dg.AssetExecutionContext,
     registry: ModelRegistry,
@@ -338,6 +341,7 @@ def forecast_totals(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
 )
+@outlasting
 def published_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,

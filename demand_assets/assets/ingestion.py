@@ -21,6 +21,7 @@ from demand_assets.adapters.parquet import (
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
 from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.errors import DemandError
@@ -252,6 +253,7 @@ def _ahead_version(ahead: pd.DataFrame | None) -> str:
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(PUBLISHED_CONDITIONS)},
 )
+@outlasting
 def published_conditions(
     context: dg.AssetExecutionContext,
     landing: Landing,

@@ -8,6 +8,7 @@ import pandas as pd
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import store_rows
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
@@ -93,6 +94,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(ACCURACY_COLUMNS)},
 )
+@outlasting
 def forecast_accuracy(
     context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: pd.DataFrame
 ) -> dg.MaterializeResult:
@@ -147,6 +149,7 @@ def forecast_accuracy(
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(EXCEPTION_COLUMNS)},
 )
+@outlasting
 def forecast_exceptions(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,

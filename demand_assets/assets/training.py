@@ -10,6 +10,7 @@ from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, cont
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.errors import ModelError
 from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, judge
@@ -227,6 +228,7 @@ def trained_model(
     partitions_def=weeks_partitions,
     deps=[trained_model],
 )
+@outlasting
 def promoted_model(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,

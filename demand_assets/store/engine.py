@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy import exc as sa_exc
 
-from demand_assets.errors import StoreError
+from demand_assets.errors import StoreError, StoreUnavailableError
 
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 5
@@ -23,6 +25,9 @@ _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 # Undefined table or column, and no permission: the store is not what the code expects, which is not a bug in the query.
 _WRONG_STORE_STATES = ("42P01", "42703", "42501")
+# A connection that was lost, and a server that is going down or coming up; without a state: none was made at all.
+_AWAY_STATES = ("08", "57P", "")
+_LONGEST_WAIT_S = 15.0
 
 
 def parse_url(url: str) -> URL:
@@ -50,13 +55,40 @@ def store_name(url: URL) -> str:
 
 
 def store_error(url: URL, error: BaseException) -> StoreError:
-    """One line about a driver's error, with any password taken out."""
+    """One line about a driver's error, with any password taken out; StoreUnavailableError where waiting may help."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = lines[0].strip()
     for secret in (url.password, url.query.get("password")):
         if isinstance(secret, str) and secret:
             text = text.replace(secret, "***")
-    return StoreError(f"{store_name(url)} cannot be used: {text}")
+    kind = StoreUnavailableError if _is_away(error) else StoreError
+    return kind(f"{store_name(url)} cannot be used: {text}")
+
+
+def _is_away(error: BaseException) -> bool:
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    state = error.sqlstate or ""
+    return any(state.startswith(prefix) if prefix else not state for prefix in _AWAY_STATES)
+
+
+def await_store(url: str, patience_s: float) -> None:
+    """Return once the store answers; StoreUnavailableError when it has not within that many seconds."""
+    deadline, wait = time.monotonic() + patience_s, 0.5
+    while True:
+        engine = create_engine_for(url)
+        try:
+            with reading(engine) as connection:
+                connection.execute(select(1))
+            return
+        except StoreUnavailableError:
+            if time.monotonic() + wait > deadline:
+                raise
+        finally:
+            engine.dispose()
+        # Between half of it and all, so that tasks that lost the same server do not return in step.
+        time.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+        wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
 def create_engine_for(url: str, *, create: bool = False) -> Engine:

@@ -49,7 +49,11 @@ def require_current(engine: Engine) -> None:
 def current_engine(url: str) -> Engine:
     """A connected engine of a store at the revision this code was written for; StoreError otherwise."""
     engine = create_engine_for(url)
-    require_current(engine)
+    try:
+        require_current(engine)
+    except StoreError:
+        engine.dispose()
+        raise
     return engine
 
 
