@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from demand_assets.adapters.files import AT_ONCE
 from demand_assets.adapters.parquet import KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.adapters.streams import LakeStream, write_stream
 
@@ -53,9 +54,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise ValueError(f"{table} was asked for {keys[0]}..{keys[-1]} but holds rows of {strangers[0]}")
         # An asked week without rows is written empty, so that what it held before does not linger.
         empty = made.frame.iloc[:0]
-        with ThreadPoolExecutor(4) as pool:
+        known = self.lake.notes(table, keys)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
-                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key), keep)[1], keys
+                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key), keep, known)[1],
+                keys,
             )
             total = sum(sizes)
         self._describe(context, table, len(made.frame), total, len(keys))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from demand_assets.adapters import objects
 from demand_assets.adapters.files import filesystem_at
 from demand_assets.errors import LakeError
 
@@ -98,24 +99,26 @@ class ParquetLake(dg.ConfigurableResource):
 
     def partitions(self, table: str, nested: bool = False) -> list[str]:
         """Partition keys that have a file, in order; `nested` finds those of the form `week/name`."""
+        return sorted(self._listed(table, nested))
+
+    def _listed(self, table: str, nested: bool = False) -> dict[str, Mapping[str, Any]]:
+        """What one listing says of the file of each partition."""
         filesystem, root = self._filesystem(table)
-        # A lake outlives this process and others write to it, so a cached listing could be stale.
-        filesystem.invalidate_cache()
         folder = f"{root}/{table}"
-        if not filesystem.exists(folder):
-            return []
-        depth = 2 if nested else 1
-        names = (
-            "/".join(str(path).split("/")[-depth:]) for path in filesystem.find(folder, maxdepth=depth, detail=False)
-        )
-        return sorted(
-            name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and "/." not in f"/{name}"
-        )
+        try:
+            found = filesystem.find(folder, detail=True).values() if nested else filesystem.ls(folder, detail=True)
+        except FileNotFoundError:
+            return {}
+        files = {str(entry["name"]).removeprefix(f"{folder}/"): entry for entry in found if entry["type"] == "file"}
+        return {
+            name.removesuffix(".parquet"): entry
+            for name, entry in files.items()
+            if name.endswith(".parquet") and "/." not in f"/{name}" and name.count("/") == int(nested)
+        }
 
     def exists(self, table: str) -> bool:
         """Whether an unpartitioned table has been written."""
         filesystem, root = self._filesystem(table)
-        filesystem.invalidate_cache()
         return bool(filesystem.exists(f"{root}/{table}.parquet"))
 
     def write(
@@ -125,10 +128,12 @@ class ParquetLake(dg.ConfigurableResource):
         frame: "pd.DataFrame",
         notes: Mapping[str, str] | None = None,
         keep: bool = False,
+        known: Mapping[str | None, Mapping[str, str]] | None = None,
     ) -> tuple[str, int]:
         """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file).
 
-        `keep` keeps a file whose rows this replaces, for `read_versions`.
+        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they are
+        now: whoever writes many files looks once.
         """
         import pyarrow.parquet as pq
 
@@ -136,13 +141,13 @@ class ParquetLake(dg.ConfigurableResource):
         footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
         filesystem, root = self._filesystem(table)
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
-        held = self._footer(filesystem, path)
+        held = self._footer(filesystem, path) if known is None else known.get(key)
         if held == footer:
             return footer[VERSION_NOTE], int(filesystem.size(path))
         if keep and held is not None and held[VERSION_NOTE] != footer[VERSION_NOTE]:
             kept = f"{root}/{_kept_folder(table, key)}/{held[VERSION_NOTE]}.parquet"
             if not filesystem.exists(kept):
-                self._put(filesystem, kept, filesystem.cat_file(path))
+                self._put(filesystem, kept, objects.whole(filesystem, path))
         buffer = io.BytesIO()
         pq.write_table(arrow.replace_schema_metadata(footer), buffer, **write_options(arrow.schema))
         self._put(filesystem, path, buffer.getvalue())
@@ -151,7 +156,7 @@ class ParquetLake(dg.ConfigurableResource):
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
         uri = self.places.get(table, self.uri)
-        return None if "://" in uri else self._filesystem(table)[1] + f"/{table}"
+        return None if objects.is_remote(uri) else self._filesystem(table)[1] + f"/{table}"
 
     def adopt(self, table: str, key: str, finished: str, footer: Mapping[str, str]) -> None:
         """Make a finished local file, whose footer is given, the file of a partition, or drop it if it is that already.
@@ -177,7 +182,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
         """Write a whole file: one put on S3, a temporary name and a rename in a folder."""
-        if "://" in self.uri:
+        if objects.is_remote(self.uri):
             filesystem.pipe_file(path, content)
             return
         folder, name = os.path.split(path)
@@ -196,6 +201,8 @@ class ParquetLake(dg.ConfigurableResource):
     def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
         import pyarrow.parquet as pq
 
+        if objects.is_remote(self.uri):
+            return objects.footer(filesystem, path)
         try:
             schema = pq.read_schema(path, filesystem=filesystem)
         except FileNotFoundError:
@@ -206,6 +213,10 @@ class ParquetLake(dg.ConfigurableResource):
         """Footer (data version and notes) of each file that exists."""
         filesystem, root = self._filesystem(table)
         wanted = list(keys)
+        if len(wanted) > 1 and objects.is_remote(self.uri):
+            listed = self._listed(table, nested=any("/" in (key or "") for key in wanted))
+            read = self._listed_notes(filesystem, {key: listed[key] for key in wanted if key and key in listed})
+            return {key: read[key] for key in wanted if key in read}
         paths = [f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet" for key in wanted]
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda path: self._footer(filesystem, path), paths)
@@ -213,7 +224,18 @@ class ParquetLake(dg.ConfigurableResource):
 
     def versions(self, table: str) -> dict[str, str]:
         """Data version of every partition of a table that has a file."""
-        return self.versions_of(table, self.partitions(table))
+        listed = self._listed(table)
+        if not objects.is_remote(self.uri):
+            return self.versions_of(table, sorted(listed))
+        found = self._listed_notes(self._filesystem(table)[0], listed)
+        return {key: found[key][VERSION_NOTE] for key in sorted(found)}
+
+    def _listed_notes(
+        self, filesystem: "AbstractFileSystem", listed: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, dict[str, str]]:
+        stamps = {str(entry["name"]): objects.stamp_of(entry) for entry in listed.values()}
+        read = objects.footers(filesystem, stamps)
+        return {key: read[str(entry["name"])] for key, entry in listed.items() if str(entry["name"]) in read}
 
     def versions_of(self, table: str, keys: Sequence[str]) -> dict[str, str]:
         """Data version of each of `keys` that has a file."""
@@ -226,8 +248,6 @@ class ParquetLake(dg.ConfigurableResource):
 
         Keys of the form `week/name` are not read together with plain ones.
         """
-        import pyarrow.dataset as ds
-
         filesystem, root = self._filesystem(table)
         if keys is None:
             paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
@@ -236,11 +256,20 @@ class ParquetLake(dg.ConfigurableResource):
             paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
         if not paths:
             return None
-        arrow = ds.dataset(paths, filesystem=filesystem, format="parquet").to_table(
-            columns=None if columns is None else list(columns)
-        )
+        arrow = self._read_together(filesystem, paths, columns)
         frame: pd.DataFrame = arrow.to_pandas(split_blocks=True, self_destruct=True)
         return frame
+
+    def _read_together(
+        self, filesystem: "AbstractFileSystem", paths: Sequence[str], columns: Sequence[str] | None
+    ) -> "pa.Table":
+        import pyarrow.dataset as ds
+
+        if objects.is_remote(self.uri):
+            return objects.read_together(filesystem, paths, columns)
+        return ds.dataset(paths, filesystem=filesystem, format="parquet").to_table(
+            columns=None if columns is None else list(columns)
+        )
 
     def read_versions(self, table: str, versions: Mapping[str | None, str]) -> "pd.DataFrame":
         """Rows of each partition (None: an unpartitioned table) as they were at its data version, in order of key.
@@ -250,7 +279,6 @@ class ParquetLake(dg.ConfigurableResource):
         import pyarrow as pa
 
         filesystem, root = self._filesystem(table)
-        filesystem.invalidate_cache()
         with ThreadPoolExecutor(8) as pool:
             wanted = sorted(versions.items(), key=lambda item: item[0] or "")
             parts = list(pool.map(lambda item: self._read_version(filesystem, root, table, *item), wanted))
@@ -260,6 +288,7 @@ class ParquetLake(dg.ConfigurableResource):
     def _read_version(
         self, filesystem: "AbstractFileSystem", root: str, table: str, key: str | None, version: str
     ) -> "pa.Table":
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         name = f"{table} {key}" if key else table
@@ -277,7 +306,7 @@ class ParquetLake(dg.ConfigurableResource):
                     f"{name}: expected data version {version} in {folder}, which does not have it; the present version "
                     f"is {present or 'none'}, kept are {', '.join(sorted(kept)) or 'none'}; restore the file"
                 )
-        arrow = pq.read_table(path, filesystem=filesystem).replace_schema_metadata()
+        arrow = pq.read_table(pa.BufferReader(objects.whole(filesystem, path))).replace_schema_metadata()
         # By way of pandas, as it was written: a missing number has no bits of its own in a file.
         found = content_version(arrow.to_pandas())
         if found != version:

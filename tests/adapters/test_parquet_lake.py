@@ -1,10 +1,15 @@
 """The lake, on a folder and on an S3-speaking server."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pandas as pd
 import pytest
+from s3fs import S3FileSystem
 
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
@@ -15,12 +20,8 @@ from demand_assets.errors import LakeError
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> ParquetLake:
     if request.param == "folder":
         return ParquetLake(uri=str(tmp_path / "lake"))
-    import boto3
-
-    request.getfixturevalue("aws_environment")
-    bucket = f"lake-{os.getpid()}-{abs(hash(tmp_path)) % 10**8}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    return ParquetLake(uri=f"s3://{bucket}/lake")
+    made: ParquetLake = request.getfixturevalue("s3_lake")
+    return made
 
 
 WEEKS = ["2012-01-06", "2012-01-13"]
@@ -128,6 +129,62 @@ def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> N
         pd.testing.assert_frame_equal(frame, _frame(WEEKS[0]))
     with pytest.raises(LakeError, match="expected the manifest of a vintage, got no file"):
         read_manifest(lake, "0" * 16)
+
+
+@pytest.fixture
+def s3_lake(tmp_path: Path, aws_environment: str) -> ParquetLake:
+    bucket = f"lake-{os.getpid()}-{abs(hash(tmp_path)) % 10**8}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return ParquetLake(uri=f"s3://{bucket}/lake")
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Calls to S3 as they are made."""
+    made: list[str] = []
+    real = S3FileSystem._call_s3
+
+    async def noted(self: S3FileSystem, method: str, *arguments: Any, **options: Any) -> Any:
+        made.append(method)
+        return await real(self, method, *arguments, **options)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", noted)
+    return made
+
+
+def test_a_footer_on_s3_is_read_once_until_its_file_is_written_again(s3_lake: ParquetLake, calls: list[str]) -> None:
+    for week in WEEKS:
+        s3_lake.write("t", week, _frame(week))
+    calls.clear()
+    before = s3_lake.versions("t")
+    assert calls == ["list_objects_v2", *["get_object"] * len(WEEKS)]
+    calls.clear()
+    assert s3_lake.versions("t") == before
+    assert calls == ["list_objects_v2"]
+    # By another process, which this one learns of from the listing alone.
+    write = (
+        "import sys, pandas; from demand_assets.adapters.parquet import ParquetLake;"
+        "ParquetLake(uri=sys.argv[1]).write('t', sys.argv[2], pandas.DataFrame({'value': [3.0]}))"
+    )
+    subprocess.run([sys.executable, "-c", write, s3_lake.uri, WEEKS[0]], check=True)
+    assert s3_lake.versions("t") == {**before, WEEKS[0]: content_version(pd.DataFrame({"value": [3.0]}))}
+    assert calls == ["list_objects_v2", "list_objects_v2", "get_object"]
+
+
+def test_reading_weeks_from_s3_is_one_call_each(s3_lake: ParquetLake, calls: list[str]) -> None:
+    for week in WEEKS:
+        s3_lake.write("t", week, _frame(week))
+    calls.clear()
+    s3_lake.read("t", WEEKS, ["value"])
+    assert calls == ["list_objects_v2", *["get_object"] * len(WEEKS)]
+
+
+def test_a_footer_longer_than_the_end_that_is_fetched_is_read_whole(s3_lake: ParquetLake) -> None:
+    notes = {"landings": "a landing, " * 20_000}
+    for week in WEEKS:
+        s3_lake.write("t", week, _frame(week), notes)
+    for footer in s3_lake.notes("t", WEEKS).values():
+        assert footer["landings"] == notes["landings"]
 
 
 def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
