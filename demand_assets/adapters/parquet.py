@@ -3,14 +3,15 @@
 A file is written whole under a temporary name and renamed (S3: one put), so a half-written one is never readable. Its
 footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, notes.
 What forecasts rest on is kept when a correction replaces it, under its data version beside the table, so that a past
-forecast can be made again.
+forecast can be made again. There, on S3, a file is replaced only by whoever has kept it: runs that meet lose nothing.
 """
 
 import hashlib
 import io
 import os
+import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ HISTORY: Mapping[str, Any] = {"history": True}
 KEEP_VERSIONS = "keep_versions"
 # Hidden, so that whoever reads a table's folder sees the present rows only.
 _VERSIONS = ".versions"
+_RACE_PAUSE_S = 0.1
+_RACE_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -141,17 +144,23 @@ class ParquetLake(dg.ConfigurableResource):
         footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
         filesystem, root = self._filesystem(table)
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
-        held = self._footer(filesystem, path) if known is None else known.get(key)
-        if held == footer:
+        # What is kept is read whole below, footer and all.
+        looked = known.get(key) if known is not None else None if keep else self._footer(filesystem, path)
+        if looked == footer:
             return footer[VERSION_NOTE], int(filesystem.size(path))
-        if keep and held is not None and held[VERSION_NOTE] != footer[VERSION_NOTE]:
-            kept = f"{root}/{_kept_folder(table, key)}/{held[VERSION_NOTE]}.parquet"
-            if not filesystem.exists(kept):
-                self._put(filesystem, kept, objects.whole(filesystem, path))
-        buffer = io.BytesIO()
-        pq.write_table(arrow.replace_schema_metadata(footer), buffer, **write_options(arrow.schema))
-        self._put(filesystem, path, buffer.getvalue())
-        return footer[VERSION_NOTE], buffer.getbuffer().nbytes
+
+        def encoded() -> bytes:
+            buffer = io.BytesIO()
+            pq.write_table(arrow.replace_schema_metadata(footer), buffer, **write_options(arrow.schema))
+            return buffer.getvalue()
+
+        if keep:
+            size = self._replace(filesystem, path, f"{root}/{_kept_folder(table, key)}", footer, encoded)
+        else:
+            content = encoded()
+            self._put(filesystem, path, content)
+            size = len(content)
+        return footer[VERSION_NOTE], size
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
@@ -179,6 +188,54 @@ class ParquetLake(dg.ConfigurableResource):
         filesystem, root = self._filesystem(table)
         self._put(filesystem, f"{root}/{table}/{key}.html", page.encode())
         return f"{self.address(table)}/{key}.html"
+
+    def _replace(
+        self,
+        filesystem: "AbstractFileSystem",
+        path: str,
+        kept: str,
+        footer: Mapping[str, str],
+        encoded: Callable[[], bytes],
+    ) -> int:
+        """Put a file where another may be, which is kept in the folder `kept` first; bytes of the file.
+
+        On S3 nothing that another run writes meanwhile is lost: the put holds for the very file that was kept and for
+        no other; whoever is refused looks again. LakeError when that never ends.
+        """
+        content = b""
+        for _ in range(_RACE_ATTEMPTS):
+            found = _whole(filesystem, path)
+            held = _footer_of(found.content) if found else {}
+            if found and held == footer:
+                return len(found.content)
+            content = content or encoded()
+            try:
+                if found and held[VERSION_NOTE] != footer[VERSION_NOTE]:
+                    self._put_once(filesystem, f"{kept}/{held[VERSION_NOTE]}.parquet", found.content)
+                if not objects.is_remote(self.uri):
+                    self._put(filesystem, path, content)
+                elif found:
+                    filesystem.pipe_file(path, content, chunksize=_one_part(content), IfMatch=found.etag)
+                else:
+                    filesystem.pipe_file(path, content, chunksize=_one_part(content), mode="create")
+            except OSError as error:
+                if not _met_another(error):
+                    raise
+                time.sleep(_RACE_PAUSE_S)
+            else:
+                return len(content)
+        raise LakeError(f"{path} is written by others all the time; run again when they have ended")
+
+    def _put_once(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
+        """Write a file that is never changed, unless it is there."""
+        if not objects.is_remote(self.uri):
+            if not os.path.exists(path):
+                self._put(filesystem, path, content)
+            return
+        try:
+            filesystem.pipe_file(path, content, chunksize=_one_part(content), mode="create")
+        except FileExistsError:
+            return
 
     def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
         """Write a whole file: one put on S3, a temporary name and a rename in a folder."""
@@ -314,6 +371,44 @@ class ParquetLake(dg.ConfigurableResource):
                 f"{name}: {path} should hold data version {version}, its rows are {found}; restore the file"
             )
         return arrow
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A file as it was read; its ETag on S3."""
+
+    content: bytes
+    etag: str
+
+
+def _whole(filesystem: "AbstractFileSystem", path: str) -> _Whole | None:
+    """A file; None when there is none."""
+    try:
+        # Before the content: of a file that changes between, the older ETag is refused, never taken.
+        etag = filesystem.info(path, refresh=True).get("ETag", "")
+        return _Whole(filesystem.cat_file(path), etag)
+    except FileNotFoundError:
+        return None
+
+
+def _footer_of(content: bytes) -> dict[str, str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(pa.BufferReader(content))
+    return {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
+
+
+def _one_part(content: bytes) -> int:
+    """Size of a part by which a put is never split: the start of a multipart upload takes no condition."""
+    return max(len(content), 1)
+
+
+def _met_another(error: OSError) -> bool:
+    """Whether S3 refused a conditional put for another writer's sake: 412, 409 or, the file being gone, 404."""
+    response = getattr(error.__cause__, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return isinstance(error, FileExistsError | FileNotFoundError) or status in (404, 409, 412)
 
 
 def _kept_folder(table: str, key: str | None) -> str:

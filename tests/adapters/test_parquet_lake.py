@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from s3fs import S3FileSystem
 
+from demand_assets.adapters.files import filesystem_at
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.errors import LakeError
@@ -200,3 +201,26 @@ def test_a_temporary_file_left_by_a_kill_is_not_read(tmp_path: Path) -> None:
     lake.write("t", WEEKS[0], _frame(WEEKS[0]))
     (tmp_path / "t" / f".{WEEKS[1]}.parquet.abc").write_bytes(b"half")
     assert lake.partitions("t") == WEEKS[:1]
+
+
+@pytest.mark.parametrize("lake", ["s3"], indirect=True)
+@pytest.mark.parametrize("present", [True, False], ids=["over a file", "into an empty place"])
+def test_of_two_runs_that_meet_neither_takes_the_others_rows_away(
+    lake: ParquetLake, present: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, filesystem = WEEKS[0], filesystem_at(lake.uri)[0]
+    versions = [lake.write("t", key, _frame(key, 1.0), keep=True)[0]] if present else []
+    look = filesystem.info
+
+    def look_and_be_overtaken(*arguments: object, **options: object) -> object:
+        monkeypatch.undo()  # for the next look
+        try:
+            return look(*arguments, **options)
+        finally:
+            versions.append(lake.write("t", key, _frame(key, 2.0), keep=True)[0])
+
+    monkeypatch.setattr(filesystem, "info", look_and_be_overtaken)
+    versions.append(lake.write("t", key, _frame(key, 3.0), keep=True)[0])
+    assert lake.versions("t") == {key: versions[-1]}
+    for version, value in zip(reversed(versions), (3.0, 2.0, 1.0), strict=False):
+        pd.testing.assert_frame_equal(lake.read_versions("t", {key: version}), _frame(key, value))
