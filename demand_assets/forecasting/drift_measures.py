@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.drift_statistics import (
-    bin_counts,
     ks_distance,
     ks_p_value,
+    ordered_bin_counts,
     quantile_edges,
     stability_index,
 )
@@ -100,7 +100,8 @@ def without_outliers(values: "Matrix", reference: "NDArray[np.bool_]") -> "Matri
 
     So that no single series moves the mean of its group, and all of them together still do.
     """
-    clipped = values.copy()
+    # Column by column in memory, as it is read.
+    clipped = values.copy(order="F")
     for column in range(values.shape[1]):
         held = values[reference & ~np.isnan(values[:, column]), column]
         if len(held):
@@ -126,8 +127,11 @@ class Weekly:
         mean, missing = (np.full((*shape, values.shape[1]), np.nan) for _ in range(2))
         for column in range(values.shape[1]):
             held = ~np.isnan(values[:, column])
-            count = np.bincount(place[held], minlength=len(rows))
-            total = np.bincount(place[held], weights=values[held, column], minlength=len(rows))
+            if held.all():
+                count, total = rows, np.bincount(place, weights=values[:, column], minlength=len(rows))
+            else:
+                count = np.bincount(place[held], minlength=len(rows))
+                total = np.bincount(place[held], weights=values[held, column], minlength=len(rows))
             np.divide(
                 total.reshape(shape), count.reshape(shape), out=mean[:, :, column], where=count.reshape(shape) > 0
             )
@@ -172,38 +176,60 @@ class Distances:
 def distances(
     values: "Matrix", at: "Places", codes: "Places", groups: int, reference: "Places", earlier: "Places", last: int
 ) -> Distances:
-    """Week `last` of (n, V) values against the weeks `reference`, group by group; so too the weeks `earlier`."""
+    """Week `last` of (n, V) values against the weeks `reference`, group by group; so too the weeks `earlier`.
+
+    `reference` and `earlier` are weeks in a row.
+    """
     shape = (groups, values.shape[1])
     points, reference_points = (np.zeros(shape, dtype=np.int64) for _ in range(2))
     psi, ks, spread, mean, missing = (np.full(shape, np.nan) for _ in range(5))
     of_weeks = np.full((len(earlier), *shape), np.nan)
-    week_of = np.full(last + 1, -1)
-    week_of[earlier] = np.arange(len(earlier))
-    in_reference, in_earlier, in_now = np.isin(at, reference), week_of[at] >= 0, at == last
+    # By group, then week, column by column: a sample is then one stretch of memory.
+    order = np.lexsort((at, codes))
+    columns, place = values.T[:, order], codes[order] * (last + 1) + at[order]
+    gaps = np.isnan(columns)
     for group in range(groups):
-        mine = codes == group
-        then, now = values[mine & in_reference], values[mine & in_now]
-        before, weeks = values[mine & in_earlier], week_of[at[mine & in_earlier]]
+        first = group * (last + 1)
+        then, before, now = (_stretch(place, first, weeks) for weeks in (reference, earlier, np.array([last])))
+        size = then.stop - then.start
+        starts = np.searchsorted(place[before], first + earlier)
+        held_before = np.diff(starts, append=before.stop - before.start) > 0
         for column in range(shape[1]):
-            held = ~np.isnan(then[:, column])
-            old, new = then[held, column], now[~np.isnan(now[:, column]), column]
+            old, new = (_held(columns[column, rows], gaps[column, rows]) for rows in (then, now))
             points[group, column], reference_points[group, column] = len(new), len(old)
-            missing[group, column] = 1 - len(old) / len(then) if len(then) else np.nan
+            missing[group, column] = 1 - len(old) / size if size else np.nan
             if not len(old):
                 continue
             mean[group, column], spread[group, column] = old.mean(dtype=float), old.std(dtype=float)
             if not len(new):
                 continue
-            ordered = np.sort(old)
+            ordered, new = np.sort(old), np.sort(new)
             edges = quantile_edges(ordered)
-            expected = bin_counts(old, edges)
-            psi[group, column] = stability_index(expected, bin_counts(new, edges))
+            expected = ordered_bin_counts(ordered, edges)
+            psi[group, column] = stability_index(expected, ordered_bin_counts(new, edges))
             ks[group, column] = ks_distance(ordered, new)
-            if len(earlier):
-                bins, was = len(edges) + 1, ~np.isnan(before[:, column])
-                place = weeks[was] * bins + np.searchsorted(edges, before[was, column], side="right")
-                counts = np.bincount(place, minlength=len(earlier) * bins).reshape(len(earlier), bins)
+            if held_before.any():
+                counts = _weekly_bin_counts(columns[column, before], starts[held_before], edges)
                 index = stability_index(expected, counts)
-                of_weeks[:, group, column] = np.where(counts.sum(axis=1) > 0, index, np.nan)
+                of_weeks[held_before, group, column] = np.where(counts.sum(axis=1) > 0, index, np.nan)
     p_value = ks_p_value(ks, reference_points, points)
     return Distances(points, reference_points, psi, ks, p_value, spread, mean, missing, of_weeks)
+
+
+def _stretch(place: "Places", first: int, weeks: "Places") -> slice:
+    """Where the rows of `weeks` in a row lie, of the group whose weeks are numbered from `first`."""
+    if not len(weeks):
+        return slice(0, 0)
+    start, stop = np.searchsorted(place, [first + weeks[0], first + weeks[-1] + 1])
+    return slice(int(start), int(stop))
+
+
+def _held(values: "Matrix", gaps: "NDArray[np.bool_]") -> "Matrix":
+    return values[~gaps] if gaps.any() else values
+
+
+def _weekly_bin_counts(values: "Matrix", starts: "Places", edges: "Matrix") -> "Places":
+    """(weeks, bins) how many values fall into each bin in the weeks that begin at `starts`; NaN falls into none."""
+    # At or above each edge, from minus infinity on: the differences are what lies between.
+    above = [np.add.reduceat((values >= edge).view(np.int8), starts, dtype=np.int64) for edge in (-np.inf, *edges)]
+    return -np.diff(np.stack([*above, np.zeros_like(above[0])], axis=1), axis=1)

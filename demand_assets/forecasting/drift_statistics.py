@@ -30,6 +30,11 @@ def bin_counts(values: "Vector", edges: "Vector") -> "NDArray[np.int64]":
     return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
 
 
+def ordered_bin_counts(ordered: "Vector", edges: "Vector") -> "NDArray[np.int64]":
+    """`bin_counts` of values that are sorted, found by the edges among them instead of them among the edges."""
+    return np.diff(np.searchsorted(ordered, edges, side="left"), prepend=0, append=len(ordered))
+
+
 def stability_index(expected: "NDArray[np.int64]", actual: "NDArray[np.int64]") -> "Vector":
     """PSI of (..., bins) counts against (bins,) expected counts: sum of (a - e) ln(a / e) over smoothed shares.
 

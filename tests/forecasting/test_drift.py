@@ -9,7 +9,7 @@ from scipy import stats
 
 from demand_assets.forecasting.calendar import holiday_kind
 from demand_assets.forecasting.drift import REPORT_COLUMNS, drift_report, drift_verdict, measured
-from demand_assets.forecasting.drift_measures import department_group
+from demand_assets.forecasting.drift_measures import department_group, distances
 from demand_assets.forecasting.drift_statistics import column_median, ks_distance, ks_p_value, psi, unusual
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
@@ -207,3 +207,32 @@ def test_verdicts_do_not_change() -> None:
     verdict = drift_verdict(_report(HISTORY))
     with pytest.raises(dataclasses.FrozenInstanceError):
         verdict.severity = "severe"  # type: ignore[misc]
+
+
+def test_distances_are_those_of_each_sample_by_itself() -> None:
+    random = np.random.default_rng(5)
+    weeks, groups, count = 9, 3, 900
+    at, codes = np.sort(random.integers(0, weeks, count)), random.integers(0, groups, count)
+    values = random.normal(size=(count, 4)).round(1).astype(np.float32)
+    values[random.random(values.shape) < 0.2] = np.nan
+    values[(codes == 1) & (at < 6), 2] = np.nan  # nothing to compare with
+    values[(codes == 2) & (at == 3), 0] = np.nan  # a week of the history without a value
+    keep = (codes != 0) | (at != 4)  # a week of the history without a row
+    values, at, codes = values[keep], at[keep], codes[keep]
+    reference, earlier, last = np.arange(3, 7), np.arange(2, 8), weeks - 1
+    found = distances(values, at, codes, groups, reference, earlier, last)
+    for group, column in np.ndindex(groups, values.shape[1]):
+        own = values[codes == group, column], at[codes == group]
+        then, now = (own[0][np.isin(own[1], which)] for which in (reference, [last]))
+        old, new = then[~np.isnan(then)], now[~np.isnan(now)]
+        place = (group, column)
+        assert found.points[place] == len(new)
+        assert found.reference_points[place] == len(old)
+        assert found.reference_missing[place] == 1 - len(old) / len(then)
+        np.testing.assert_equal(found.psi[place], psi(old, new))
+        np.testing.assert_equal(found.ks[place], ks_distance(np.sort(old), new))
+        for position, week in enumerate(earlier):
+            held = own[0][own[1] == week]
+            np.testing.assert_equal(found.psi_history[position, group, column], psi(old, held[~np.isnan(held)]))
+        if len(old):
+            assert (found.reference_mean[place], found.spread[place]) == (old.mean(dtype=float), old.std(dtype=float))
