@@ -5,7 +5,9 @@ task that was asked for becomes a process, made of the command and environment o
 overrides on top; when it ends, the task is STOPPED with its exit code; a task that is stopped loses its process.
 
 `GET /faults?s3=0.2` makes that share of S3 calls fail with 503 SlowDown, and one in a hundred of those hang past the
-client's patience first; they are drawn from a seeded generator.
+client's patience first; they are drawn from a seeded generator. `GET /faults?hold=processed/demand_features/` lets
+three objects under that prefix be written and keeps every later one waiting; `hold=` ends the wait, with 503 and
+nothing written.
 """
 
 import json
@@ -29,6 +31,7 @@ from werkzeug.serving import make_server
 
 REGION = "us-east-1"
 HANG_S = 25.0
+LET_THROUGH = 3
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
@@ -37,25 +40,43 @@ class Faults:
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app, self.share, self.made = app, 0.0, 0
-        self._draw, self._lock = random.Random(7), threading.Lock()
+        self.prefix, self.let_through, self.held = "", 0, 0
+        self._draw, self._lock, self._ended = random.Random(7), threading.Lock(), threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/faults":
-            query = parse_qs(environ.get("QUERY_STRING", ""))
+            query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
             self.share = float(query.get("s3", [self.share])[0])
+            if "hold" in query:
+                self._ended.set()
+                self._ended = threading.Event()
+                self.prefix, self.let_through, self.held = query["hold"][0], LET_THROUGH, 0
             start_response("200 OK", [("content-type", "application/json")])
-            return [json.dumps({"share": self.share, "made": self.made}).encode()]
+            return [json.dumps({"share": self.share, "made": self.made, "held": self.held}).encode()]
         if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
             with self._lock:
                 drawn = self._draw.random()
                 fails = drawn < self.share
                 self.made += fails
+            if not fails and self._waits(environ):
+                self._ended.wait()
+                start_response("503 Slow Down", [("content-type", "application/xml")])
+                return [_SLOW_DOWN]
             if fails:
                 if drawn > self.share * 0.99:
                     time.sleep(HANG_S)
                 start_response("503 Slow Down", [("content-type", "application/xml")])
                 return [_SLOW_DOWN]
         return self.app(environ, start_response)
+
+    def _waits(self, environ: dict[str, Any]) -> bool:
+        """Whether this is a write to wait: of an object under the prefix, after those that are let through."""
+        if environ["REQUEST_METHOD"] != "PUT" or not self.prefix or self.prefix not in environ["PATH_INFO"]:
+            return False
+        with self._lock:
+            self.let_through -= 1
+            self.held += self.let_through < 0
+            return self.let_through < 0
 
 
 class Agent:

