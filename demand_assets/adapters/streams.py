@@ -8,7 +8,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,13 @@ class LakeStream:
 
     blocks: "Iterator[tuple[str, Mapping[str, NDArray[Any]]]]"
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LakeWork:
+    """Rows that `write` makes and writes into the files of a table, wherever that is done; it returns (rows, bytes)."""
+
+    write: Callable[[ParquetLake, str], tuple[int, int]]
 
 
 class _Growing:
@@ -94,7 +101,8 @@ def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: Lak
         for key, columns in stream.blocks:
             if key not in wanted:
                 raise ValueError(f"{table} was asked for {min(wanted)}..{max(wanted)} but holds rows of {key}")
-            block = pa.table(dict(columns))
+            # As `to_table` has it, so that the version is that of the same rows in one frame.
+            block = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
             schema = block.schema
             growing(key, schema).add(block)
         if schema is None:

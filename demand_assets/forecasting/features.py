@@ -22,6 +22,7 @@ from demand_assets.forecasting.decomposition import LEAST_WEEKS, decompose
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
 from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.forecasting.windows import running, window, window_statistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 KEYS = ("store_id", "dept_id", "origin_week", "target_week", "horizon")
 LAGS = (0, 1, 2, 3, 4, 7, 12)
 MEANS = (4, 8, 13, 26)
+DEVIATIONS = (13, 52)
 GROWTH_WEEKS = (4, 8, 16)
 # Growth is judged on eight weeks and shrunk towards the department's as if eight typical weeks had grown like it.
 BASE_GROWTH_WEEKS = 8
@@ -51,8 +53,7 @@ _DESCRIBED: dict[str, str] = {
     "scale_usd": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
     **{f"lag_{k}": f"Sales {k} weeks before the origin, scaled" for k in LAGS},
     **{f"mean_{k}": f"Mean sales of the {k} weeks to the origin, scaled" for k in MEANS},
-    "deviation_13": "Standard deviation of the 13 weeks to the origin, scaled",
-    "deviation_52": "Standard deviation of the 52 weeks to the origin, scaled",
+    **{f"deviation_{k}": f"Standard deviation of the {k} weeks to the origin, scaled" for k in DEVIATIONS},
     "weeks_observed": "Weeks with sales among the 52 to the origin",
     "last_year": "Sales at the aligned week last year, scaled",
     "last_year_before": "Sales in the week before the aligned one, scaled",
@@ -222,8 +223,8 @@ def _chain_history(panel: Panel, parts: Sequence[Panel]) -> ChainHistory:
     return ChainHistory(
         back=back,
         season_back=weeks_back(panel.flagged_weeks(), easter=False),
-        now=_running(now),
-        then=_running(then),
+        now=running(now),
+        then=running(then),
         sales=sales,
         markdown=np.where(reported, markdowns, np.nan),
     )
@@ -246,11 +247,12 @@ class _History:
         self.width = block.width
         self.back, self.season_back = chain.back, chain.season_back
         now, then, paired = _paired(sales, chain.back)
-        self.now, self.then, self.pairs = _running(now), _running(then), _running(paired)
+        self.now, self.then, self.pairs = running(now), running(then), running(paired)
         filled = np.nan_to_num(sales)
-        self.total, self.square, self.count = _running(filled), _running(filled**2), _running(~np.isnan(sales))
+        self.total, self.count = running(filled), running(~np.isnan(sales))
+        self.means, self.deviations = window_statistics(sales, MEANS, DEVIATIONS)
         in_dept = (panel.series["dept"].to_numpy(), panel.departments)
-        self.dept_now, self.dept_then = _running(_grouped(now, *in_dept)), _running(_grouped(then, *in_dept))
+        self.dept_now, self.dept_then = running(_grouped(now, *in_dept)), running(_grouped(then, *in_dept))
         self.dept_sales = _grouped(filled, *in_dept)
         self.store_now, self.store_then, self.store_sales = chain.now, chain.then, chain.sales
         self.markdown = chain.markdown
@@ -268,17 +270,6 @@ def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: 
         values, group = np.hstack([before, values]), np.concatenate([np.arange(groups), group])
     members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))
     return np.ascontiguousarray((members @ values.T).T)
-
-
-def _running(values: "NDArray[np.float64] | NDArray[np.bool_]") -> "Matrix":
-    """(T + 1, n) sums of all rows before each."""
-    return np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=float)])
-
-
-def _window(running: "Matrix", row: int, weeks: int, ending: int = 0) -> "Matrix":
-    """(n,) sum of the `weeks` rows to `row - ending`, itself included."""
-    end = max(row + 1 - ending, 0)
-    return running[end] - running[max(end - weeks, 0)]
 
 
 def aligned(values: "Matrix", position: "NDArray[np.float64]", limit: "NDArray[np.int64] | int") -> "Matrix":
@@ -310,53 +301,38 @@ def _ratio(over: "Matrix", under: "Matrix") -> "Matrix":
 def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) -> "dict[str, NDArray[np.generic]]":
     """The rows of one origin, as columns."""
     year = WEEKS_PER_YEAR
-    active = np.flatnonzero(_window(history.count, row, year) > 0)
+    active = np.flatnonzero(window(history.count, row, year) > 0)
     store, dept = panel.series["store"].to_numpy()[active], panel.series["dept"].to_numpy()[active]
-    count = _window(history.count, row, year)[active]
-    mean_52 = _window(history.total, row, year)[active] / count
+    count = window(history.count, row, year)[active]
+    mean_52 = window(history.total, row, year)[active] / count
     # Absolute: a series of returns has a size too. Floored, so that dividing by it is safe.
     scale = np.maximum(np.abs(mean_52), MIN_SCALE_USD)
-    sales = history.sales[:, active]
+    features = _own_history(history, row, active, scale)
 
-    features: dict[str, Matrix] = {}
-    for lag in LAGS:
-        features[f"lag_{lag}"] = sales[row - lag] / scale if row >= lag else np.full(len(active), np.nan)
-    for weeks in MEANS:
-        mean = _ratio(_window(history.total, row, weeks)[active], _window(history.count, row, weeks)[active])
-        features[f"mean_{weeks}"] = mean / scale
-    for weeks in (13, year):
-        n = _window(history.count, row, weeks)[active]
-        mean = _ratio(_window(history.total, row, weeks)[active], n)
-        variance = _ratio(_window(history.square, row, weeks)[active], n) - mean**2
-        features[f"deviation_{weeks}"] = np.sqrt(np.maximum(variance, 0.0)) / scale
-    features["weeks_observed"] = count
-
-    dept_growth = {
-        k: _ratio(_window(history.dept_now, row, k), _window(history.dept_then, row, k)) for k in GROWTH_WEEKS
-    }
+    dept_growth = {k: _ratio(window(history.dept_now, row, k), window(history.dept_then, row, k)) for k in GROWTH_WEEKS}
     store_growth = {
-        k: _ratio(_window(history.store_now, row, k), _window(history.store_then, row, k)) for k in GROWTH_WEEKS
+        k: _ratio(window(history.store_now, row, k), window(history.store_then, row, k)) for k in GROWTH_WEEKS
     }
     for k in GROWTH_WEEKS:
-        own = _ratio(_window(history.now, row, k)[active], _window(history.then, row, k)[active])
+        own = _ratio(window(history.now, row, k)[active], window(history.then, row, k)[active])
         features[f"growth_{k}"] = np.clip(own, 0.0, 5.0)
         features[f"dept_growth_{k}"] = np.clip(dept_growth[k], 0.0, 5.0)[dept]
         features[f"store_growth_{k}"] = np.clip(store_growth[k], 0.0, 5.0)[store]
     growth = _growth(history, row, active, features[f"dept_growth_{BASE_GROWTH_WEEKS}"], scale)
 
     for ending, name in ((0, "miss_0"), (1, "miss_1")):
-        one = _window(history.pairs, row, 1, ending)[active]
-        missed = _window(history.now, row, 1, ending)[active] - growth * _window(history.then, row, 1, ending)[active]
+        one = window(history.pairs, row, 1, ending)[active]
+        missed = window(history.now, row, 1, ending)[active] - growth * window(history.then, row, 1, ending)[active]
         features[name] = np.where(one > 0, missed / scale, np.nan)
     for weeks in (4, 13):
-        missed = _window(history.now, row, weeks)[active] - growth * _window(history.then, row, weeks)[active]
-        features[f"miss_{weeks}"] = _ratio(missed, _window(history.pairs, row, weeks)[active]) / scale
+        missed = window(history.now, row, weeks)[active] - growth * window(history.then, row, weeks)[active]
+        features[f"miss_{weeks}"] = _ratio(missed, window(history.pairs, row, weeks)[active]) / scale
     for name, members, now, then, grown in (
         ("dept_miss_4", dept, history.dept_now, history.dept_then, dept_growth[BASE_GROWTH_WEEKS]),
         ("store_miss_4", store, history.store_now, history.store_then, store_growth[BASE_GROWTH_WEEKS]),
     ):
-        missed = _window(now, row, 4) - grown * _window(then, row, 4)
-        features[name] = _ratio(missed, _window(now, row, 4))[members]
+        missed = window(now, row, 4) - grown * window(then, row, 4)
+        features[name] = _ratio(missed, window(now, row, 4))[members]
 
     features |= _conditions(panel, history, row, store)
     size = panel.stores["size_sqft"].to_numpy(dtype=float) / 1000.0
@@ -388,14 +364,29 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     }
 
 
+def _own_history(history: _History, row: int, active: "NDArray[np.int64]", scale: "Matrix") -> "dict[str, Matrix]":
+    """(n,) lags, window means and deviations of each active series at an origin, scaled."""
+    features: dict[str, Matrix] = {}
+    for lag in LAGS:
+        features[f"lag_{lag}"] = (
+            history.sales[row - lag, active] / scale if row >= lag else np.full(len(active), np.nan)
+        )
+    for weeks in MEANS:
+        features[f"mean_{weeks}"] = history.means[weeks][row, active] / scale
+    for weeks in DEVIATIONS:
+        features[f"deviation_{weeks}"] = history.deviations[weeks][row, active] / scale
+    features["weeks_observed"] = window(history.count, row, WEEKS_PER_YEAR)[active]
+    return features
+
+
 def _growth(
     history: _History, row: int, active: "NDArray[np.int64]", dept_growth: "Matrix", scale: "Matrix"
 ) -> "Matrix":
     """(n,) recent growth of each series, shrunk to its department's and clipped."""
     pull = SHRINKAGE_WEEKS * scale
     of_dept = np.where(np.isnan(dept_growth), 1.0, dept_growth)
-    now = _window(history.now, row, BASE_GROWTH_WEEKS)[active]
-    then = _window(history.then, row, BASE_GROWTH_WEEKS)[active]
+    now = window(history.now, row, BASE_GROWTH_WEEKS)[active]
+    then = window(history.then, row, BASE_GROWTH_WEEKS)[active]
     return np.clip((now + pull * of_dept) / np.maximum(then + pull, pull), *GROWTH_RANGE)
 
 

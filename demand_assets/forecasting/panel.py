@@ -70,7 +70,12 @@ def build_panel(
     stores = stores.sort_values("store_id", ignore_index=True)
     known = pd.Index(stores["store_id"])
     pairs = sales["store_id"].to_numpy(np.int64) << 32 | sales["dept_id"].to_numpy(np.int64)
-    codes, column = np.unique(pairs, return_inverse=True)
+    # By hash, and only the few series are sorted: sorting all rows takes five times as long.
+    code, seen = pd.factorize(pairs)
+    order = np.argsort(seen)
+    codes, rank = seen[order], np.empty(len(seen), dtype=np.int64)
+    rank[order] = np.arange(len(seen))
+    column = rank[code]
     series = pd.DataFrame(
         {"store_id": (codes >> 32).astype(np.int32), "dept_id": (codes & 0xFFFFFFFF).astype(np.int32)}
     )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 FRIDAY = 4
 DAYS = 7
 WEEKS_PER_YEAR = 52  # not 53: the same week last year, so that holidays line up
-_EPOCH = pd.Timestamp("1970-01-02")  # the first Friday of Unix time
+_EPOCH_S = 24 * 3600  # 1970-01-02, the first Friday of Unix time
+_WEEK_S = DAYS * 24 * 3600
 
 
 def as_week(value: str | date | pd.Timestamp) -> pd.Timestamp:
@@ -47,7 +48,7 @@ def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
     """Weeks since 1970-01-02, so that differences are numbers of weeks."""
-    return ((weeks - _EPOCH).days // DAYS).to_numpy(dtype=np.int64)
+    return (weeks.as_unit("s").asi8 - _EPOCH_S) // _WEEK_S
 
 
 def contiguous_ranges(weeks: Iterable[pd.Timestamp]) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
