@@ -66,7 +66,9 @@ def build_panel(
     """
     if sales.empty:
         raise SchemaError("there are no sales to build a panel from; land a sales file first")
-    weeks = weeks_between(sales["week"].min(), sales["week"].max())
+    at = week_number(pd.DatetimeIndex(sales["week"]))
+    at -= at.min()
+    weeks = weeks_between(sales["week"].iloc[at.argmin()], sales["week"].iloc[at.argmax()])
     stores = stores.sort_values("store_id", ignore_index=True)
     known = pd.Index(stores["store_id"])
     pairs = sales["store_id"].to_numpy(np.int64) << 32 | sales["dept_id"].to_numpy(np.int64)
@@ -85,7 +87,7 @@ def build_panel(
         raise SchemaError(f"store {missing} has sales but is not in stores; land a stores file that has it")
     series["dept"] = np.unique(series["dept_id"], return_inverse=True)[1]
     matrix = np.full((len(weeks), len(series)), np.nan)
-    matrix[week_number(pd.DatetimeIndex(sales["week"])) - week_number(weeks[:1])[0], column] = sales["weekly_sales_usd"]
+    matrix[at, column] = sales["weekly_sales_usd"]
 
     conditions = conditions[conditions["week"].between(weeks[0], weeks[-1])]
     row = week_number(pd.DatetimeIndex(conditions["week"])) - week_number(weeks[:1])[0]

@@ -48,7 +48,7 @@ def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
     """Weeks since 1970-01-02, so that differences are numbers of weeks."""
-    return (weeks.as_unit("s").asi8 - _EPOCH_S) // _WEEK_S
+    return (weeks.to_numpy().astype("datetime64[s]").astype(np.int64) - _EPOCH_S) // _WEEK_S
 
 
 def contiguous_ranges(weeks: Iterable[pd.Timestamp]) -> list[tuple[pd.Timestamp, pd.Timestamp]]:

@@ -6,17 +6,17 @@ window of them would show.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     Matrix = NDArray[np.float64]
 
 # Columns worked on at once: what stands between a window's steps then stays in the processor's cache.
-_COLUMNS = 512
+_COLUMNS = 256
 
 
 def running(values: "NDArray[np.float64] | NDArray[np.bool_]") -> "Matrix":
@@ -32,23 +32,27 @@ def window(sums: "Matrix", row: int, weeks: int, ending: int = 0) -> "Matrix":
     return sums[end] - sums[max(end - weeks, 0)]
 
 
-def windows(sums: "Matrix", weeks: int) -> "Matrix":
+def windows(sums: "Matrix", weeks: int, out: "Matrix | None" = None) -> "Matrix":
     """(T, n) sums of the `weeks` rows to each, itself included, by their running sums."""
-    ends = sums[1:].copy()
-    ends[weeks:] -= sums[1:-weeks]
-    return ends
+    found = np.empty((len(sums) - 1, sums.shape[1])) if out is None else out
+    found[:weeks] = sums[1 : weeks + 1]
+    np.subtract(sums[weeks + 1 :], sums[1:-weeks], out=found[weeks:])
+    return found
 
 
 def window_statistics(
-    values: "Matrix", means: Sequence[int], deviations: Sequence[int], threads: int = 1
-) -> "tuple[dict[int, Matrix], dict[int, Matrix]]":
+    values: "Matrix",
+    means: Sequence[int],
+    deviations: Sequence[int],
+    threads: int = 1,
+    dtype: "DTypeLike" = np.float64,
+) -> "tuple[dict[int, NDArray[Any]], dict[int, NDArray[Any]]]":
     """(T, n) means and standard deviations (population) by weeks of window, of (T, n) values that may be NaN.
 
-    Of the weeks of a window that have a value; NaN where none has.
+    Of the weeks of a window that have a value; NaN where none has. Computed in float64, given as `dtype`.
     """
-    averages = {weeks: np.empty(values.shape) for weeks in means}
-    spreads = {weeks: np.empty(values.shape) for weeks in deviations}
-
+    averages = {weeks: np.empty(values.shape, dtype) for weeks in means}
+    spreads = {weeks: np.empty(values.shape, dtype) for weeks in deviations}
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
     total, count = running(filled), running(known)
@@ -56,19 +60,19 @@ def window_statistics(
 
     def fill(first: int) -> None:
         columns = slice(first, first + _COLUMNS)
+        held, mean, variance = (np.empty_like(values[:, columns]) for _ in range(3))
         for weeks in dict.fromkeys((*means, *deviations)):
-            known_weeks = windows(count[:, columns], weeks)
+            windows(count[:, columns], weeks, held)
             # Nothing over nothing would be NaN too, but with a sign that differs between processors.
-            known_weeks[known_weeks == 0] = np.nan
-            mean = windows(total[:, columns], weeks)
-            mean /= known_weeks
+            np.copyto(held, np.nan, where=held == 0)
+            np.divide(windows(total[:, columns], weeks, mean), held, out=mean)
             if weeks in averages:
                 averages[weeks][:, columns] = mean
             if weeks in spreads:
-                variance = windows(square[:, columns], weeks)
-                variance /= known_weeks
-                variance -= np.multiply(mean, mean, out=mean)
-                np.sqrt(np.maximum(variance, 0.0, out=variance), out=spreads[weeks][:, columns])
+                np.divide(windows(square[:, columns], weeks, variance), held, out=variance)
+                np.subtract(variance, np.multiply(mean, mean, out=mean), out=variance)
+                np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
+                spreads[weeks][:, columns] = variance
 
     starts = range(0, values.shape[1], _COLUMNS)
     if threads == 1:
