@@ -8,12 +8,14 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 from demand_assets.adapters.files import S3_CONFIG
 from demand_assets.errors import LandingError
@@ -25,6 +27,9 @@ __all__ = ["Delivery", "LandedFile", "LandingZone"]
 # Kaggle ships these beside the data; they hold no sales and are not deliveries.
 _PASSED_OVER = frozenset({"test.csv", "samplesubmission.csv"})
 _CACHE_BYTES = 256 * 2**20
+_SMALL_BYTES = 8 * 2**20
+_HEAD_BYTES = 1 << 16
+_GZIP = b"\x1f\x8b"
 
 
 class LandingZone:
@@ -72,9 +77,28 @@ class LandingZone:
         return delivery
 
     def read_all(self, kinds: Collection[Kind] | None = None) -> list[Delivery]:
-        """Every delivery of these kinds (default: all) in landing order; all files are read, to learn their kind."""
-        deliveries = [self.read(file) for file in self.files()]
-        return [delivery for delivery in deliveries if kinds is None or delivery.kind in kinds]
+        """Every delivery of these kinds (default: all) in landing order; of large files of others only the header."""
+        return [self.read(file) for file in self.files() if kinds is None or self.kind_of(file) in kinds]
+
+    def kind_of(self, file: LandedFile) -> Kind:
+        """What a file's header says it holds; the errors of `read`."""
+        key = (file.uri, file.fingerprint)
+        # A small file is read whole: on S3 a look at its header costs as much as the file.
+        if file.size <= _SMALL_BYTES or _cache.get(key) is not None:
+            return self.read(file).kind
+        if key not in _kinds:
+            from demand_assets.ingestion.parsing import format_of
+
+            format_ = format_of(file.name, _first_bytes(file, self._head(file)))
+            _kinds[key] = self.read(file).kind if format_ is None else format_.kind
+        return _kinds[key]
+
+    def _head(self, file: LandedFile) -> bytes:
+        if self._is_s3:
+            with _s3_errors(file.uri):
+                return bytes(self._s3.cat_file(file.uri, start=0, end=_HEAD_BYTES))
+        with _file_errors(f"landed file {file.uri}"), open(file.uri, "rb") as opened:
+            return opened.read(_HEAD_BYTES)
 
     def _bytes(self, file: LandedFile) -> bytes:
         if self._is_s3:
@@ -145,7 +169,7 @@ def _fingerprint(name: str, size: int, version: str) -> str:
 
 def _decompress(file: LandedFile, data: bytes) -> bytes:
     # By magic number, not by name: both a gzip called .csv and a CSV called .csv.gz arrive in practice.
-    if data[:2] != b"\x1f\x8b":
+    if data[:2] != _GZIP:
         return data
     try:
         return gzip.decompress(data)
@@ -157,15 +181,38 @@ def _decompress(file: LandedFile, data: bytes) -> bytes:
         raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
 
 
+def _first_bytes(file: LandedFile, data: bytes) -> bytes:
+    """What the first bytes of a file hold, unpacked."""
+    if data[:2] != _GZIP:
+        return data
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _HEAD_BYTES)
+    except zlib.error as error:
+        raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
 def _parse(file: LandedFile, data: bytes) -> Delivery:
     # Heavy; listing a zone needs neither.
+    import numpy as np
     import pandas as pd
 
-    from demand_assets.ingestion.parsing import parse_csv
+    from demand_assets.ingestion.order import run_starts
+    from demand_assets.ingestion.parsing import read_columns, sorted_frame
 
-    format_, frame = parse_csv(file.name, data)
-    weeks = pd.DatetimeIndex(frame["week"].unique() if "week" in frame else [], dtype="datetime64[ns]", name="week")
-    content_hash = hashlib.blake2b(data, digest_size=32).hexdigest()
+    # Beside the parsing: neither holds Python's lock.
+    with ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(_hash, data)
+        format_, columns = read_columns(file.name, data)
+        content_hash = hashed.result()
+        del hashed
+    del data  # as large as the frame that is made now
+    frame = sorted_frame(format_, columns)
+    found = frame["week"].to_numpy() if "week" in frame else np.empty(0, dtype="datetime64[ns]")
+    weeks = pd.DatetimeIndex(found[run_starts([found])] if len(found) else found, name="week")
     return Delivery(file=file, kind=format_.kind, frame=frame, content_hash=content_hash, weeks=weeks)
 
 
@@ -191,18 +238,22 @@ def _s3_errors(what: str) -> Iterator[None]:
 
 
 class _DeliveryCache:
-    """The deliveries read last in this process, up to a number of bytes, so that one run reads each CSV once."""
+    """The deliveries read last in this process, up to a number of bytes, so that one run reads each CSV once.
+
+    What is over the limit is found again only as long as someone else holds it.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._held = 0
         self._entries: OrderedDict[tuple[str, str], tuple[Delivery, int]] = OrderedDict()
+        self._in_use: WeakValueDictionary[tuple[str, str], Delivery] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def get(self, key: tuple[str, str]) -> Delivery | None:
         with self._lock:
             if key not in self._entries:
-                return None
+                return self._in_use.get(key)
             self._entries.move_to_end(key)
             return self._entries[key][0]
 
@@ -211,6 +262,7 @@ class _DeliveryCache:
         with self._lock:
             if key in self._entries:
                 return
+            self._in_use[key] = delivery
             self._entries[key] = (delivery, size)
             self._held += size
             while self._held > self._limit:
@@ -218,3 +270,4 @@ class _DeliveryCache:
 
 
 _cache = _DeliveryCache(_CACHE_BYTES)
+_kinds: dict[tuple[str, str], Kind] = {}

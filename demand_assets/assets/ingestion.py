@@ -29,9 +29,17 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
 from demand_assets.ingestion.merge import Landing as LandingRecord
 from demand_assets.ingestion.merge import merge_table, merge_week_partitions
-from demand_assets.ingestion.quality import CHECKS, check_conditions, check_sales, check_stores, validate_deliveries
+from demand_assets.ingestion.quality import (
+    CHECKS,
+    PAST_COLUMNS,
+    check_conditions,
+    check_sales,
+    check_stores,
+    validate_deliveries,
+)
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.provenance import fingerprint
 from demand_assets.resources import ForecastStore, Landing
 
 GROUP = "ingestion"
@@ -102,6 +110,11 @@ def _weekly(
             partition_key=week_key(week),
         )
     return merged.frame, notes
+
+
+def _version(frame: pd.DataFrame, notes: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
+    """Of one week the hash of its rows; of many what was laid into them, for each gets that of its own rows later."""
+    return dg.DataVersion(content_version(frame) if len(notes) == 1 else fingerprint(notes))
 
 
 def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None) -> None:
@@ -183,7 +196,7 @@ def raw_conditions(
     _structural(context, deliveries, stores)
     frame, notes = _weekly(context, lake, deliveries, CONDITIONS.keys)
     yield from check_results(context, check_conditions(frame, stores))
-    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
+    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
 
 
 @dg.asset(
@@ -218,10 +231,10 @@ def raw_sales(
     _structural(context, deliveries, stores)
     frame, notes = _weekly(context, lake, deliveries, SALES.keys)
     first = week_key(run_weeks(context)[0])
-    earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first])
+    earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
-    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=dg.DataVersion(content_version(frame)))
+    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
 
 
 def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:

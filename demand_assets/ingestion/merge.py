@@ -12,6 +12,7 @@ import pandas as pd
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
+from demand_assets.ingestion.order import in_order, run_starts, sort_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,8 @@ SALES_KEYS, CONDITIONS_KEYS, STORES_KEYS = SALES.keys, CONDITIONS.keys, STORES.k
 
 _ADDED, _REPLACED, _UNCHANGED = 0, 1, 2
 _FRIDAY = 4
+# Rows compared at a time.
+_BLOCK_ROWS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -79,28 +82,99 @@ def merge_week_partitions(
     `weeks` are left alone. SchemaError for rows of any day but Friday, which no partition would hold.
     """
     _require_fridays(deliveries)
-    pending, parts = [], []
-    for delivery in _distinct(deliveries):
-        hashed = delivery.content_hash
-        todo = [
-            week
-            for week in delivery.weeks.intersection(weeks)
-            if all(landing.content_hash != hashed for landing in applied.get(week, ()))
-        ]
-        if todo:
-            pending.append(delivery)
-            whole = len(todo) == len(delivery.weeks)
-            parts.append(delivery.frame if whole else delivery.frame[delivery.frame["week"].isin(todo)])
     weeks = weeks.sort_values()
     landings = {week: tuple(applied.get(week, ())) for week in weeks}
-    if not pending:
+    own = _distinct(deliveries)
+    # Of each week the deliveries it has not had, by their place in `own`.
+    due = [
+        tuple(
+            place
+            for place, delivery in enumerate(own)
+            if week in delivery.weeks and all(landing.content_hash != delivery.content_hash for landing in had)
+        )
+        for week, had in landings.items()
+    ]
+    if not any(due):
         return Merged(existing, landings, weeks[:0], weeks[:0])
-    frame, version, effect, week_column = _overlay(existing, parts, keys)
-    counts = _count(version, effect, len(pending), weeks.get_indexer(pd.DatetimeIndex(week_column)), len(weeks))
-    for which, at in np.argwhere(counts.any(axis=2)):
-        landings[weeks[at]] += (_landing(pending[which], counts[which, at]),)
-    moved = np.flatnonzero(counts[:, :, [_ADDED, _REPLACED]].any(axis=(0, 2)))
-    return Merged(frame, landings, weeks[moved], weeks[np.flatnonzero(counts.any(axis=(0, 2)))])
+    stored = _ByWeek(existing, keys)
+    landed = {place: _ByWeek(own[place].frame, keys) for place in sorted({place for places in due for place in places})}
+    if existing.empty and len(landed) == 1:
+        (only,) = landed
+        return _first(own[only], landed[only], landings, weeks[[bool(places) for places in due]])
+    parts: list[pd.DataFrame] = []
+    recorded: list[pd.DatetimeIndex] = []
+    changed: list[pd.DatetimeIndex] = []
+    for stretch in _stretches(due, [stored, *landed.values()], weeks):
+        places, some = due[stretch.start], weeks[stretch]
+        old = stored.rows(some)
+        if not places:
+            parts.append(old)
+            continue
+        new = [landed[place].rows(some) for place in places]
+        frame, version, effect, week_column = _overlay(old, new, keys)
+        parts.append(frame)
+        at = some.get_indexer(pd.DatetimeIndex(week_column))
+        counts = _count(version, effect, len(places), at, len(some))
+        for which, week in np.argwhere(counts.any(axis=2)):
+            landings[some[week]] += (_landing(own[places[which]], counts[which, week]),)
+        recorded.append(some[np.flatnonzero(counts.any(axis=(0, 2)))])
+        changed.append(some[np.flatnonzero(counts[:, :, [_ADDED, _REPLACED]].any(axis=(0, 2)))])
+    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return Merged(frame, landings, _joined(changed), _joined(recorded))
+
+
+class _ByWeek:
+    """A frame in the order of its keys, and where in it the rows of each week are."""
+
+    def __init__(self, frame: pd.DataFrame, keys: Sequence[str]) -> None:
+        self.frame = in_order(frame, keys)
+        weeks = self.frame["week"].to_numpy()
+        starts = run_starts([weeks]) if len(weeks) else np.empty(0, dtype=np.intp)
+        self._weeks = pd.DatetimeIndex(weeks[starts])
+        self._bounds = np.append(starts, len(weeks))
+
+    def sizes(self, weeks: pd.DatetimeIndex) -> NDArray[np.intp]:
+        """Rows of each of `weeks`."""
+        at = self._weeks.get_indexer(weeks)
+        return np.where(at < 0, 0, self._bounds[at + 1] - self._bounds[at])
+
+    def rows(self, weeks: pd.DatetimeIndex) -> pd.DataFrame:
+        """The rows of `weeks`, in order."""
+        at = self._weeks.get_indexer(weeks)
+        at = at[at >= 0]
+        if len(at) and at[-1] - at[0] + 1 == len(at):
+            return self.frame.iloc[self._bounds[at[0]] : self._bounds[at[-1] + 1]]
+        picked = [np.arange(self._bounds[place], self._bounds[place + 1]) for place in at]
+        return self.frame.iloc[np.concatenate(picked) if picked else slice(0, 0)]
+
+
+def _stretches(due: Sequence[tuple[int, ...]], frames: Sequence[_ByWeek], weeks: pd.DatetimeIndex) -> list[slice]:
+    """Weeks next to each other into which the same deliveries go, as many as have a block of rows together.
+
+    What a merge holds beside its result is then that of a block, however long the history.
+    """
+    sizes = np.sum([frame.sizes(weeks) for frame in frames], axis=0)
+    stretches, start, rows = [], 0, 0
+    for week in range(len(weeks)):
+        if week > start and (due[week] != due[start] or rows + sizes[week] > _BLOCK_ROWS):
+            stretches.append(slice(start, week))
+            start, rows = week, 0
+        rows += int(sizes[week])
+    return [*stretches, slice(start, len(weeks))]
+
+
+def _first(
+    delivery: Delivery, rows: _ByWeek, landings: dict[pd.Timestamp, tuple[Landing, ...]], filled: pd.DatetimeIndex
+) -> Merged:
+    """One delivery laid over nothing: its rows as they are, those of `filled`."""
+    for week, size in zip(filled, rows.sizes(filled), strict=True):
+        landings[week] += (_landing(delivery, np.array([size, 0, 0])),)
+    frame = rows.frame if len(filled) == len(delivery.weeks) else rows.rows(filled).reset_index(drop=True)
+    return Merged(frame, landings, filled, filled)
+
+
+def _joined(stretches: Sequence[pd.DatetimeIndex]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.concatenate([weeks.to_numpy() for weeks in stretches]), name="week")
 
 
 def merge_table(
@@ -161,7 +235,9 @@ def _overlay(
     stack = pd.concat(frames, ignore_index=True)[list(parts[0].columns)]
     version = np.repeat(np.arange(first, first + len(frames)), [len(frame) for frame in frames])
     key_columns = [stack[key].to_numpy() for key in keys]
-    order = np.lexsort([version, *reversed(key_columns)])
+    # The versions follow each other in the stack, and what sorts it leaves equal keys as they came.
+    order = sort_order(key_columns)
+    order = np.arange(len(stack)) if order is None else order
     version = version[order]
 
     at = np.arange(len(stack))

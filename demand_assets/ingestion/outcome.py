@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -48,11 +48,20 @@ def judge(
     fine: str,
     fault: str,
     metrics: Mapping[str, Metric],
+    beside: Mapping[str, NDArray[Any]] | None = None,
 ) -> CheckOutcome:
-    """The outcome of a (len(rows),) mask of wrong rows: `fine` or `fault` becomes the description."""
-    failing = rows[wrong].head(FIRST_ROWS).reset_index(drop=True)
+    """The outcome of a (len(rows),) mask of wrong rows: `fine` or `fault` becomes the description.
+
+    `beside`: further columns of the rows shown, which are `first_rows(wrong)`.
+    """
+    failing = rows.iloc[first_rows(wrong)].reset_index(drop=True).assign(**(beside or {}))
     passed = not wrong.any()
     return CheckOutcome(spec.name, passed, spec.severity, fine if passed else fault, metrics, failing)
+
+
+def first_rows(wrong: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Positions of the wrong rows that are shown."""
+    return np.flatnonzero(wrong)[:FIRST_ROWS]
 
 
 def first_of(rows: pd.DataFrame, wrong: NDArray[np.bool_]) -> str:

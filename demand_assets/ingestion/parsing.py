@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.csv as pa_csv
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.formats import EXPECTED, FORMATS, SALES, Content, Field, Format
+from demand_assets.ingestion.order import sort_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +30,9 @@ _ARROW_TYPES: dict[Content, Callable[[], Any]] = {
     "text": pa.string,
 }
 _BOM = b"\xef\xbb\xbf"
-# What nanosecond timestamps can hold, in whole years.
-_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+_LINE_END, _HEAD = ord("\n"), 1 << 16
+# What nanosecond timestamps can hold, in whole years, as days after 1970-01-01.
+_FIRST_DAY, _LAST_DAY = ((date(*day) - date(1970, 1, 1)).days for day in ((1678, 1, 1), (2261, 12, 31)))
 
 
 def parse_csv(name: str, data: bytes) -> tuple[Format, pd.DataFrame]:
@@ -39,25 +42,79 @@ def parse_csv(name: str, data: bytes) -> tuple[Format, pd.DataFrame]:
     SchemaError names the file and the line for a header that fits no format, extra columns, a row with a wrong number
     of fields, or a field that does not hold what its column must.
     """
-    text = data.removeprefix(_BOM)
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not text.strip():
+    format_, columns = read_columns(name, data)
+    return format_, sorted_frame(format_, columns)
+
+
+def read_columns(name: str, data: bytes) -> tuple[Format, dict[str, Any]]:
+    """`parse_csv` up to the typed Arrow columns, in file order; what follows needs the bytes no more."""
+    text = memoryview(data)[len(_BOM) if data.startswith(_BOM) else 0 :]
+    if b"\r" in data:
+        text = memoryview(bytes(text).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    start, stop = _filled(text)
+    if start == stop:
         raise SchemaError(f"{name} is empty; expected a header {', '.join(_example(name).headers)}")
-    start = len(text) - len(text.lstrip(b"\n"))
-    head, _, body = text[start:].partition(b"\n")
-    format_, fields = _match_header(name, head)
-    if not body.strip(b"\n"):
+    format_, fields, body = _header(name, text, start)
+    if body >= stop:
         raise SchemaError(f"{name} has a header and no rows; expected at least one row of {', '.join(format_.headers)}")
     try:
-        table = _read(body, fields, threads=True)
+        table = _read(text[body:], fields, threads=True)
     except pa.ArrowInvalid:
-        raise _explain(name, text, body, fields) from None
+        raise _explain(name, bytes(text), text[body:], fields) from None
     for field in fields:
         _refuse_missing(name, text, table.column(field.column), field)
-    arrays = {field.column: _to_numpy(name, text, table.column(field.column), field) for field in format_.fields}
-    order = np.lexsort([arrays[key] for key in reversed(format_.keys)])
-    return format_, pd.DataFrame({column: values[order] for column, values in arrays.items()})
+        if field.content == "date":
+            _refuse_outside(name, text, table.column(field.column), field)
+    return format_, {field.column: table.column(field.column) for field in fields}
+
+
+def format_of(name: str, start: bytes) -> Format | None:
+    """The format that a header line says, from the first bytes of a CSV; None if the line does not end in them.
+
+    SchemaError as `parse_csv` for a header that fits no format.
+    """
+    text = start.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    first = len(text) - len(text.lstrip(b"\n"))
+    return _header(name, memoryview(text), first)[0] if b"\n" in text[first:] else None
+
+
+def sorted_frame(format_: Format, columns: dict[str, Any]) -> pd.DataFrame:
+    """The columns of `read_columns` as a frame, sorted by the format's keys, equal keys in file order.
+
+    Takes each column out of `columns` when it comes to it, so that no time has all of them twice.
+    """
+    # Sorted by days, which are fewer bits than the nanoseconds of the frame.
+    keys = [columns[key] for key in format_.keys]
+    order = sort_order([(key.cast(pa.int32()) if pa.types.is_date32(key.type) else key).to_numpy() for key in keys])
+    del keys
+    ordered: dict[str, NDArray[Any]] = {}
+    for name in format_.columns:
+        column = columns.pop(name)
+        values = (column.cast(pa.timestamp("ns")) if pa.types.is_date32(column.type) else column).to_numpy()
+        del column
+        ordered[name] = np.array(values) if order is None else values[order]
+    # Not joined into blocks, which would have all of them twice after all.
+    return pd.DataFrame(ordered, copy=False)
+
+
+def _filled(text: memoryview) -> tuple[int, int]:
+    """Where a text begins and ends, less the line ends before and after it; a text of white space alone is empty."""
+    start, stop = 0, len(text)
+    while start < stop and text[start] == _LINE_END:
+        start += 1
+    while stop > start and text[stop - 1] == _LINE_END:
+        stop -= 1
+    return (start, stop) if bytes(text[start : start + _HEAD]).strip() or bytes(text[start:stop]).strip() else (0, 0)
+
+
+def _header(name: str, text: memoryview, start: int) -> tuple[Format, list[Field], int]:
+    """What the line at `start` names, and where the rows after it begin."""
+    size = _HEAD
+    while (end := bytes(text[start : start + size]).find(b"\n")) < 0 and start + size < len(text):
+        size *= 2
+    line = bytes(text[start : start + end]) if end >= 0 else bytes(text[start:])
+    format_, fields = _match_header(name, line)
+    return format_, fields, start + len(line) + 1
 
 
 def _example(name: str) -> Format:
@@ -94,9 +151,9 @@ def _match_header(name: str, head: bytes) -> tuple[Format, list[Field]]:
     return best, [by_header[column] for column in names]
 
 
-def _read(body: bytes, fields: Sequence[Field], *, threads: bool) -> Any:
+def _read(body: memoryview, fields: Sequence[Field], *, threads: bool) -> Any:
     return pa_csv.read_csv(
-        pa.BufferReader(body),
+        pa.BufferReader(pa.py_buffer(body)),
         read_options=pa_csv.ReadOptions(
             column_names=[field.column for field in fields],
             use_threads=threads,
@@ -111,7 +168,7 @@ def _read(body: bytes, fields: Sequence[Field], *, threads: bool) -> Any:
     )
 
 
-def _explain(name: str, text: bytes, body: bytes, fields: Sequence[Field]) -> SchemaError:
+def _explain(name: str, text: bytes, body: memoryview, fields: Sequence[Field]) -> SchemaError:
     """Reads once more in one thread, which makes Arrow count rows, and puts its complaint in the user's words."""
     try:
         _read(body, fields, threads=False)
@@ -132,12 +189,12 @@ def _explain(name: str, text: bytes, body: bytes, fields: Sequence[Field]) -> Sc
     return SchemaError(f"{name} cannot be read as CSV: {_short(complaint)}; expected comma-separated UTF-8 text")
 
 
-def _wrong(name: str, text: bytes, row: int, field: Field, value: str) -> SchemaError:
+def _wrong(name: str, text: bytes | memoryview, row: int, field: Field, value: str) -> SchemaError:
     line = _line_number(text, row)
     return SchemaError(f"{name} line {line}: {field.header} is {value}, expected {EXPECTED[field.content]}")
 
 
-def _line_number(text: bytes, row: int) -> int:
+def _line_number(text: bytes | memoryview, row: int) -> int:
     """The 1-based line in the file of the 1-based data row; blank lines count as lines and not as rows."""
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
     starts = np.concatenate([[0], ends + 1])
@@ -145,23 +202,19 @@ def _line_number(text: bytes, row: int) -> int:
     return int(np.flatnonzero(filled)[row]) + 1
 
 
-def _refuse_missing(name: str, text: bytes, column: Any, field: Field) -> None:
+def _refuse_missing(name: str, text: memoryview, column: Any, field: Field) -> None:
     if field.content == "number" or not column.null_count:
         return
     row = int(np.flatnonzero(pc.is_null(column).to_numpy())[0]) + 1
     raise _wrong(name, text, row, field, "missing")
 
 
-def _to_numpy(name: str, text: bytes, column: Any, field: Field) -> NDArray[Any]:
-    if field.content == "date":
-        year = pc.year(column).to_numpy()
-        outside = (year < _FIRST_YEAR) | (year > _LAST_YEAR)
-        if outside.any():
-            row = int(np.flatnonzero(outside)[0])
-            raise _wrong(name, text, row + 1, field, f'"{column[row].as_py()}"')
-        column = column.cast(pa.timestamp("ns"))
-    values: NDArray[Any] = column.to_numpy()
-    return values
+def _refuse_outside(name: str, text: memoryview, column: Any, field: Field) -> None:
+    days = column.cast(pa.int32())
+    if pc.min(days).as_py() >= _FIRST_DAY and pc.max(days).as_py() <= _LAST_DAY:
+        return
+    row = int(np.flatnonzero((days.to_numpy() < _FIRST_DAY) | (days.to_numpy() > _LAST_DAY))[0])
+    raise _wrong(name, text, row + 1, field, f'"{column[row].as_py()}"')
 
 
 def _short(text: str, limit: int = 160) -> str:

@@ -17,6 +17,7 @@ from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, raise_on_fa
 __all__ = [
     "CHECKS",
     "CONDITIONS_CHECKS",
+    "PAST_COLUMNS",
     "SALES_CHECKS",
     "STORES_CHECKS",
     "CheckOutcome",
@@ -70,7 +71,8 @@ SALES_CHECKS, CONDITIONS_CHECKS, STORES_CHECKS = (
     tuple(spec.name for spec in CHECKS[kind]) for kind in ("sales", "conditions", "stores")
 )
 
-_HISTORY = ("store_id", "dept_id", "week", "weekly_sales_usd")
+# What `check_sales` needs of stored sales.
+PAST_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
 _FLAGS = ("store_id", "week", "is_holiday")
 _STORE_ID = ("store_id",)
 _SPECS: Mapping[str, CheckSpec] = {spec.name: spec for specs in CHECKS.values() for spec in specs}
@@ -89,7 +91,7 @@ def check_sales(
     history = pd.DataFrame() if history is None else history
     reasons = [structure.unfit(sales, "sales", SALES.columns)]
     others: list[tuple[str, pd.DataFrame, Kind, Sequence[str]]] = [
-        ("history", history, "sales", _HISTORY),
+        ("history", history, "sales", PAST_COLUMNS),
         ("conditions", conditions, "conditions", _FLAGS),
         ("stores", stores, "stores", _STORE_ID),
     ]
@@ -99,7 +101,7 @@ def check_sales(
     if any(reasons):
         return outcomes + _unjudged("sales", "; ".join(filter(None, reasons)))
     sales = structure.fit(sales, "sales", SALES.columns)
-    past = structure.fit(history, "sales", _HISTORY) if len(history) else sales.iloc[:0]
+    past = structure.fit(history, "sales", PAST_COLUMNS) if len(history) else sales.iloc[:0]
     told = structure.fit(conditions, "conditions", _FLAGS) if len(conditions) else sales.iloc[:0]
     return [
         *outcomes,

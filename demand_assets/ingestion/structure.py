@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.ingestion.formats import FORMATS, Kind
+from demand_assets.ingestion.order import in_order, run_starts, sort_order
 from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, judge
 from demand_assets.ingestion.schemas import schema_of
 
@@ -34,8 +35,11 @@ def unfit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> str:
 
 
 def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
-    """These columns of the frame, of types the checks can compute with; what does not fit is NaN, NaT, False or -1."""
-    frame = frame[list(needs)].reset_index(drop=True)
+    """These columns of the frame, of types the checks can compute with; what does not fit is NaN, NaT, False or -1.
+
+    Sorted by the keys, rows of one key as they came. A frame that is so already is not copied.
+    """
+    frame = _counted(frame if list(frame.columns) == list(needs) else frame[list(needs)])
     fitted: dict[str, pd.Series[Any]] = {}
     for field in FORMATS[kind].fields:
         if field.column not in needs:
@@ -53,7 +57,13 @@ def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
             fitted[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
         elif field.content == "flag" and code != "b":
             fitted[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
-    return frame.assign(**fitted) if fitted else frame
+    return in_order(frame.assign(**fitted) if fitted else frame, [key for key in FORMATS[kind].keys if key in needs])
+
+
+def _counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with rows numbered from 0; not copied where they are."""
+    counted = isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0 and frame.index.step == 1
+    return frame if counted else frame.reset_index(drop=True)
 
 
 def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
@@ -65,7 +75,7 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
     if reason := unfit(frame, kind, FORMATS[kind].columns):
         has = ", ".join(map(str, frame.columns))
         return CheckOutcome(spec.name, False, spec.severity, f"{reason}; has {has}; expected {expected}", metrics)
-    frame = frame.reset_index(drop=True)
+    frame = _counted(frame)
     try:
         with warnings.catch_warnings():
             # pandera joins its own reports of faults in a way pandas 2 warns about; the user can do nothing about it.
@@ -98,7 +108,18 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
 def keys_are_unique(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
     """One row per key of the format."""
     keys = list(FORMATS[kind].keys)
-    wrong = frame.duplicated(keys, keep=False).to_numpy()
+    if all(isinstance(frame[key].dtype, np.dtype) and frame[key].dtype.kind in "iuM" for key in keys):
+        columns = [frame[key].to_numpy() for key in keys]
+        order = sort_order(columns)
+        starts = run_starts(columns if order is None else [column[order] for column in columns])
+        wrong = np.zeros(len(frame), dtype=bool)
+        if len(starts) < len(frame):
+            sizes = np.diff(starts, append=len(frame))
+            wrong[slice(None) if order is None else order] = np.repeat(sizes > 1, sizes)
+        distinct = len(starts)
+    else:
+        wrong = frame.duplicated(keys, keep=False).to_numpy()
+        distinct = len(frame) - int(frame.duplicated(keys).sum())
     per = " and ".join(", ".join(key.removesuffix("_id") for key in keys).rsplit(", ", 1))
     rows = int(wrong.sum())
     return judge(
@@ -111,16 +132,20 @@ def keys_are_unique(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOu
         metrics={
             "rows": len(frame),
             "rows_sharing_a_key": rows,
-            "keys": len(frame) - int(frame.duplicated(keys).sum()),
+            "keys": distinct,
         },
     )
 
 
 def weeks_are_fridays(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
     """Every week is a date, and a Friday."""
-    day = frame["week"].dt.dayofweek
-    wrong = (day != _FRIDAY).to_numpy()
-    days = frame.loc[wrong, "week"].dt.day_name().fillna("day without a date").unique()
+    weeks = frame["week"].to_numpy()
+    starts = run_starts([weeks])
+    # Of each week, not of each row.
+    distinct = pd.Series(weeks[starts])
+    strange = distinct.dt.dayofweek != _FRIDAY
+    wrong = np.repeat(strange.to_numpy(), np.diff(starts, append=len(weeks)))
+    days = distinct[strange].dt.day_name().fillna("day without a date").unique()
     rows = int(wrong.sum())
     fall, do = ("falls", "does") if rows == 1 else ("fall", "do")
     on = f"{fall} on a {days[0]}" if len(days) == 1 else f"{do} not fall on a Friday"
@@ -130,14 +155,18 @@ def weeks_are_fridays(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
         wrong,
         fine=f"{count(len(frame), 'row')}, all on Fridays",
         fault=f"{count(rows, 'row')} {on}, first {first_of(frame, wrong)}; weeks are Fridays",
-        metrics={"rows": len(frame), "rows_not_on_a_friday": rows, "weeks": int(frame["week"].nunique())},
+        metrics={"rows": len(frame), "rows_not_on_a_friday": rows, "weeks": int(distinct.nunique())},
     )
 
 
 def stores_are_known(spec: CheckSpec, frame: pd.DataFrame, stores: NDArray[np.int64]) -> CheckOutcome:
     """Every store is among `stores`, the known store ids."""
-    wrong = ~frame["store_id"].isin(stores).to_numpy()
-    unknown = np.unique(frame["store_id"].to_numpy()[wrong])
+    ids = frame["store_id"].to_numpy()
+    starts = run_starts([ids])
+    # Of each stretch of rows of one store, not of each row.
+    stretches = ids[starts]
+    wrong = np.repeat(~np.isin(stretches, stores), np.diff(starts, append=len(ids)))
+    unknown = np.unique(ids[wrong])
     named = ", ".join(f"{store:.0f}" for store in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
     rows = int(wrong.sum())
     known = f"{count(len(stores), 'store')} known" if len(stores) else "no stores are known: land a stores.csv first"
@@ -145,7 +174,7 @@ def stores_are_known(spec: CheckSpec, frame: pd.DataFrame, stores: NDArray[np.in
         spec,
         frame,
         wrong,
-        fine=f"{count(frame['store_id'].nunique(), 'store')}, all among the {len(stores):,} known",
+        fine=f"{count(len(np.unique(stretches)), 'store')}, all among the {len(stores):,} known",
         fault=f"{count(rows, 'row')} of {count(len(unknown), 'unknown store')} ({named}), "
         f"first {first_of(frame, wrong)}; {known}",
         metrics={"rows": len(frame), "rows_of_unknown_stores": rows, "known_stores": len(stores)},
@@ -170,21 +199,28 @@ def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
 
 def flags_agree_within_weeks(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
     """All rows of a week carry the same holiday flag; the rows in the minority are the failing ones."""
-    wrong = differs_from_its_week(frame)
+    wrong, weeks, holidays = differs_from_its_week(frame)
     rows = int(wrong.sum())
-    holidays = int(frame.loc[frame["is_holiday"], "week"].nunique())
     return judge(
         spec,
         frame,
         wrong,
-        fine=f"{count(frame['week'].nunique(), 'week')}, {holidays} of them holidays in every row",
+        fine=f"{count(weeks, 'week')}, {holidays} of them holidays in every row",
         fault=f"{count(rows, 'row')} with another holiday flag than their week's, first {first_of(frame, wrong)}; "
         "expected one flag per week",
         metrics={"rows": len(frame), "rows_that_differ": rows, "holiday_weeks": holidays},
     )
 
 
-def differs_from_its_week(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """(n,) mask of the rows whose holiday flag is not the one most rows of their week carry."""
-    usual = frame.groupby("week")["is_holiday"].transform("mean") > 0.5
-    return (frame["is_holiday"] != usual).to_numpy()
+def differs_from_its_week(frame: pd.DataFrame) -> tuple[NDArray[np.bool_], int, int]:
+    """(n,) mask of the rows whose holiday flag is not the one most rows of their week carry; weeks; weeks with a flag.
+
+    `frame` is sorted by week.
+    """
+    weeks, flags = frame["week"].to_numpy(), frame["is_holiday"].to_numpy()
+    starts = run_starts([weeks])
+    sizes = np.diff(starts, append=len(weeks))
+    raised = np.add.reduceat(flags, starts, dtype=np.int64)
+    dated = ~np.isnat(weeks[starts])
+    usual = (raised > sizes / 2) & dated
+    return flags != np.repeat(usual, sizes), int(dated.sum()), int((dated & (raised > 0)).sum())

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import SchemaError
+from demand_assets.ingestion import plausibility
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.parsing import parse_csv
-from demand_assets.ingestion.plausibility import _past_of
 from demand_assets.ingestion.quality import (
     CHECKS,
     CheckOutcome,
@@ -193,12 +193,26 @@ def plain_past(sales: pd.DataFrame) -> list[tuple[int, float, float]]:
     return found
 
 
-def test_the_past_of_every_row_is_the_plain_one() -> None:
+@pytest.mark.parametrize("small_grid", [0, 1 << 22], ids=["keys", "grid"])
+def test_the_past_of_every_row_is_the_plain_one(small_grid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plausibility, "_SMALL_GRID", small_grid)
     rng = np.random.default_rng(7)
-    sales = SALES.assign(weekly_sales_usd=rng.normal(0, 100, len(SALES))).sample(150, random_state=1)
-    past = _past_of(sales.reset_index(drop=True), NONE)
-    expected = pd.DataFrame(plain_past(sales), columns=["weeks", "largest", "mean"])
-    pd.testing.assert_frame_equal(past, expected, check_dtype=False)
+    sales = SALES.assign(weekly_sales_usd=rng.normal(0, 100, len(SALES)))
+    if not small_grid:
+        sales["dept_id"] = sales["dept_id"].replace(6, 1_000_000).astype("int32")
+    sales = sales.sample(150, random_state=1).sort_values(["week", "store_id", "dept_id"], ignore_index=True)
+    history, last = sales[sales["week"] < FRIDAYS[12]], sales[sales["week"] >= FRIDAYS[9]].reset_index(drop=True)
+    for given, before in ((sales, NONE), (last, history)):
+        parts = list(plausibility.pasts(given, before))
+        assert [row for rows, *_ in parts for row in range(rows.start, rows.stop)] == list(range(len(given)))
+        past = pd.DataFrame(
+            {
+                name: np.concatenate([part[at] for part in parts])
+                for at, name in enumerate(["weeks", "largest", "mean"], 1)
+            }
+        )
+        expected = pd.DataFrame(plain_past(sales), columns=["weeks", "largest", "mean"])[-len(given) :]
+        pd.testing.assert_frame_equal(past, expected.reset_index(drop=True), check_dtype=False)
 
 
 def test_holiday_flags_must_agree_within_a_week_and_between_files() -> None:
