@@ -22,24 +22,40 @@ Baseline = Callable[[Panel, pd.DataFrame], "NDArray[np.float64]"]
 
 
 def _places(panel: Panel, features: pd.DataFrame) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-    """Row of the origin and column of the series in the panel, for each row of the features."""
-    series = pd.MultiIndex.from_frame(panel.series[["store_id", "dept_id"]])
-    column = series.get_indexer(pd.MultiIndex.from_frame(features[["store_id", "dept_id"]]))
+    """Row of the origin and column of the series in the panel, for each row of the features.
+
+    ValueError when the panel lacks a series.
+    """
+    held, wanted = (
+        frame["store_id"].to_numpy(np.int64) << 32 | frame["dept_id"].to_numpy(np.int64)
+        for frame in (panel.series, features)
+    )
+    column = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    if (held[column] != wanted).any():
+        raise ValueError("the features hold a series that is not in the panel")
     return panel.position(pd.DatetimeIndex(features["origin_week"])), column
 
 
-def _last_values(panel: Panel) -> "NDArray[np.float64]":
-    """(T, S) the newest value at or before each week."""
-    rows = np.arange(len(panel.weeks))[:, None]
-    newest = np.maximum.accumulate(np.where(np.isnan(panel.sales), -1, rows), axis=0)
-    values = np.take_along_axis(panel.sales, np.maximum(newest, 0), axis=0)
-    return np.where(newest >= 0, values, np.nan)
+def _at_origins(
+    origin: "NDArray[np.int64]", column: "NDArray[np.int64]", values: "Callable[[int], NDArray[np.float64]]"
+) -> "NDArray[np.float64]":
+    """`values(row)` (S,) of each origin's row, for each row of the features."""
+    found = np.empty(len(origin))
+    for row in np.unique(origin):
+        here = origin == row
+        found[here] = values(int(row))[column[here]]
+    return found
+
+
+def _newest(sales: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """(S,) the newest value of each series of (T, S) sales, NaN where there is none."""
+    back = np.argmax(~np.isnan(sales[::-1]), axis=0)
+    return sales[len(sales) - 1 - back, np.arange(sales.shape[1])]
 
 
 def last_value(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
     """The newest value known at the origin."""
-    origin, column = _places(panel, features)
-    return _last_values(panel)[origin, column]
+    return _at_origins(*_places(panel, features), lambda row: _newest(panel.sales[: row + 1]))
 
 
 def seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
@@ -49,7 +65,7 @@ def seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]
     years = -(-horizon // WEEKS_PER_YEAR)
     row = origin + horizon - WEEKS_PER_YEAR * years
     seasonal = np.where(row >= 0, panel.sales[np.maximum(row, 0), column], np.nan)
-    return np.where(np.isnan(seasonal), _last_values(panel)[origin, column], seasonal)
+    return np.where(np.isnan(seasonal), last_value(panel, features), seasonal)
 
 
 def aligned_seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
@@ -59,16 +75,13 @@ def aligned_seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.
 
 def moving_average(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
     """Mean of the values known in the eight weeks to the origin, else the last value."""
-    origin, column = _places(panel, features)
-    weeks = np.arange(len(panel.weeks))
-    known = ~np.isnan(panel.sales)
-    total = np.cumsum(np.where(known, panel.sales, 0.0), axis=0)
-    count = np.cumsum(known, axis=0)
-    before = weeks >= AVERAGE_WEEKS
-    earlier = np.maximum(weeks - AVERAGE_WEEKS, 0)
-    total, count = (sums - np.where(before[:, None], sums[earlier], 0) for sums in (total, count))
-    mean = np.where(count > 0, total / np.maximum(count, 1), _last_values(panel))
-    return mean[origin, column]
+
+    def mean(row: int) -> "NDArray[np.float64]":
+        recent = panel.sales[max(row + 1 - AVERAGE_WEEKS, 0) : row + 1]
+        known = (~np.isnan(recent)).sum(axis=0)
+        return np.where(known > 0, np.nansum(recent, axis=0) / np.maximum(known, 1), _newest(panel.sales[: row + 1]))
+
+    return _at_origins(*_places(panel, features), mean)
 
 
 def svd_stl(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from demand_assets.forecasting.panel import SERIES_PER_BLOCK, department_blocks
 from demand_assets.forecasting.smoothing import smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
@@ -46,9 +47,15 @@ def svd_stl_forecast(
     """(H, S) forecasts in USD from (T, S) sales, NaN where there are none; None with under two years of weeks."""
     if len(sales) < TWO_YEARS:
         return None
+    ahead = np.empty((horizon_weeks, sales.shape[1]))
+    phase = (len(sales) + np.arange(horizon_weeks)) % WEEKS_PER_YEAR
+    width = int(np.bincount(dept).max())
     with threadpool_limits(1, user_api="blas"):
-        season, level = decompose(sales, dept)
-    return level + season[(len(sales) + np.arange(horizon_weeks)) % WEEKS_PER_YEAR]
+        for columns in department_blocks(dept, SERIES_PER_BLOCK):
+            numbered = np.unique(dept[columns], return_inverse=True)[1]
+            season, level = decompose(sales[:, columns], numbered, width)
+            ahead[:, columns] = level + season[phase]
+    return ahead
 
 
 def _season(values: "NDArray[np.float64]") -> "NDArray[np.float64]":

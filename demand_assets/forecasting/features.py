@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
 from demand_assets.forecasting.decomposition import LEAST_WEEKS, decompose
-from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, department_blocks
 from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.forecasting.windows import running, window, window_statistics
@@ -152,16 +152,12 @@ def feature_blocks(panel: Panel, series_per_block: int) -> Iterator[FeatureBlock
 
     ValueError when that is less than one.
     """
-    if series_per_block < 1:
-        raise ValueError(f"a block has at least one series, got {series_per_block}")
-    sizes = np.bincount(panel.series["dept"])
-    # A department goes into the block in which its first series would be.
-    number = np.unique((np.cumsum(sizes) - sizes) // series_per_block, return_inverse=True)[1]
-    block_of = number[panel.series["dept"].to_numpy()]
-    parts = [panel if number[-1] == 0 else panel.of(np.flatnonzero(block_of == part)) for part in range(number[-1] + 1)]
+    dept = panel.series["dept"].to_numpy()
+    columns = department_blocks(dept, series_per_block)
+    parts = [panel] if len(columns) == 1 else [panel.of(part) for part in columns]
     chain = _chain_history(panel, parts)
     for part in parts:
-        yield FeatureBlock(part, chain, int(sizes.max()))
+        yield FeatureBlock(part, chain, int(np.bincount(dept).max()))
 
 
 def block_features(
