@@ -1,107 +1,105 @@
 """The three CSVs, byte for byte in the form Kaggle ships them."""
 
+import filecmp
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
 from demand_assets.errors import LandingError
-from demand_assets.sample.generator import SampleData
+from demand_assets.sample.generator import SampleData, SampleStream
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Text = NDArray[np.object_]
+_AS_IS = pa_csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def write_csvs(data: SampleData, folder: Path) -> list[Path]:
+def write_csvs(data: SampleData | SampleStream, folder: Path) -> list[Path]:
     """Write train.csv, features.csv and stores.csv into `folder`; the same content already there is left alone.
 
-    LandingError when a file of that name holds something else: nothing is overwritten.
+    Sales that come as a stream are written as they come. LandingError when a file of that name holds something else:
+    nothing is overwritten.
     """
-    contents = {
-        "train.csv": _train(data.sales),
-        "features.csv": _features(data.conditions),
-        "stores.csv": _stores(data.stores),
+    sales = [data.sales] if isinstance(data, SampleData) else data.sales
+    writers: dict[str, Callable[[IO[bytes]], None]] = {
+        "train.csv": lambda file: _write_train(sales, file),
+        "features.csv": lambda file: _write_features(data.conditions, file),
+        "stores.csv": lambda file: _write_stores(data.stores, file),
     }
-    for name, content in contents.items():
-        path = folder / name
-        if path.exists() and path.read_bytes() != content:
-            raise LandingError(f"{path} holds other data; name an empty folder, or remove the file to replace it")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        if not (folder / name).exists():
-            temporary = folder / f".{name}.{os.getpid()}"
-            temporary.write_bytes(content)
-            temporary.replace(folder / name)
-    return [folder / name for name in contents]
+    made = {name: folder / f".{name}.{os.getpid()}" for name in writers}
+    try:
+        for name, write in writers.items():
+            with open(made[name], "wb") as file:
+                write(file)
+        for name, path in made.items():
+            if (folder / name).exists() and not filecmp.cmp(path, folder / name, shallow=False):
+                raise LandingError(
+                    f"{folder / name} holds other data; name an empty folder, or remove the file to replace it"
+                )
+        for name, path in made.items():
+            if not (folder / name).exists():
+                path.replace(folder / name)
+    finally:
+        for path in made.values():
+            path.unlink(missing_ok=True)
+    return [folder / name for name in writers]
 
 
-def _csv(columns: "dict[str, Text]", line_end: str = "\n", last_end: str = "\n") -> bytes:
-    first, *others = columns.values()
-    lines = first.copy()
-    for values in others:
-        lines = lines + "," + values
-    return (line_end.join([",".join(columns), *lines.tolist()]) + last_end).encode()
+def _number(values: "pd.Series[float]") -> pa.Array:
+    """Shortest decimals without a trailing `.0`, missing ones as NA."""
+    # Zero without a sign: a store sold nothing, whichever way it was rounded.
+    text = pa.array(values + 0, from_pandas=True).cast(pa.string())
+    return pc.fill_null(text, "NA")
 
 
-def _text(values: "pd.Series[float]") -> "Text":
-    """Numbers as shortest decimals without a trailing `.0`, missing ones as NA."""
-    text = values.astype(str).to_numpy(dtype=object)
-    whole = (values == values.round()).to_numpy() & values.notna().to_numpy()
-    text[whole] = values[whole].astype("int64").astype(str).to_numpy(dtype=object)
-    text[values.isna().to_numpy()] = "NA"
-    return np.asarray(text)
+def _date(weeks: "pd.Series[pd.Timestamp]") -> pa.Array:
+    return pa.array(weeks).cast(pa.date32())
 
 
-def _dates(weeks: "pd.Series[pd.Timestamp]") -> "Text":
-    codes, unique = pd.factorize(weeks)
-    return np.asarray(pd.DatetimeIndex(unique).strftime("%Y-%m-%d").to_numpy(dtype=object)[codes])
+def _flag(flags: "pd.Series[bool]") -> pa.Array:
+    return pc.if_else(pa.array(flags), "TRUE", "FALSE")
 
 
-def _flags(flags: "pd.Series[bool]") -> "Text":
-    return np.where(flags, "TRUE", "FALSE").astype(object)
+def _sorted(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    return rows.sort_values(keys, kind="stable")
 
 
-def _train(sales: pd.DataFrame) -> bytes:
-    rows = sales.sort_values(["store_id", "dept_id", "week"], kind="stable")
-    return _csv(
-        {
-            "Store": _text(rows["store_id"]),
-            "Dept": _text(rows["dept_id"]),
-            "Date": _dates(rows["week"]),
-            "Weekly_Sales": _text(rows["weekly_sales_usd"]),
-            "IsHoliday": _flags(rows["is_holiday"]),
+def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
+    file.write(b"Store,Dept,Date,Weekly_Sales,IsHoliday\n")
+    for part in parts:
+        rows = _sorted(part, ["store_id", "dept_id", "week"])
+        columns = {
+            "Store": pa.array(rows["store_id"]),
+            "Dept": pa.array(rows["dept_id"]),
+            "Date": _date(rows["week"]),
+            "Weekly_Sales": _number(rows["weekly_sales_usd"]),
+            "IsHoliday": _flag(rows["is_holiday"]),
         }
-    )
+        pa_csv.write_csv(pa.table(columns), file, _AS_IS)
 
 
-def _features(conditions: pd.DataFrame) -> bytes:
-    rows = conditions.sort_values(["store_id", "week"], kind="stable")
-    return _csv(
-        {
-            "Store": _text(rows["store_id"]),
-            "Date": _dates(rows["week"]),
-            "Temperature": _text(rows["temperature_f"]),
-            "Fuel_Price": _text(rows["fuel_price_usd"]),
-            **{f"MarkDown{number}": _text(rows[f"markdown{number}_usd"]) for number in range(1, 6)},
-            "CPI": _text(rows["cpi"]),
-            "Unemployment": _text(rows["unemployment_pct"]),
-            "IsHoliday": _flags(rows["is_holiday"]),
-        }
-    )
+def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
+    rows = _sorted(conditions, ["store_id", "week"])
+    columns = {
+        "Store": pa.array(rows["store_id"]),
+        "Date": _date(rows["week"]),
+        "Temperature": _number(rows["temperature_f"]),
+        "Fuel_Price": _number(rows["fuel_price_usd"]),
+        **{f"MarkDown{number}": _number(rows[f"markdown{number}_usd"]) for number in range(1, 6)},
+        "CPI": _number(rows["cpi"]),
+        "Unemployment": _number(rows["unemployment_pct"]),
+        "IsHoliday": _flag(rows["is_holiday"]),
+    }
+    file.write(",".join(columns).encode() + b"\n")
+    pa_csv.write_csv(pa.table(columns), file, _AS_IS)
 
 
-def _stores(stores: pd.DataFrame) -> bytes:
+def _write_stores(stores: pd.DataFrame, file: IO[bytes]) -> None:
     # Kaggle's stores.csv parts its lines by a bare carriage return and ends without one.
-    return _csv(
-        {
-            "Store": _text(stores["store_id"]),
-            "Type": stores["store_type"].to_numpy(dtype=object),
-            "Size": _text(stores["size_sqft"]),
-        },
-        line_end="\r",
-        last_end="",
-    )
+    columns = zip(stores["store_id"], stores["store_type"], stores["size_sqft"], strict=True)
+    lines = ["Store,Type,Size", *(",".join(map(str, row)) for row in columns)]
+    file.write("\r".join(lines).encode())

@@ -1,8 +1,10 @@
 """Sales of stores x departments, with what makes retail hard: seasons, moving holidays, returns, gaps.
 
 Everything is drawn from one seed and is array arithmetic over weeks x series; the same arguments give the same frames.
+Sales are made by blocks of stores, so that a large retailer needs the memory of a block.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ WEEKS_KNOWN_AHEAD = 39
 MARKDOWNS_START = pd.Timestamp("2011-11-11")
 INDICATORS_LAG_WEEKS = 13
 _YEAR = 365.25
+# A block has its own draws, what departments are like comes from the first: other sizes give other sales.
+BLOCK_STORES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,15 @@ class SampleData:
     stores: pd.DataFrame
 
 
+@dataclass(frozen=True, eq=False)
+class SampleStream:
+    """Sample data whose sales come in parts: `sales` yields stores after stores, sorted by store, department, week."""
+
+    sales: Iterator[pd.DataFrame]
+    conditions: pd.DataFrame
+    stores: pd.DataFrame
+
+
 def generate(
     stores: int, departments: int, weeks: int, seed: int, first_week: str | pd.Timestamp = "2010-02-05"
 ) -> SampleData:
@@ -40,6 +53,15 @@ def generate(
 
     SettingsError naming the argument that is out of range.
     """
+    made = stream(stores, departments, weeks, seed, first_week)
+    sales = pd.concat(made.sales, ignore_index=True).sort_values("week", kind="stable", ignore_index=True)
+    return SampleData(sales, made.conditions, made.stores)
+
+
+def stream(
+    stores: int, departments: int, weeks: int, seed: int, first_week: str | pd.Timestamp = "2010-02-05"
+) -> SampleStream:
+    """`generate` in the memory of a hundred stores, and in the order of the shipped file."""
     for name, value, most in (("stores", stores, 100_000), ("departments", departments, 999), ("weeks", weeks, 2_000)):
         if not 1 <= value <= most:
             raise SettingsError(f"{name} is {value}; expected 1 to {most:,}")
@@ -49,8 +71,7 @@ def generate(
     calendar = pd.date_range(as_week(first_week), periods=weeks + WEEKS_KNOWN_AHEAD, freq=f"{DAYS}D")
     table = _stores(rng, stores)
     conditions = _conditions(rng, calendar, table, last_sales=calendar[weeks - 1])
-    sales = _sales(rng, calendar[:weeks], table, conditions, departments)
-    return SampleData(sales, conditions, table)
+    return SampleStream(_sales(rng, seed, calendar[:weeks], table, conditions, departments), conditions, table)
 
 
 def _stores(rng: np.random.Generator, count: int) -> pd.DataFrame:
@@ -122,23 +143,113 @@ def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> "Ma
     return inside.mean(axis=1, dtype=float)
 
 
+@dataclass(frozen=True, eq=False)
+class _Departments:
+    """What the departments of the whole retailer are like: ids, level, yearly curve (T, D), how they grow, and more."""
+
+    ids: "NDArray[np.int32]"
+    level: "Matrix"
+    curve: "Matrix"
+    growth: "Matrix"
+    shared: "Matrix"
+    response: "Matrix"
+
+
 def _sales(
     rng: np.random.Generator,
+    seed: int,
     calendar: pd.DatetimeIndex,
     stores: pd.DataFrame,
     conditions: pd.DataFrame,
     departments: int,
-) -> pd.DataFrame:
+) -> Iterator[pd.DataFrame]:
     weeks, count = len(calendar), len(stores)
-    dept_ids = np.sort(rng.choice(np.arange(1, max(99, departments) + 1), departments, replace=False)).astype(np.int32)
+    size = (stores["size_sqft"].to_numpy() / 130_000.0) ** 1.1
+    markdown = np.nansum([conditions[f"markdown{i}_usd"].to_numpy() for i in range(1, 6)], axis=0)
+    markdown = markdown[: weeks * count].reshape(weeks, count) / (20_000.0 * size)
+    known: _Departments | None = None
+    for first in range(0, count, BLOCK_STORES):
+        block = slice(first, first + BLOCK_STORES)
+        draw = rng if known is None else np.random.default_rng([seed, first])
+        sales, known = _block(
+            draw, calendar, stores["store_id"].to_numpy()[block], size[block], markdown[:, block], departments, known
+        )
+        yield sales
 
-    # Departments: a level, a yearly curve of two waves, and how strongly each holiday moves them.
+
+def _block(
+    rng: np.random.Generator,
+    calendar: pd.DatetimeIndex,
+    store_ids: "NDArray[np.int32]",
+    size: "Matrix",
+    markdown: "Matrix",
+    departments: int,
+    known: _Departments | None,
+) -> tuple[pd.DataFrame, _Departments]:
+    """Sales of some stores; what departments are like is drawn where it is not `known`."""
+    weeks, count = len(calendar), len(store_ids)
+    if known is None:
+        ids = np.sort(rng.choice(np.arange(1, max(99, departments) + 1), departments, replace=False)).astype(np.int32)
+        level, curve = _curves(rng, calendar, departments)
+    else:
+        ids, level, curve = known.ids, known.level, known.curve
+
+    # Series: not every store has every department; size, taste and growth differ.
+    held = rng.random((count, departments)) < rng.beta(9, 0.8, departments)
+    held[:, 0] = True
+    store, dept = np.nonzero(held)
+    n = len(store)
+    taste = np.exp(rng.normal(0, 0.4, n))
+    base = level[dept] * size[store] * taste
+    years = np.arange(weeks)[:, None] / 52.0
+    department_growth = rng.normal(0.01, 0.03, departments) if known is None else known.growth
+    growth = department_growth[dept] + rng.normal(0.005, 0.03, count)[store] + rng.normal(0, 0.05, n)
+    own_season = 1.0 + 0.25 * rng.standard_normal(n)
+
+    # Small series are the noisy ones; errors last for some weeks.
+    sigma = np.clip(0.055 + 1.4 / np.sqrt(base), 0.055, 0.9)
+    noise = rng.standard_normal((weeks, n)) * sigma
+    for week in range(1, weeks):
+        noise[week] = 0.45 * noise[week - 1] + np.sqrt(1 - 0.45**2) * noise[week]
+    shared = _shared_shocks(rng, weeks, departments) if known is None else known.shared
+    shock = np.where(rng.random((weeks, n)) < 0.003, rng.normal(0, 0.5, (weeks, n)), 0.0)
+
+    if known is None:
+        response = np.where(rng.random(departments) < 0.4, rng.uniform(0.0, 0.08, departments), 0.0)
+        known = _Departments(ids, level, curve, department_growth, shared, response)
+    lift = np.minimum(markdown, 3.0)[:, store] * known.response[dept]
+
+    log_sales = curve[:, dept] * own_season + growth * years + shared[:, dept] + noise + shock + lift
+    sales: Matrix = base * np.exp(log_sales)
+    # Returns outweigh sales now and then where little is sold.
+    returned = rng.random((weeks, n)) < np.clip(0.6 / np.sqrt(base) - 0.008, 0, 0.05)
+    sales[returned] *= -0.15
+    sales = np.asarray(np.round(np.clip(sales, -5_000.0, 650_000.0), 2), dtype=np.float64)
+
+    present = _presence(rng, weeks, n, base)
+    # The first department of a store never closes, so that every store sells in every week.
+    present[:, np.unique(store, return_index=True)[1]] = True
+    series, at = np.nonzero(present.T)
+    frame = pd.DataFrame(
+        {
+            "store_id": store_ids[store[series]],
+            "dept_id": ids[dept[series]],
+            "week": calendar.to_numpy()[at],
+            "weekly_sales_usd": sales[at, series],
+            "is_holiday": (holiday_kind(calendar) > 0)[at],
+        }
+    )
+    return frame, known
+
+
+def _curves(rng: np.random.Generator, calendar: pd.DatetimeIndex, departments: int) -> tuple["Matrix", "Matrix"]:
+    """Departments: a level, a yearly curve of two waves, and how strongly each holiday moves them."""
     level = np.exp(np.clip(rng.normal(8.75, 1.15, departments), 4.5, 11.2))
     angle = 2 * np.pi * calendar.dayofyear.to_numpy()[:, None] / _YEAR
     swing = np.abs(rng.normal(0, 0.17, (2, departments)))
     phase = rng.uniform(0, 2 * np.pi, (2, departments))
     curve = swing[0] * np.cos(angle - phase[0]) + swing[1] * np.cos(2 * angle - phase[1])
-    effect = np.zeros((weeks, departments))
+    effect = np.zeros((len(calendar), departments))
     for name, (before, after), chance, low, high in (
         ("thanksgiving", (2, 2), 0.60, 0.3, 3.6),
         ("christmas", (15, 0), 0.75, 0.25, 1.9),
@@ -149,55 +260,16 @@ def _sales(
         strength = np.where(rng.random(departments) < chance, rng.uniform(low, high, departments), 0.0)
         effect += _bump(calendar, name, before, after)[:, None] * strength
     after_christmas = _bump(calendar, "christmas", -1, 8)[:, None] * rng.uniform(0.0, 0.35, departments)
-    curve = curve + np.log1p(effect) - after_christmas
+    return level, curve + np.log1p(effect) - after_christmas
 
-    # Series: not every store has every department; size, taste and growth differ.
-    held = rng.random((count, departments)) < rng.beta(9, 0.8, departments)
-    held[:, 0] = True
-    store, dept = np.nonzero(held)
-    n = len(store)
-    size = (stores["size_sqft"].to_numpy() / 130_000.0) ** 1.1
-    taste = np.exp(rng.normal(0, 0.4, n))
-    base = level[dept] * size[store] * taste
-    years = np.arange(weeks)[:, None] / 52.0
-    growth = rng.normal(0.01, 0.03, departments)[dept] + rng.normal(0.005, 0.03, count)[store] + rng.normal(0, 0.05, n)
-    own_season = 1.0 + 0.25 * rng.standard_normal(n)
 
-    # Small series are the noisy ones; errors last for some weeks.
-    sigma = np.clip(0.055 + 1.4 / np.sqrt(base), 0.055, 0.9)
-    noise = rng.standard_normal((weeks, n)) * sigma
-    for week in range(1, weeks):
-        noise[week] = 0.45 * noise[week - 1] + np.sqrt(1 - 0.45**2) * noise[week]
+def _shared_shocks(rng: np.random.Generator, weeks: int, departments: int) -> "Matrix":
+    """(T, D) what moves a department in all stores at once, and fades."""
     shared = np.zeros((weeks, departments))
     steps = 0.03 * rng.standard_normal((weeks, departments))
     for week in range(1, weeks):
         shared[week] = 0.85 * shared[week - 1] + steps[week]
-    shock = np.where(rng.random((weeks, n)) < 0.003, rng.normal(0, 0.5, (weeks, n)), 0.0)
-
-    markdown = np.nansum([conditions[f"markdown{i}_usd"].to_numpy() for i in range(1, 6)], axis=0)
-    markdown = markdown[: weeks * count].reshape(weeks, count) / (20_000.0 * size)
-    response = np.where(rng.random(departments) < 0.4, rng.uniform(0.0, 0.08, departments), 0.0)
-    lift = np.minimum(markdown, 3.0)[:, store] * response[dept]
-
-    log_sales = curve[:, dept] * own_season + growth * years + shared[:, dept] + noise + shock + lift
-    sales = base * np.exp(log_sales)
-    # Returns outweigh sales now and then where little is sold.
-    sales = np.where(rng.random((weeks, n)) < np.clip(0.6 / np.sqrt(base) - 0.008, 0, 0.05), -0.15 * sales, sales)
-    sales = np.round(np.clip(sales, -5_000.0, 650_000.0), 2)
-
-    present = _presence(rng, weeks, n, base)
-    # The first department of a store never closes, so that every store sells in every week.
-    present[:, np.unique(store, return_index=True)[1]] = True
-    at, series = np.nonzero(present)
-    return pd.DataFrame(
-        {
-            "store_id": stores["store_id"].to_numpy()[store[series]],
-            "dept_id": dept_ids[dept[series]],
-            "week": calendar.to_numpy()[at],
-            "weekly_sales_usd": sales[at, series],
-            "is_holiday": (holiday_kind(calendar) > 0)[at],
-        }
-    )
+    return shared
 
 
 def _presence(rng: np.random.Generator, weeks: int, n: int, base: "Matrix") -> "NDArray[np.bool_]":

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from demand_assets.errors import LandingError, SettingsError
 from demand_assets.ingestion.parsing import parse_csv
 from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores
-from demand_assets.sample import SampleData, generate, write_csvs
+from demand_assets.sample import SampleData, generate, stream, write_csvs
+from demand_assets.sample.generator import BLOCK_STORES
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +22,29 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
         write_csvs(generate(2, 3, 60, 5), tmp_path / folder)
     for name in ("train.csv", "features.csv", "stores.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_seed_keeps_its_bytes(tmp_path: Path) -> None:
+    """What people have seen, and what figures in the documentation were taken on."""
+    hashes = [
+        hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in write_csvs(generate(3, 6, 86, 11), tmp_path)
+    ]
+    assert hashes == ["a2d32edc4de2526b", "6576908665cfd98a", "80938c47fa0e2869"]
+
+
+def test_a_stream_writes_the_bytes_of_the_whole(tmp_path: Path) -> None:
+    arguments = (BLOCK_STORES + 5, 3, 20, 9)
+    parts = list(stream(*arguments).sales)
+    assert [part["store_id"].nunique() for part in parts] == [BLOCK_STORES, 5]
+    assert len({dept for part in parts for dept in part["dept_id"]}) == 3
+    for whole, streamed in zip(
+        write_csvs(generate(*arguments), tmp_path / "whole"),
+        write_csvs(stream(*arguments), tmp_path / "stream"),
+        strict=True,
+    ):
+        assert whole.read_bytes() == streamed.read_bytes()
+    sales = generate(*arguments).sales
+    assert sales.equals(sales.sort_values(["week", "store_id", "dept_id"], kind="stable", ignore_index=True))
 
 
 def test_another_seed_gives_other_sales() -> None:
