@@ -71,13 +71,14 @@ class Predictions:
         """Put them into the lake, for the reports to come."""
         if not self._known:
             return
+        kept = dict(sorted(self._known.items()))
         frame = pd.DataFrame(
             {
-                "origin_week": np.repeat(list(self._known), [len(rows) for rows in self._known.values()]),
-                "forecast_usd": np.concatenate(list(self._known.values())),
+                "origin_week": np.repeat(list(kept), [len(rows) for rows in kept.values()]),
+                "forecast_usd": np.concatenate(list(kept.values())),
             }
         )
-        held = json.dumps({key: self._versions[key] for key in self._known})
+        held = json.dumps({key: self._versions[key] for key in kept})
         self._lake.write(PREDICTIONS_TABLE, None, frame, {CHAMPION_NOTE: self._made_by, INPUT_NOTE: held})
 
 

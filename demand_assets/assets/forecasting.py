@@ -17,6 +17,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
@@ -24,7 +25,7 @@ from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.provenance import code_version, environment
+from demand_assets.provenance import code_version, environment, fingerprint
 from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
@@ -253,21 +254,34 @@ def weekly_forecast(
 @outlasting
 def forecast_reasons(
     context: dg.AssetExecutionContext,
+    lake: ParquetLake,
     registry: ModelRegistry,
     ledger: PromotionLedger,
     demand_features: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it."""
+    """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it.
+
+    Unchanged features, champion and code give the stored reasons.
+    """
     from demand_assets.forecasting.reasons import REASONS, reasons
 
+    key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)
-    why = reasons(registry.load(champion), demand_features).assign(model_version=champion.version)
+    features = lake.versions_of("demand_features", [key])[key]
+    made_from = fingerprint([features, champion.version, champion.fingerprint, code_version()])
+    note = lake.notes("forecast_reasons", [key]).get(key, {})
+    stored = lake.read("forecast_reasons", [key]) if note.get(INPUT_NOTE) == made_from else None
+    if stored is not None:
+        why = stored
+    else:
+        why = reasons(registry.load(champion), demand_features).assign(model_version=champion.version)
     words = list(dict.fromkeys(reason for _, reason in REASONS))
     return dg.MaterializeResult(
-        value=why,
+        value=LakeTable(why, {key: {INPUT_NOTE: made_from}}),
         data_version=dg.DataVersion(content_version(why)),
         metadata={
             "model version": int(champion.version),
+            "reused": stored is not None,
             **{f"mean size of {word}, USD": float(why[word].abs().mean()) for word in words},
         },
     )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 from dagster import AssetMaterialization, DagsterEvent, DagsterEventType
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import DagsterEventBatchMetadata, StepMaterializationData
 
 VERSION_TAG = "dagster/data_version"
 
@@ -29,16 +29,16 @@ def record_partition_versions(context: dg.HookContext) -> None:
         return
     table = made[0].asset_key.to_user_string()
     notes = lake.notes(table, [event.partition for event in made])
-    for event in made:
-        if (event.tags or {}).get(VERSION_TAG) == notes[event.partition]["data_version"]:
-            continue
+    versions = {event.partition: notes[event.partition]["data_version"] for event in made}
+    wrong = [event for event in made if (event.tags or {}).get(VERSION_TAG) != versions[event.partition]]
+    for number, event in enumerate(wrong, start=1):
         versioned = AssetMaterialization(
             asset_key=event.asset_key,
             partition=event.partition,
             metadata=event.metadata,
             tags={
                 **(event.tags or {}),
-                VERSION_TAG: notes[event.partition]["data_version"],
+                VERSION_TAG: versions[event.partition],
                 "dagster/data_version_is_user_provided": "true",
             },
         )
@@ -51,4 +51,5 @@ def record_partition_versions(context: dg.HookContext) -> None:
                 message=f"{table} {event.partition} has its own data version.",
             ),
             run_id=context.run_id,
+            batch_metadata=DagsterEventBatchMetadata(f"{context.run_id} {context.step_key}", number == len(wrong)),
         )

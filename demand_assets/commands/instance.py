@@ -32,6 +32,8 @@ def child_environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         **settings.environment(),
         "DAGSTER_HOME": str(prepare_dagster_home(settings)),
+        # A run over many weeks records as many materialisations, which its storage then writes together.
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }

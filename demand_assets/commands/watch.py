@@ -125,6 +125,8 @@ def _look_at_dagster(settings: Settings, now: datetime, daemon: bool, found: Fin
         if daemon:
             found.alerts.append(_silent(now, f"there is no Dagster instance in {home}", {"instance": str(home)}, ""))
         return
+    # Which the instance's own file may name as the folder of its storage.
+    os.environ["DAGSTER_HOME"] = str(home)
     import dagster as dg
     from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import SQLAlchemyError

@@ -99,8 +99,9 @@ def test_the_file_of_dagster_plus_has_its_form() -> None:
     importlib.import_module(location["code_source"]["module_name"])
 
 
-def test_the_instance_file_loads_and_sends_no_telemetry(tmp_path: Path) -> None:
+def test_the_instance_file_loads_and_sends_no_telemetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled

@@ -384,10 +384,11 @@ def test_nothing_is_due_before_the_first_forecast(watched: tuple[Path, datetime]
 
 
 def test_a_store_that_is_gone_a_sensor_that_fails_and_a_silent_daemon_are_seen(
-    watched: tuple[Path, datetime],
+    watched: tuple[Path, datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, _ = watched
     (home / "store.db").unlink()
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         Ticks(instance, f"sensor_{make_new_run_id()[:8]}").add(TickStatus.FAILURE, "no such file")
     ended = demand(home, "watch", "--daemon", "--json")
