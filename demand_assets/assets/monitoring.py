@@ -10,7 +10,7 @@ from demand_assets.assets.describe import columns_from, frame_markdown, plot_mar
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
-from demand_assets.assets.rows import store_rows
+from demand_assets.assets.rows import store_rows, store_table
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import ForecastStore, OrderCosts
@@ -109,7 +109,7 @@ def forecast_accuracy(
     engine = store.engine()
     weeks = run_weeks(context)
     columns = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
-    changed = publish_actuals(engine, store_rows(raw_sales[columns]))
+    changed = publish_actuals(engine, store_table(raw_sales[columns]))
     scored: list[pd.DataFrame] = []
     # In order of time, each week published before the next: a tracking signal reads the weeks before its own.
     for week in weeks:

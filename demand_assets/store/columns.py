@@ -23,6 +23,7 @@ from demand_assets.errors import StoreError
 from demand_assets.store.rows import (
     FINITE,
     FINITE_OR_NONE,
+    FLAG,
     INTEGER,
     MAX_INTEGER,
     TEXT,
@@ -198,6 +199,10 @@ def _clean(column: Any, name: str, check: Check, what: str) -> NDArray[Any]:
         wrong = pc.or_(pc.equal(given, ""), pc.match_substring(given, "\0"))
         _refuse(column, wrong.to_numpy(zero_copy_only=False), name, check, what)
         return np.asarray(given.to_numpy(zero_copy_only=False), dtype=str)
+    if check is FLAG:
+        right = pa.types.is_boolean(column.type)
+        _refuse(column, missing if right else np.ones(len(column), dtype=bool), name, check, what)
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
     if check is INTEGER:
         given = _numbers(column, name, check, what)
         with np.errstate(invalid="ignore"):

@@ -161,14 +161,14 @@ def publish_conditions(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
     return _upsert(engine, _LOCK_CONDITIONS, store_conditions, clean)
 
 
-def publish_actuals(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
+def publish_actuals(engine: Engine, rows: Given) -> int:
     """Insert or correct sales (store_id, dept_id, week, weekly_sales_usd, is_holiday); return how many rows changed.
 
-    A row equal to the stored one is not written. StoreError for a key twice, NaN or infinity, or a store that cannot
-    be used.
+    May be an Arrow table with these columns, weeks as date32. A row equal to the stored one is not written. StoreError
+    for a key twice, NaN or infinity, or a store that cannot be used.
     """
-    clean = canonical(rows, ACTUAL, ("store_id", "dept_id", "week"), "actuals")
-    return _upsert(engine, _LOCK_ACTUALS, actuals, clean)
+    clean = _canonical(rows, ACTUAL, ("store_id", "dept_id", "week"), "actuals")
+    return _upsert(engine, _LOCK_ACTUALS, actuals, clean.rows())
 
 
 def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:

@@ -57,7 +57,7 @@ def _text(value: Any) -> str:
 
 
 Check = Callable[[Any], Any]
-WEEK, INTEGER, FINITE, FINITE_OR_NONE, TEXT = _week, _integer, _finite, _finite_or_none, _text
+WEEK, INTEGER, FINITE, FINITE_OR_NONE, FLAG, TEXT = _week, _integer, _finite, _finite_or_none, _flag, _text
 # Column -> how a value gets its canonical form; the order is the order of the columns in the rows.
 FORECAST: dict[str, Check] = {
     "store_id": _integer,

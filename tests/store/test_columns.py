@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from demand_assets.errors import StoreError
 from demand_assets.store.columns import canonical_columns
 from demand_assets.store.publish import publish_vintage
-from demand_assets.store.rows import FORECAST, REASON, TOTAL, Check, canonical, content_hash
+from demand_assets.store.rows import ACTUAL, FORECAST, REASON, TOTAL, Check, canonical, content_hash
 from demand_assets.store.tables import forecast_reasons, forecast_totals, forecasts
 from tests.store.test_publish import REASONS, RECORD, ROWS, TOTALS, WEEKS, stored
 
@@ -198,3 +198,13 @@ def test_the_binary_form_is_that_of_the_manual() -> None:
 def test_a_reader_of_the_store_needs_no_arrays() -> None:
     code = "import sys, demand_assets.store.publish; print({'numpy', 'pyarrow', 'pandas'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_actuals_as_columns_are_those_of_rows_and_a_flag_is_true_or_false() -> None:
+    rows = [(2, 1, WEEKS[0], -3.5, True), (1, 7, WEEKS[1], 0.0, False), (1, 7, WEEKS[0], 12.25, True)]
+    names, key = list(ACTUAL), ("store_id", "dept_id", "week")
+    table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(names)})
+    assert canonical_columns(table, ACTUAL, key, "actuals").rows() == canonical(rows, ACTUAL, key, "actuals")
+    for wrong in ([True, None, False], [1, 0, 1], ["yes", "no", "no"]):
+        with pytest.raises(StoreError, match=r"actuals: .*is_holiday"):
+            canonical_columns(table.set_column(4, "is_holiday", [wrong]), ACTUAL, key, "actuals")
