@@ -33,6 +33,10 @@ class ModelError(DemandError):
     """A model cannot be trained, loaded or promoted as asked."""
 
 
+class EngineError(DemandError):
+    """The cluster that heavy work was to run on cannot be reached, is of other code, or lost too many workers."""
+
+
 class UnknownForecastError(DemandError):
     """No vintage forecasts the series and week that were named."""
 

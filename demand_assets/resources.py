@@ -1,13 +1,16 @@
 """build_resources(settings): the only choice of where the parts run."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.io_manager import ParquetIOManager
+from demand_assets.adapters.lake_rows import LakeRowsManager
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
@@ -15,8 +18,9 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    import sqlalchemy
 
+    from demand_assets.adapters.engine import Engine
     from demand_assets.forecasting.model import ModelConfig
     from demand_assets.forecasting.promotion import GatePolicy
     from demand_assets.forecasting.retraining import RetrainingPolicy
@@ -37,7 +41,7 @@ class ForecastStore(dg.ConfigurableResource):
 
     url: str
 
-    def engine(self) -> "Engine":
+    def engine(self) -> "sqlalchemy.Engine":
         """A connected engine whose schema is the one this code expects; StoreError otherwise."""
         from demand_assets.store.migrations import current_engine
 
@@ -50,6 +54,9 @@ class Training(dg.ConfigurableResource):
     horizon_weeks: int
     backtest_origins: int
     backtest_step_weeks: int
+    backtest_series: int
+    training_rows: int
+    feature_origins: int
     rounds: int
     members: int
     quantiles: str
@@ -73,6 +80,38 @@ class Training(dg.ConfigurableResource):
             device=self.device,
             threads=self.threads,
         )
+
+
+class Compute(dg.ConfigurableResource):
+    """Where heavy work runs; see `Settings`. A cluster is opened when it is first used, and closed with the run."""
+
+    kind: str
+    scheduler: str
+    workers: int
+    services: str
+    threads: int
+    _engine: "Engine | None" = PrivateAttr(default=None)
+    _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
+
+    def engine(self) -> "Engine":
+        """This machine, or the cluster; EngineError when it cannot be reached."""
+        if self._engine is None or not self._engine.is_open():
+            self._opened.close()
+            if self.kind == "local":
+                from demand_assets.adapters.engine import LocalEngine
+
+                self._engine = LocalEngine(self.threads)
+            else:
+                from demand_assets.adapters.cluster import open_cluster
+
+                self._engine, closing = open_cluster(self.scheduler, self.workers, self.threads, self.services)
+                self._opened.enter_context(closing)
+        return self._engine
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the cluster, also after a failure."""
+        self._opened.close()
+        self._engine = None
 
 
 class PromotionGate(dg.ConfigurableResource):
@@ -125,6 +164,9 @@ def build_training(settings: Settings) -> Training:
         horizon_weeks=settings.horizon_weeks,
         backtest_origins=settings.backtest_origins,
         backtest_step_weeks=settings.backtest_step_weeks,
+        backtest_series=settings.backtest_series,
+        training_rows=settings.training_rows,
+        feature_origins=settings.feature_origins,
         rounds=settings.rounds,
         members=settings.members,
         quantiles=settings.quantiles,
@@ -132,6 +174,17 @@ def build_training(settings: Settings) -> Training:
         learning_rate=settings.learning_rate,
         seed=settings.seed,
         device=settings.device,
+        threads=settings.threads,
+    )
+
+
+def build_compute(settings: Settings) -> Compute:
+    """Where these settings run heavy work."""
+    return Compute(
+        kind=settings.engine,
+        scheduler=settings.dask_scheduler,
+        workers=settings.dask_workers,
+        services=settings.dask_services,
         threads=settings.threads,
     )
 
@@ -169,6 +222,8 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         ),
         "store": ForecastStore(url=settings.store),
         "training": build_training(settings),
+        "compute": build_compute(settings),
+        "lake_rows": LakeRowsManager(lake=lake),
         "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
         "clock": Clock(fixed_at=settings.clock),
         "alerts": build_alerts(settings),

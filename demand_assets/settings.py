@@ -53,6 +53,14 @@ class Settings(BaseSettings):
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
     backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
     backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between those origins.")] = 4
+    backtest_series: Annotated[
+        int,
+        Field(ge=1, description="Of more series the backtest judges whole stores, evenly spread, of about as many."),
+    ] = 50_000
+    training_rows: Annotated[
+        int, Field(ge=1000, description="Of more rows a member learns from about as many, thinned evenly.")
+    ] = 2_000_000
+    feature_origins: Annotated[int, Field(ge=1, description="Newest origins whose features are kept up to date.")] = 520
     rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 100
     members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
     max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
@@ -84,6 +92,26 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
         default_factory=usable_cores
     )
+    engine: Annotated[
+        Literal["local", "dask"], Field(description="Where heavy work runs: in the run, or on workers of Dask.")
+    ] = "local"
+    dask_scheduler: Annotated[
+        str,
+        Field(
+            pattern=r"^((tcp|tls)://[^/\s]+:\d+)?$",
+            description="Address of the Dask scheduler; empty: processes of this machine.",
+        ),
+    ] = ""
+    dask_workers: Annotated[
+        int, Field(ge=1, le=1000, description="Workers to start, or to wait for at the scheduler.")
+    ] = 2
+    dask_services: Annotated[
+        str,
+        Field(
+            pattern=r"^([\w-]+/[\w-]+)?$",
+            description="ECS cluster/prefix of services that are run while a run needs them.",
+        ),
+    ] = ""
 
     @field_validator("quantiles")
     @classmethod

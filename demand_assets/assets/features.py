@@ -5,14 +5,14 @@ import pandas as pd
 
 from demand_assets.adapters.manifests import MANIFEST_NOTE, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
-from demand_assets.adapters.streams import LakeStream
+from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS, block_features, feature_blocks
+from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import Training
+from demand_assets.resources import Compute, Training
 
 INPUT_NOTE = "input_version"
 PANEL_SALES = {**HISTORY, "columns": ["store_id", "dept_id", "week", "weekly_sales_usd"]}
@@ -34,8 +34,11 @@ def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
     return hashes
 
 
-def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
-    """Origins whose stored features are missing, name no manifest, or were made from other data or code than now."""
+def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[str]:
+    """Of the `newest` origins those whose stored features are missing, name no manifest, or are outdated.
+
+    Outdated are those made from other data or code than there is now.
+    """
     from demand_assets.forecasting.features import first_origin
 
     wanted = input_versions(lake, horizon_weeks)
@@ -45,7 +48,8 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int) -> list[str]:
     stored = lake.notes("demand_features", lake.partitions("demand_features"))
     fresh = {key for key, notes in stored.items() if notes.get(INPUT_NOTE) == wanted.get(str(key))}
     told = {key for key, notes in stored.items() if MANIFEST_NOTE in notes}
-    return [key for key in wanted if key >= earliest and key not in fresh & told]
+    due = [key for key in wanted if key >= earliest][-newest:]
+    return [key for key in due if key not in fresh & told]
 
 
 @dg.asset(
@@ -66,6 +70,7 @@ def demand_features(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     training: Training,
+    compute: Compute,
     raw_sales: pd.DataFrame,
     raw_conditions: pd.DataFrame,
     stores: pd.DataFrame,
@@ -77,13 +82,13 @@ def demand_features(
     panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
     made_from = input_versions(lake, training.horizon_weeks)
     notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)], MANIFEST_NOTE: manifest} for week in origins}
-    blocks = (
-        (week_key(origin), columns)
-        for block in feature_blocks(panel, SERIES_PER_BLOCK)
-        for origin, columns in block_features(block, list(origins), training.horizon_weeks, training.threads)
-    )
+    engine = compute.engine()
     return dg.MaterializeResult(
-        value=LakeStream(blocks, notes),
+        value=LakeWork(
+            lambda into, table: engine.write_features(
+                into, table, panel, list(origins), training.horizon_weeks, SERIES_PER_BLOCK, notes
+            )
+        ),
         data_version=dg.DataVersion(fingerprint(notes)),
         metadata={
             "origins": len(origins),

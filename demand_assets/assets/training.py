@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import STAGING, ModelRegistry
@@ -16,11 +17,13 @@ from demand_assets.errors import ModelError
 from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, judge
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import Clock, PromotionGate, Training
+from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
 GROUP = "training"
 OWNERS = ["team:forecasting"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
+# By name: whoever trains reads them.
+ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), input_manager_key="lake_rows")
 FINGERPRINT_NOTE = "fingerprint"
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26
@@ -53,6 +56,7 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
             # Threads decide how fast, not what.
             "config": {**training.config().model_dump(exclude={"threads"}), "horizon": training.horizon_weeks},
             "origins": [training.backtest_origins, training.backtest_step_weeks],
+            "most": [training.backtest_series, training.training_rows, training.feature_origins],
         }
     )
 
@@ -64,14 +68,15 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
     partitions_def=weeks_partitions,
     code_version=code_version(),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
-    ins={"demand_features": ALL_WEEKS, "raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
+    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS, "raw_conditions": ALL_WEEKS},
 )
 def backtest_report(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     training: Training,
-    demand_features: pd.DataFrame,
-    raw_sales: pd.DataFrame,
+    compute: Compute,
+    demand_features: LakeRows,
+    raw_sales: LakeRows,
     raw_conditions: pd.DataFrame,
     stores: pd.DataFrame,
     holiday_calendar: pd.DataFrame,
@@ -80,10 +85,12 @@ def backtest_report(
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import backtest, rolling_origins, weeks_to_judge
+    from demand_assets.adapters.engine import SALES_COLUMNS
+    from demand_assets.forecasting.backtest import judged_panel, rolling_origins, weeks_to_judge
     from demand_assets.forecasting.metrics import coverage, interval_score, score
+    from demand_assets.forecasting.model import thinned
     from demand_assets.forecasting.panel import build_panel
-    from demand_assets.forecasting.weeks import add_weeks
+    from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -94,7 +101,7 @@ def backtest_report(
         points, seconds = stored, 0.0
     else:
         before = min(2 * training.horizon_weeks, ENOUGH_ORIGINS)
-        first = add_weeks(demand_features["origin_week"].min(), before)
+        first = add_weeks(as_week(demand_features.keys[0]), before)
         origins = rolling_origins(
             as_of, first, training.backtest_origins, training.backtest_step_weeks, training.horizon_weeks
         )
@@ -103,14 +110,16 @@ def backtest_report(
                 f"no origin before {key} can be judged: it takes 52 weeks and "
                 f"{before + weeks_to_judge(training.horizon_weeks)} more"
             )
-        panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
-        result = backtest(
+        panel = build_panel(
+            raw_sales.read(SALES_COLUMNS), raw_conditions, stores, holiday_calendar, training.horizon_weeks
+        )
+        result = compute.engine().backtest(
             demand_features,
             raw_sales,
-            panel,
+            judged_panel(panel, training.backtest_series),
             origins,
             training.horizon_weeks,
-            training.config(),
+            thinned(training.config(), demand_features.count(), training.training_rows),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
         )
         points, seconds = result.points, result.fit_seconds
@@ -146,15 +155,16 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
     kinds={"xgboost", "mlflow"},
     partitions_def=weeks_partitions,
     code_version=code_version(),
-    ins={"demand_features": ALL_WEEKS, "raw_sales": ALL_WEEKS},
+    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def trained_model(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     training: Training,
     registry: ModelRegistry,
-    demand_features: pd.DataFrame,
-    raw_sales: pd.DataFrame,
+    compute: Compute,
+    demand_features: LakeRows,
+    raw_sales: LakeRows,
     backtest_report: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One global model as of a week, in MLflow under the alias `staging`.
@@ -165,7 +175,7 @@ def trained_model(
     from demand_assets.forecasting.backtest import calibration_of
     from demand_assets.forecasting.features import FEATURE_COLUMNS
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import fit
+    from demand_assets.forecasting.model import thinned
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -175,8 +185,8 @@ def trained_model(
     seconds = 0.0
     plots: dict[str, Any] = {}
     if version is None:
-        config = training.config()
-        forecaster = fit(demand_features, raw_sales, as_of, config)
+        config = thinned(training.config(), demand_features.count(), training.training_rows)
+        forecaster = compute.engine().fit(demand_features, raw_sales, as_of, config)
         forecaster = forecaster.with_calibration(
             calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
         )
@@ -200,7 +210,7 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
-            sample=demand_features[list(FEATURE_COLUMNS)].head(5).astype("float32"),
+            sample=demand_features.only(demand_features.keys[:1]).read(FEATURE_COLUMNS).head(5).astype("float32"),
             backtest=backtest_report,
         )
         plots = {

@@ -1,0 +1,174 @@
+"""The cluster engine beside one machine: features, training, and a worker killed in mid-training.
+
+Every worker is a process of this machine, and all together have its cores: with fewer cores than workers wall seconds
+cannot fall, and what the cluster costs is told by processor seconds.
+"""
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from benchmarks.machine import write
+from demand_assets.adapters.cluster import DaskEngine, open_cluster
+from demand_assets.adapters.engine import Engine, LocalEngine
+from demand_assets.adapters.lake_rows import LakeRows
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.assets.features import SERIES_PER_BLOCK
+from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.features import first_origin
+from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
+from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of
+from demand_assets.forecasting.panel import Panel, build_panel
+from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.partitions import week_key
+from demand_assets.sample import generate
+from demand_assets.settings import usable_cores
+
+HORIZON = 4
+
+
+class _Job:
+    """A retailer whose sales are in a lake, and what is asked of an engine."""
+
+    def __init__(self, folder: Path, stores: int, rounds: int, threads: int) -> None:
+        self.folder, self.threads = folder, threads
+        data = generate(stores=stores, departments=81, weeks=143, seed=7)
+        self.sales_rows = len(data.sales)
+        self.lake = ParquetLake(uri=str(folder / "local"))
+        for week, rows in data.sales.groupby("week"):
+            self.lake.write("raw_sales", week_key(pd.Timestamp(str(week))), rows)
+        self.sales = LakeRows(self.lake.uri, "raw_sales", tuple(self.lake.partitions("raw_sales")))
+        calendar = calendar_from_conditions(data.conditions)
+        self.panel: Panel = build_panel(data.sales, data.conditions, data.stores, calendar, HORIZON)
+        self.origins = list(weeks_between(first_origin(self.panel.weeks), self.panel.weeks[-1]))
+        # All targets of the judged origin have come.
+        self.as_of = add_weeks(self.panel.weeks[-1], -HORIZON)
+        self.config = ModelConfig(rounds=rounds, seed=7, threads=threads)
+        self.series = len(self.panel.series)
+
+    def features(self, engine: Engine, name: str) -> dict[str, Any]:
+        lake = ParquetLake(uri=str(self.folder / name))
+        made = _timed(
+            engine,
+            lambda: engine.write_features(
+                lake, "demand_features", self.panel, self.origins, HORIZON, SERIES_PER_BLOCK, {}
+            ),
+        )
+        rows, size = made.pop("result")
+        return {**made, "rows": rows, "bytes": size, "versions": lake.versions("demand_features")}
+
+    def training(self, engine: Engine) -> dict[str, Any]:
+        features = LakeRows(self.lake.uri, "demand_features", tuple(map(week_key, self.origins)))
+        made = _timed(engine, lambda: engine.fit(features, self.sales, self.as_of, self.config))
+        model: Forecaster = made.pop("result")
+        return {**made, "rows": model.rows, **self._scores(model, features)}
+
+    def _scores(self, model: Forecaster, features: LakeRows) -> dict[str, float]:
+        rows = features.only([week_key(self.as_of)]).read()
+        actual = actuals_of(rows, self.sales.only(self.sales.keys[-HORIZON:]).read())
+        forecast = model.predict(rows)["forecast_usd"].to_numpy()
+        known = ~np.isnan(actual)
+        actual, forecast = actual[known], forecast[known]
+        return {
+            "wmae": wmae(actual, forecast, rows["is_holiday"].to_numpy()[known] > 0),
+            **{measure.__name__: measure(actual, forecast) for measure in (mae, rmse, bias)},
+        }
+
+
+def _cpu(engine: Engine) -> float:
+    """Processor seconds so far of this process and of the workers that live."""
+    own = time.process_time()
+    return own + (sum(engine.client.run(time.process_time).values()) if isinstance(engine, DaskEngine) else 0.0)
+
+
+def _timed(engine: Engine, work: Callable[[], Any]) -> dict[str, Any]:
+    began, before = time.perf_counter(), _cpu(engine)
+    result = work()
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(_cpu(engine) - before, 1),
+        "result": result,
+    }
+
+
+def _kill_a_trainer(engine: DaskEngine, after_seconds: float, killed: list[float]) -> None:
+    """SIGKILL to one worker, some seconds after all of them began to train."""
+    workers = len(engine.client.scheduler_info(n_workers=-1)["workers"])
+    while True:
+        busy = engine.client.processing()
+        training = [worker for worker, keys in busy.items() if any(str(key).startswith("fn-") for key in keys)]
+        if len(training) == workers:
+            break
+        time.sleep(0.1)
+    time.sleep(after_seconds)
+    os.kill(engine.client.run(os.getpid, workers=training[-1:])[training[-1]], signal.SIGKILL)
+    killed.append(time.perf_counter())
+
+
+def _shown(name: str, features: dict[str, Any] | None, training: dict[str, Any], reference: dict[str, Any]) -> str:
+    made = f"{features['seconds']:>9.1f}{features['cpu_seconds']:>9.1f}" if features else f"{'':>9}{'':>9}"
+    change = training["wmae"] / reference["wmae"] - 1
+    took = f"{training['seconds']:>9.1f}{training['cpu_seconds']:>9.1f}"
+    return f"{name:<22}{made}{took}{training['wmae']:>10.2f}{change:>+9.3%}"
+
+
+@click.command()
+@click.option(
+    "--stores", default=450, show_default=True, help="Stores of the invented retailer; 45 are Walmart's size."
+)
+@click.option("--workers", default="1,2,4", show_default=True, help="Numbers of worker processes to try, in order.")
+@click.option("--rounds", default=100, show_default=True)
+@click.option("--kill/--no-kill", default=False, help="Kill a worker in mid-training, with the last number of workers.")
+@click.option("--kill-after", default=5.0, show_default=True, help="Seconds of training before the kill.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to work; default: a temporary folder.")
+def main(stores: int, workers: str, rounds: int, kill: bool, kill_after: float, folder: Path | None) -> None:
+    """Print seconds and processor seconds of features and training, WMAE, and its change against one machine."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        threads = usable_cores()
+        job = _Job(Path(place), stores, rounds, threads)
+        print(f"{job.series:,} series, {job.sales_rows:,} rows of sales, {len(job.origins)} origins, {threads} cores")
+        print(f"{'':<22}{'features, s':>9}{'CPU s':>8}{'train, s':>9}{'CPU s':>9}{'WMAE':>10}{'change':>9}")
+        here = LocalEngine(threads)
+        features, reference = job.features(here, "local"), job.training(here)
+        versions = features.pop("versions")
+        runs: list[dict[str, Any]] = [{"engine": "local", "features": features, "training": reference}]
+        print(_shown("one machine", features, reference, reference), flush=True)
+        counts = [int(count) for count in workers.split(",")]
+        for count in counts:
+            engine, closing = open_cluster("", count, threads)
+            with closing:
+                made = job.features(engine, f"dask-{count}")
+                if made.pop("versions") != versions:
+                    raise SystemExit(f"{count} workers made other features than one machine")
+                trained = job.training(engine)
+                runs.append({"engine": "dask", "workers": count, "features": made, "training": trained})
+                print(_shown(f"{count} workers", made, trained, reference), flush=True)
+                if kill and count == counts[-1]:
+                    killed: list[float] = []
+                    began = time.perf_counter()
+                    assassin = threading.Thread(target=_kill_a_trainer, args=(engine, kill_after, killed))
+                    assassin.start()
+                    survived = job.training(engine)
+                    assassin.join()
+                    at = round(killed[0] - began, 1)
+                    runs.append({"engine": "dask", "workers": count, "killed_at": at, "training": survived})
+                    print(_shown(f"{count} workers, killed", None, survived, reference))
+                    print(
+                        f"a worker was killed after {at} s; the model is the one of {count} undisturbed workers: "
+                        f"{survived['wmae'] == trained['wmae']}"
+                    )
+    payload = {"stores": stores, "series": job.series, "rounds": rounds, "threads": threads, "runs": runs}
+    print(f"features are the same in every file; written to {os.path.relpath(write('dask_workers', payload))}")
+
+
+if __name__ == "__main__":
+    main()
