@@ -64,7 +64,8 @@ def read_landings(note: str | None) -> tuple[LandingRecord, ...]:
     return tuple(LandingRecord(**record) for record in json.loads(note or "[]"))
 
 
-def _landings_note(landings: Sequence[LandingRecord]) -> dict[str, str]:
+def landings_note(landings: Sequence[LandingRecord]) -> dict[str, str]:
+    """What a file of the lake keeps of the deliveries laid into it."""
     return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
 
 
@@ -96,7 +97,7 @@ def _weekly(
     if existing is None:
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
     merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
-    notes = {week_key(week): _landings_note(landings) for week, landings in merged.landings.items()}
+    notes = {week_key(week): landings_note(landings) for week, landings in merged.landings.items()}
     changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
     context.add_asset_metadata(
         {"weeks changed": len(merged.changed_weeks), "landings": landings_markdown(changed)},
@@ -144,7 +145,7 @@ def stores(
     merged = merge_table(existing, read_landings(footer.get(LANDINGS_NOTE)), deliveries, STORES.keys)
     yield from check_results(context, check_stores(merged.frame))
     yield dg.MaterializeResult(
-        value=LakeTable(merged.frame, {"": _landings_note(merged.landings)}),
+        value=LakeTable(merged.frame, {"": landings_note(merged.landings)}),
         data_version=dg.DataVersion(content_version(merged.frame)),
         metadata={"stores": len(merged.frame), "landings": landings_markdown(merged.landings)},
     )
