@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from pandera.errors import SchemaErrors
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion import plausibility
 from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.formats import Kind
 from demand_assets.ingestion.parsing import parse_csv
 from demand_assets.ingestion.quality import (
     CHECKS,
@@ -20,6 +22,8 @@ from demand_assets.ingestion.quality import (
     raise_on_failure,
     validate_deliveries,
 )
+from demand_assets.ingestion.schemas import schema_of
+from demand_assets.ingestion.structure import _is_right
 
 FRIDAYS = pd.date_range("2012-01-06", periods=20, freq="W-FRI")
 LAST = FRIDAYS[-1]
@@ -110,6 +114,34 @@ def test_values_out_of_range_are_shown_with_their_rows() -> None:
     assert "conditions_columns_and_types_are_right" in failed(
         check_conditions(changed(CONDITIONS, 3, cpi=np.inf), STORES)
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"),
+    [
+        ("sales", SALES),
+        ("sales", changed(SALES, 3, store_id=-1)),
+        ("sales", changed(SALES, 3, weekly_sales_usd=np.nan)),
+        ("sales", changed(SALES, 3, week=pd.NaT)),
+        ("sales", SALES.astype({"dept_id": "int64"})),
+        ("sales", SALES.astype({"is_holiday": "object"})),
+        ("sales", SALES.assign(more=1)),
+        ("conditions", CONDITIONS),
+        ("conditions", CONDITIONS.assign(cpi=np.nan)),
+        ("conditions", changed(CONDITIONS, 0, cpi=np.inf)),
+        ("conditions", changed(CONDITIONS, 0, cpi=-0.5)),
+        ("conditions", changed(CONDITIONS, 0, unemployment_pct=100.0)),
+        ("conditions", changed(CONDITIONS, 0, unemployment_pct=np.nextafter(100.0, 101.0))),
+        ("stores", STORES),
+    ],
+)
+def test_what_passes_without_pandera_passes_with_it(kind: Kind, frame: pd.DataFrame) -> None:
+    try:
+        schema_of(kind).validate(frame, lazy=True)
+    except SchemaErrors:
+        assert not _is_right(frame, kind)
+    else:
+        assert _is_right(frame, kind) or kind == "stores"
 
 
 def test_duplicate_keys_fail_with_all_their_rows() -> None:
