@@ -156,7 +156,7 @@ def stale_features_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of origins whose features are missing or were made from other data than there is now."""
     known = known_weeks(context.instance)
-    stale = [key for key in stale_origins(lake, training.horizon_weeks) if key in set(known)]
+    stale = [key for key in stale_origins(lake, training.horizon_weeks, training.feature_origins) if key in set(known)]
     if not stale:
         return dg.SkipReason("features are up to date with the data")
     versions = lake.versions("raw_sales")
@@ -226,7 +226,7 @@ def retraining_sensor(
     if not built:
         return dg.SkipReason("no week has features yet")
     week = built[-1]
-    if set(stale_origins(lake, training.horizon_weeks)) & known:
+    if set(stale_origins(lake, training.horizon_weeks, training.feature_origins)) & known:
         return dg.SkipReason(f"features are being rebuilt; week {week} is judged when they are there")
     under_way = context.instance.get_runs(
         dg.RunsFilter(job_name=forecast_job.name, statuses=[*IN_PROGRESS_RUN_STATUSES]), limit=1

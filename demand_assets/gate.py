@@ -27,8 +27,9 @@ def judge(
         raise ModelError(f"version {challenger.version} was registered without a backtest and cannot be judged")
     if champion is None:
         return decide(points, pd.Timestamp(challenger.as_of), policy=policy)
-    origins = [f"{week:%Y-%m-%d}" for week in points["origin_week"].unique()]
-    features = lake.read("demand_features", origins)
+    # Of earlier ones its own backtest speaks.
+    later = [week for week in points["origin_week"].unique() if week >= pd.Timestamp(champion.as_of)]
+    features = lake.read("demand_features", [f"{week:%Y-%m-%d}" for week in later])
     try:
         model = registry.load(champion)
     except ModelError:

@@ -106,7 +106,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
                 console.print("  nothing new has landed")
             for first, last in key_ranges(due, known):
                 _execute(console, status, instance, "ingest", range_tags(first, last), progress)
-            stale = [key for key in stale_origins(lake, settings.horizon_weeks) if key in set(known)]
+            origins = stale_origins(lake, settings.horizon_weeks, settings.feature_origins)
+            stale = [key for key in origins if key in set(known)]
             for first, last in key_ranges(stale, known):
                 _execute(console, status, instance, "build_features", range_tags(first, last), progress)
             newest = max(lake.partitions("raw_sales"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
@@ -62,6 +63,21 @@ def rolling_origins(
     return list(on_grid[-count:])
 
 
+def judged_panel(panel: Panel, most_series: int) -> Panel:
+    """The panel, or of one with more series that of whole stores, evenly spread, with about `most_series`.
+
+    Whole stores, so that their totals can be judged too; those of departments and the chain are then of these stores.
+    """
+    series = len(panel.series)
+    if series <= most_series:
+        return panel
+    store = panel.series["store"].to_numpy()
+    selling = np.unique(store)
+    count = max(1, len(selling) * most_series // series)
+    drawn = selling[np.linspace(0, len(selling) - 1, count).round().astype(np.int64)]
+    return panel.of(np.flatnonzero(np.isin(store, drawn)))
+
+
 def backtest(
     features: pd.DataFrame,
     sales: pd.DataFrame,
@@ -108,8 +124,11 @@ def forecast_origin(
 ) -> tuple[pd.DataFrame, float]:
     """What the model and every baseline forecast from one origin, whose features are `rows`; seconds of its training.
 
-    One row per series x target x model, `COLUMNS`, model by model in the order of the features.
+    Rows of stores that the panel does not have are left out. One row per series x target x model, `COLUMNS`, model by
+    model in the order of the features.
     """
+    judged = rows["store_id"].isin(panel.series["store_id"].unique())
+    rows = rows if judged.all() else rows[judged].reset_index(drop=True)
     forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
     forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(

@@ -47,7 +47,7 @@ class ModelConfig(BaseModel):
     colsample: float = Field(default=0.5, gt=0, le=1)
     min_child_weight: float = Field(default=20.0, ge=0)
     max_bin: int = Field(default=64, ge=2, le=1024)
-    keep_one_in: int = Field(default=2, ge=1, le=64)
+    keep_one_in: int = Field(default=2, ge=1, le=100_000)
     members: int = Field(default=2, ge=1, le=64)
     quantiles: tuple[float, ...] = QUANTILES
     seed: int = Field(ge=0, le=2**31 - 1)
@@ -77,6 +77,11 @@ class ModelConfig(BaseModel):
             "device": self.device,
             "nthread": self.threads,
         }
+
+
+def thinned(config: ModelConfig, rows: int, most_rows: int) -> ModelConfig:
+    """The configuration by which a member learns from about `most_rows` of `rows` feature rows, if they are more."""
+    return config.model_copy(update={"keep_one_in": max(config.keep_one_in, -(-rows // most_rows))})
 
 
 def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float64]":
@@ -215,11 +220,41 @@ class Forecaster:
 
 @dataclass(frozen=True, eq=False)
 class MemberRows:
-    """What one member learns from: (n, F) `values`, (n,) scaled residuals as `target`, (n,) `weight` in USD."""
+    """What one member learns from: (n, F) `values`, (n,) scaled residuals as `target`, (n,) `weight` in USD.
+
+    `known` (n,) is the number of the week in which each target was known.
+    """
 
     values: "NDArray[np.float32]"
     target: "NDArray[np.float64]"
     weight: "NDArray[np.float64]"
+    known: "NDArray[np.int64]"
+
+    @classmethod
+    def none(cls) -> "MemberRows":
+        """No rows."""
+        return cls(
+            np.empty((0, len(FEATURE_COLUMNS)), np.float32), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[MemberRows]") -> "MemberRows":
+        """The rows of some parts, in their order."""
+        return cls(
+            np.concatenate([part.values for part in parts]),  # noqa: PD011
+            np.concatenate([part.target for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate([part.known for part in parts]),
+        )
+
+    def by(self, as_of: pd.Timestamp) -> "MemberRows":
+        """Those whose target was known at `as_of`."""
+        held = self.known <= week_number(pd.DatetimeIndex([as_of]))[0]
+        return (
+            self
+            if held.all()
+            else MemberRows(self.values[held], self.target[held], self.weight[held], self.known[held])
+        )
 
 
 def fit(
@@ -287,7 +322,7 @@ def member_rows(
     scale = features["scale_usd"].to_numpy()[rows]
     target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
     weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
-    return MemberRows(values, target, weight)
+    return MemberRows(values, target, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
 
 
 def train_member(rows: MemberRows, config: ModelConfig, member: int) -> "xgboost.Booster":

@@ -41,7 +41,7 @@ class Panel:
         return int(self.series["dept"].max()) + 1
 
     def of(self, columns: "NDArray[np.int64]") -> "Panel":
-        """The panel of some of its series, whole departments of them, in the order given; stores stay as they are."""
+        """The panel of some of its series, in the order given; the stores stay as they are."""
         series = self.series.iloc[columns].reset_index(drop=True)
         series["dept"] = np.unique(series["dept"], return_inverse=True)[1]
         return replace(self, sales=self.sales[:, columns], series=series)

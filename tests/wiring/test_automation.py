@@ -178,7 +178,8 @@ def test_features_are_stale_until_built_from_the_present_data(
     assert result.run_requests
     (request,) = result.run_requests
     assert request.tags.items() >= range_tags(known[52], known[-1]).items()
-    assert stale_origins(lake, 4) == known[52:]
+    assert stale_origins(lake, 4, 520) == known[52:]
+    assert stale_origins(lake, 4, 3) == known[-3:]
 
 
 def test_the_schedule_says_why_it_skips(
