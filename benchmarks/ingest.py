@@ -80,14 +80,15 @@ def ingest(folder: Path, target: Path) -> None:
         made = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, keys, weeks=weeks)
         conditions = made.frame
         raise_on_failure(check_conditions(conditions, stores))
-        _write_weeks(lake, name, made)
+        write_weeks(lake, name, made)
     assert weeks is not None
     made = merge_week_partitions(sales_landed[0].frame.iloc[:0], {}, sales_landed, SALES.keys, weeks=weeks)
     raise_on_failure(check_sales(made.frame, None, conditions, stores))
-    _write_weeks(lake, "raw_sales", made)
+    write_weeks(lake, "raw_sales", made)
 
 
-def _write_weeks(lake: Any, name: str, made: Any) -> None:
+def write_weeks(lake: Any, name: str, made: Any) -> None:
+    """One file per week of what a merge gave, four at a time as the assets write them."""
     from demand_assets.assets.ingestion import landings_note
     from demand_assets.ingestion.order import run_starts
 
