@@ -6,7 +6,7 @@ import pytest
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting import intervals, metrics
-from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, rolling_origins
+from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, judged_panel, rolling_origins
 from demand_assets.forecasting.baselines import BASELINES, last_value, seasonal_naive
 from demand_assets.forecasting.model import ModelConfig
 from demand_assets.forecasting.panel import Panel
@@ -45,6 +45,22 @@ def test_one_row_per_series_origin_target_and_model(result: Backtest, features: 
     assert result.points.groupby("model").size().to_dict() == dict.fromkeys([*sorted(BASELINES), "xgboost"], expected)
     assert np.isfinite(result.points[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].to_numpy()).all()
     assert result.fit_seconds > 0
+
+
+def test_of_many_series_whole_stores_are_judged(
+    features: pd.DataFrame, retailer: SampleData, panel: Panel, config: ModelConfig
+) -> None:
+    assert judged_panel(panel, len(panel.series)) is panel
+    fewer = judged_panel(panel, len(panel.series) // 2)
+    held = fewer.series["store_id"].unique()
+    assert 0 < len(held) < panel.series["store_id"].nunique()
+    whole = panel.series[panel.series["store_id"].isin(held)]
+    assert (
+        fewer.series[["store_id", "dept_id"]].to_numpy().tolist() == whole[["store_id", "dept_id"]].to_numpy().tolist()
+    )
+    points = backtest(features, retailer.sales, fewer, [pd.Timestamp("2011-08-26")], 4, config).points
+    assert sorted(points["store_id"].unique()) == sorted(held)
+    assert len(judged_panel(panel, 1).series["store_id"].unique()) == 1
 
 
 def test_scores_equal_the_metrics(result: Backtest) -> None:

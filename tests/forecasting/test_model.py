@@ -12,7 +12,17 @@ from pydantic import ValidationError
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.features import build_features
 from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
-from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, averaged, fit, training_rows
+from demand_assets.forecasting.model import (
+    Forecaster,
+    MemberRows,
+    ModelConfig,
+    actuals_of,
+    averaged,
+    fit,
+    member_rows,
+    thinned,
+    training_rows,
+)
 from demand_assets.forecasting.panel import Panel
 from demand_assets.sample import SampleData
 
@@ -68,6 +78,29 @@ def test_thinning_keeps_every_series_and_horizon(features: pd.DataFrame, retaile
     assert len(half) == pytest.approx(len(whole) / 2, rel=0.05)
     assert set(half["horizon"]) == {1, 2, 3, 4}
     assert len(half[["store_id", "dept_id"]].drop_duplicates()) == len(whole[["store_id", "dept_id"]].drop_duplicates())
+
+
+def test_rows_read_in_parts_and_cut_back_are_those_of_the_earlier_week(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    newest, earlier = pd.Timestamp("2011-09-02"), pd.Timestamp("2011-07-29")
+    actuals = actuals_of(features, retailer.sales)
+    half = len(features) // 2
+    parts = [
+        member_rows(features.iloc[rows], actuals[rows], newest, config, 0) for rows in (slice(half), slice(half, None))
+    ]
+    cut = MemberRows.joined(parts).by(earlier)
+    direct = member_rows(features, actuals, earlier, config, 0)
+    assert 0 < len(cut.target) < sum(len(part.target) for part in parts)
+    for name in ("values", "target", "weight", "known"):
+        np.testing.assert_array_equal(getattr(cut, name), getattr(direct, name))
+    assert len(MemberRows.joined([MemberRows.none()]).target) == 0
+
+
+def test_more_rows_than_allowed_are_thinned_and_fewer_left(config: ModelConfig) -> None:
+    assert thinned(config, 1_000_000, 1_000_000) == config
+    assert thinned(config, 1_000_001, 1_000_000).keep_one_in == 2
+    assert thinned(config.model_copy(update={"keep_one_in": 5}), 3_000_000, 1_000_000).keep_one_in == 5
 
 
 def test_members_learn_from_different_rows_and_are_averaged(
