@@ -21,8 +21,14 @@ from botocore.exceptions import ClientError
 PIPELINE_SERVICES = ("code", "webserver", "daemon")
 # In the order of their new tasks: what others ask comes first.
 SERVICES = ("mlflow", "code", "webserver", "daemon", "api")
+# Where they are: a cluster must run the code of the runs that use it.
+CLUSTER_SERVICES = ("dask-scheduler", "dask-worker")
 TASKS = ("run", "migrate", "watch")
-IMAGES = {**dict.fromkeys((*PIPELINE_SERVICES, *TASKS), "pipeline"), "api": "api", "mlflow": "mlflow"}
+IMAGES = {
+    **dict.fromkeys((*PIPELINE_SERVICES, *CLUSTER_SERVICES, *TASKS), "pipeline"),
+    "api": "api",
+    "mlflow": "mlflow",
+}
 # What describe_task_definition tells beyond what register_task_definition takes.
 _TOLD_ONLY = frozenset(
     {
@@ -75,14 +81,14 @@ class Deployment:
             self.ecs.update_service(cluster=self.cluster, service="daemon", desiredCount=0)
             self._await_services({"daemon": services["daemon"]["taskDefinition"]})
             self._migrate(new["migrate"], network)
-            for name in SERVICES:
+            for name in services:
                 changes: dict[str, Any] = {"taskDefinition": new[name]}
                 if name == "daemon":
                     # One, whatever it was: two daemons would start every run twice.
                     changes["desiredCount"] = 1
                 self.ecs.update_service(cluster=self.cluster, service=name, **changes)
             _say("Waiting for the services to be stable ...")
-            self._await_services({name: new[name] for name in SERVICES})
+            self._await_services({name: new[name] for name in services})
         except Exception as error:
             # Whatever it was, the cluster must not be left half changed; the error is what the caller gets.
             _say(f"Failed: {error}")
@@ -107,16 +113,17 @@ class Deployment:
         _say("Back on the previous task definitions.")
 
     def _services(self) -> dict[str, Any]:
-        answer = self.ecs.describe_services(cluster=self.cluster, services=list(SERVICES))
+        """Those that there must be and those that there may be, in the order of their new tasks."""
+        answer = self.ecs.describe_services(cluster=self.cluster, services=[*SERVICES, *CLUSTER_SERVICES])
         found = {service["serviceName"]: service for service in answer["services"] if service["status"] == "ACTIVE"}
         if missing := [name for name in SERVICES if name not in found]:
             raise DeployError(f"cluster {self.cluster} lacks the services {', '.join(missing)}; has {sorted(found)}")
-        return found
+        return {name: found[name] for name in (*SERVICES, *CLUSTER_SERVICES) if name in found}
 
     def _register(self, services: Mapping[str, Any], images: Mapping[str, str], kept: dict[str, Any]) -> dict[str, str]:
         """ARN of a new revision of every family, those of tasks first: services name the one of runs."""
         new: dict[str, str] = {}
-        for name in (*TASKS, *SERVICES):
+        for name in (*TASKS, *services):
             family = f"{self.prefix}{name}" if name in TASKS else services[name]["taskDefinition"]
             told = self.ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
             definition = {key: value for key, value in told["taskDefinition"].items() if key not in _TOLD_ONLY}

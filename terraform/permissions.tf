@@ -20,6 +20,12 @@ locals {
       write  = ["alerts", "logs"]
       delete = ["alerts"]
     }
+    # Workers read what was landed as tables and write features.
+    dask = {
+      read   = ["processed"]
+      write  = ["processed"]
+      delete = []
+    }
     watch = {
       read   = ["alerts"]
       write  = ["alerts"]
@@ -124,6 +130,21 @@ data "aws_iam_policy_document" "tell" {
       test     = "StringEquals"
       variable = "cloudwatch:namespace"
       values   = [local.metrics_namespace]
+    }
+  }
+}
+
+# A run gives the cluster tasks and takes them away; the idle scheduler takes them away.
+data "aws_iam_policy_document" "dask" {
+  statement {
+    sid       = "Tasks"
+    actions   = ["ecs:UpdateService"]
+    resources = [for part in ["scheduler", "worker"] : "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:service/${local.name}/dask-${part}"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [module.cluster.arn]
     }
   }
 }

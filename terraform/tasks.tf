@@ -35,6 +35,15 @@ locals {
     DAGSTER_ECS_TASK_DEFINITION = module.run.task_definition_arn
   }
 
+  # Of runs, where there is a cluster.
+  dask_services = "${local.name}/dask"
+  dask_environment = var.dask_workers_max == 0 ? {} : {
+    DEMAND_ENGINE         = "dask"
+    DEMAND_DASK_SCHEDULER = module.dask[0].scheduler
+    DEMAND_DASK_SERVICES  = local.dask_services
+    DEMAND_DASK_WORKERS   = tostring(var.dask_workers_max)
+  }
+
   pipeline_secrets = {
     DAGSTER_POSTGRES_URL = module.database.secret_arns["dagster-url"]
     DEMAND_STORE_URL     = module.database.secret_arns["store-url"]
@@ -166,16 +175,49 @@ module "run" {
   cpu               = var.sizes["run"].cpu
   memory            = var.sizes["run"].memory
   architecture      = var.architecture
-  environment       = local.pipeline_environment
+  environment       = merge(local.pipeline_environment, local.dask_environment)
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["run"]
-  policies = {
-    data = data.aws_iam_policy_document.data["run"].json
-    tell = data.aws_iam_policy_document.tell.json
-  }
+  policies = merge(
+    {
+      data = data.aws_iam_policy_document.data["run"].json
+      tell = data.aws_iam_policy_document.tell.json
+    },
+    var.dask_workers_max == 0 ? {} : { dask = data.aws_iam_policy_document.dask.json },
+  )
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
+}
+
+# Where a run's heavy work goes when one machine does not hold it.
+module "dask" {
+  source = "./modules/dask"
+  count  = var.dask_workers_max == 0 ? 0 : 1
+
+  prefix                      = local.name
+  services                    = local.dask_services
+  cluster_arn                 = module.cluster.arn
+  vpc_id                      = module.network.vpc_id
+  subnet_ids                  = module.network.private_subnet_ids
+  run_security_group_id       = module.network.security_group_ids["run"]
+  endpoints_security_group_id = module.network.security_group_ids["endpoints"]
+  s3_prefix_list_id           = module.network.s3_prefix_list_id
+  nat                         = var.nat_gateways > 0
+  namespace_id                = module.cluster.namespace_id
+  namespace                   = local.namespace
+  repository_url              = module.registry.repository_urls["pipeline"]
+  repository_arn              = module.registry.repository_arns["pipeline"]
+  bootstrap                   = var.bootstrap
+  asleep                      = var.asleep
+  architecture                = var.architecture
+  spot                        = var.dask_worker.spot
+  size                        = { cpu = var.dask_worker.cpu, memory = var.dask_worker.memory }
+  environment                 = { AWS_REGION = var.region, AWS_DEFAULT_REGION = var.region }
+  data_policy                 = data.aws_iam_policy_document.data["dask"].json
+  stop_policy                 = data.aws_iam_policy_document.dask.json
+  kms_key_arn                 = module.storage.kms_key_arn
+  log_retention_days          = var.log_retention_days
 }
 
 # Started by deployments, between the daemon's stop and its start.

@@ -94,6 +94,27 @@ variable "sizes" {
   }
 }
 
+variable "dask_workers_max" {
+  description = "Workers of Dask that a run has while it trains (docs/scaling.md says how many); 0: none, and no cluster is made."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.dask_workers_max >= 0 && var.dask_workers_max <= 1000 && floor(var.dask_workers_max) == var.dask_workers_max
+    error_message = "Expected a whole number of 0 to 1000."
+  }
+}
+
+variable "dask_worker" {
+  description = "CPU units and MiB of each of them, and whether they are Fargate Spot's: a third of the price, and what is lost is done again."
+  type = object({
+    cpu    = number
+    memory = number
+    spot   = optional(bool, false)
+  })
+  default = { cpu = 4096, memory = 30720 }
+}
+
 variable "architecture" {
   description = "CPU architecture that the images are built for: X86_64 or ARM64."
   type        = string

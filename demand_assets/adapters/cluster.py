@@ -197,8 +197,8 @@ class DaskEngine:
         stored = pd.DatetimeIndex([as_week(key) for key in features.keys])
         wanted = origins_to_forecast(origins, stored, horizon_weeks)
         here = config.model_copy(update={"threads": self._threads})
-        rows = len(panel.series) * horizon_weeks * len(features.keys)
-        if self._fits(rows, config):
+        newest = len(features.only(features.keys[-1:]).read(["horizon"]))
+        if self._fits(newest * len(features.keys), config):
             # The newest first: it has the most rows, and would else be waited for alone.
             tasks = self.map(forecast_stored_origin, wanted[::-1], features, sales, panel, here)
         else:

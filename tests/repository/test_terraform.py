@@ -269,6 +269,17 @@ def test_an_empty_account_can_be_planned(terraform: Terraform, stage: str, state
     assert tasks == ({0} if state != "neither" else {1} if stage == "dev" else {1, 2})
 
 
+def test_a_cluster_for_heavy_work_is_made_where_it_is_asked_for_and_has_no_tasks(terraform: Terraform) -> None:
+    code, without = terraform.plan("prod")
+    assert code == 0, without
+    assert "dask" not in "".join(re.findall(r"^  # (\S+) will be created", without, re.MULTILINE))
+    code, said = terraform.plan("prod", "dask_workers_max=12")
+    assert code == 0, said
+    services = re.findall(r"# module\.dask\[0\]\.module\.(\w+)\.aws_ecs_service.this", said)
+    assert services == ["scheduler", "worker"]
+    assert {int(count) for count in re.findall(r"\+ desired_count += (\d+)", said)} == {0, 1, 2}
+
+
 def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terraform) -> None:
     measures = {"ForecastAgeHours", "ForecastRows", "RealisedWmaeUsd", "SevereDriftSalesShare"}
     code, said = terraform.plan("prod", "realised_wmae_usd=2000")
@@ -288,6 +299,7 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
         ('settings={"HORIZON"="4"}', "begin with DEMAND_"),
         ("log_retention_days=100", "CloudWatch knows"),
         ("environment=Prod", "lower-case letters"),
+        ("dask_workers_max=-1", "a whole number of 0 to 1000"),
     ],
 )
 def test_a_bad_value_is_refused(terraform: Terraform, variable: str, told: str) -> None:

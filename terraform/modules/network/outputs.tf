@@ -13,6 +13,11 @@ output "private_subnet_ids" {
   value       = aws_subnet.private[*].id
 }
 
+output "s3_prefix_list_id" {
+  description = "Addresses of S3 that the gateway leads to."
+  value       = aws_vpc_endpoint.s3.prefix_list_id
+}
+
 output "security_group_ids" {
   description = "Security group of each part: alb, alb_internal, database, endpoints and every task."
   value       = { for name, group in aws_security_group.this : name => group.id }

@@ -20,8 +20,8 @@ locals {
 data "aws_ecs_container_definition" "deployed" {
   count = var.bootstrap ? 0 : 1
 
-  task_definition = local.family
-  container_name  = var.name
+  task_definition = var.image_of == "" ? local.family : "${var.prefix}-${var.image_of}"
+  container_name  = var.image_of == "" ? var.name : var.image_of
 }
 
 resource "aws_cloudwatch_log_group" "this" {

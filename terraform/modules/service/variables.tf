@@ -28,6 +28,12 @@ variable "bootstrap" {
   type        = bool
 }
 
+variable "image_of" {
+  description = "Part whose newest image it starts with, for a part that is added after the first deployment; empty: its own."
+  type        = string
+  default     = ""
+}
+
 variable "asleep" {
   description = "Whether no task runs for now."
   type        = bool
