@@ -26,12 +26,12 @@ from demand_assets.assets.features import SERIES_PER_BLOCK
 from demand_assets.forecasting.calendar import calendar_from_conditions
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
-from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of
+from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
 from demand_assets.forecasting.panel import Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.partitions import week_key
 from demand_assets.sample import generate
-from demand_assets.settings import usable_cores
+from demand_assets.settings import Settings, usable_cores
 
 HORIZON = 4
 
@@ -39,7 +39,7 @@ HORIZON = 4
 class _Job:
     """A retailer whose sales are in a lake, and what is asked of an engine."""
 
-    def __init__(self, folder: Path, stores: int, rounds: int, threads: int) -> None:
+    def __init__(self, folder: Path, stores: int, rounds: int, threads: int, most_rows: int) -> None:
         self.folder, self.threads = folder, threads
         data = generate(stores=stores, departments=81, weeks=143, seed=7)
         self.sales_rows = len(data.sales)
@@ -52,8 +52,9 @@ class _Job:
         self.origins = list(weeks_between(first_origin(self.panel.weeks), self.panel.weeks[-1]))
         # All targets of the judged origin have come.
         self.as_of = add_weeks(self.panel.weeks[-1], -HORIZON)
-        self.config = ModelConfig(rounds=rounds, seed=7, threads=threads)
         self.series = len(self.panel.series)
+        rows = self.series * HORIZON * len(self.origins)
+        self.config = thinned(ModelConfig(rounds=rounds, seed=7, threads=threads), rows, most_rows)
 
     def features(self, engine: Engine, name: str) -> dict[str, Any]:
         lake = ParquetLake(uri=str(self.folder / name))
@@ -127,14 +128,22 @@ def _shown(name: str, features: dict[str, Any] | None, training: dict[str, Any],
 )
 @click.option("--workers", default="1,2,4", show_default=True, help="Numbers of worker processes to try, in order.")
 @click.option("--rounds", default=100, show_default=True)
+@click.option(
+    "--training-rows",
+    default=Settings.model_fields["training_rows"].default,
+    show_default=True,
+    help="Of more rows a member learns from about as many, as in the job.",
+)
 @click.option("--kill/--no-kill", default=False, help="Kill a worker in mid-training, with the last number of workers.")
 @click.option("--kill-after", default=5.0, show_default=True, help="Seconds of training before the kill.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; default: a temporary folder.")
-def main(stores: int, workers: str, rounds: int, kill: bool, kill_after: float, folder: Path | None) -> None:
+def main(
+    stores: int, workers: str, rounds: int, training_rows: int, kill: bool, kill_after: float, folder: Path | None
+) -> None:
     """Print seconds and processor seconds of features and training, WMAE, and its change against one machine."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         threads = usable_cores()
-        job = _Job(Path(place), stores, rounds, threads)
+        job = _Job(Path(place), stores, rounds, threads, training_rows)
         print(f"{job.series:,} series, {job.sales_rows:,} rows of sales, {len(job.origins)} origins, {threads} cores")
         print(f"{'':<22}{'features, s':>9}{'CPU s':>8}{'train, s':>9}{'CPU s':>9}{'WMAE':>10}{'change':>9}")
         here = LocalEngine(threads)
