@@ -1,7 +1,7 @@
 """What a week's drift is measured on: one row per series, its groups, their weekly means, and distances of samples."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -184,18 +184,20 @@ def distances(
     points, reference_points = (np.zeros(shape, dtype=np.int64) for _ in range(2))
     psi, ks, spread, mean, missing = (np.full(shape, np.nan) for _ in range(5))
     of_weeks = np.full((len(earlier), *shape), np.nan)
+    used = np.zeros(last + 1, dtype=bool)
+    used[reference] = used[earlier] = used[last] = True
+    rows = np.flatnonzero(used[at])
     # By group, then week, column by column: a sample is then one stretch of memory.
-    order = np.lexsort((at, codes))
+    order = rows[np.lexsort((at[rows], codes[rows]))]
     columns, place = values.T[:, order], codes[order] * (last + 1) + at[order]
     gaps = np.isnan(columns)
     for group in range(groups):
         first = group * (last + 1)
         then, before, now = (_stretch(place, first, weeks) for weeks in (reference, earlier, np.array([last])))
         size = then.stop - then.start
-        starts = np.searchsorted(place[before], first + earlier)
-        held_before = np.diff(starts, append=before.stop - before.start) > 0
+        week = place[before] - (first + earlier[0] if len(earlier) else 0)
         for column in range(shape[1]):
-            old, new = (_held(columns[column, rows], gaps[column, rows]) for rows in (then, now))
+            old, new = (_held(columns[column], gaps[column], part) for part in (then, now))
             points[group, column], reference_points[group, column] = len(new), len(old)
             missing[group, column] = 1 - len(old) / size if size else np.nan
             if not len(old):
@@ -208,10 +210,11 @@ def distances(
             expected = ordered_bin_counts(ordered, edges)
             psi[group, column] = stability_index(expected, ordered_bin_counts(new, edges))
             ks[group, column] = ks_distance(ordered, new)
-            if held_before.any():
-                counts = _weekly_bin_counts(columns[column, before], starts[held_before], edges)
+            if len(earlier):
+                was, when = _held(columns[column], gaps[column], before), _held(week, gaps[column, before], slice(None))
+                counts = _weekly_bin_counts(was, when, len(earlier), edges)
                 index = stability_index(expected, counts)
-                of_weeks[held_before, group, column] = np.where(counts.sum(axis=1) > 0, index, np.nan)
+                of_weeks[:, group, column] = np.where(counts.sum(axis=1) > 0, index, np.nan)
     p_value = ks_p_value(ks, reference_points, points)
     return Distances(points, reference_points, psi, ks, p_value, spread, mean, missing, of_weeks)
 
@@ -224,12 +227,17 @@ def _stretch(place: "Places", first: int, weeks: "Places") -> slice:
     return slice(int(start), int(stop))
 
 
-def _held(values: "Matrix", gaps: "NDArray[np.bool_]") -> "Matrix":
-    return values[~gaps] if gaps.any() else values
+def _held(values: "NDArray[Any]", gaps: "NDArray[np.bool_]", part: slice) -> "NDArray[Any]":
+    """A part of the values, less those where there is a gap."""
+    own, lost = values[part], gaps[part]
+    return own[~lost] if lost.any() else own
 
 
-def _weekly_bin_counts(values: "Matrix", starts: "Places", edges: "Matrix") -> "Places":
-    """(weeks, bins) how many values fall into each bin in the weeks that begin at `starts`; NaN falls into none."""
-    # At or above each edge, from minus infinity on: the differences are what lies between.
-    above = [np.add.reduceat((values >= edge).view(np.int8), starts, dtype=np.int64) for edge in (-np.inf, *edges)]
-    return -np.diff(np.stack([*above, np.zeros_like(above[0])], axis=1), axis=1)
+def _weekly_bin_counts(values: "Matrix", week: "Places", weeks: int, edges: "Matrix") -> "Places":
+    """(weeks, bins) how many values fall into each bin in each week; a value on an edge belongs to the bin above."""
+    bins = len(edges) + 1
+    # Comparing with every edge is faster than searching among them: there are nine at most.
+    above = np.zeros(len(values), dtype=np.uint8)
+    for edge in edges:
+        above += (values >= edge).view(np.uint8)
+    return np.bincount(week * bins + above, minlength=weeks * bins).reshape(weeks, bins)
