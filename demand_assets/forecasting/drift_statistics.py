@@ -32,7 +32,8 @@ def bin_counts(values: "Vector", edges: "Vector") -> "NDArray[np.int64]":
 
 def ordered_bin_counts(ordered: "Vector", edges: "Vector") -> "NDArray[np.int64]":
     """`bin_counts` of values that are sorted, found by the edges among them instead of them among the edges."""
-    return np.diff(np.searchsorted(ordered, edges, side="left"), prepend=0, append=len(ordered))
+    places = np.concatenate([[0], np.searchsorted(ordered, edges, side="left"), [len(ordered)]])
+    return places[1:] - places[:-1]
 
 
 def stability_index(expected: "NDArray[np.int64]", actual: "NDArray[np.int64]") -> "Vector":
