@@ -23,7 +23,7 @@ from demand_assets.assets.describe import columns_from, columns_of, landings_mar
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
-from demand_assets.assets.versions import record_partition_versions
+from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
@@ -97,18 +97,20 @@ def _weekly(
     if existing is None:
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
     merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
-    notes = {week_key(week): landings_note(landings) for week, landings in merged.landings.items()}
+    rows = merged.frame.groupby("week").size()
+    notes = {
+        week_key(week): {**landings_note(landings), ROWS_NOTE: str(rows.get(week, 0))}
+        for week, landings in merged.landings.items()
+    }
     changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
     context.add_asset_metadata(
         {"weeks changed": len(merged.changed_weeks), "landings": landings_markdown(changed)},
         asset_key=context.asset_key,
     )
-    rows = merged.frame.groupby("week").size()
-    for week in weeks:
+    if len(weeks) == 1:
+        # Of many weeks each gets its own with its own version: Dagster looks all of them up for each that it is told.
         context.add_asset_metadata(
-            {"dagster/partition_row_count": int(rows.get(week, 0))},
-            asset_key=context.asset_key,
-            partition_key=week_key(week),
+            {ROWS_METADATA: len(merged.frame)}, asset_key=context.asset_key, partition_key=week_keys[0]
         )
     return merged.frame, notes
 

@@ -5,6 +5,8 @@ from dagster import AssetMaterialization, DagsterEvent, DagsterEventType
 from dagster._core.events import DagsterEventBatchMetadata, StepMaterializationData
 
 VERSION_TAG = "dagster/data_version"
+# What a file's footer may say of its rows, and what the UI draws over the partitions.
+ROWS_NOTE, ROWS_METADATA = "rows", "dagster/partition_row_count"
 
 
 @dg.success_hook(required_resource_keys={"lake"})
@@ -12,7 +14,8 @@ def record_partition_versions(context: dg.HookContext) -> None:
     """After a run over many weeks, give each partition the version of its own rows.
 
     Dagster records one data version for all partitions of a run (dagster#34013). A run over one week has the right one
-    already; for a range each partition is reported once more, with the hash that its file in the lake carries.
+    already; for a range each partition is reported once more, with the hash that its file in the lake carries, and the
+    number of rows where it carries that too.
     """
     lake = context.resources.lake
     records = context.instance.get_records_for_run(
@@ -32,10 +35,11 @@ def record_partition_versions(context: dg.HookContext) -> None:
     versions = {event.partition: notes[event.partition]["data_version"] for event in made}
     wrong = [event for event in made if (event.tags or {}).get(VERSION_TAG) != versions[event.partition]]
     for number, event in enumerate(wrong, start=1):
+        rows = notes[event.partition].get(ROWS_NOTE)
         versioned = AssetMaterialization(
             asset_key=event.asset_key,
             partition=event.partition,
-            metadata=event.metadata,
+            metadata=event.metadata if rows is None else {**event.metadata, ROWS_METADATA: int(rows)},
             tags={
                 **(event.tags or {}),
                 VERSION_TAG: versions[event.partition],

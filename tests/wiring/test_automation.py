@@ -139,6 +139,11 @@ def test_each_partition_of_a_range_has_the_version_of_its_own_rows(
         key: instance.get_latest_data_version_record(dg.AssetKey("raw_sales"), partition_key=key) for key in known[:10]
     }
     tags = {key: record.asset_materialization.tags["dagster/data_version"] for key, record in recorded.items()}
+    counted = {
+        key: record.asset_materialization.metadata["dagster/partition_row_count"].value
+        for key, record in recorded.items()
+    }
+    assert counted == {key: len(lake.read("raw_sales", [key])) for key in known[:10]}
     assert tags == versions
     assert ingest(instance, resources, known[3], known[3]).success
     single = instance.get_latest_data_version_record(dg.AssetKey("raw_sales"), partition_key=known[3])
