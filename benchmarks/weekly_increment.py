@@ -57,6 +57,7 @@ def _run_job(job: str, first: str, last: str, began: float) -> None:
             register_weeks(instance, weeks_of(LandingZone(settings.landing).read_all(["sales"])))
         elif job == "weekly":
             register_weeks(instance, [pd.Timestamp(last)])
+        before = cpu_seconds()
         tags = range_tags(first, last) if first != last else {"dagster/partition": last}
         result = dg.execute_job(
             dg.build_reconstructable_job("demand_assets.definitions", "job_named", (job,)),
@@ -83,7 +84,8 @@ def _run_job(job: str, first: str, last: str, began: float) -> None:
                 "seconds_per_asset": seconds,
                 "work": round(sum(seconds.values()), 2),
                 "wall": round(ended - began, 2),
-                "cpu_seconds": round(cpu_seconds(), 2),
+                "start_up_cpu_seconds": round(before, 2),
+                "work_cpu_seconds": round(cpu_seconds() - before, 2),
                 "peak_memory_mb": peak_mb(),
             }
         )
@@ -176,8 +178,9 @@ def main(
     for name, seconds in median["seconds_per_asset"].items():
         print(f"{name:<24}{seconds:>8.2f} s")
     print(f"{'work, all assets':<24}{median['work']:>8.2f} s")
-    print(f"{'start-up':<24}{median['start_up']:>8.2f} s")
-    print(f"{'whole process':<24}{median['wall']:>8.2f} s, {median['cpu_seconds']:.2f} s of processor time")
+    print(f"{'  of processor time':<24}{median['work_cpu_seconds']:>8.2f} s, both cores together")
+    print(f"{'start-up':<24}{median['start_up']:>8.2f} s, {median['start_up_cpu_seconds']:.2f} s of processor time")
+    print(f"{'whole process':<24}{median['wall']:>8.2f} s")
     print(f"{'peak memory':<24}{median['peak_memory_mb']:>8,} MB")
     print(f"written to {os.path.relpath(path)}")
 
