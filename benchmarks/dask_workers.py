@@ -53,8 +53,8 @@ class _Job:
         # All targets of the judged origin have come.
         self.as_of = add_weeks(self.panel.weeks[-1], -HORIZON)
         self.series = len(self.panel.series)
-        rows = self.series * HORIZON * len(self.origins)
-        self.config = thinned(ModelConfig(rounds=rounds, seed=7, threads=threads), rows, most_rows)
+        made = self.series * HORIZON * len(self.origins)
+        self.config = thinned(ModelConfig(rounds=rounds, seed=7, threads=threads), made, most_rows)
 
     def features(self, engine: Engine, name: str) -> dict[str, Any]:
         lake = ParquetLake(uri=str(self.folder / name))

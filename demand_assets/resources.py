@@ -93,8 +93,15 @@ class Compute(dg.ConfigurableResource):
     _engine: "Engine | None" = PrivateAttr(default=None)
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
 
-    def engine(self) -> "Engine":
-        """This machine, or the cluster; EngineError when it cannot be reached."""
+    def engine(self, parts: int = 2) -> "Engine":
+        """This machine, or the cluster; EngineError when it cannot be reached.
+
+        Work of one part takes as long there as here, so no cluster is opened for it.
+        """
+        if self._engine is None and parts < 2:
+            from demand_assets.adapters.engine import LocalEngine
+
+            return LocalEngine(self.threads)
         if self._engine is None or not self._engine.is_open():
             self._opened.close()
             if self.kind == "local":

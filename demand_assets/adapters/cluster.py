@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
 from demand_assets.adapters.engine import (
+    ROWS_PER_PIECE,
     forecast_stored_origin,
     forecast_with_stored,
     stored_member_rows,
@@ -44,8 +45,6 @@ CONNECT_SECONDS, WORKER_SECONDS = 30.0, 300.0
 # A peer that vanished without closing its connections is noticed after this long; those that did, at once.
 COLLECTIVE_SECONDS = 120
 LOST_SECONDS = 10.0
-# Rows sent to a worker at a time for forecasting: about 100 MB of features.
-ROWS_PER_PIECE = 400_000
 # Share of a worker's memory that the rows of a fit may take, whose joining takes as much for a moment.
 FIT_SHARE = 0.3
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.panel import Panel
 
 SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
+# Rows sent to a worker at a time for forecasting: about 100 MB of features.
+ROWS_PER_PIECE = 400_000
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 

@@ -82,7 +82,7 @@ def demand_features(
     panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
     made_from = input_versions(lake, training.horizon_weeks)
     notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)], MANIFEST_NOTE: manifest} for week in origins}
-    engine = compute.engine()
+    engine = compute.engine(len(origins))
     return dg.MaterializeResult(
         value=LakeWork(
             lambda into, table: engine.write_features(

@@ -1,5 +1,6 @@
 """production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,7 +27,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, environment, fingerprint
-from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
+from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
     from demand_assets.forecasting.model import Forecaster
@@ -133,16 +134,18 @@ def forecast_with(
     model_version: str,
     data_version: str,
     code: str,
+    predict: "Callable[[Forecaster, pd.DataFrame], pd.DataFrame] | None" = None,
 ) -> pd.DataFrame:
     """`FORECAST_COLUMNS` of each row of demand_features: the one place where forecasts are made.
 
+    `predict` makes those of the model elsewhere than here.
     `panel` ends at the origin: the baselines know no more than the model did.
     """
     from demand_assets.forecasting.baselines import baseline_forecasts
     from demand_assets.forecasting.methods import method_of
     from demand_assets.forecasting.orders import order_quantities
 
-    predicted = forecaster.predict(features)
+    predicted = predict(forecaster, features) if predict else forecaster.predict(features)
     return predicted.assign(
         method=method_of(features),
         order_usd=order_quantities(predicted, costs.underage, costs.overage),
@@ -188,6 +191,7 @@ def weekly_forecast(
     registry: ModelRegistry,
     ledger: PromotionLedger,
     order_costs: OrderCosts,
+    compute: Compute,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
     raw_conditions: pd.DataFrame,
@@ -198,6 +202,7 @@ def weekly_forecast(
 
     Beside them the baselines from what was known at the origin, so that what comes is judged by no hindsight.
     """
+    from demand_assets.adapters.engine import ROWS_PER_PIECE
     from demand_assets.forecasting.methods import METHODS
     from demand_assets.forecasting.orders import service_level
     from demand_assets.forecasting.panel import build_panel
@@ -215,6 +220,7 @@ def weekly_forecast(
         model_version=champion.version,
         data_version=features_footer[VERSION_NOTE],
         code=code_version(),
+        predict=compute.engine(len(demand_features) // ROWS_PER_PIECE + 1).predict,
     )
     made_with = {
         MANIFEST_NOTE: features_footer[MANIFEST_NOTE],

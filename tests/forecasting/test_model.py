@@ -103,6 +103,24 @@ def test_more_rows_than_allowed_are_thinned_and_fewer_left(config: ModelConfig) 
     assert thinned(config.model_copy(update={"keep_one_in": 5}), 3_000_000, 1_000_000).keep_one_in == 5
 
 
+def test_a_model_trained_on_a_gpu_forecasts_as_one_trained_without(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    if not xgboost.build_info().get("USE_CUDA"):
+        pytest.skip("this xgboost is built without CUDA")
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("there is no NVIDIA GPU on this machine")
+    # All rows in each tree: a GPU draws others.
+    whole = config.model_copy(update={"subsample": 1.0})
+    rows = features[features["origin_week"] == AS_OF]
+    here, there = (
+        fit(features, retailer.sales, AS_OF, whole.model_copy(update={"device": device})).predict(rows)
+        for device in ("cpu", "cuda")
+    )
+    difference = (there["forecast_usd"] - here["forecast_usd"]).abs().sum()
+    assert difference < 0.02 * here["forecast_usd"].abs().sum()
+
+
 def test_members_learn_from_different_rows_and_are_averaged(
     features: pd.DataFrame, retailer: SampleData, config: ModelConfig
 ) -> None:

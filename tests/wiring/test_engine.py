@@ -5,7 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.engine import LocalEngine
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.resources import build_compute
+from demand_assets.settings import Settings
 from tests.wiring.conftest import SETTINGS, run
 
 KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon", "seasonal_naive_usd"]
@@ -28,3 +31,9 @@ def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
     assert other is not None
     pd.testing.assert_frame_equal(one[KEYS], other[KEYS])
     assert other["forecast_usd"].sum() == pytest.approx(one["forecast_usd"].sum(), rel=0.05)
+
+
+def test_no_cluster_is_opened_for_work_of_one_part() -> None:
+    # No scheduler is there: opening one would fail.
+    compute = build_compute(Settings(engine="dask", dask_scheduler="tcp://127.0.0.1:9"))
+    assert isinstance(compute.engine(1), LocalEngine)
