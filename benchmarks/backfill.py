@@ -3,7 +3,7 @@
 A real webserver and daemon work on a workspace of sample data; the backfill is launched by the mutation that the UI
 sends. Shown are the runs it became, and where its time went: until the daemon took it up, until the run's process was
 there, and inside the run. Bare is what the asset computes, called directly: rows read from the lake, the computation,
-Parquet written to another lake; in a process of its own, after its imports.
+Parquet written to another lake; in a process of its own, after its imports, the best of three times.
 """
 
 import json
@@ -34,6 +34,7 @@ mutation($params: LaunchBackfillParams!) {
   }
 }
 """
+_ROUNDS = 3
 _ASSETS = ("demand_features", "raw_sales")
 
 
@@ -98,10 +99,14 @@ def _child(asset: str, home: Path, keys: list[str]) -> None:
     # Once before, on one week: first calls and imports are in no figure.
     _BARE[asset](home, keys[-1:])
     shutil.rmtree(home / "bare")
-    began, cpu = time.perf_counter(), cpu_seconds()
-    _BARE[asset](home, keys)
-    told = {"seconds": time.perf_counter() - began, "cpu_seconds": cpu_seconds() - cpu}
-    shutil.rmtree(home / "bare")
+    told: dict[str, float] = {}
+    for _ in range(_ROUNDS):
+        began, cpu = time.perf_counter(), cpu_seconds()
+        _BARE[asset](home, keys)
+        seconds = time.perf_counter() - began
+        if seconds < told.get("seconds", seconds + 1):
+            told = {"seconds": seconds, "cpu_seconds": cpu_seconds() - cpu}
+        shutil.rmtree(home / "bare")
     print(json.dumps(told))
 
 
