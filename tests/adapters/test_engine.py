@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import boto3
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client
 from pydantic import ValidationError
 
-from demand_assets.adapters import cluster
+from demand_assets.adapters import cluster, cluster_services
 from demand_assets.adapters.cluster import DaskEngine, open_cluster
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
 from demand_assets.adapters.engine import LocalEngine, fit_stored, forecast_stored_origin
@@ -256,22 +257,43 @@ class NoWorkers:
         return {"workers": {}}
 
 
-def test_services_have_tasks_only_while_a_run_needs_them(dask: DaskEngine, aws_environment: str) -> None:
+@pytest.fixture
+def services(aws_environment: str) -> Callable[[], list[int]]:
+    """Tasks asked for of a cluster's scheduler and workers in ECS."""
     ecs = boto3.client("ecs")
     ecs.create_cluster(clusterName="demand-test")
     ecs.register_task_definition(family="dask", containerDefinitions=[{"name": "dask", "image": "x", "memory": 64}])
-    names = ["demand-test-dask-scheduler", "demand-test-dask-worker"]
-    for name in names:
+    names = ["dask-scheduler", "dask-worker"]
+    held = ecs.describe_services(cluster="demand-test", services=names)["services"]
+    for name in names if not held else ():
         ecs.create_service(cluster="demand-test", serviceName=name, taskDefinition="dask", desiredCount=0)
 
     def counts() -> list[int]:
         found = ecs.describe_services(cluster="demand-test", services=names)["services"]
         return [service["desiredCount"] for service in sorted(found, key=lambda service: service["serviceName"])]
 
-    set_tasks("demand-test/demand-test-dask", 1, 7)
-    assert counts() == [1, 7]
-    stop_unless_shared("demand-test/demand-test-dask", dask.client)
-    assert counts() == [0, 0]
+    return counts
+
+
+def test_services_have_tasks_only_while_a_run_needs_them(dask: DaskEngine, services: Callable[[], list[int]]) -> None:
+    set_tasks("demand-test/dask", 1, 7)
+    assert services() == [1, 7]
+    with Client(dask.client.scheduler.address, set_as_default=False) as other:
+        stop_unless_shared("demand-test/dask", other)
+        assert services() == [1, 7]
+    stop_unless_shared("demand-test/dask", dask.client)
+    assert services() == [0, 0]
+
+
+def test_an_idle_scheduler_takes_the_tasks_away(
+    services: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEMAND_DASK_SERVICES", "demand-test/dask")
+    monkeypatch.setattr(cluster_services, "IDLE_MINUTES", 0.02)
+    set_tasks("demand-test/dask", 1, 7)
+    assert cluster_services.main(["scheduler"]) == 0
+    assert services() == [0, 0]
+    assert cluster_services.main([]) == 2
 
 
 def test_a_cluster_that_does_not_come_up_is_stopped_again(

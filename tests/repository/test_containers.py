@@ -55,6 +55,11 @@ COMMANDS = {
     "api": "python -m api",
     "mlflow": "mlflow server --host 0.0.0.0 --port 5000 --workers 1 --serve-artifacts",
     "migrate": "sh -c demand migrate && dagster instance migrate",
+    "dask-scheduler": "python -m demand_assets.adapters.cluster_services scheduler",
+    "dask-worker": (
+        "python -m distributed.cli.dask_worker tcp://dask-scheduler:8786 "
+        "--nthreads 1 --memory-limit 0.9 --no-dashboard --death-timeout 300"
+    ),
 }
 
 

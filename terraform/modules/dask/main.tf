@@ -132,7 +132,7 @@ module "worker" {
   image_of       = "run"
   # One piece of work at a time, with all cores and nine tenths of the memory.
   command = [
-    "dask-worker", "tcp://${local.scheduler}.${var.namespace}:${local.port}",
+    "python", "-m", "distributed.cli.dask_worker", "tcp://${local.scheduler}.${var.namespace}:${local.port}",
     "--nthreads", "1", "--memory-limit", "0.9", "--no-dashboard", "--death-timeout", "300",
   ]
   cpu                = var.size.cpu
