@@ -50,7 +50,7 @@ def to_table(frame: "pd.DataFrame") -> "pa.Table":
     """Arrow form of a frame, without pandas' own metadata, which would change with its version."""
     import pyarrow as pa
 
-    # A week has few columns: threads of its own for each would cost more than they do, and weeks are written side by side.
+    # One thread: starting some for a handful of columns takes longer than these do, and weeks are written side by side.
     table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1).replace_schema_metadata()
     # A text column without any text has no type of its own, and could not be read together with other weeks'.
     fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from demand_assets.adapters import landing
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.errors import LandingError, SchemaError
 
@@ -105,6 +106,31 @@ def test_read_all_gives_the_kinds_asked_for(tmp_path: Path) -> None:
     (stores,) = zone.read_all({"stores"})
     assert stores.frame["size_sqft"].tolist() == [151315, 202307]
     assert stores.weeks.empty
+
+
+def test_of_large_files_of_other_kinds_only_the_header_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "_SMALL_BYTES", 0)
+    land(tmp_path, "train.csv", b"\n\n" + SALES.replace(b"24924.5", b"much"))
+    land(tmp_path, "train.csv.gz", gzip.compress(SALES.replace(b"\n", b"\r\n") + b"1,1,2010-02-19,much,FALSE\n" * 9000))
+    land(tmp_path, "stores.csv", b"\xef\xbb\xbf" + STORES)
+    zone = LandingZone(str(tmp_path))
+    (stores,) = zone.read_all({"stores"})
+    assert stores.frame["size_sqft"].tolist() == [151315, 202307]
+    assert [zone.kind_of(file) for file in zone.files()] == ["stores", "sales", "sales"]
+    with pytest.raises(SchemaError, match=r"train\.csv line 4: Weekly_Sales is \"much\""):
+        zone.read_all({"sales"})
+    land(tmp_path, "odd.csv", b"Store,Dept\n" + b"1,1\n" * 100)
+    with pytest.raises(SchemaError, match=r"odd\.csv lacks Date, Weekly_Sales, IsHoliday"):
+        zone.read_all({"stores"})
+
+
+def test_what_the_cache_is_too_small_for_is_found_while_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "_cache", landing._DeliveryCache(0))
+    land(tmp_path, "train.csv", SALES)
+    (held,) = LandingZone(str(tmp_path)).read_all()
+    assert LandingZone(str(tmp_path)).read_all()[0] is held
 
 
 def test_a_truncated_and_a_corrupt_gzip_name_the_file(tmp_path: Path) -> None:
