@@ -69,7 +69,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     """The sales of `keys` from the landing zone, checked, into a lake beside it."""
     import pandas as pd
 
-    from benchmarks.ingest import write_weeks
+    from benchmarks.ingest import forget, write_weeks
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.formats import SALES
@@ -78,6 +78,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     from demand_assets.settings import read_settings
 
     settings = read_settings()
+    forget()
     lake, beside = ParquetLake(uri=settings.lake), ParquetLake(uri=str(home / "bare"))
     landed = LandingZone(settings.landing).read_all(["sales"])
     stores, conditions = lake.read("stores", None), lake.read("raw_conditions", lake.partitions("raw_conditions"))
@@ -206,9 +207,10 @@ def follow(instance: Any, backfill: str, asked: float) -> dict[str, Any]:
 @click.command()
 @click.option("--weeks", default=100, show_default=True, help="Weeks per backfill, the newest.")
 @click.option("--stores", default=45, show_default=True, help="Stores of the sample; 45 is Walmart's size.")
+@click.option("--assets", default=",".join(_ASSETS), show_default=True, help="What is backfilled, one after the other.")
 @click.option("--child", hidden=True)
 @click.option("--home", hidden=True, type=click.Path(path_type=Path))
-def main(weeks: int, stores: int, child: str | None, home: Path | None) -> None:
+def main(weeks: int, stores: int, assets: str, child: str | None, home: Path | None) -> None:
     """Print the runs that a backfill became, its seconds, and those of the same computation by direct calls."""
     if child and home:
         name, *keys = child.split(",")
@@ -238,10 +240,10 @@ def main(weeks: int, stores: int, child: str | None, home: Path | None) -> None:
         with dg.DagsterInstance.get() as instance:
             keys = known_weeks(instance)[-weeks:]
             with dagster(environment, home) as address:
-                for asset in _ASSETS:
+                for asset in assets.split(","):
                     asked = time.time()
                     measured[asset] = follow(instance, launch(address, asset, keys), asked)
-        for asset in _ASSETS:
+        for asset in assets.split(","):
             told = subprocess.run([*own, ",".join([asset, *keys])], check=True, capture_output=True, text=True)
             measured[asset]["bare"] = json.loads(told.stdout.splitlines()[-1])
     finally:

@@ -120,7 +120,7 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
     with dg.DagsterInstance.get() as instance:
         register_weeks(instance, weeks_of(LandingZone(str(folder)).read_all(["sales"])))
         known = known_weeks(instance)
-        _forget()
+        forget()
         job = dg.build_reconstructable_job("demand_assets.definitions", "job_named", ("ingest",))
         began = time.perf_counter()
         ended = dg.execute_job(
@@ -136,7 +136,7 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
         return seconds
 
 
-def _forget() -> None:
+def forget() -> None:
     """Let the run read the files itself: what asked for their weeks has read them in this process."""
     from demand_assets.adapters import landing
 
