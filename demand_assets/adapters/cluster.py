@@ -39,6 +39,14 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 log = logging.getLogger(__name__)
 
+# Dask has its workers give every freed piece of memory back at once, and arrays then take longer to get than to fill.
+# These are the values that the C library comes to by itself where nobody sets any; threads are given by name.
+SPAWNED_WITH = {
+    "MALLOC_TRIM_THRESHOLD_": "67108864",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 # How often work is begun anew after workers were lost, before the cluster is held to be at fault.
 ATTEMPTS = 4
 CONNECT_SECONDS, WORKER_SECONDS = 30.0, 300.0
@@ -109,6 +117,12 @@ class DaskEngine:
             else:
                 return
 
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """Every worker that the scheduler knows, by address."""
+        # Not scheduler_info: in the background it is refreshed with a few workers only, also while it is being read.
+        found: dict[str, dict[str, Any]] = self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
+        return found
+
     def _ready(self) -> list[str]:
         """Addresses of the workers, by name, once as many as wanted are there, or no more came for a while.
 
@@ -116,7 +130,7 @@ class DaskEngine:
         """
         deadline = time.monotonic() + WORKER_SECONDS
         while True:
-            known = self.client.scheduler_info(n_workers=-1)["workers"]
+            known = self._known()
             if len(known) >= self.workers:
                 break
             if time.monotonic() > deadline:
@@ -168,9 +182,9 @@ class DaskEngine:
         notes: Mapping[str, Mapping[str, str]],
     ) -> tuple[int, int]:
         """Each worker makes and writes some origins at a time, so that no row passes this process."""
-        workers = len(self._ready())
-        each = max(1, len(origins) // (4 * workers))
-        parts = [list(origins[first : first + each]) for first in range(0, len(origins), each)]
+        # Every so manieth origin: later ones have more history, and take four times as long as the first.
+        count = min(len(origins), 2 * len(self._ready()))
+        parts = [list(origins[first::count]) for first in range(count)]
         uri = lake.places.get(table, lake.uri)
         shared = (uri, table, panel, horizon_weeks, series_per_block, self._threads, dict(notes))
         rows, size = zip(*self.map(write_origins, parts, *shared), strict=True)
@@ -213,7 +227,7 @@ class DaskEngine:
         """Whether one worker can hold what all members of a fit learn from."""
         from demand_assets.forecasting.features import FEATURE_COLUMNS
 
-        known = self.client.scheduler_info(n_workers=-1)["workers"]
+        known = self._known()
         # Without a limit a worker would not be known to be too small.
         limits = [worker["memory_limit"] for worker in known.values() if worker["memory_limit"]]
         size = rows * len(FEATURE_COLUMNS) * 4 * config.members / config.keep_one_in
@@ -315,7 +329,8 @@ class DaskEngine:
             {**config.booster_params(member), "nthread": self._threads},
             matrix,
             num_boost_round=config.rounds,
-            coll_cfg=Config(timeout=COLLECTIVE_SECONDS, tracker_timeout=COLLECTIVE_SECONDS),
+            # The tracker waits without end: who waits for it after a worker was lost is started again.
+            coll_cfg=Config(timeout=COLLECTIVE_SECONDS),
         )
         return trained["booster"], rows
 
@@ -339,14 +354,16 @@ class DaskEngine:
 
         threading.Thread(target=run, daemon=True, name="training").start()
         while not futures.wait([outcome], timeout=0.5).done:
-            if self._is_lost(workers, 0) and not futures.wait([outcome], timeout=LOST_SECONDS).done:
+            if not self._is_lost(workers, 0) or futures.wait([outcome], timeout=LOST_SECONDS).done:
+                continue
+            if self._is_lost(workers, 0):
                 raise futures.CancelledError("a worker is gone, and those it worked with wait for it")
         return outcome.result()
 
     def _is_lost(self, workers: Sequence[str], seconds: float) -> bool:
         """Whether one of `workers` is gone; the scheduler may learn of it later than those it worked with."""
         deadline = time.monotonic() + seconds
-        while not set(workers) - set(self.client.scheduler_info(n_workers=-1)["workers"]):
+        while not set(workers) - set(self._known()):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.2)
@@ -354,7 +371,7 @@ class DaskEngine:
 
     def _restart(self, workers: Sequence[str]) -> None:
         """Free those left of a training that one of them was lost from: some may wait in it for the lost one."""
-        left = [address for address in workers if address in self.client.scheduler_info(n_workers=-1)["workers"]]
+        left = [address for address in workers if address in self._known()]
         if left:
             self.client.restart_workers(left, timeout=WORKER_SECONDS, raise_for_error=False)
 
@@ -439,21 +456,23 @@ def open_cluster(scheduler: str, workers: int, threads: int, services: str = "")
 
 
 def _local_workers(workers: int, threads: int) -> "LocalCluster":
+    import dask
     from distributed import LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    return LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        memory_limit=int(MEMORY_LIMIT / workers),
-        dashboard_address=None,
-        # Any free port for health and metrics: the usual one may be another cluster's.
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        worker_dashboard_address=None,
-        silence_logs=logging.ERROR,
-        env={"DEMAND_THREADS": str(max(1, threads // workers))},
-    )
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {**SPAWNED_WITH}}):
+        return LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            memory_limit=int(MEMORY_LIMIT / workers),
+            dashboard_address=None,
+            # Any free port for health and metrics: the usual one may be another cluster's.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            worker_dashboard_address=None,
+            silence_logs=logging.ERROR,
+            env={"DEMAND_THREADS": str(max(1, threads // workers))},
+        )
 
 
 def _connected(scheduler: str, seconds: float) -> "Client":

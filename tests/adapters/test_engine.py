@@ -242,19 +242,9 @@ def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPat
 def test_a_scheduler_without_workers_is_one_line(dask: DaskEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "WORKER_SECONDS", 0.1)
     alone = DaskEngine(dask.client, 2)
-    monkeypatch.setattr(alone, "client", NoWorkers(dask))
+    monkeypatch.setattr(alone, "_known", dict)
     with pytest.raises(EngineError, match=r"^no worker joined the Dask scheduler tcp://"):
         list(alone.map(divide, [1]))
-
-
-class NoWorkers:
-    """A client of a scheduler that nobody joined."""
-
-    def __init__(self, dask: DaskEngine) -> None:
-        self.scheduler = dask.client.scheduler
-
-    def scheduler_info(self, n_workers: int) -> dict[str, dict[str, object]]:
-        return {"workers": {}}
 
 
 @pytest.fixture
