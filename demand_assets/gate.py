@@ -37,7 +37,7 @@ def judge(
         model = None
     theirs = champion_points(
         model,
-        pd.DataFrame({"origin_week": []}) if features is None else features,
+        pd.DataFrame({"origin_week": pd.DatetimeIndex([])}) if features is None else features,
         points,
         registry.backtest_of(champion),
     )
