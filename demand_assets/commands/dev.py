@@ -46,7 +46,9 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
         ],
     }  # fmt: skip
     processes: dict[str, subprocess.Popen[bytes]] = {}
+    # Both: a shell that starts this in the background has it ignore the interrupt.
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         for name, command in commands.items():
             log = open(logs / f"{name.lower().replace(' ', '-')}.log", "ab")  # noqa: SIM115
