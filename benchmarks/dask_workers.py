@@ -22,12 +22,11 @@ from demand_assets.adapters.cluster import DaskEngine, open_cluster
 from demand_assets.adapters.engine import Engine, LocalEngine
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.assets.features import SERIES_PER_BLOCK
 from demand_assets.forecasting.calendar import calendar_from_conditions
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
 from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
-from demand_assets.forecasting.panel import Panel, build_panel
+from demand_assets.forecasting.panel import SERIES_PER_BLOCK, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.partitions import week_key
 from demand_assets.sample import generate

@@ -7,7 +7,7 @@ import dagster as dg
 
 from demand_assets.adapters.files import AT_ONCE
 from demand_assets.adapters.parquet import KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
-from demand_assets.adapters.streams import LakeStream, LakeWork, write_stream
+from demand_assets.adapters.streams import LakeWork
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +24,12 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     lake: ParquetLake
 
-    def handle_output(self, context: dg.OutputContext, obj: "LakeStream | LakeWork | LakeTable | pd.DataFrame") -> None:
+    def handle_output(self, context: dg.OutputContext, obj: "LakeWork | LakeTable | pd.DataFrame") -> None:
         """Write one file per partition of the run; rows of other weeks are refused."""
         table = context.asset_key.to_user_string().replace("/", ".")
-        if isinstance(obj, LakeStream | LakeWork):
-            keys = sorted(context.asset_partition_keys)
-            if isinstance(obj, LakeStream):
-                rows, size = write_stream(self.lake, table, keys, obj)
-            else:
-                rows, size = obj.write(self.lake, table)
-            self._describe(context, table, rows, size, len(keys))
+        if isinstance(obj, LakeWork):
+            rows, size = obj.write(self.lake, table)
+            self._describe(context, table, rows, size, len(list(context.asset_partition_keys)))
             return
         made = obj if isinstance(obj, LakeTable) else LakeTable(obj)
         keep = bool((context.definition_metadata or {}).get(KEEP_VERSIONS))

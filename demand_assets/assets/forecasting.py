@@ -18,7 +18,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.features import INPUT_NOTE
+from demand_assets.assets.features import INPUT_NOTE, PANEL_SALES
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
@@ -181,7 +181,10 @@ def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
     partitions_def=weeks_partitions,
     code_version=code_version(),
     deps=[promoted_model],
-    ins={"raw_sales": ALL_WEEKS, "raw_conditions": ALL_WEEKS},
+    ins={
+        "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
+        "raw_conditions": ALL_WEEKS,
+    },
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
 @outlasting
