@@ -53,7 +53,7 @@ test: $(STAMP) ## all tests, in parallel, with coverage
 stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k landed
 
-stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; about 9 minutes
+stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; about 11 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k whatever
 
 check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
