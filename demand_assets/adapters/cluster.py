@@ -182,11 +182,10 @@ class DaskEngine:
         notes: Mapping[str, Mapping[str, str]],
     ) -> tuple[int, int]:
         """Each worker makes and writes some origins at a time, so that no row passes this process."""
-        # Every so manieth origin: later ones have more history, and take four times as long as the first.
+        # Dealt in turn: later origins have more history, and take four times as long as the first.
         count = min(len(origins), 2 * len(self._ready()))
         parts = [list(origins[first::count]) for first in range(count)]
-        uri = lake.places.get(table, lake.uri)
-        shared = (uri, table, panel, horizon_weeks, series_per_block, self._threads, dict(notes))
+        shared = (lake.place(table), table, panel, horizon_weeks, series_per_block, self._threads, dict(notes))
         rows, size = zip(*self.map(write_origins, parts, *shared), strict=True)
         return sum(rows), sum(size)
 

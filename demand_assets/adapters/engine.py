@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.streams import LakeStream, write_stream
+from demand_assets.forecasting.panel import SALES_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.model import Forecaster, MemberRows, ModelConfig
     from demand_assets.forecasting.panel import Panel
 
-SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
 # Rows sent to a worker at a time for forecasting: about 100 MB of features.
 ROWS_PER_PIECE = 400_000
 Item = TypeVar("Item")
@@ -86,7 +86,9 @@ class LocalEngine:
         notes: Mapping[str, Mapping[str, str]],
     ) -> tuple[int, int]:
         """Block by block, so that no more than one is in memory."""
-        return write_origins(lake.uri, table, panel, horizon_weeks, series_per_block, self.threads, notes, origins)
+        return write_origins(
+            lake.place(table), table, panel, horizon_weeks, series_per_block, self.threads, notes, origins
+        )
 
     def fit(self, features: LakeRows, sales: LakeRows, as_of: "pd.Timestamp", config: "ModelConfig") -> "Forecaster":
         """Week by week into what the members learn from, and nothing else."""
@@ -106,6 +108,7 @@ class LocalEngine:
         import pandas as pd
 
         from demand_assets.forecasting.backtest import judged, origins_to_forecast
+        from demand_assets.forecasting.model import fit_members
         from demand_assets.forecasting.weeks import as_week
 
         stored = pd.DatetimeIndex([as_week(key) for key in features.keys])
@@ -187,24 +190,9 @@ def stored_member_rows(
 
 def fit_stored(features: LakeRows, sales: LakeRows, as_of: "pd.Timestamp", config: "ModelConfig") -> "Forecaster":
     """`forecasting.model.fit` on stored weeks: what its members learn from is in memory, and nothing else."""
+    from demand_assets.forecasting.model import fit_members
+
     return fit_members(stored_member_rows(features, sales, as_of, config, range(config.members)), as_of, config)
-
-
-def fit_members(learnt: "Sequence[MemberRows]", as_of: "pd.Timestamp", config: "ModelConfig") -> "Forecaster":
-    """A model whose members learn from those of their rows that were known at `as_of`; ModelError without any."""
-    import time
-
-    from demand_assets.forecasting.model import forecaster_of, require_rows, train_member
-
-    boosters, rows, seconds = [], 0, 0.0
-    for member, held in enumerate(learnt):
-        known = held.by(as_of)
-        require_rows(len(known.target), as_of)
-        rows += len(known.target)
-        started = time.perf_counter()
-        boosters.append(train_member(known, config, member))
-        seconds += time.perf_counter() - started
-    return forecaster_of(boosters, config, as_of, rows, seconds)
 
 
 def forecast_stored_origin(

@@ -17,9 +17,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     """Assets in the lake.
 
     Asset metadata `partition_column` names the week column by which a run over many weeks is split into files, and
-    `keep_versions` keeps what a correction replaces. Input
-    metadata `history` loads every earlier week that has landed, up to the newest week of the run; without it a
-    missing week is an error. Input metadata `columns` reads only those.
+    `keep_versions` keeps what a correction replaces. Input metadata `history` loads every earlier week that has landed,
+    up to the newest week of the run; without it a missing week is an error. Input metadata `columns` reads only those.
     """
 
     lake: ParquetLake

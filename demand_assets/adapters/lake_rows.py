@@ -55,7 +55,7 @@ class LakeRowsManager(dg.ConfigurableIOManager):
         keys = tuple(key for key in sorted(context.asset_partition_keys) if key <= newest and key in held)
         if not keys:
             raise FileNotFoundError(f"{table} has no data yet; materialise it first")
-        return LakeRows(self.lake.places.get(table, self.lake.uri), table, keys)
+        return LakeRows(self.lake.place(table), table, keys)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Assets are written by `ParquetIOManager`; TypeError."""

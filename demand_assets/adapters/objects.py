@@ -55,8 +55,12 @@ def footer(filesystem: AbstractFileSystem, path: str) -> dict[str, str] | None:
             tail = filesystem.cat_file(path, start=-length)
     except FileNotFoundError:
         return None
-    metadata = pq.read_schema(pa.BufferReader(tail)).metadata or {}
-    return {name.decode(): text.decode() for name, text in metadata.items()}
+    return notes_in(pq.read_schema(pa.BufferReader(tail)))
+
+
+def notes_in(schema: pa.Schema) -> dict[str, str]:
+    """What a footer's schema carries beside the columns, as text."""
+    return {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
 
 
 def whole(filesystem: AbstractFileSystem, path: str) -> bytes:

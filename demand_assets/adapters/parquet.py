@@ -90,12 +90,16 @@ class ParquetLake(dg.ConfigurableResource):
     uri: str
     places: dict[str, str] = Field(default={})
 
+    def place(self, table: str) -> str:
+        """The address a table lives under."""
+        return self.places.get(table, self.uri)
+
     def address(self, table: str) -> str:
         """What the names of a table's files begin with."""
-        return f"{self.places.get(table, self.uri).rstrip('/')}/{table}"
+        return f"{self.place(table).rstrip('/')}/{table}"
 
     def _filesystem(self, table: str) -> tuple["AbstractFileSystem", str]:
-        return filesystem_at(self.places.get(table, self.uri))
+        return filesystem_at(self.place(table))
 
     def path(self, table: str, key: str | None) -> str:
         """Address of one file: `<uri>/<table>/<key>.parquet`, or `<uri>/<table>.parquet` without partitions."""
@@ -165,8 +169,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
-        uri = self.places.get(table, self.uri)
-        return None if objects.is_remote(uri) else self._filesystem(table)[1] + f"/{table}"
+        return None if objects.is_remote(self.place(table)) else self._filesystem(table)[1] + f"/{table}"
 
     def adopt(self, table: str, key: str, finished: str, footer: Mapping[str, str]) -> None:
         """Make a finished local file, whose footer is given, the file of a partition, or drop it if it is that already.
@@ -265,7 +268,7 @@ class ParquetLake(dg.ConfigurableResource):
             schema = pq.read_schema(path, filesystem=filesystem)
         except FileNotFoundError:
             return None
-        return {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
+        return objects.notes_in(schema)
 
     def notes(self, table: str, keys: Iterable[str | None]) -> dict[str | None, dict[str, str]]:
         """Footer (data version and notes) of each file that exists."""
@@ -405,8 +408,7 @@ def _footer_of(content: bytes) -> dict[str, str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(pa.BufferReader(content))
-    return {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()}
+    return objects.notes_in(pq.read_schema(pa.BufferReader(content)))
 
 
 def _one_part(content: bytes) -> int:

@@ -78,7 +78,7 @@ def version_of_blocks(versions: Sequence[str]) -> str:
 
 
 def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: LakeStream) -> tuple[int, int]:
-    """Write the files of `keys` from a stream of their blocks, all or none; (rows, bytes).
+    """Write the files of `keys` from a stream of their blocks, none before the last block is in; (rows, bytes).
 
     A key without a block gets an empty file. ValueError when a block is of another key, or none came at all.
     """

@@ -9,13 +9,13 @@ from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
-from demand_assets.forecasting.panel import SERIES_PER_BLOCK, build_panel
+from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
 
 INPUT_NOTE = "input_version"
-PANEL_SALES = {**HISTORY, "columns": ["store_id", "dept_id", "week", "weekly_sales_usd"]}
+PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
 
 
 def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:

@@ -85,11 +85,10 @@ def backtest_report(
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.adapters.engine import SALES_COLUMNS
     from demand_assets.forecasting.backtest import judged_panel, rolling_origins, weeks_to_judge
     from demand_assets.forecasting.metrics import coverage, interval_score, score
     from demand_assets.forecasting.model import thinned
-    from demand_assets.forecasting.panel import build_panel
+    from demand_assets.forecasting.panel import SALES_COLUMNS, build_panel
     from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]

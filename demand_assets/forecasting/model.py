@@ -10,7 +10,7 @@ gets wrong is chance. They are kept as one booster, so that forecasts, contribut
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -265,26 +265,24 @@ def fit(
     calibration: Calibration | None = None,
 ) -> Forecaster:
     """Train on the stored origins whose targets were known at `as_of`; ModelError when there is none."""
-    return fit_known(features, actuals_of(features, sales), as_of, config, calibration)
+    actuals = actuals_of(features, sales)
+    members = (member_rows(features, actuals, as_of, config, member) for member in range(config.members))
+    return fit_members(members, as_of, config, calibration)
 
 
-def fit_known(
-    features: pd.DataFrame,
-    actuals: "NDArray[np.float64]",
-    as_of: pd.Timestamp,
-    config: ModelConfig,
-    calibration: Calibration | None = None,
+def fit_members(
+    members: Iterable[MemberRows], as_of: pd.Timestamp, config: ModelConfig, calibration: Calibration | None = None
 ) -> Forecaster:
-    """`fit` with the (n,) sales of each row's target week at hand, NaN where there are none."""
-    members, rows, seconds = [], 0, 0.0
-    for member in range(config.members):
-        known = member_rows(features, actuals, as_of, config, member)
+    """A model whose members learn from those of their rows that were known at `as_of`; ModelError without any."""
+    boosters, rows, seconds = [], 0, 0.0
+    for member, held in enumerate(members):
+        known = held.by(as_of)
         require_rows(len(known.target), as_of)
         started = time.perf_counter()
-        members.append(train_member(known, config, member))
+        boosters.append(train_member(known, config, member))
         seconds += time.perf_counter() - started
         rows += len(known.target)
-    return forecaster_of(members, config, as_of, rows, seconds, calibration)
+    return forecaster_of(boosters, config, as_of, rows, seconds, calibration)
 
 
 def require_rows(rows: int, as_of: pd.Timestamp) -> None:

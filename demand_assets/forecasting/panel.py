@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CONDITION_COLUMNS = ("temperature_f", "fuel_price_usd", "cpi", "unemployment_pct")
 # What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
+# What a panel takes of sales.
+SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
 MARKDOWN_COLUMNS = tuple(f"markdown{number}_usd" for number in range(1, 6))
 
 

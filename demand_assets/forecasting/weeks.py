@@ -1,6 +1,5 @@
 """The only arithmetic on weeks. A week is named by the Friday that ends it."""
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -49,13 +48,3 @@ def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
 def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
     """Weeks since 1970-01-02, so that differences are numbers of weeks."""
     return (weeks.to_numpy().astype("datetime64[s]").astype(np.int64) - _EPOCH_S) // _WEEK_S
-
-
-def contiguous_ranges(weeks: Iterable[pd.Timestamp]) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    """The fewest (first, last) stretches without a gap that cover `weeks`."""
-    index = pd.DatetimeIndex(sorted(set(weeks)))
-    if index.empty:
-        return []
-    breaks = np.flatnonzero(np.diff(week_number(index)) > 1)
-    starts, ends = [0, *(breaks + 1)], [*breaks, len(index) - 1]
-    return [(index[start], index[end]) for start, end in zip(starts, ends, strict=True)]

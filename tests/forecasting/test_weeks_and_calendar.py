@@ -10,11 +10,6 @@ def test_a_thursday_is_refused_with_the_nearest_fridays() -> None:
         weeks.as_week("2012-11-01")
 
 
-def test_ranges_break_where_a_week_is_missing() -> None:
-    days = pd.DatetimeIndex(["2012-01-06", "2012-01-13", "2012-01-27"])
-    assert weeks.contiguous_ranges(days) == [(days[0], days[1]), (days[2], days[2])]
-
-
 def test_week_numbers_count_weeks() -> None:
     span = weeks.weeks_between(pd.Timestamp("2011-12-30"), pd.Timestamp("2012-01-20"))
     assert np.diff(weeks.week_number(span)).tolist() == [1, 1, 1]
