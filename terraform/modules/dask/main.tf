@@ -5,9 +5,13 @@ locals {
   scheduler = "dask-scheduler"
   worker    = "dask-worker"
   port      = 8786
+  # Workers, and the trainings they do together, listen on ports that the kernel gives them.
+  among = {
+    scheduler = { from = local.port, to = local.port }
+    workers   = { from = 32768, to = 65535 }
+  }
 }
 
-# Workers, scheduler and the trainings they do together speak to each other on ports of their choice.
 resource "aws_security_group" "this" {
   name        = "${var.prefix}-dask"
   description = "Tasks of dask"
@@ -17,21 +21,25 @@ resource "aws_security_group" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "among" {
+  for_each = local.among
+
   security_group_id            = aws_security_group.this.id
   referenced_security_group_id = aws_security_group.this.id
-  description                  = "From each other"
+  description                  = "From each other: ${each.key}"
   ip_protocol                  = "tcp"
-  from_port                    = 1024
-  to_port                      = 65535
+  from_port                    = each.value.from
+  to_port                      = each.value.to
 }
 
 resource "aws_vpc_security_group_egress_rule" "among" {
+  for_each = local.among
+
   security_group_id            = aws_security_group.this.id
   referenced_security_group_id = aws_security_group.this.id
-  description                  = "To each other"
+  description                  = "To each other: ${each.key}"
   ip_protocol                  = "tcp"
-  from_port                    = 1024
-  to_port                      = 65535
+  from_port                    = each.value.from
+  to_port                      = each.value.to
 }
 
 resource "aws_vpc_security_group_ingress_rule" "run" {
