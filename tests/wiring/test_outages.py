@@ -31,7 +31,15 @@ NOWHERE = "postgresql://127.0.0.1:1/demand"
 def run(body: Callable[..., Any], url: str) -> dg.ExecuteInProcessResult:
     asset = dg.asset(name="published", required_resource_keys=set())(outlasting(body))
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    return dg.materialize([asset], resources={"store": ForecastStore(url=url)}, raise_on_error=False, run_config=quiet)
+    # Entered: else Dagster asks the instance that some earlier test entered, which may be gone.
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            [asset],
+            instance=instance,
+            resources={"store": ForecastStore(url=url)},
+            raise_on_error=False,
+            run_config=quiet,
+        )
 
 
 def retries_of(result: dg.ExecuteInProcessResult) -> int:
