@@ -28,9 +28,29 @@ def columns_of(columns: Mapping[str, Column]) -> dg.TableSchema:
     )
 
 
-def columns_from(descriptions: Mapping[str, str]) -> dg.TableSchema:
-    """Column table from name -> description."""
-    return dg.TableSchema(columns=[dg.TableColumn(name=name, description=text) for name, text in descriptions.items()])
+# What a name means it means in every table.
+_TYPES = {
+    **dict.fromkeys(("store_id", "dept_id", "rank", "series", "points"), "int32"),
+    "horizon": "int16",
+    **dict.fromkeys(("week", "origin_week", "target_week"), "datetime64[ns]"),
+    "is_holiday": "bool",
+    **dict.fromkeys(("model", "method", "level", "reason", "vintage_id"), "str"),
+    **dict.fromkeys(("model_version", "data_version", "code_version"), "str"),
+}
+
+
+def columns_from(descriptions: Mapping[str, str], others: str = "float64", **types: str) -> dg.TableSchema:
+    """Column table from name -> description.
+
+    `types` of columns that are another's than `_TYPES` says; what neither names is of type `others`.
+    """
+    known = {**_TYPES, **types}
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type=known.get(name, others), description=text)
+            for name, text in descriptions.items()
+        ]
+    )
 
 
 def frame_markdown(frame: "pd.DataFrame", decimals: int = 1) -> dg.MarkdownMetadataValue:

@@ -35,6 +35,10 @@ WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
 # Origins read at once: all horizons of them are in memory for a moment, of which one is kept.
 ORIGINS_READ = 8
+_TYPES = {
+    **dict.fromkeys(("points", "reference_points"), "int64"),
+    **dict.fromkeys(("reference", "group_kind", "group_id", "variable", "kind", "severity", "by", "words"), "str"),
+}
 _READ = ["store_id", "dept_id", "origin_week", "target_week", "base_usd", "scale_usd", *FEATURE_COLUMNS]
 
 
@@ -101,7 +105,7 @@ def past_rows(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version(),
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS)},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
 )
 @outlasting
 def drift_report(

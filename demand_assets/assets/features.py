@@ -58,7 +58,12 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version=code_version(),
     hooks={record_partition_versions},
-    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FEATURE_DESCRIPTIONS)},
+    metadata={
+        PARTITION_COLUMN: "origin_week",
+        "dagster/column_schema": columns_from(
+            FEATURE_DESCRIPTIONS, "float32", base_usd="float64", scale_usd="float64", is_holiday="float32"
+        ),
+    },
     ins={
         "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
         "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),

@@ -34,7 +34,8 @@ def record_partition_versions(context: dg.HookContext) -> None:
     notes = lake.notes(table, [event.partition for event in made])
     versions = {event.partition: notes[event.partition]["data_version"] for event in made}
     wrong = [event for event in made if (event.tags or {}).get(VERSION_TAG) != versions[event.partition]]
-    for number, event in enumerate(wrong, start=1):
+    # The newest week last, which is then what the asset's page shows.
+    for number, event in enumerate(sorted(wrong, key=lambda event: str(event.partition)), start=1):
         rows = notes[event.partition].get(ROWS_NOTE)
         versioned = AssetMaterialization(
             asset_key=event.asset_key,
