@@ -1,6 +1,7 @@
 """Shared fixtures: one small invented retailer, made once per worker."""
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import psycopg
 import pytest
@@ -26,6 +28,20 @@ from demand_assets.sample import SampleData, generate, write_csvs
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 HORIZON = 4
+
+
+@pytest.fixture
+def collected() -> None:
+    """What earlier tests left to the collector is gone: an instance of Dagster's that is collected late puts back what
+    was current before it, in whatever test that happens to be."""
+    gc.collect()
+
+
+@pytest.fixture
+def instance(collected: None) -> Iterator[dg.DagsterInstance]:
+    """An instance of Dagster's in a folder of its own."""
+    with dg.instance_for_test() as own:
+        yield own
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def _told(home: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collected: None) -> tuple[Path, Path]:
     """One home with this project's dagster.yaml, one with Dagster's defaults."""
     ours, plain = tmp_path / "ours", tmp_path / "plain"
     for home in (ours, plain):

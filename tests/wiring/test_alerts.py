@@ -58,12 +58,6 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as own:
-        yield own
-
-
-@pytest.fixture
 def alerts(tmp_path: Path) -> Alerts:
     return Alerts(uri=str(tmp_path / "alerts"))
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,12 +34,6 @@ def resources(zone: Path, tmp_path: Path) -> dict[str, object]:
     settings = read_settings(home=tmp_path / "home", landing_uri=str(zone), threads=1)
     migrate(settings.store)
     return dict(build_resources(settings))
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as own:
-        yield own
 
 
 @pytest.fixture

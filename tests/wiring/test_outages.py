@@ -28,25 +28,18 @@ REASONS: list[tuple[Any, ...]] = [(1, 3, date(2012, 11, 2), 90.0, 4.0, 3.0, 2.0,
 NOWHERE = "postgresql://127.0.0.1:1/demand"
 
 
-def run(body: Callable[..., Any], url: str) -> dg.ExecuteInProcessResult:
+def run(body: Callable[..., Any], url: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     asset = dg.asset(name="published", required_resource_keys=set())(outlasting(body))
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    # Entered: else Dagster asks the instance that some earlier test entered, which may be gone.
-    with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            [asset],
-            instance=instance,
-            resources={"store": ForecastStore(url=url)},
-            raise_on_error=False,
-            run_config=quiet,
-        )
+    resources = {"store": ForecastStore(url=url)}
+    return dg.materialize([asset], quiet, instance, resources, raise_on_error=False)
 
 
 def retries_of(result: dg.ExecuteInProcessResult) -> int:
     return sum(event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY for event in result.all_events)
 
 
-def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str) -> None:
+def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str, instance: dg.DagsterInstance) -> None:
     migrate(postgres_url)
     ended: list[dg.ExecuteInProcessResult] = []
 
@@ -60,7 +53,7 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
     ):
         # Vintage and forecasts are written when its reasons meet the lock.
         other.execute("LOCK TABLE forecast_reasons IN SHARE MODE")
-        thread = threading.Thread(target=lambda: ended.append(run(body, postgres_url)))
+        thread = threading.Thread(target=lambda: ended.append(run(body, postgres_url, instance)))
         thread.start()
         waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         deadline = time.monotonic() + 30
@@ -76,14 +69,14 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
             assert admin.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
 
 
-def test_data_that_the_store_refuses_fails_at_once(postgres_url: str) -> None:
+def test_data_that_the_store_refuses_fails_at_once(postgres_url: str, instance: dg.DagsterInstance) -> None:
     migrate(postgres_url)
 
     def body(store: ForecastStore) -> None:
         with opened(store.url) as engine:
             publish_vintage(engine, RECORD, [])
 
-    result = run(body, postgres_url)
+    result = run(body, postgres_url, instance)
     assert not result.success
     assert retries_of(result) == 0
 
