@@ -17,8 +17,8 @@ import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_verdict, measured
-from demand_assets.forecasting.drift_measures import department_group
+from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_verdict
+from demand_assets.forecasting.drift_measures import department_group, measured
 from demand_assets.forecasting.drift_severity import SEVERE, WARN
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.model import Forecaster, ModelConfig, fit

@@ -380,14 +380,9 @@ class DaskEngine:
 
         if len(features) <= ROWS_PER_PIECE:
             return forecaster.predict(features)
-        needed = list(dict.fromkeys([*_FORECAST_COLUMNS, *forecaster.features]))
-        pieces = (
-            features.iloc[first : first + ROWS_PER_PIECE][needed] for first in range(0, len(features), ROWS_PER_PIECE)
-        )
+        needed = features[forecaster.inputs]
+        pieces = (needed.iloc[first : first + ROWS_PER_PIECE] for first in range(0, len(features), ROWS_PER_PIECE))
         return pd.concat(self.map(_predict, pieces, forecaster), ignore_index=True)
-
-
-_FORECAST_COLUMNS = ("store_id", "dept_id", "origin_week", "target_week", "horizon", "base_usd", "scale_usd")
 
 
 def _predict(forecaster: "Forecaster", features: "pd.DataFrame") -> "pd.DataFrame":

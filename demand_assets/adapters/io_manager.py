@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from demand_assets.adapters.files import AT_ONCE
+from demand_assets.adapters.lake_rows import stored_weeks
 from demand_assets.adapters.parquet import KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.adapters.streams import LakeWork
 
@@ -17,8 +18,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     """Assets in the lake.
 
     Asset metadata `partition_column` names the week column by which a run over many weeks is split into files, and
-    `keep_versions` keeps what a correction replaces. Input metadata `history` loads every earlier week that has landed,
-    up to the newest week of the run; without it a missing week is an error. Input metadata `columns` reads only those.
+    `keep_versions` keeps what a correction replaces. An input is the rows of its `stored_weeks`; its metadata `columns`
+    reads only those.
     """
 
     lake: ParquetLake
@@ -74,23 +75,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         """Read the partitions an asset asked for."""
         table = context.asset_key.to_user_string().replace("/", ".")
-        wanted = context.definition_metadata or {}
-        columns = wanted.get("columns")
-        if not context.has_asset_partitions:
-            keys = None
-        elif wanted.get("history"):
-            newest = context.step_context.partition_key_range.end
-            keys = [key for key in context.asset_partition_keys if key <= newest]
-        else:
-            keys = sorted(context.asset_partition_keys)
-            missing = sorted(set(keys) - set(self.lake.partitions(table)))
-            if missing:
-                raise FileNotFoundError(
-                    f"{table} has no data for {missing[0]}"
-                    + (f" and {len(missing) - 1} more weeks" if missing[1:] else "")
-                    + f"; materialise {table} for it first"
-                )
-        frame = self.lake.read(table, keys, columns)
+        keys = stored_weeks(context, self.lake, table) if context.has_asset_partitions else None
+        frame = self.lake.read(table, keys, (context.definition_metadata or {}).get("columns"))
         if frame is None:
             raise FileNotFoundError(f"{table} has no data yet; materialise it first")
         return frame

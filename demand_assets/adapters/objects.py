@@ -14,6 +14,7 @@ from demand_assets.adapters.files import AT_ONCE
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as ds
     from fsspec import AbstractFileSystem
 
 # Holds the footer of any table of the lake; a longer one takes a second call.
@@ -69,15 +70,13 @@ def whole(filesystem: AbstractFileSystem, path: str) -> bytes:
     return content
 
 
-def read_together(filesystem: AbstractFileSystem, paths: Sequence[str], columns: Sequence[str] | None) -> pa.Table:
-    """Rows of several objects as pyarrow's datasets read them, each object fetched whole in one call."""
+def fetched(filesystem: AbstractFileSystem, paths: Sequence[str]) -> ds.Dataset:
+    """Several objects as one dataset, each fetched whole in one call."""
     import pyarrow as pa
-    import pyarrow.dataset as ds
+    from pyarrow import dataset
 
-    kind = ds.ParquetFileFormat()
+    kind = dataset.ParquetFileFormat()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         contents = list(pool.map(lambda path: whole(filesystem, path), paths))
     fragments = [kind.make_fragment(pa.BufferReader(content)) for content in contents]
-    return ds.FileSystemDataset(fragments, fragments[0].physical_schema, kind).to_table(
-        columns=None if columns is None else list(columns)
-    )
+    return dataset.FileSystemDataset(fragments, fragments[0].physical_schema, kind)

@@ -303,11 +303,16 @@ class ParquetLake(dg.ConfigurableResource):
         return {str(key): footer[VERSION_NOTE] for key, footer in self.notes(table, keys).items()}
 
     def read(
-        self, table: str, keys: Sequence[str] | None, columns: Sequence[str] | None = None
+        self,
+        table: str,
+        keys: Sequence[str] | None,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, float] | None = None,
     ) -> "pd.DataFrame | None":
         """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does.
 
-        Keys of the form `week/name` are not read together with plain ones.
+        In order of key, and as they are stored. `where` gives columns the value that rows must have in them; others
+        are dropped as they are read. Keys of the form `week/name` are not read together with plain ones.
         """
         filesystem, root = self._filesystem(table)
         if keys is None:
@@ -317,20 +322,28 @@ class ParquetLake(dg.ConfigurableResource):
             paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
         if not paths:
             return None
-        arrow = self._read_together(filesystem, paths, columns)
+        arrow = self._read_together(filesystem, paths, columns, where)
         frame: pd.DataFrame = arrow.to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
     def _read_together(
-        self, filesystem: "AbstractFileSystem", paths: Sequence[str], columns: Sequence[str] | None
+        self,
+        filesystem: "AbstractFileSystem",
+        paths: Sequence[str],
+        columns: Sequence[str] | None,
+        where: Mapping[str, float] | None,
     ) -> "pa.Table":
         import pyarrow.dataset as ds
 
         if objects.is_remote(self.uri):
-            return objects.read_together(filesystem, paths, columns)
-        return ds.dataset(paths, filesystem=filesystem, format="parquet").to_table(
-            columns=None if columns is None else list(columns)
-        )
+            files = objects.fetched(filesystem, paths)
+        else:
+            files = ds.dataset(paths, filesystem=filesystem, format="parquet")
+        wanted = None
+        for name, value in (where or {}).items():
+            matches = ds.field(name) == value
+            wanted = matches if wanted is None else wanted & matches
+        return files.to_table(columns=None if columns is None else list(columns), filter=wanted)
 
     def rows(self, table: str, keys: Sequence[str]) -> int:
         """Number of rows in the files of `keys`, each of which exists; only their ends are read."""

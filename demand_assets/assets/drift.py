@@ -1,13 +1,19 @@
 """demand_features, weekly_forecast -> drift_report: what a week's inputs and predictions differ in from before."""
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
+from demand_assets.adapters.drift_rows import (
+    PREDICTIONS_TABLE,
+    DriftRows,
+    predictions_table,
+    stored_block_report,
+    stored_predictions,
+)
+from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
@@ -16,87 +22,49 @@ from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
-from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import ForecastStore
+from demand_assets.resources import Compute, ForecastStore
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from demand_assets.forecasting.model import Forecaster
+    from demand_assets.adapters.engine import Engine
 
 PAGE_TABLE = "drift_report_html"
-PREDICTIONS_TABLE = "drift_predictions"
 CHAMPION_NOTE = "model_version"
 WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
-# Origins read at once: all horizons of them are in memory for a moment, of which one is kept.
-ORIGINS_READ = 8
+# Values of features that stand in memory together: with what measuring them takes, two gigabytes.
+VALUES_AT_ONCE = 100_000_000
 _TYPES = {
     **dict.fromkeys(("points", "reference_points"), "int64"),
     **dict.fromkeys(("reference", "group_kind", "group_id", "variable", "kind", "severity", "by", "words"), "str"),
 }
-_READ = ["store_id", "dept_id", "origin_week", "target_week", "base_usd", "scale_usd", *FEATURE_COLUMNS]
+_READ = [*ROW_KEYS, "target_week", "horizon", "scale_usd", "store_type", "is_holiday"]
 
 
-class Predictions:
-    """The champion's forecasts of stored origins at horizon 1, kept from report to report in one file of the lake.
+def keep_predictions(
+    lake: ParquetLake, engine: "Engine", champion: RegisteredVersion, registry: ModelRegistry, versions: dict[str, str]
+) -> int:
+    """Have the champion's predictions of stored origins at horizon 1 in the lake; how many of them were made.
 
-    They are good for as long as champion and features are what they were; `versions` are those of the features now.
+    Made are those without any, and those whose champion, features (`versions` by origin) or code were others.
     """
-
-    def __init__(self, lake: ParquetLake, champion: RegisteredVersion, versions: dict[str, str]) -> None:
-        self._lake, self._versions = lake, versions
-        self._made_by = fingerprint([champion.version, champion.fingerprint, code_version()])
-        self._known: dict[str, NDArray[np.float64]] = {}
-        note = lake.notes(PREDICTIONS_TABLE, [None]).get(None, {})
-        if note.get(CHAMPION_NOTE) == self._made_by:
-            held = json.loads(note[INPUT_NOTE])
-            stored = lake.read(PREDICTIONS_TABLE, None)
-            if stored is not None:
-                for key, rows in stored.groupby("origin_week", sort=False)["forecast_usd"]:
-                    if str(key) in versions and held.get(key) == versions[str(key)]:
-                        self._known[str(key)] = rows.to_numpy()
-
-    def of(self, near: pd.DataFrame, forecaster: "Forecaster") -> "NDArray[np.float64]":
-        """(n,) forecasts in USD of rows of demand_features, all the rows of horizon 1 of each of their origins."""
-        keys = near["origin_week"].dt.strftime("%Y-%m-%d")
-        new = ~keys.isin(list(self._known)).to_numpy()
-        if new.any():
-            predicted = forecaster.predict(near[new])["forecast_usd"]
-            for key, rows in predicted.groupby(keys[new].to_numpy(), sort=False):
-                self._known[str(key)] = rows.to_numpy()
-        return np.concatenate([self._known[key] for key in keys.unique()])
-
-    def keep(self) -> None:
-        """Put them into the lake, for the reports to come."""
-        if not self._known:
-            return
-        kept = dict(sorted(self._known.items()))
-        frame = pd.DataFrame(
-            {
-                "origin_week": np.repeat(list(kept), [len(rows) for rows in kept.values()]),
-                "forecast_usd": np.concatenate(list(kept.values())),
-            }
-        )
-        held = json.dumps({key: self._versions[key] for key in kept})
-        self._lake.write(PREDICTIONS_TABLE, None, frame, {CHAMPION_NOTE: self._made_by, INPUT_NOTE: held})
+    notes = lake.notes(PREDICTIONS_TABLE, versions)
+    wanted = {key: predicted_from(champion, version) for key, version in versions.items()}
+    due = [key for key, made_from in wanted.items() if notes.get(key, {}).get(INPUT_NOTE) != made_from]
+    features = LakeRows(lake.place("demand_features"), "demand_features", tuple(due))
+    if due:
+        made = engine.map(stored_predictions, due, features, registry.load(champion))
+        for key, predictions in zip(due, made, strict=True):
+            lake.write(PREDICTIONS_TABLE, key, predictions, {INPUT_NOTE: wanted[key]})
+    return len(due)
 
 
-def past_rows(
-    lake: ParquetLake, keys: list[str], forecaster: "Forecaster", predictions: Predictions
-) -> Iterator[pd.DataFrame]:
-    """`measured` rows of stored origins, the champion's predictions among them."""
-    from demand_assets.forecasting.drift import measured
-
-    for start in range(0, len(keys), ORIGINS_READ):
-        features = lake.read("demand_features", keys[start : start + ORIGINS_READ], _READ)
-        if features is not None:
-            near = features[features["horizon"] == 1]
-            yield measured(near, predictions.of(near, forecaster))
+def predicted_from(champion: RegisteredVersion, features_version: str) -> str:
+    """What a champion's predictions of an origin are made from."""
+    return fingerprint([champion.version, champion.fingerprint, code_version(), features_version])
 
 
 @dg.asset(
@@ -106,6 +74,7 @@ def past_rows(
     partitions_def=weeks_partitions,
     code_version=code_version(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
+    ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )
 @outlasting
 def drift_report(
@@ -114,6 +83,7 @@ def drift_report(
     store: ForecastStore,
     registry: ModelRegistry,
     ledger: PromotionLedger,
+    compute: Compute,
     demand_features: pd.DataFrame,
     weekly_forecast: pd.DataFrame,
 ) -> dg.MaterializeResult:
@@ -122,8 +92,7 @@ def drift_report(
     Unchanged features, forecast, champion and code give the stored report.
     """
     from demand_assets.assets.drift_page import drift_page, worst_by_kind
-    from demand_assets.forecasting.drift import drift_report as report_of
-    from demand_assets.forecasting.drift import drift_verdict, measured
+    from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_verdict, flags_of, joined_report
     from demand_assets.store.publish import publish_drift
     from demand_assets.store.rows import DRIFT
 
@@ -149,22 +118,29 @@ def drift_report(
         report, verdict = stored, drift_verdict(stored)
     else:
         as_of = pd.Timestamp(champion.as_of)
+        now = demand_features.loc[demand_features["horizon"] == 1]
+        keep_predictions(lake, compute.engine(len(keys)), champion, registry, {one: versions[one] for one in keys})
         names = ["store_id", "dept_id", "target_week"]
-        forecast = demand_features[names].merge(weekly_forecast, on=names, how="left", validate="one_to_one")
-        now = measured(demand_features, forecast["forecast_usd"].to_numpy())
-        predictions = Predictions(lake, champion, versions)
-        past = pd.concat(
-            [now.iloc[:0], *past_rows(lake, keys, registry.load(champion), predictions)], ignore_index=True
+        forecast = now[names].merge(weekly_forecast, on=names, how="left", validate="one_to_one")
+        predictions = predictions_table(forecast["forecast_usd"].to_numpy(), now)
+        # Another model may have been promoted since the week's forecast was made.
+        own = set(forecast["model_version"]) == {champion.version}
+        made = {INPUT_NOTE: predicted_from(champion, versions[key])} if own else {}
+        lake.write(PREDICTIONS_TABLE, key, predictions, made)
+        rows = DriftRows(
+            *(LakeRows(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
-        predictions.keep()
-        report = report_of(now, past, as_of, demand_features[["target_week", "is_holiday"]])
+        judged = JudgedWeek.of(now, as_of)
+        flags = rows.read(["origin_week", "origin_is_holiday"])
+        blocks = blocks_of(len(flags), VALUES_AT_ONCE)
+        parts = compute.engine(len(blocks)).map(stored_block_report, blocks, rows, judged)
+        report = joined_report(parts, judged, flags_of(flags), demand_features[["target_week", "is_holiday"]])
         verdict = drift_verdict(report)
         recent = {
             **{origin: worst_by_kind(rows, drift_verdict(rows)) for origin, rows in _reports(lake, shown)},
             key: worst_by_kind(report, verdict),
         }
-        rows = pd.concat([past, now], ignore_index=True)
-        lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows, as_of, recent))
+        lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
     publish_drift(store.engine(), week.date(), store_rows(report[list(DRIFT)]))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
     notes = {INPUT_NOTE: made_from, CHAMPION_NOTE: champion.version}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
-from demand_assets.forecasting.drift import DriftVerdict
+from demand_assets.forecasting.drift import ROW_KEYS, DriftVerdict, Read
 from demand_assets.forecasting.drift_measures import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
 from demand_assets.forecasting.drift_severity import FEW, NONE, SEVERE, WARN
 from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
@@ -40,11 +40,11 @@ span.mark.severe { color: #fff; }
 def drift_page(
     report: pd.DataFrame,
     verdict: DriftVerdict,
-    rows: pd.DataFrame,
+    read: Read,
     as_of: pd.Timestamp,
     recent: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """The whole page. `rows` are `measured` rows of the week and of the past it was judged by.
+    """The whole page. `read` gives columns of `measured` rows of the week and of the past it was judged by.
 
     `recent` maps a week to the worst severity of each kind of group and of the week (`week`), the judged one last.
     """
@@ -69,6 +69,7 @@ def drift_page(
     ]
     worst = _worst(report, verdict)
     if worst:
+        rows = read(list(dict.fromkeys([*ROW_KEYS, "store_type", *(str(row["variable"]) for row in worst)])))
         pictures = "".join(
             f"<figure>{svg(_picture(row, rows, as_of))}<figcaption>{html.escape(row['words'])}</figcaption></figure>"
             for row in worst

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
@@ -59,6 +60,11 @@ EXCEPTION_ROW = ["week", "vintage_id", "store_id", "dept_id", "rank", *list(EXCE
 SCORED_TABLES = {"forecast_accuracy": ACCURACY_COLUMNS, "forecast_exceptions": EXCEPTION_COLUMNS}
 OWNERS = ["team:forecasting"]
 TOP = 10
+# By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
+WEEKS_OF_SALES = dg.AssetIn(input_manager_key="lake_rows")
+ACTUALS = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
+# The store keeps them series by series: more weeks at once touch each series less often.
+ACTUALS_AT_ONCE = 4_000_000
 
 
 def unscored_weeks(lake: ParquetLake) -> list[str]:
@@ -93,10 +99,11 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(ACCURACY_COLUMNS)},
+    ins={"raw_sales": WEEKS_OF_SALES},
 )
 @outlasting
 def forecast_accuracy(
-    context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: pd.DataFrame
+    context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: LakeRows
 ) -> dg.MaterializeResult:
     """Actuals of the week into the SQL store, and how well each earlier vintage foresaw them, beside its baselines.
 
@@ -108,14 +115,12 @@ def forecast_accuracy(
 
     engine = store.engine()
     weeks = run_weeks(context)
-    columns = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
-    changed = publish_actuals(engine, store_table(raw_sales[columns]))
+    changed = sum(publish_actuals(engine, store_table(rows)) for rows in raw_sales.parts(ACTUALS_AT_ONCE, ACTUALS))
     scored: list[pd.DataFrame] = []
     # In order of time, each week published before the next: a tracking signal reads the weeks before its own.
     for week in weeks:
-        actuals = raw_sales[raw_sales["week"] == week]
         with engine.connect() as connection:
-            points = _points(connection, lake, week, actuals)
+            points = _points(connection, lake, week, raw_sales)
             earlier = pd.DataFrame(errors_before(connection, week.date(), TRACKING_WEEKS - 1))
         if points is None:
             continue
@@ -148,6 +153,7 @@ def forecast_accuracy(
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(EXCEPTION_COLUMNS)},
+    ins={"raw_sales": WEEKS_OF_SALES},
 )
 @outlasting
 def forecast_exceptions(
@@ -155,7 +161,7 @@ def forecast_exceptions(
     lake: ParquetLake,
     store: ForecastStore,
     order_costs: OrderCosts,
-    raw_sales: pd.DataFrame,
+    raw_sales: LakeRows,
 ) -> dg.MaterializeResult:
     """The series that a planner should look at: sales outside p10 to p90 of the newest vintage, most money first."""
     from demand_assets.forecasting.realised import EXCEPTION_TYPES, exceptions, outside_band
@@ -167,13 +173,13 @@ def forecast_exceptions(
     listed: list[pd.DataFrame] = []
     report: dict[str, Any] = {"exceptions": dg.MetadataValue.md("no vintage foresaw this week")}
     for week in weeks:
-        actuals = raw_sales[raw_sales["week"] == week]
         with engine.connect() as connection:
             newest = next(iter(vintages_covering(connection, week.date())), None)
             rows = [] if newest is None else forecasts_for(connection, newest["vintage_id"], week.date())
         forecasts = pd.DataFrame(rows)
         if newest is None or forecasts.empty:
             continue
+        actuals = raw_sales.only([week_key(week)]).read(ACTUALS)
         outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
         table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(EXCEPTION_COLUMNS)]
         publish_exceptions(engine, week.date(), store_rows(table[EXCEPTION_ROW]))
@@ -185,15 +191,17 @@ def forecast_exceptions(
     )
 
 
-def _points(
-    connection: "Connection", lake: ParquetLake, week: pd.Timestamp, actuals: pd.DataFrame
-) -> pd.DataFrame | None:
+def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sales: LakeRows) -> pd.DataFrame | None:
     """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any."""
     from demand_assets.forecasting.realised import realised_points
     from demand_assets.store.queries import forecasts_for, vintages_covering
 
     points: list[pd.DataFrame] = []
-    for vintage in vintages_covering(connection, week.date()):
+    vintages = vintages_covering(connection, week.date())
+    if not vintages:
+        return None
+    actuals = sales.only([week_key(week)]).read(ACTUALS)
+    for vintage in vintages:
         forecasts = pd.DataFrame(forecasts_for(connection, vintage["vintage_id"], week.date()))
         if not forecasts.empty:
             stored = _with_baselines(lake, vintage, week, forecasts)

@@ -23,7 +23,7 @@ GROUP = "training"
 OWNERS = ["team:forecasting"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 # By name: whoever trains reads them.
-ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), input_manager_key="lake_rows")
+ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="lake_rows")
 FINGERPRINT_NOTE = "fingerprint"
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26

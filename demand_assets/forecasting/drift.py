@@ -4,8 +4,8 @@ A week is measured on its rows of horizon 1, one per series. Groups are the chai
 groups of departments. `drift_measures` measures, `drift_severity` judges, this module makes the report and its verdict.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ from demand_assets.forecasting.drift_measures import (
     department_group,
     distances,
     groups_of,
-    measured,
+    matrix_of,
     rows_of,
     without_outliers,
 )
@@ -44,12 +44,13 @@ from demand_assets.forecasting.drift_severity import (
 )
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
 
-__all__ = ["PAST_WEEKS", "REPORT_COLUMNS", "DriftVerdict", "drift_report", "drift_verdict", "measured"]
-
+# Columns of rows by name, in the order of the rows.
+Read = Callable[[Sequence[str]], pd.DataFrame]
+ROW_KEYS = ("store_id", "dept_id", "origin_week")
 KEYS = ("week", "reference", "group_kind", "group_id", "variable")
-# Earlier origins that a report can use: its history, and what lay a year before each week of it.
 # A week is severe when the groups with a severe drift have a twentieth of sales: some store always has news of its own.
 ALARM_SHARE = 0.05
+# Earlier origins that a report can use: its history, and what lay a year before each week of it.
 PAST_WEEKS = HISTORY_WEEKS + WEEKS_PER_YEAR + SEASON_WEEKS
 
 REPORT_COLUMNS: Mapping[str, str] = {
@@ -89,21 +90,70 @@ class DriftVerdict:
     sales_share: float
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedWeek:
+    """What a report is about: the week, the last origin the champion learnt from, and who has which part of sales.
+
+    `shares` has, by kind of group, each group's share of the chain's mean weekly sales.
+    """
+
+    week: pd.Timestamp
+    as_of: pd.Timestamp
+    shares: "Mapping[str, pd.Series[float]]"
+
+    @classmethod
+    def of(cls, now: pd.DataFrame, as_of: pd.Timestamp) -> "JudgedWeek":
+        """From the week's rows: [store_id, dept_id, origin_week, scale_usd, store_type]. ValueError for two weeks."""
+        found = now["origin_week"].unique()
+        if len(found) != 1:
+            raise ValueError(f"expected rows of one week, got those of {len(found)}")
+        shares = {kind: _sales_shares(now, kind) for kind in (CHAIN, STORE_TYPE, DEPARTMENT, STORE)}
+        return cls(pd.Timestamp(found[0]), as_of, shares)
+
+
 def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame) -> pd.DataFrame:
     """One row per reference x group x variable of a week, `REPORT_COLUMNS`.
 
     `now` and `past` are `measured` rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
-    exist); `as_of` is the last origin the champion learnt from; `targets` are [target_week, is_holiday] of the week's
-    features. ValueError when `now` is not of one week or `past` not all earlier.
+    exist), in order of origin; `as_of` is the last origin the champion learnt from; `targets` are [target_week,
+    is_holiday] of the week's features. ValueError when `now` is not of one week or `past` not all earlier.
     """
-    found = now["origin_week"].unique()
-    if len(found) != 1 or (past["origin_week"] >= found[0]).any():
-        raise ValueError(f"expected rows of one week and of earlier ones, got {len(found)} weeks, or a past not before")
-    week = pd.Timestamp(found[0])
+    judged = JudgedWeek.of(now, as_of)
+    if (past["origin_week"] >= judged.week).any():
+        raise ValueError(f"expected a past before {judged.week:%Y-%m-%d}, got later rows in it")
     rows = pd.concat([past, now], ignore_index=True)
-    shares = {kind: _sales_shares(now, kind) for kind in (CHAIN, STORE_TYPE, DEPARTMENT, STORE)}
-    parts = [part for unit in UNITS for part in _of_unit(unit, rows_of(unit, rows), week, as_of, shares)]
-    report = pd.concat(parts, ignore_index=True).assign(week=week)
+    part = block_report(lambda columns: rows[list(columns)], judged, UNITS)
+    return joined_report([part], judged, flags_of(rows), targets)
+
+
+def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
+    """All variables in as few blocks as hold at most `most_values` values of `rows` rows, or one variable each."""
+    most = max(1, most_values // max(rows, 1))
+    parts = [
+        replace(unit, variables=unit.variables[first : first + most])
+        for unit in UNITS
+        for first in range(0, len(unit.variables), most)
+    ]
+    blocks: list[list[Unit]] = []
+    held = 0
+    for part in parts:
+        if not blocks or held + len(part.variables) > most:
+            blocks.append([])
+            held = 0
+        blocks[-1].append(part)
+        held += len(part.variables)
+    return [tuple(block) for block in blocks]
+
+
+def block_report(read: Read, judged: JudgedWeek, units: Sequence[Unit]) -> pd.DataFrame:
+    """The report's rows about the variables of some units; no other columns stand in memory meanwhile.
+
+    `read` gives columns of `measured` rows of the past and the judged week, in order of origin.
+    """
+    columns = dict.fromkeys([*ROW_KEYS, "store_type", *(name for unit in units for name in unit.variables)])
+    rows = read(list(columns))
+    parts = [part for unit in units for part in _of_unit(unit, rows_of(unit, rows), judged)]
+    report = pd.concat(parts, ignore_index=True).assign(week=judged.week)
     calendar = report["variable"].isin(CALENDAR)
     report["kind"] = np.select([calendar, report["variable"] == PREDICTION], ["calendar", "prediction"], "feature")
     # Calendar facts differ from week to week by nature; they are held against the calendar itself instead.
@@ -114,17 +164,30 @@ def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, tar
     report.loc[drifted, "words"] = [
         in_words({str(name): value for name, value in row.items()}) for row in report[drifted].to_dict("records")
     ]
-    for variable, words in lost_flags(week, rows, targets).items():
+    return report[list(REPORT_COLUMNS)]
+
+
+def joined_report(
+    parts: Iterable[pd.DataFrame], judged: JudgedWeek, flags: "pd.Series[bool]", targets: pd.DataFrame
+) -> pd.DataFrame:
+    """The report of all `block_report`s; `flags` are those of the past and of the week, `targets` as above."""
+    report = pd.concat(parts, ignore_index=True)
+    for variable, words in lost_flags(judged.week, flags, targets).items():
         told = (report["variable"] == variable).to_numpy() & (report["reference"] == TRAINING).to_numpy()
         for column, value in (("severity", SEVERE), ("by", "flag"), ("words", words)):
             report.loc[told, column] = value
-    return report[list(REPORT_COLUMNS)].sort_values(list(KEYS), ignore_index=True)
+    return report.sort_values(list(KEYS), ignore_index=True)
 
 
-def _of_unit(
-    unit: Unit, rows: pd.DataFrame, week: pd.Timestamp, as_of: pd.Timestamp, shares: Mapping[str, "pd.Series[float]"]
-) -> Iterator[pd.DataFrame]:
-    origins, at = np.unique(rows["origin_week"].to_numpy(), return_inverse=True)
+def flags_of(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each origin of `measured` rows was flagged as a holiday week."""
+    return rows.groupby("origin_week")["origin_is_holiday"].max() > 0
+
+
+def _of_unit(unit: Unit, rows: pd.DataFrame, judged: JudgedWeek) -> Iterator[pd.DataFrame]:
+    week, as_of, shares = judged.week, judged.as_of, judged.shares
+    # Rows come in order of origin, so that the first seen is the earliest.
+    at, origins = pd.factorize(rows["origin_week"])
     weeks = pd.DatetimeIndex(origins)
     last = len(weeks) - 1
     number = week_number(weeks)
@@ -133,7 +196,7 @@ def _of_unit(
         LAST_SEASON: np.flatnonzero(np.abs(number - number[-1] + WEEKS_PER_YEAR) <= SEASON_WEEKS),
     }
     history = {TRAINING: np.arange(max(last - HISTORY_WEEKS, 0), last), LAST_SEASON: np.arange(0)}
-    values = rows[list(unit.variables)].to_numpy(np.float32)
+    values = matrix_of(rows, unit.variables)
     # Stores are sums over many series already, and a feed that changes its unit is no outlier.
     clipped = values if unit.key == ("store_id",) else without_outliers(values, at < last)
     for kind in unit.kinds:
@@ -150,7 +213,7 @@ def _of_unit(
                 group_id=np.repeat(names, len(unit.variables)),
                 sales_share=np.repeat(share, len(unit.variables)),
             )
-        if kind == DEPARTMENT:
+        if kind == DEPARTMENT and "miss_0" in unit.variables:
             miss = unit.variables.index("miss_0")
             points = np.bincount(codes[(at == last) & ~np.isnan(values[:, miss])], minlength=len(names))
             together = graded_department_groups(weekly.recent().mean[:, :, miss], points, names)
@@ -167,13 +230,12 @@ def _sales_shares(now: pd.DataFrame, kind: str) -> "pd.Series[float]":
     return pd.Series(np.bincount(codes, weights=scale, minlength=len(names)) / scale.sum(), index=names)
 
 
-def lost_flags(week: pd.Timestamp, rows: pd.DataFrame, targets: pd.DataFrame) -> dict[str, str]:
+def lost_flags(week: pd.Timestamp, flags: "pd.Series[bool]", targets: pd.DataFrame) -> dict[str, str]:
     """Variable -> words, for holiday weeks without their flag.
 
-    A week should be flagged when its counterpart last year was (`rows` hold earlier origins and the week itself), or
+    A week should be flagged when its counterpart last year was (`flags` has earlier origins and the week itself), or
     when it is a US holiday week and the retailer's earlier US holiday weeks were flagged.
     """
-    flags = rows.groupby("origin_week")["origin_is_holiday"].max() > 0
     before = flags[flags.index < week]
     ruled = holiday_kind(pd.DatetimeIndex(before.index)) > 0
     follows_rule = bool(ruled.any() and before[ruled].mean() >= 0.5)

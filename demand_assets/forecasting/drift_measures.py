@@ -1,5 +1,6 @@
 """What a week's drift is measured on: one row per series, its groups, their weekly means, and distances of samples."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.float64]
+    Values = NDArray[np.floating[Any]]
     Places = NDArray[np.int64]
 
 TRAINING, LAST_SEASON = "training", "last_season"
 PREDICTION = "prediction"
+# The rows of demand_features that drift is measured on: one per series.
+NEAREST: Mapping[str, float] = {"horizon": 1}
 VARIABLES = (*FEATURE_COLUMNS, PREDICTION)
 HISTORY_WEEKS = 52
 SEASON_WEEKS = 2  # either side of the week 52 weeks before
@@ -35,10 +39,15 @@ def measured(features: pd.DataFrame, forecast_usd: "Matrix") -> pd.DataFrame:
 
     `forecast_usd` has one value per row of `features`.
     """
-    near = (features["horizon"] == 1).to_numpy()
+    near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
     names = ["store_id", "dept_id", "origin_week", "scale_usd", *FEATURE_COLUMNS]
-    scaled = np.asarray(forecast_usd)[near] / features["scale_usd"].to_numpy()[near]
-    return features.loc[near, names].assign(**{PREDICTION: scaled.astype(np.float32)}).reset_index(drop=True)
+    scaled = scaled_forecast(np.asarray(forecast_usd)[near], features["scale_usd"].to_numpy()[near])
+    return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
+
+
+def scaled_forecast(forecast_usd: "Matrix", scale_usd: "Matrix") -> "NDArray[np.float32]":
+    """(n,) what is watched of a forecast: its size in units of the series."""
+    return (forecast_usd / scale_usd).astype(np.float32)
 
 
 def department_group(dept_id: int) -> str:
@@ -63,9 +72,10 @@ CALENDAR = ("is_holiday", "origin_is_holiday", "holiday_kind", "easter_offset", 
 _BY_STORE = _of("store_", "temperature", "fuel", "cpi", "unemployment", "markdown")
 _BY_DEPARTMENT = (*_of("dept_"), "department")
 _BY_SERIES = tuple(name for name in VARIABLES if name not in (*CALENDAR, *_BY_STORE, *_BY_DEPARTMENT))
+SERIES = ("store_id", "dept_id")
 # CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
 UNITS = (
-    Unit(("store_id", "dept_id"), _BY_SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
+    Unit(SERIES, _BY_SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
     Unit(("store_id",), _BY_STORE, (CHAIN, STORE_TYPE)),
     Unit(("dept_id",), _BY_DEPARTMENT, (CHAIN,)),
     Unit((), CALENDAR, (CHAIN,)),
@@ -73,8 +83,16 @@ UNITS = (
 
 
 def rows_of(unit: Unit, rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per origin and unit."""
-    return rows.drop_duplicates(["origin_week", *unit.key], ignore_index=True)
+    """One row per origin and unit, of rows that are one per origin and series."""
+    return rows if unit.key == SERIES else rows.drop_duplicates(["origin_week", *unit.key], ignore_index=True)
+
+
+def matrix_of(rows: pd.DataFrame, variables: Sequence[str]) -> "NDArray[np.float32]":
+    """(n, V) values, each variable in one stretch of memory, as they are read."""
+    values = np.empty((len(rows), len(variables)), dtype=np.float32, order="F")
+    for column, name in enumerate(variables):
+        values[:, column] = rows[name].to_numpy()
+    return values
 
 
 def groups_of(rows: pd.DataFrame, kind: str) -> "tuple[Places, list[str]]":
@@ -82,9 +100,10 @@ def groups_of(rows: pd.DataFrame, kind: str) -> "tuple[Places, list[str]]":
     if kind == CHAIN:
         return np.zeros(len(rows), dtype=np.int64), ["all"]
     column = {STORE_TYPE: "store_type", DEPARTMENT: "dept_id", STORE: "store_id"}[kind]
-    codes, at = np.unique(rows[column].to_numpy().astype(np.int64), return_inverse=True)
+    # By hash: there are few groups, and sorting millions of rows takes many times as long.
+    at, codes = pd.factorize(rows[column].to_numpy().astype(np.int32), sort=True)
     types = dict(enumerate(STORE_TYPES))
-    return at.astype(np.int64), [types.get(int(code), "other") if kind == STORE_TYPE else str(code) for code in codes]
+    return at, [types.get(int(code), "other") if kind == STORE_TYPE else str(code) for code in codes]
 
 
 def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> "NDArray[np.bool_]":
@@ -95,13 +114,12 @@ def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> "NDArray[np.bool_
     return codes == names.index(name)
 
 
-def without_outliers(values: "Matrix", reference: "NDArray[np.bool_]") -> "Matrix":
+def without_outliers(values: "Values", reference: "NDArray[np.bool_]") -> "Values":
     """(n, V) values clipped to one range of 5% to 95% of the reference's rows below and above it.
 
     So that no single series moves the mean of its group, and all of them together still do.
     """
-    # Column by column in memory, as it is read.
-    clipped = values.copy(order="F")
+    clipped = values.copy(order="K")
     for column in range(values.shape[1]):
         held = values[reference & ~np.isnan(values[:, column]), column]
         if len(held):
@@ -119,7 +137,7 @@ class Weekly:
     missing: "Matrix"
 
     @classmethod
-    def of(cls, values: "Matrix", at: "Places", codes: "Places", groups: int, weeks: pd.DatetimeIndex) -> "Weekly":
+    def of(cls, values: "Values", at: "Places", codes: "Places", groups: int, weeks: pd.DatetimeIndex) -> "Weekly":
         """From (n, V) values in week `at` and group `codes`."""
         place = at * groups + codes
         shape = (len(weeks), groups)
@@ -174,11 +192,11 @@ class Distances:
 
 
 def distances(
-    values: "Matrix", at: "Places", codes: "Places", groups: int, reference: "Places", earlier: "Places", last: int
+    values: "Values", at: "Places", codes: "Places", groups: int, reference: "Places", earlier: "Places", last: int
 ) -> Distances:
     """Week `last` of (n, V) values against the weeks `reference`, group by group; so too the weeks `earlier`.
 
-    `reference` and `earlier` are weeks in a row.
+    `at` (n,) is the week of each row, in order; `reference` and `earlier` are weeks in a row.
     """
     shape = (groups, values.shape[1])
     points, reference_points = (np.zeros(shape, dtype=np.int64) for _ in range(2))
@@ -187,8 +205,8 @@ def distances(
     used = np.zeros(last + 1, dtype=bool)
     used[reference] = used[earlier] = used[last] = True
     rows = np.flatnonzero(used[at])
-    # By group, then week, column by column: a sample is then one stretch of memory.
-    order = rows[np.lexsort((at[rows], codes[rows]))]
+    # By group, then week, column by column: a sample is then one stretch of memory. Small codes sort in linear time.
+    order = rows[np.argsort(codes[rows].astype(np.min_scalar_type(groups)), kind="stable")]
     columns, place = values.T[:, order], codes[order] * (last + 1) + at[order]
     gaps = np.isnan(columns)
     for group in range(groups):

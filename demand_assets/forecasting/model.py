@@ -131,6 +131,11 @@ class Forecaster:
     features: tuple[str, ...] = FEATURE_COLUMNS
     fit_seconds: float = field(default=0.0, compare=False)
 
+    @property
+    def inputs(self) -> list[str]:
+        """The columns of demand_features that `predict` takes."""
+        return list(dict.fromkeys([*_FORECAST_KEYS, "base_usd", "scale_usd", "is_holiday", *self.features]))
+
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
         """Keys, `forecast_usd` and the configured quantiles in USD for each row of demand_features.
 

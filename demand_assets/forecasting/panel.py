@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CONDITION_COLUMNS = ("temperature_f", "fuel_price_usd", "cpi", "unemployment_pct")
 # What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
+# Possible pairs of store and department of which a table is made: a megabyte or two, which the cache holds.
+_TABLE_SIZE = 2**20
 # What a panel takes of sales.
 SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
 MARKDOWN_COLUMNS = tuple(f"markdown{number}_usd" for number in range(1, 6))
@@ -88,15 +90,9 @@ def build_panel(
     weeks = weeks_between(sales["week"].iloc[at.argmin()], sales["week"].iloc[at.argmax()])
     stores = stores.sort_values("store_id", ignore_index=True)
     known = pd.Index(stores["store_id"])
-    pairs = sales["store_id"].to_numpy(np.int64) << 32 | sales["dept_id"].to_numpy(np.int64)
-    # By hash, and only the few series are sorted: sorting all rows takes five times as long.
-    code, seen = pd.factorize(pairs)
-    order = np.argsort(seen)
-    codes, rank = seen[order], np.empty(len(seen), dtype=np.int64)
-    rank[order] = np.arange(len(seen))
-    column = rank[code]
+    codes, column = _distinct_pairs(sales["store_id"].to_numpy(np.int64), sales["dept_id"].to_numpy(np.int64))
     series = pd.DataFrame(
-        {"store_id": (codes >> 32).astype(np.int32), "dept_id": (codes & 0xFFFFFFFF).astype(np.int32)}
+        {name: ids.astype(np.int32) for name, ids in zip(("store_id", "dept_id"), codes, strict=True)}
     )
     series["store"] = known.get_indexer(pd.Index(series["store_id"]))
     if (series["store"] < 0).any():
@@ -117,3 +113,26 @@ def build_panel(
         by_name[name] = values
     flags = extend_calendar(calendar, weeks[0], add_weeks(weeks[-1], horizon_weeks))["is_holiday"].to_numpy()
     return Panel(weeks, matrix, series, stores, by_name, flags)
+
+
+def _distinct_pairs(
+    first: "NDArray[np.int64]", second: "NDArray[np.int64]"
+) -> "tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]":
+    """The distinct pairs of two (n,) ids >= 0, in order, and the place of each row's among them."""
+    width = int(second.max()) + 1
+    pairs = first * width + second
+    size = int(pairs.max()) + 1
+    if size <= max(_TABLE_SIZE, len(pairs)):
+        # A table of all possible pairs is a few times faster than a hash of those there are.
+        held = np.zeros(size, dtype=bool)
+        held[pairs] = True
+        found = np.flatnonzero(held)
+        place = np.empty(size, dtype=np.int64)
+        place[found] = np.arange(len(found))
+        return np.divmod(found, width), place[pairs]
+    # By hash, and only the few distinct ones are sorted: sorting all rows takes five times as long.
+    code, seen = pd.factorize(pairs)
+    order = np.argsort(seen)
+    rank = np.empty(len(seen), dtype=np.int64)
+    rank[order] = np.arange(len(seen))
+    return np.divmod(seen[order], width), rank[code]

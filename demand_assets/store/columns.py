@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import Date, Double, Integer, SmallInteger, String, Table
+from sqlalchemy import Boolean, Date, Double, Integer, SmallInteger, String, Table
 
 from demand_assets.errors import StoreError
 from demand_assets.store.rows import (
@@ -69,6 +69,12 @@ class CanonicalColumns:
                 columns.append(values.tolist())
         return list(zip(*columns, strict=True))
 
+    def blocks(self) -> Iterator[list[Row]]:
+        """The rows, in parts: a row takes ten times as much memory as what it is made from."""
+        for start in range(0, len(self), _BLOCK):
+            part = {name: column[start : start + _BLOCK] for name, column in self._values.items()}
+            yield CanonicalColumns(self._checks, self._key, part).rows()
+
     def pairs(self, weeks: str, numbers: str) -> set[tuple[str, int]]:
         """Distinct (ISO week, number) of two columns."""
         both = np.unique(self._values[weeks].astype(np.int64) << 32 | self._values[numbers])
@@ -106,43 +112,14 @@ class CanonicalColumns:
         # One string after the other: the column's own buffer is the text.
         return memoryview(joined.buffers()[2])[: pc.sum(pc.binary_length(joined)).as_py()]
 
-    def copied(self, table: Table, vintage_id: str) -> Iterator[bytes]:
-        """The rows of one vintage for `COPY table (vintage_id, ...) FROM STDIN (FORMAT BINARY)`, in blocks."""
+    def copied(self, table: Table, vintage_id: str | None = None) -> Iterator[bytes]:
+        """The rows for `COPY table (...) FROM STDIN (FORMAT BINARY)`, in blocks; of a vintage, its id before each."""
         yield b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+        first = {} if vintage_id is None else {"vintage_id": np.array([vintage_id.encode()])}
         for start in range(0, len(self), _BLOCK):
-            yield self._binary(table, vintage_id.encode(), slice(start, start + _BLOCK))
+            part = {name: self._values[name][start : start + _BLOCK] for name in self._checks}
+            yield _binary({**first, **{name: _encoded(part[name], table.columns[name].type) for name in part}})
         yield struct.pack(">h", -1)
-
-    def _binary(self, table: Table, vintage_id: bytes, part: slice) -> bytes:
-        columns = {name: self._values[name][part] for name in self._checks}
-        rows = len(next(iter(columns.values())))
-        encoded = {name: _encoded(values, table.columns[name].type) for name, values in columns.items()}
-        fields: list[tuple[str, Any]] = [
-            ("fields", ">i2"),
-            ("vintage_id#", ">i4"),
-            ("vintage_id", f"S{len(vintage_id)}"),
-        ]
-        for name, values in encoded.items():
-            fields += [(f"{name}#", ">i4"), (name, values.dtype)]
-        records = np.zeros(rows, dtype=fields)
-        records["fields"] = 1 + len(encoded)
-        records["vintage_id#"], records["vintage_id"] = len(vintage_id), vintage_id
-        offsets = {name: place[1] for name, place in (records.dtype.fields or {}).items()}
-        sent = np.ones((rows, records.dtype.itemsize), dtype=bool)
-        for name, values in encoded.items():
-            width, at = values.dtype.itemsize, offsets[name]
-            records[name], records[f"{name}#"] = values, width
-            if values.dtype.kind == "S":
-                # Its own length instead of the longest one's: what is past it is not sent.
-                length = np.char.str_len(values)
-                records[f"{name}#"] = length
-                sent[:, at : at + width] = np.arange(width) < length[:, None]
-            elif values.dtype.kind == "f" and (missing := np.isnan(values)).any():
-                records[f"{name}#"][missing] = -1  # NULL: a length of -1 and no value
-                sent[missing, at : at + width] = False
-        if sent.all():
-            return records.tobytes()
-        return records.view(np.uint8).reshape(rows, -1)[sent].tobytes()
 
 
 def canonical_columns(table: pa.Table, checks: Mapping[str, Check], key: Sequence[str], what: str) -> CanonicalColumns:
@@ -257,6 +234,35 @@ def _represented(values: NDArray[Any], check: Check) -> Any:
     return shown
 
 
+def _binary(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """Rows of encoded columns as COPY takes them: their number of fields, then each field's length and value.
+
+    A column of one value has it in every row.
+    """
+    rows = max(len(values) for values in columns.values())
+    fields: list[tuple[str, Any]] = [("fields", ">i2")]
+    for name, values in columns.items():
+        fields += [(f"{name}#", ">i4"), (name, values.dtype)]
+    records = np.zeros(rows, dtype=fields)
+    records["fields"] = len(columns)
+    offsets = {name: place[1] for name, place in (records.dtype.fields or {}).items()}
+    sent = np.ones((rows, records.dtype.itemsize), dtype=bool)
+    for name, values in columns.items():
+        width, at = values.dtype.itemsize, offsets[name]
+        records[name], records[f"{name}#"] = values, width
+        if values.dtype.kind == "S":
+            # Its own length instead of the longest one's: what is past it is not sent.
+            length = np.char.str_len(values)
+            records[f"{name}#"] = length
+            sent[:, at : at + width] = np.arange(width) < length[:, None]
+        elif values.dtype.kind == "f" and (missing := np.isnan(values)).any():
+            records[f"{name}#"][missing] = -1  # NULL: a length of -1 and no value
+            sent[missing, at : at + width] = False
+    if sent.all():
+        return records.tobytes()
+    return records.view(np.uint8).reshape(rows, -1)[sent].tobytes()
+
+
 def _encoded(values: NDArray[Any], kind: Any) -> NDArray[Any]:
     """Values as PostgreSQL's binary form of a column of this type has them: big-endian, days after 2000-01-01."""
     if isinstance(kind, SmallInteger):
@@ -267,6 +273,8 @@ def _encoded(values: NDArray[Any], kind: Any) -> NDArray[Any]:
         return (values - _POSTGRES_EPOCH).astype(">i4")
     if isinstance(kind, Double):
         return values.astype(">f8")
+    if isinstance(kind, Boolean):
+        return values.astype(np.uint8)
     if isinstance(kind, String):
         return np.char.encode(values, "utf-8")
     raise TypeError(f"no binary form of {kind} is known here")

@@ -157,7 +157,7 @@ def publish_conditions(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
     One row per store x week, weeks to come included; all but the holiday flag may be None. StoreError as for
     `publish_actuals`.
     """
-    clean = canonical(rows, CONDITION, ("store_id", "week"), "store conditions")
+    clean = _canonical(rows, CONDITION, ("store_id", "week"), "store conditions")
     return _upsert(engine, _LOCK_CONDITIONS, store_conditions, clean)
 
 
@@ -168,7 +168,7 @@ def publish_actuals(engine: Engine, rows: Given) -> int:
     for a key twice, NaN or infinity, or a store that cannot be used.
     """
     clean = _canonical(rows, ACTUAL, ("store_id", "dept_id", "week"), "actuals")
-    return _upsert(engine, _LOCK_ACTUALS, actuals, clean.rows())
+    return _upsert(engine, _LOCK_ACTUALS, actuals, clean)
 
 
 def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
@@ -178,7 +178,7 @@ def publish_accuracy(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
     `publish_actuals`.
     """
     keys = [column.name for column in forecast_accuracy.primary_key.columns]
-    clean = canonical(rows, ACCURACY, keys, "forecast accuracy")
+    clean = _canonical(rows, ACCURACY, keys, "forecast accuracy")
     return _upsert(engine, _LOCK_ACCURACY, forecast_accuracy, clean)
 
 
@@ -258,16 +258,16 @@ def _add_once(
         return
     names = ("vintage_id", *columns)
     if connection.engine.dialect.name == "sqlite":
-        full = [(vintage_id, *row) for row in rows.rows()]
-        connection.exec_driver_sql(_sqlite_insert(table.name, names), full)
+        for block in rows.blocks():
+            connection.exec_driver_sql(_sqlite_insert(table.name, names), [(vintage_id, *row) for row in block])
     elif isinstance(rows, CanonicalRows):
         _copy(connection, table.name, names, ((vintage_id, *row) for row in rows.rows()))
     else:
         _copy_binary(connection, table.name, names, rows.copied(table, vintage_id))
 
 
-def _upsert(engine: Engine, lock: int, table: Table, rows: list[Row]) -> int:
-    if not rows:
+def _upsert(engine: Engine, lock: int, table: Table, rows: Canonical) -> int:
+    if not len(rows):
         return 0
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key.columns]
@@ -283,13 +283,16 @@ def _upsert(engine: Engine, lock: int, table: Table, rows: list[Row]) -> int:
         if engine.dialect.name == "postgresql":
             staging = f"staged_{table.name}"
             connection.exec_driver_sql(f"CREATE TEMP TABLE {staging} (LIKE {table.name}) ON COMMIT DROP")
-            _copy(connection, staging, names, rows)
+            if isinstance(rows, CanonicalRows):
+                _copy(connection, staging, names, rows.rows())
+            else:
+                _copy_binary(connection, staging, names, rows.copied(table))
             columns = ", ".join(names)
             merge = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staging}{on_conflict}"  # noqa: S608
             return connection.exec_driver_sql(merge).rowcount
         # SQLite compares rows with IS NOT since ever, with IS DISTINCT FROM only since 3.39.
         merge = _sqlite_insert(table.name, names) + on_conflict.replace("IS DISTINCT FROM", "IS NOT")
-        return connection.exec_driver_sql(merge, rows).rowcount
+        return sum(connection.exec_driver_sql(merge, block).rowcount for block in rows.blocks())
 
 
 def _sqlite_insert(table: str, names: Sequence[str]) -> str:

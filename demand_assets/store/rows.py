@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -230,6 +230,11 @@ class CanonicalRows:
     def rows(self) -> list[Row]:
         """The rows themselves."""
         return self.held
+
+    def blocks(self) -> Iterator[list[Row]]:
+        """The rows, in parts."""
+        if self.held:
+            yield self.held
 
     def pairs(self, weeks: str, numbers: str) -> set[tuple[str, int]]:
         """Distinct (ISO week, number) of two columns."""

@@ -1,6 +1,7 @@
 """Distances equal plain ones; the same data is no drift; few points are not judged; a shift is named."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,18 @@ import pytest
 from scipy import stats
 
 from demand_assets.forecasting.calendar import holiday_kind
-from demand_assets.forecasting.drift import REPORT_COLUMNS, drift_report, drift_verdict, measured
-from demand_assets.forecasting.drift_measures import department_group, distances
+from demand_assets.forecasting.drift import (
+    REPORT_COLUMNS,
+    ROW_KEYS,
+    JudgedWeek,
+    block_report,
+    blocks_of,
+    drift_report,
+    drift_verdict,
+    flags_of,
+    joined_report,
+)
+from demand_assets.forecasting.drift_measures import department_group, distances, measured
 from demand_assets.forecasting.drift_statistics import column_median, ks_distance, ks_p_value, psi, unusual
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
@@ -192,8 +203,29 @@ def test_a_verdict_says_the_widest_group_once_and_needs_a_twentieth_of_sales() -
 
 
 def test_a_past_that_is_not_before_is_refused() -> None:
-    with pytest.raises(ValueError, match="one week and of earlier ones"):
+    with pytest.raises(ValueError, match="rows of one week, got those of 61"):
         drift_report(HISTORY, HISTORY, AS_OF, NO_HOLIDAY)
+    with pytest.raises(ValueError, match="a past before 2012-06-29"):
+        drift_report(HISTORY[HISTORY["origin_week"] == WEEK], HISTORY, AS_OF, NO_HOLIDAY)
+
+
+@pytest.mark.parametrize("most", [1, 3 * len(HISTORY), 25 * len(HISTORY)])
+def test_a_report_in_blocks_of_variables_is_the_whole_one(most: int) -> None:
+    judged = JudgedWeek.of(HISTORY[HISTORY["origin_week"] == WEEK], AS_OF)
+    blocks = blocks_of(len(HISTORY), most)
+    names = [name for block in blocks for unit in block for name in unit.variables]
+    assert sorted(names) == sorted({*FEATURE_COLUMNS, "prediction"})
+    width = max(1, most // len(HISTORY))
+    assert max(sum(len(unit.variables) for unit in block) for block in blocks) <= width
+    asked: list[int] = []
+
+    def read(columns: Sequence[str]) -> pd.DataFrame:
+        asked.append(len(columns))
+        return HISTORY[list(columns)]
+
+    parts = [block_report(read, judged, block) for block in blocks]
+    assert max(asked) <= width + len(ROW_KEYS) + 1
+    pd.testing.assert_frame_equal(joined_report(parts, judged, flags_of(HISTORY), NO_HOLIDAY), _report(HISTORY))
 
 
 def test_measured_rows_are_one_per_series_with_the_scaled_forecast(features: pd.DataFrame) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from demand_assets.adapters.engine import LocalEngine
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
-from demand_assets.assets.drift import Predictions
+from demand_assets.assets.drift import keep_predictions
 from demand_assets.forecasting.drift import REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 
@@ -38,30 +39,31 @@ def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dic
     assert 'href="http' not in page
 
 
-class _Counting:
-    """Forecasts of the base, and how many rows were asked for."""
+class _Registry:
+    """Of one model, which forecasts one and a half times the base."""
 
-    def __init__(self) -> None:
-        self.rows = 0
+    inputs = ("base_usd", "scale_usd")
+
+    def load(self, champion: RegisteredVersion) -> "_Registry":
+        return self
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
-        self.rows += len(features)
         return pd.DataFrame({"forecast_usd": features["base_usd"].to_numpy() * 1.5})
 
 
 def test_a_past_week_is_predicted_once_until_its_features_or_the_champion_change(tmp_path: Path) -> None:
     lake = ParquetLake(uri=str(tmp_path))
-    weeks = pd.to_datetime(["2012-06-15", "2012-06-22", "2012-06-22"])
-    near = pd.DataFrame({"origin_week": weeks, "base_usd": [1.0, 2.0, 3.0]})
+    for key, base in {"2012-06-15": [1.0], "2012-06-22": [2.0, 4.0]}.items():
+        rows = pd.DataFrame({"base_usd": base, "scale_usd": 2.0, "horizon": 1.0})
+        # A second horizon, which is not watched.
+        lake.write("demand_features", key, pd.concat([rows, rows.assign(horizon=2.0)]))
     first = RegisteredVersion("1", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})
-    versions = {"2012-06-15": "a", "2012-06-22": "b"}
+    versions = lake.versions("demand_features")
 
-    def asked(champion: RegisteredVersion, versions: dict[str, str]) -> int:
-        model, predictions = _Counting(), Predictions(lake, champion, versions)
-        assert predictions.of(near, model).tolist() == [1.5, 3.0, 4.5]  # type: ignore[arg-type]
-        predictions.keep()
-        return model.rows
+    def made(champion: RegisteredVersion, versions: dict[str, str]) -> int:
+        return keep_predictions(lake, LocalEngine(1), champion, _Registry(), versions)  # type: ignore[arg-type]
 
-    assert [asked(first, versions) for _ in range(2)] == [3, 0]
-    assert [asked(first, versions | {"2012-06-22": "c"}) for _ in range(2)] == [2, 0]
-    assert asked(replace(first, version="2"), versions) == 3
+    assert [made(first, versions) for _ in range(2)] == [2, 0]
+    assert [lake.read("drift_predictions", [key])["prediction"].tolist() for key in versions] == [[0.75], [1.5, 3.0]]  # type: ignore[index]
+    assert [made(first, versions | {"2012-06-22": "c"}) for _ in range(2)] == [1, 0]
+    assert made(replace(first, version="2"), versions) == 2
