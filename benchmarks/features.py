@@ -44,16 +44,17 @@ def ours(
     # Weeks before the first are missing: a lag is then the same matrix, read so many rows higher.
     earlier = np.full((max(LAGS) + weeks, series), np.nan, dtype=np.float32)
     earlier[max(LAGS) :] = panel.sales
-    sold = np.flatnonzero(~np.isnan(panel.sales))
-    row, column = np.divmod(sold, series)
-    sources = {name: (panel.series[name].to_numpy(), column) for name in KEYS}
-    sources["week"] = (panel.weeks.to_numpy(), row)
-    sources |= {f"lag_{lag}": (earlier[max(LAGS) - lag :].ravel(), sold) for lag in LAGS}
-    sources |= {f"mean_{length}": (matrix.ravel(), sold) for length, matrix in means.items()}
-    sources |= {f"deviation_{length}": (matrix.ravel(), sold) for length, matrix in deviations.items()}
+    known = ~np.isnan(panel.sales)
+    sold, in_week = np.flatnonzero(known), known.sum(axis=1)
+    column = sold - np.repeat(np.arange(weeks) * series, in_week)
+    sources = [earlier[max(LAGS) - lag :].ravel() for lag in LAGS]
+    sources += [matrix.ravel() for matrix in (*means.values(), *deviations.values())]
+    made = np.empty((len(sources), len(sold)), dtype=np.float32)
+    keys = {name: panel.series[name].to_numpy().take(column) for name in KEYS}
     with ThreadPoolExecutor(threads) as pool:
-        columns = pool.map(lambda source: source[0].take(source[1]), sources.values())
-        return pd.DataFrame(dict(zip(sources, columns, strict=True)), copy=False)
+        list(pool.map(lambda source, into: source.take(sold, out=into, mode="clip"), sources, made))
+    columns = {**keys, "week": np.repeat(panel.weeks.to_numpy(), in_week), **dict(zip(COLUMNS, made, strict=True))}
+    return pd.DataFrame(columns, copy=False)
 
 
 def by_pandas_transform(filled: pd.DataFrame) -> pd.DataFrame:

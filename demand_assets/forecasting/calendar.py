@@ -6,6 +6,7 @@ moved (matched to itself) and before Christmas (matched by days to go: the winne
 found that shift to be his most valuable adjustment).
 """
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,7 @@ def holiday_date(name: str, year: int) -> pd.Timestamp:
             raise ValueError(f"unknown holiday {name!r}; known: {', '.join((*HOLIDAYS, 'easter'))}")
 
 
+@cache
 def holiday_week(name: str, year: int) -> pd.Timestamp:
     """The week that a holiday falls in; Christmas counts in the week that ends with the year, as Walmart flags it."""
     day = holiday_date(name, year)

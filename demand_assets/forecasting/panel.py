@@ -1,7 +1,7 @@
 """The dense panel: weeks x series matrices, so that every feature is array arithmetic."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ def build_panel(
     weeks = weeks_between(sales["week"].iloc[at.argmin()], sales["week"].iloc[at.argmax()])
     stores = stores.sort_values("store_id", ignore_index=True)
     known = pd.Index(stores["store_id"])
-    codes, column = _distinct_pairs(sales["store_id"].to_numpy(np.int64), sales["dept_id"].to_numpy(np.int64))
+    codes, column = _distinct_pairs(sales["store_id"].to_numpy(), sales["dept_id"].to_numpy())
     series = pd.DataFrame(
         {name: ids.astype(np.int32) for name, ids in zip(("store_id", "dept_id"), codes, strict=True)}
     )
@@ -100,7 +100,8 @@ def build_panel(
         raise SchemaError(f"store {missing} has sales but is not in stores; land a stores file that has it")
     series["dept"] = np.unique(series["dept_id"], return_inverse=True)[1]
     matrix = np.full((len(weeks), len(series)), np.nan)
-    matrix[at, column] = sales["weekly_sales_usd"]
+    place = np.multiply(at, len(series), out=at)
+    matrix.ravel()[np.add(place, column, out=place)] = sales["weekly_sales_usd"].to_numpy()
 
     conditions = conditions[conditions["week"].between(weeks[0], weeks[-1])]
     row = week_number(pd.DatetimeIndex(conditions["week"])) - week_number(weeks[:1])[0]
@@ -116,11 +117,13 @@ def build_panel(
 
 
 def _distinct_pairs(
-    first: "NDArray[np.int64]", second: "NDArray[np.int64]"
+    first: "NDArray[np.integer[Any]]", second: "NDArray[np.integer[Any]]"
 ) -> "tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]":
     """The distinct pairs of two (n,) ids >= 0, in order, and the place of each row's among them."""
     width = int(second.max()) + 1
-    pairs = first * width + second
+    pairs = first.astype(np.int64)
+    pairs *= width
+    pairs += second
     size = int(pairs.max()) + 1
     if size <= max(_TABLE_SIZE, len(pairs)):
         # A table of all possible pairs is a few times faster than a hash of those there are.
@@ -129,7 +132,7 @@ def _distinct_pairs(
         found = np.flatnonzero(held)
         place = np.empty(size, dtype=np.int64)
         place[found] = np.arange(len(found))
-        return np.divmod(found, width), place[pairs]
+        return np.divmod(found, width), place.take(pairs)
     # By hash, and only the few distinct ones are sorted: sorting all rows takes five times as long.
     code, seen = pd.factorize(pairs)
     order = np.argsort(seen)

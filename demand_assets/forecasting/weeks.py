@@ -14,6 +14,7 @@ DAYS = 7
 WEEKS_PER_YEAR = 52  # not 53: the same week last year, so that holidays line up
 _EPOCH_S = 24 * 3600  # 1970-01-02, the first Friday of Unix time
 _WEEK_S = DAYS * 24 * 3600
+_TICKS_PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def as_week(value: str | date | pd.Timestamp) -> pd.Timestamp:
@@ -47,4 +48,6 @@ def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
     """Weeks since 1970-01-02, so that differences are numbers of weeks."""
-    return (weeks.to_numpy().astype("datetime64[s]").astype(np.int64) - _EPOCH_S) // _WEEK_S
+    ticks = _TICKS_PER_S[weeks.unit]
+    number = weeks.to_numpy().view(np.int64) - _EPOCH_S * ticks
+    return np.floor_divide(number, _WEEK_S * ticks, out=number)
