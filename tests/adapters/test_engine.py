@@ -19,11 +19,19 @@ from pydantic import ValidationError
 from demand_assets.adapters import cluster, cluster_services
 from demand_assets.adapters.cluster import DaskEngine, open_cluster
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
+from demand_assets.adapters.drift_rows import (
+    PREDICTIONS_TABLE,
+    DriftRows,
+    stored_block_report,
+    stored_predictions,
+)
 from demand_assets.adapters.engine import LocalEngine, fit_stored, forecast_stored_origin
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting.backtest import backtest, forecast_origin
+from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report, flags_of, joined_report
+from demand_assets.forecasting.drift_measures import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.model import ModelConfig, actuals_of, fit
 from demand_assets.forecasting.panel import Panel
@@ -36,6 +44,7 @@ from demand_assets.settings import Settings
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(240)]
 HORIZON = 4
 AS_OF = pd.Timestamp("2011-07-29")
+ALONE = LocalEngine(1)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +131,28 @@ def test_a_backtest_on_workers_is_the_same(
     expected = backtest(features, retailer.sales, panel, origins, HORIZON, config)
     pd.testing.assert_frame_equal(found.points, expected.points)
     assert set(origins) < set(seen)
+
+
+def test_drift_measured_by_workers_is_the_same(
+    dask: DaskEngine, lake: ParquetLake, stored: LakeRows, sales: LakeRows, features: pd.DataFrame
+) -> None:
+    forecaster = fit_stored(stored, sales, AS_OF, ModelConfig(rounds=5, seed=3, threads=1))
+    predicted = [list(engine.map(stored_predictions, stored.keys, stored, forecaster)) for engine in (dask, ALONE)]
+    for key, there, here in zip(stored.keys, *predicted, strict=True):
+        pd.testing.assert_frame_equal(there, here)
+        lake.write(PREDICTIONS_TABLE, key, here)
+    rows = DriftRows(stored, LakeRows(lake.uri, PREDICTIONS_TABLE, stored.keys))
+    whole = measured(features, forecaster.predict(features)["forecast_usd"].to_numpy())
+    now = whole["origin_week"] == whole["origin_week"].max()
+    targets = features.loc[features["origin_week"] == features["origin_week"].max(), ["target_week", "is_holiday"]]
+    judged = JudgedWeek.of(whole[now], AS_OF)
+    blocks = blocks_of(len(whole), 7 * len(whole))
+    reports = [
+        joined_report(engine.map(stored_block_report, blocks, rows, judged), judged, flags_of(whole), targets)
+        for engine in (dask, ALONE)
+    ]
+    pd.testing.assert_frame_equal(*reports)
+    pd.testing.assert_frame_equal(reports[0], drift_report(whole[now], whole[~now], AS_OF, targets))
 
 
 def test_a_backtest_too_large_for_one_worker_is_trained_by_all(

@@ -12,6 +12,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from demand_assets.adapters.files import filesystem_at
+from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.errors import LakeError
@@ -39,6 +40,24 @@ def test_what_is_written_is_read(lake: ParquetLake) -> None:
     pd.testing.assert_frame_equal(lake.read("t", WEEKS), expected)
     pd.testing.assert_frame_equal(lake.read("t", WEEKS[1:], ["value"]), _frame(WEEKS[1])[["value"]])
     assert lake.partitions("t") == WEEKS
+
+
+def test_rows_are_read_where_columns_have_a_value_in_order_of_key(lake: ParquetLake) -> None:
+    weeks = {"2012-02-10": [1, 2, 1], "2012-02-03": [2, 1, 1], "2012-02-17": [2, 2, 2]}
+    for key, horizons in weeks.items():
+        lake.write("t", key, pd.DataFrame({"horizon": horizons, "place": range(3), "week": key}))
+    found = lake.read("t", list(weeks), ["week", "place"], {"horizon": 1})
+    assert found is not None
+    assert found.to_numpy().tolist() == [["2012-02-03", 1], ["2012-02-03", 2], ["2012-02-10", 0], ["2012-02-10", 2]]
+
+
+def test_many_weeks_come_in_parts_of_about_so_many_rows(lake: ParquetLake) -> None:
+    keys = ("2012-02-03", "2012-02-10", "2012-02-17")
+    for key in keys:
+        lake.write("t", key, pd.DataFrame({"value": range(4), "week": key}))
+    rows = LakeRows(lake.uri, "t", keys)
+    sizes = {most: [len(part) for part in rows.parts(most, ["value"])] for most in (1, 8, 100)}
+    assert sizes == {1: [4, 4, 4], 8: [8, 4], 100: [12]}
 
 
 def test_a_table_that_does_not_exist_is_none(lake: ParquetLake) -> None:
