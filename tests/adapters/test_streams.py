@@ -1,6 +1,7 @@
 """Tables that reach the lake in blocks: the same files as in one piece, and all of them or none."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.adapters.streams import LakeStream, version_of_blocks, write_stream
+from demand_assets.adapters.streams import LEFT_AFTER_S, LakeStream, version_of_blocks, write_stream
 
 FIRST, SECOND, THIRD = "2012-01-06", "2012-01-13", "2012-01-20"
 
@@ -85,3 +86,14 @@ def test_a_stream_goes_to_s3_whole(aws_environment: str) -> None:
     write_stream(lake, "t", [FIRST, SECOND], LakeStream(iter([(FIRST, _columns(0)), (SECOND, _columns(3))])))
     assert lake.partitions("t") == [FIRST, SECOND]
     assert lake.read("t", [SECOND])["store_id"].tolist() == [3, 4, 5]
+
+
+def test_what_a_killed_run_left_is_taken_away_a_day_later(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    write_stream(lake, "t", [FIRST], LakeStream(iter([(FIRST, _columns(0))])))
+    left, growing = tmp_path / "t" / ".0123.parquet", tmp_path / "t" / ".4567.parquet"
+    for path in (left, growing):
+        path.write_bytes(b"half a file")
+    os.utime(left, (time.time() - LEFT_AFTER_S - 1,) * 2)
+    write_stream(lake, "t", [SECOND], LakeStream(iter([(SECOND, _columns(3))])))
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {growing.name, f"{FIRST}.parquet", f"{SECOND}.parquet"}
