@@ -19,10 +19,13 @@ import pandas as pd
 
 from benchmarks.machine import write
 from demand_assets.adapters.cluster import DaskEngine, open_cluster
+from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stored_block_report, stored_predictions
 from demand_assets.adapters.engine import Engine, LocalEngine
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.drift import JudgedWeek, blocks_of, flags_of, joined_report
+from demand_assets.forecasting.drift_measures import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
 from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
@@ -33,6 +36,8 @@ from demand_assets.sample import generate
 from demand_assets.settings import Settings, usable_cores
 
 HORIZON = 4
+# As many variables as a job of a hundred times Walmart's size measures at once.
+DRIFT_VARIABLES = 6
 
 
 class _Job:
@@ -53,6 +58,7 @@ class _Job:
         self.as_of = add_weeks(self.panel.weeks[-1], -HORIZON)
         self.series = len(self.panel.series)
         made = self.series * HORIZON * len(self.origins)
+        self.model: Forecaster | None = None
         self.config = thinned(ModelConfig(rounds=rounds, seed=7, threads=threads), made, most_rows)
 
     def features(self, engine: Engine, name: str) -> dict[str, Any]:
@@ -66,11 +72,38 @@ class _Job:
         rows, size = made.pop("result")
         return {**made, "rows": rows, "bytes": size, "versions": lake.versions("demand_features")}
 
-    def training(self, engine: Engine) -> dict[str, Any]:
-        features = LakeRows(self.lake.uri, "demand_features", tuple(map(week_key, self.origins)))
-        made = _timed(engine, lambda: engine.fit(features, self.sales, self.as_of, self.config))
+    def training(self, engine: Engine, seed: int = 7) -> dict[str, Any]:
+        features = self._stored_features()
+        config = self.config.model_copy(update={"seed": seed})
+        made = _timed(engine, lambda: engine.fit(features, self.sales, self.as_of, config))
         model: Forecaster = made.pop("result")
+        self.model = self.model or model
         return {**made, "rows": model.rows, **self._scores(model, features)}
+
+    def drift(self, engine: Engine) -> dict[str, Any]:
+        """The newest week's report against the year before, by the first model trained."""
+        features = self._stored_features()
+        keys = features.keys[-1 - HISTORY_WEEKS :]
+        features = features.only(keys)
+        newest = features.only(keys[-1:]).read(
+            ["store_id", "dept_id", "origin_week", "scale_usd", "store_type", "target_week", "is_holiday"]
+        )
+        judged = JudgedWeek.of(newest, self.as_of)
+        rows = DriftRows(features, LakeRows(self.lake.uri, PREDICTIONS_TABLE, keys))
+
+        def report() -> pd.DataFrame:
+            predicted = engine.map(stored_predictions, keys, features, self.model)
+            for key, predictions in zip(keys, predicted, strict=True):
+                self.lake.write(PREDICTIONS_TABLE, key, predictions)
+            flags = rows.read(["origin_week", "origin_is_holiday"])
+            blocks = blocks_of(len(flags), DRIFT_VARIABLES * len(flags))
+            parts = engine.map(stored_block_report, blocks, rows, judged)
+            return joined_report(parts, judged, flags_of(flags), newest[["target_week", "is_holiday"]])
+
+        return _timed(engine, report)
+
+    def _stored_features(self) -> LakeRows:
+        return LakeRows(self.lake.uri, "demand_features", tuple(map(week_key, self.origins)))
 
     def _scores(self, model: Forecaster, features: LakeRows) -> dict[str, float]:
         rows = features.only([week_key(self.as_of)]).read()
@@ -114,11 +147,13 @@ def _kill_a_trainer(engine: DaskEngine, after_seconds: float, killed: list[float
     killed.append(time.perf_counter())
 
 
-def _shown(name: str, features: dict[str, Any] | None, training: dict[str, Any], reference: dict[str, Any]) -> str:
-    made = f"{features['seconds']:>9.1f}{features['cpu_seconds']:>9.1f}" if features else f"{'':>9}{'':>9}"
-    change = training["wmae"] / reference["wmae"] - 1
-    took = f"{training['seconds']:>9.1f}{training['cpu_seconds']:>9.1f}"
-    return f"{name:<22}{made}{took}{training['wmae']:>10.2f}{change:>+9.3%}"
+def _shown(name: str, run: dict[str, Any], reference: dict[str, Any]) -> str:
+    took = ""
+    for step in ("features", "training", "drift"):
+        made = run.get(step)
+        took += f"{made['seconds']:>11.1f}{made['cpu_seconds']:>8.1f}" if made else f"{'':>19}"
+    changes = "".join(f"{run['training'][figure] / reference[figure] - 1:>+10.3%}" for figure in ("wmae", "rmse"))
+    return f"{name:<26}{took}{run['training']['wmae']:>10.2f}{changes}"
 
 
 @click.command()
@@ -139,27 +174,36 @@ def _shown(name: str, features: dict[str, Any] | None, training: dict[str, Any],
 def main(
     stores: int, workers: str, rounds: int, training_rows: int, kill: bool, kill_after: float, folder: Path | None
 ) -> None:
-    """Print seconds and processor seconds of features and training, WMAE, and its change against one machine."""
+    """Print seconds and processor seconds of features, training and drift, WMAE, and changes against one machine.
+
+    What another seed changes on one machine says how large a change is.
+    """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         threads = usable_cores()
         job = _Job(Path(place), stores, rounds, threads, training_rows)
         print(f"{job.series:,} series, {job.sales_rows:,} rows of sales, {len(job.origins)} origins, {threads} cores")
-        print(f"{'':<22}{'features, s':>9}{'CPU s':>8}{'train, s':>9}{'CPU s':>9}{'WMAE':>10}{'change':>9}")
+        heads = "".join(f"{f'{step}, s':>11}{'CPU s':>8}" for step in ("features", "train", "drift"))
+        print(f"{'':<26}{heads}{'WMAE':>10}{'change':>10}{'of RMSE':>10}")
         here = LocalEngine(threads)
-        features, reference = job.features(here, "local"), job.training(here)
-        versions = features.pop("versions")
-        runs: list[dict[str, Any]] = [{"engine": "local", "features": features, "training": reference}]
-        print(_shown("one machine", features, reference, reference), flush=True)
+        alone: dict[str, Any] = {"engine": "local", "features": job.features(here, "local")}
+        versions = alone["features"].pop("versions")
+        reference = alone["training"] = job.training(here)
+        alone["drift"] = job.drift(here)
+        report = alone["drift"].pop("result")
+        print(_shown("one machine", alone, reference), flush=True)
+        runs = [alone, {"engine": "local", "seed": 8, "training": job.training(here, seed=8)}]
+        print(_shown("one machine, other seed", runs[-1], reference), flush=True)
         counts = [int(count) for count in workers.split(",")]
         for count in counts:
             engine, closing = open_cluster("", count, threads)
             with closing:
-                made = job.features(engine, f"dask-{count}")
-                if made.pop("versions") != versions:
+                run: dict[str, Any] = {"engine": "dask", "workers": count, "features": job.features(engine, f"{count}")}
+                if run["features"].pop("versions") != versions:
                     raise SystemExit(f"{count} workers made other features than one machine")
-                trained = job.training(engine)
-                runs.append({"engine": "dask", "workers": count, "features": made, "training": trained})
-                print(_shown(f"{count} workers", made, trained, reference), flush=True)
+                run["training"], run["drift"] = job.training(engine), job.drift(engine)
+                pd.testing.assert_frame_equal(run["drift"].pop("result"), report)
+                runs.append(run)
+                print(_shown(f"{count} workers", run, reference), flush=True)
                 if kill and count == counts[-1]:
                     killed: list[float] = []
                     began = time.perf_counter()
@@ -169,13 +213,13 @@ def main(
                     assassin.join()
                     at = round(killed[0] - began, 1)
                     runs.append({"engine": "dask", "workers": count, "killed_at": at, "training": survived})
-                    print(_shown(f"{count} workers, killed", None, survived, reference))
+                    print(_shown(f"{count} workers, killed", runs[-1], reference))
                     print(
                         f"a worker was killed after {at} s; the model is the one of {count} undisturbed workers: "
-                        f"{survived['wmae'] == trained['wmae']}"
+                        f"{survived['wmae'] == run['training']['wmae']}"
                     )
     payload = {"stores": stores, "series": job.series, "rounds": rounds, "threads": threads, "runs": runs}
-    print(f"features are the same in every file; written to {os.path.relpath(write('dask_workers', payload))}")
+    print(f"features and drift are the same; written to {os.path.relpath(write('dask_workers', payload))}")
 
 
 if __name__ == "__main__":
