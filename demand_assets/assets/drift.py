@@ -1,7 +1,6 @@
 """demand_features, weekly_forecast -> drift_report: what a week's inputs and predictions differ in from before."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -28,9 +27,6 @@ from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, ForecastStore
 
-if TYPE_CHECKING:
-    from demand_assets.adapters.engine import Engine
-
 PAGE_TABLE = "drift_report_html"
 CHAMPION_NOTE = "model_version"
 WEEKS_SHOWN = 26
@@ -45,7 +41,7 @@ _READ = [*ROW_KEYS, "target_week", "horizon", "scale_usd", "store_type", "is_hol
 
 
 def keep_predictions(
-    lake: ParquetLake, engine: "Engine", champion: RegisteredVersion, registry: ModelRegistry, versions: dict[str, str]
+    lake: ParquetLake, compute: Compute, champion: RegisteredVersion, registry: ModelRegistry, versions: dict[str, str]
 ) -> int:
     """Have the champion's predictions of stored origins at horizon 1 in the lake; how many of them were made.
 
@@ -56,7 +52,7 @@ def keep_predictions(
     due = [key for key, made_from in wanted.items() if notes.get(key, {}).get(INPUT_NOTE) != made_from]
     features = LakeRows(lake.place("demand_features"), "demand_features", tuple(due))
     if due:
-        made = engine.map(stored_predictions, due, features, registry.load(champion))
+        made = compute.engine(len(due)).map(stored_predictions, due, features, registry.load(champion))
         for key, predictions in zip(due, made, strict=True):
             lake.write(PREDICTIONS_TABLE, key, predictions, {INPUT_NOTE: wanted[key]})
     return len(due)
@@ -119,7 +115,7 @@ def drift_report(
     else:
         as_of = pd.Timestamp(champion.as_of)
         now = demand_features.loc[demand_features["horizon"] == 1]
-        keep_predictions(lake, compute.engine(len(keys)), champion, registry, {one: versions[one] for one in keys})
+        keep_predictions(lake, compute, champion, registry, {one: versions[one] for one in keys})
         names = ["store_id", "dept_id", "target_week"]
         forecast = now[names].merge(weekly_forecast, on=names, how="left", validate="one_to_one")
         predictions = predictions_table(forecast["forecast_usd"].to_numpy(), now)
@@ -137,7 +133,7 @@ def drift_report(
         report = joined_report(parts, judged, flags_of(flags), demand_features[["target_week", "is_holiday"]])
         verdict = drift_verdict(report)
         recent = {
-            **{origin: worst_by_kind(rows, drift_verdict(rows)) for origin, rows in _reports(lake, shown)},
+            **{origin: worst_by_kind(past, drift_verdict(past)) for origin, past in _reports(lake, shown)},
             key: worst_by_kind(report, verdict),
         }
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))

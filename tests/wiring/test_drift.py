@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from demand_assets.adapters.engine import LocalEngine
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
 from demand_assets.forecasting.drift import REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.resources import build_compute
+from demand_assets.settings import Settings
 
 
 def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dict[str, object]]) -> None:
@@ -61,7 +62,7 @@ def test_a_past_week_is_predicted_once_until_its_features_or_the_champion_change
     versions = lake.versions("demand_features")
 
     def made(champion: RegisteredVersion, versions: dict[str, str]) -> int:
-        return keep_predictions(lake, LocalEngine(1), champion, _Registry(), versions)  # type: ignore[arg-type]
+        return keep_predictions(lake, build_compute(Settings()), champion, _Registry(), versions)  # type: ignore[arg-type]
 
     assert [made(first, versions) for _ in range(2)] == [2, 0]
     assert [lake.read("drift_predictions", [key])["prediction"].tolist() for key in versions] == [[0.75], [1.5, 3.0]]  # type: ignore[index]
