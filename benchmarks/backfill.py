@@ -49,9 +49,9 @@ def bare_features(home: Path, keys: list[str]) -> None:
     """Features of `keys` from the lake's rows into a lake beside it."""
     import pandas as pd
 
+    from demand_assets.adapters.engine import LocalEngine
     from demand_assets.adapters.parquet import ParquetLake
-    from demand_assets.forecasting.features import build_features
-    from demand_assets.forecasting.panel import build_panel
+    from demand_assets.forecasting.panel import SERIES_PER_BLOCK, build_panel
     from demand_assets.settings import read_settings
 
     settings = read_settings()
@@ -60,9 +60,10 @@ def bare_features(home: Path, keys: list[str]) -> None:
     whole = [lake.read(name, None) for name in ("stores", "holiday_calendar")]
     sales, conditions, stores, calendar = (frame for frame in (*weekly, *whole) if frame is not None)
     panel = build_panel(sales, conditions, stores, calendar, settings.horizon_weeks)
-    features = build_features(panel, [pd.Timestamp(key) for key in keys], settings.horizon_weeks)
-    for week, rows in features.groupby("origin_week"):
-        beside.write("demand_features", f"{week:%Y-%m-%d}", rows)
+    origins = [pd.Timestamp(key) for key in keys]
+    notes: dict[str, dict[str, str]] = {}
+    engine = LocalEngine(settings.threads)
+    engine.write_features(beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
 
 
 def bare_sales(home: Path, keys: list[str]) -> None:
