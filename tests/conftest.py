@@ -39,8 +39,12 @@ def collected() -> None:
 
 @pytest.fixture
 def instance(collected: None) -> Iterator[dg.DagsterInstance]:
-    """An instance of Dagster's in a folder of its own."""
-    with dg.instance_for_test() as own:
+    """An instance of Dagster's in a folder of its own.
+
+    It does not keep what steps print: for that it starts processes, and does not wait for their end.
+    """
+    silent = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    with dg.instance_for_test(overrides={"compute_logs": silent}) as own:
         yield own
 
 
