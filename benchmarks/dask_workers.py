@@ -19,12 +19,12 @@ import pandas as pd
 
 from benchmarks.machine import write
 from demand_assets.adapters.cluster import DaskEngine, open_cluster
-from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stored_block_report, stored_predictions
+from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stored_predictions, stored_report
 from demand_assets.adapters.engine import Engine, LocalEngine
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.drift import JudgedWeek, blocks_of, flags_of, joined_report
+from demand_assets.forecasting.drift import JudgedWeek
 from demand_assets.forecasting.drift_measures import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
@@ -95,10 +95,9 @@ class _Job:
             predicted = engine.map(stored_predictions, keys, features, self.model)
             for key, predictions in zip(keys, predicted, strict=True):
                 self.lake.write(PREDICTIONS_TABLE, key, predictions)
-            flags = rows.read(["origin_week", "origin_is_holiday"])
-            blocks = blocks_of(len(flags), DRIFT_VARIABLES * len(flags))
-            parts = engine.map(stored_block_report, blocks, rows, judged)
-            return joined_report(parts, judged, flags_of(flags), newest[["target_week", "is_holiday"]])
+            targets = newest[["target_week", "is_holiday"]]
+            most_values = DRIFT_VARIABLES * self.series * len(keys)
+            return stored_report(rows, judged, targets, lambda _: engine, most_values)
 
         return _timed(engine, report)
 

@@ -1,6 +1,6 @@
 """The rows that drift is measured on, read from the lake by whoever measures: some columns at a time, never all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from demand_assets.adapters.engine import Engine
     from demand_assets.forecasting.drift import JudgedWeek
     from demand_assets.forecasting.model import Forecaster
 
 PREDICTIONS_TABLE = "drift_predictions"
+# Values of features that stand in memory together: with what measuring them takes, two gigabytes.
+VALUES_AT_ONCE = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,25 @@ class DriftRows:
         if PREDICTION in columns:
             rows[PREDICTION] = self.predictions.read([PREDICTION])[PREDICTION].to_numpy()
         return rows
+
+
+def stored_report(
+    rows: DriftRows,
+    judged: "JudgedWeek",
+    targets: pd.DataFrame,
+    engine_for: "Callable[[int], Engine]",
+    most_values: int = VALUES_AT_ONCE,
+) -> pd.DataFrame:
+    """`forecasting.drift.drift_report` of stored rows, by blocks of variables with at most `most_values` values each.
+
+    `engine_for` gives the engine that so many blocks are worth.
+    """
+    from demand_assets.forecasting.drift import blocks_of, flags_of, joined_report
+
+    flags = rows.read(["origin_week", "origin_is_holiday"])
+    blocks = blocks_of(len(flags), most_values)
+    parts = engine_for(len(blocks)).map(stored_block_report, blocks, rows, judged)
+    return joined_report(parts, judged, flags_of(flags), targets)
 
 
 def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[Unit]) -> pd.DataFrame:

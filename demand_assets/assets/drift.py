@@ -9,8 +9,8 @@ from demand_assets.adapters.drift_rows import (
     PREDICTIONS_TABLE,
     DriftRows,
     predictions_table,
-    stored_block_report,
     stored_predictions,
+    stored_report,
 )
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
@@ -31,8 +31,6 @@ PAGE_TABLE = "drift_report_html"
 CHAMPION_NOTE = "model_version"
 WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
-# Values of features that stand in memory together: with what measuring them takes, two gigabytes.
-VALUES_AT_ONCE = 100_000_000
 _TYPES = {
     **dict.fromkeys(("points", "reference_points"), "int64"),
     **dict.fromkeys(("reference", "group_kind", "group_id", "variable", "kind", "severity", "by", "words"), "str"),
@@ -88,7 +86,7 @@ def drift_report(
     Unchanged features, forecast, champion and code give the stored report.
     """
     from demand_assets.assets.drift_page import drift_page, worst_by_kind
-    from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_verdict, flags_of, joined_report
+    from demand_assets.forecasting.drift import JudgedWeek, drift_verdict
     from demand_assets.store.publish import publish_drift
     from demand_assets.store.rows import DRIFT
 
@@ -126,11 +124,9 @@ def drift_report(
         rows = DriftRows(
             *(LakeRows(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
-        judged = JudgedWeek.of(now, as_of)
-        flags = rows.read(["origin_week", "origin_is_holiday"])
-        blocks = blocks_of(len(flags), VALUES_AT_ONCE)
-        parts = compute.engine(len(blocks)).map(stored_block_report, blocks, rows, judged)
-        report = joined_report(parts, judged, flags_of(flags), demand_features[["target_week", "is_holiday"]])
+        report = stored_report(
+            rows, JudgedWeek.of(now, as_of), demand_features[["target_week", "is_holiday"]], compute.engine
+        )
         verdict = drift_verdict(report)
         recent = {
             **{origin: worst_by_kind(past, drift_verdict(past)) for origin, past in _reports(lake, shown)},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CONDITION_COLUMNS = ("temperature_f", "fuel_price_usd", "cpi", "unemployment_pct")
 # What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
-# Possible pairs of store and department of which a table is made: a megabyte or two, which the cache holds.
+# Possible pairs of store and department of which a table is always made: nine megabytes at most.
 _TABLE_SIZE = 2**20
 # What a panel takes of sales.
 SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")

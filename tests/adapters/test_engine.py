@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,15 @@ from demand_assets.adapters.cluster_services import set_tasks, stop_unless_share
 from demand_assets.adapters.drift_rows import (
     PREDICTIONS_TABLE,
     DriftRows,
-    stored_block_report,
     stored_predictions,
+    stored_report,
 )
-from demand_assets.adapters.engine import LocalEngine, fit_stored, forecast_stored_origin
+from demand_assets.adapters.engine import Engine, LocalEngine, fit_stored, forecast_stored_origin
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting.backtest import backtest, forecast_origin
-from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report, flags_of, joined_report
+from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
 from demand_assets.forecasting.drift_measures import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.model import ModelConfig, actuals_of, fit
@@ -146,11 +147,17 @@ def test_drift_measured_by_workers_is_the_same(
     now = whole["origin_week"] == whole["origin_week"].max()
     targets = features.loc[features["origin_week"] == features["origin_week"].max(), ["target_week", "is_holiday"]]
     judged = JudgedWeek.of(whole[now], AS_OF)
-    blocks = blocks_of(len(whole), 7 * len(whole))
+    asked: list[int] = []
+
+    def engine_for(engine: Engine, blocks: int) -> Engine:
+        asked.append(blocks)
+        return engine
+
     reports = [
-        joined_report(engine.map(stored_block_report, blocks, rows, judged), judged, flags_of(whole), targets)
-        for engine in (dask, ALONE)
+        stored_report(rows, judged, targets, partial(engine_for, engine), 7 * len(whole)) for engine in (dask, ALONE)
     ]
+    assert asked == [len(blocks_of(len(whole), 7 * len(whole)))] * 2
+    assert asked[0] > 1
     pd.testing.assert_frame_equal(*reports)
     pd.testing.assert_frame_equal(reports[0], drift_report(whole[now], whole[~now], AS_OF, targets))
 
