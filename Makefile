@@ -48,7 +48,7 @@ dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the las
 	@exec $(BIN)/demand dev
 
 test: $(STAMP) ## all tests, in parallel, with coverage
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k landed

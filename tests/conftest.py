@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -28,6 +28,11 @@ from demand_assets.sample import SampleData, generate, write_csvs
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 HORIZON = 4
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left with one while the others have nothing to do."""
+    items.sort(key=lambda item: "/wiring/" not in item.nodeid)
 
 
 @pytest.fixture
@@ -62,14 +67,25 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def made_once(mark: Path, make: Callable[[], object]) -> None:
+    """Run `make` unless a worker of this test run has; the others wait. The file `mark` says that it is made."""
+    with open(f"{mark}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not mark.exists():
+            make()
+            mark.touch()
+
+
 @pytest.fixture(scope="session")
 def csv_folder(retailer: SampleData, shared_folder: Path) -> Path:
     """The retailer's CSVs, with fixed times: landing order and landing records depend on them."""
     folder = shared_folder / "csvs"
-    with open(shared_folder / "csvs.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def make() -> None:
         for path in write_csvs(retailer, folder):
             os.utime(path, (1_300_000_000, 1_300_000_000))
+
+    made_once(shared_folder / "csvs.made", make)
     return folder
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from demand_assets.adapters.alerts import KINDS, Alert, Alerts
+from demand_assets.adapters.alerts import KINDS, Alert, Alerts, one_line
 
 DRIFT = Alert(
     kind="severe_drift",
@@ -103,7 +103,7 @@ def test_processes_that_fire_together_tell_it_once(tmp_path: Path) -> None:
         )
         for _ in range(3)
     ]  # fmt: skip
-    ended = [process.communicate("go\n", timeout=60) for process in together]
+    ended = [process.communicate("go\n") for process in together]
     assert sum(int(stdout) for stdout, _ in ended) == 1
     assert "".join(stderr for _, stderr in ended).count("critical alert run_failed: failed") == 1
 
@@ -166,6 +166,24 @@ def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
     assert told(caplog).count(DRIFT.line()) == 1
 
 
+def test_what_a_channel_missed_is_told_for_a_day(tmp_path: Path, aws: str) -> None:
+    topic, queue = topic_and_queue(aws)
+    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
+    day = timedelta(days=1)
+    for evidence, age in (("young", day - timedelta(minutes=1)), ("old", day), ("older", 2 * day)):
+        alert = replace(DRIFT, evidence=evidence)
+        assert Alerts(uri=str(tmp_path)).fire(alert)  # no channel yet
+        record = tmp_path / f"{alert.key}.json"
+        fired_at = (datetime.now(UTC) - age).isoformat()
+        record.write_text(json.dumps({**json.loads(record.read_text()), "fired_at": fired_at}))
+    assert Alerts(uri=str(tmp_path)).redeliver() == 0
+    assert [alerts.redeliver(), alerts.redeliver()] == [1, 0]
+    (message,) = messages(queue)
+    assert message["Message"].splitlines()[-1] == f"Alert: {replace(DRIFT, evidence='young').key}"
+    # An alert that is seen again is told however old it is.
+    assert alerts.fire(replace(DRIFT, evidence="older"))
+
+
 def test_a_topic_that_does_not_exist_raises_nothing(tmp_path: Path, aws: str) -> None:
     alerts = Alerts(uri=str(tmp_path), sns_topic_arn=f"arn:aws:sns:us-east-1:123456789012:{aws}")
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
@@ -176,12 +194,17 @@ def test_a_claim_of_a_process_that_died_is_taken_over(tmp_path: Path, aws: str) 
     alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
     claim = tmp_path / "sns" / f"{DRIFT.key}.json"
     claim.parent.mkdir()
-    claim.write_text(json.dumps({"claimed_at": datetime.now(UTC).isoformat()}))
-    alerts.fire(DRIFT)
+    # Sending takes seconds: for ten minutes a claim may be of a process that lives.
+    claim.write_text(json.dumps({"claimed_at": (datetime.now(UTC) - timedelta(minutes=9)).isoformat()}))
+    assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
     assert messages(queue) == []
     claim.write_text(json.dumps({"claimed_at": (datetime.now(UTC) - timedelta(minutes=11)).isoformat()}))
     assert alerts.fire(DRIFT)
     assert len(messages(queue)) == 1
+    # What was sent is never sent again, however long ago that was.
+    assert json.loads(claim.read_text()).keys() == {"sent_at"}
+    claim.write_text(json.dumps({"sent_at": (datetime.now(UTC) - timedelta(days=3)).isoformat()}))
+    assert not alerts.fire(DRIFT)
 
 
 def test_an_alert_whose_record_cannot_be_written_is_told_all_the_same(
@@ -196,6 +219,72 @@ def test_an_alert_whose_record_cannot_be_written_is_told_all_the_same(
     assert "cannot be written" in unwritten
     assert line == DRIFT.line()
     assert alerts.newest() == []
+
+
+def test_alerts_differ_by_kind_subject_week_and_evidence() -> None:
+    others = [
+        DRIFT,
+        replace(DRIFT, kind="check_failed"),
+        replace(DRIFT, subject="another"),
+        replace(DRIFT, week="2012-07-06"),
+        replace(DRIFT, week=None),
+        replace(DRIFT, evidence="run"),
+    ]
+    assert len({alert.key for alert in others}) == len(others)
+    assert replace(DRIFT, summary="said otherwise", severity="critical", figures={}).key == DRIFT.key
+    assert DRIFT.key.startswith("severe_drift-2012-06-29-")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (99.994, "99.99"),
+        (-0.12345, "-0.1235"),
+        (100.4, "100"),
+        (-1234567.8, "-1,234,568"),
+        (1234, "1234"),
+        ([1.5, "a  b"], "1.5, a b"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_a_figure_is_shown_on_one_line(value: object, shown: str) -> None:
+    alert = replace(DRIFT, week=None, figures={"figure": value})
+    assert alert.line() == (
+        f"warning alert severe_drift: 3 distributions drifted severely (figure: {shown}); "
+        "see docs/runbook.md#severe-drift"
+    )
+    assert alert.body().splitlines() == [
+        "3 distributions drifted severely",
+        "",
+        "Week: none in particular",
+        "Subject: drift_report",
+        "Severity: warning",
+        f"  figure: {shown}",
+        "",
+        "What to do: docs/runbook.md#severe-drift",
+        f"Alert: {alert.key}",
+    ]
+
+
+def test_a_reason_is_the_first_line_that_says_something() -> None:
+    assert one_line("\n  \n  no   such file \nmore") == "no such file"
+    assert one_line("x" * 301) == "x" * 300
+    assert one_line(" \n") == "no reason was given"
+
+
+def test_measures_are_put_into_the_namespace_if_there_is_one(
+    tmp_path: Path, aws: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alerts = Alerts(uri=str(tmp_path), metrics_namespace=aws)
+    measures = [("WMAE", 12.5, "None"), ("Lag", 3.0, "Seconds")]
+    assert not Alerts(uri=str(tmp_path)).measure(measures)
+    assert not alerts.measure([])
+    assert alerts.measure(measures)
+    listed = boto3.client("cloudwatch").list_metrics(Namespace=aws)["Metrics"]
+    assert sorted(one["MetricName"] for one in listed) == ["Lag", "WMAE"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
+    assert not alerts.measure(measures)
+    assert told(caplog, logging.ERROR)[0].startswith("cloudwatch did not take the measures: ")
 
 
 def test_every_kind_of_alert_has_its_section_in_the_runbook() -> None:

@@ -40,9 +40,10 @@ from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.partitions import week_key
 from demand_assets.sample import SampleData
 from demand_assets.settings import Settings
+from tests.waiting import GUARD_S
 
 # dask and distributed leave sockets to the garbage collector when a worker dies.
-pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 HORIZON = 4
 AS_OF = pd.Timestamp("2011-07-29")
 ALONE = LocalEngine(1)
@@ -80,7 +81,7 @@ def dask() -> Iterator[DaskEngine]:
 
 @pytest.fixture(autouse=True)
 def _a_worker_that_stays_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "WORKER_SECONDS", 60.0)
+    monkeypatch.setattr(cluster, "WORKER_SECONDS", GUARD_S)
 
 
 def bytes_of(lake: ParquetLake) -> dict[str, bytes]:

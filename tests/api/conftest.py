@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from demand_assets.store.publish import (
     publish_exceptions,
     publish_vintage,
 )
+from tests.waiting import GUARD_S
 
 ORIGIN = date(2012, 10, 26)
 WEEK = date(2012, 11, 2)
@@ -96,7 +96,7 @@ def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: An
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=GUARD_S) as client:
             yield client
     finally:
         server.should_exit = True
@@ -385,14 +385,6 @@ def every_page(client: httpx.Client, path: str, filters: dict[str, str], limit: 
             return
         cursor = {"cursor": body["next_cursor"]}
     raise AssertionError("the list does not end")
-
-
-def until(claim: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for `claim` to come true."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module", params=["server", "in process"])

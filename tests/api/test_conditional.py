@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from demand_assets.store.engine import create_engine_for
-from tests.api.conftest import ASKED, ORIGIN, every_list, fill_full, publish_full_vintage, serving, until
+from tests.api.conftest import ASKED, ORIGIN, every_list, fill_full, publish_full_vintage, serving
+from tests.waiting import until
 
 PAGES = (
     "/", "/health", "/ready", "/openapi.json", "/static/index.html", "/v1/series/1/3", "/v1/overrides/1",
@@ -73,6 +74,18 @@ def test_a_point_read_has_one_tag_from_memory_and_from_the_store(full_url: str, 
         stored = client.get("/forecast", params=ASKED)
     memory = full.get("/forecast", params=ASKED)
     assert (stored.content, stored.headers["etag"]) == (memory.content, memory.headers["etag"])
+
+
+@pytest.mark.parametrize("week", ["2012-11-02", "2012-10-26"], ids=["from memory", "from the store"])
+@pytest.mark.parametrize("known", ["", "*"])
+def test_a_plain_point_read_has_the_headers_of_one_spelled_otherwise(full: httpx.Client, week: str, known: str) -> None:
+    def read(address: str) -> tuple[int, bytes, dict[str, str]]:
+        answer = full.get(address, headers={"If-None-Match": known})
+        return answer.status_code, answer.content, {**answer.headers, "date": "", "x-request-id": ""}
+
+    plain = read(f"/forecast?store_id=1&dept_id=3&week={week}")
+    assert plain == read(f"/forecast?store_id=+1&dept_id=3&week={week}")
+    assert (plain[0], plain[2]["cache-control"]) == (304 if known else 200, AGAIN)
 
 
 @pytest.fixture

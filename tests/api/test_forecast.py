@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from api import ApiSettings, create_app
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
 from tests.api.conftest import ASKED, Client, environment, fill, problem, serving
+from tests.waiting import GUARD_S, answers, until
 
 
 def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> None:
@@ -188,9 +188,7 @@ def test_it_recovers_when_the_store_appears(tmp_path: Path) -> None:
         assert "run `demand migrate`" in problem(client.get("/ready"), 503)
         assert client.get("/health").json() == {"status": "ok", "newest_origin_week": None, "vintages": None}
         fill(tmp_path)
-        deadline = time.monotonic() + 30
-        while client.get("/ready").status_code == 503 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: client.get("/ready").status_code != 503)
         assert client.get("/health").json()["vintages"] == 2
 
 
@@ -225,19 +223,12 @@ def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                answer = httpx.get(f"http://127.0.0.1:{port}/forecast", params=ASKED)
-                break
-            except httpx.ConnectError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        assert answer.json()["forecast_usd"] == 100.5
+        address = f"http://127.0.0.1:{port}/forecast"
+        until(lambda: answers(address), process)
+        assert httpx.get(address, params=ASKED, timeout=GUARD_S).json()["forecast_usd"] == 100.5
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait()
 
 
 @pytest.mark.parametrize(
@@ -262,7 +253,6 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(values: dict[str, str], mes
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert done.returncode == 2
     assert done.stderr.startswith(message)

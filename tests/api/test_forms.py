@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from datetime import date, datetime
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from sqlalchemy import Double, Text
 
-from api.formats import Format, accepted
+from api.formats import Format, accepted, render
 from tests.api.conftest import FORMULA, UNICODE, every_list, problem
 
 MEDIA = {
@@ -166,10 +168,30 @@ def test_the_link_header_leads_through_all_pages(
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_text(full: httpx.Client) -> None:
-    csv = full.get("/v1/exceptions?format=csv").text
-    assert "'" + FORMULA.replace('"', '""') in csv
-    assert f',"{FORMULA[:3]}' not in csv
-    assert UNICODE in csv
+    sheet = full.get("/v1/exceptions?format=csv").text
+    assert "'" + FORMULA.replace('"', '""') in sheet
+    assert f',"{FORMULA[:3]}' not in sheet
+    assert UNICODE in sheet
     # Only where it matters: other forms have the text as it is.
     assert table(full.get("/v1/exceptions?format=arrow"), "arrow")["reason"].to_pylist()[:2] == [FORMULA, UNICODE]
     assert full.get("/v1/exceptions").json()["items"][0]["reason"] == FORMULA
+
+
+def test_every_start_of_a_formula_is_marked_and_nothing_else() -> None:
+    starts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"]
+    harmless = ["", "a=1", " =1", "'=1", "\n=1", "1-1", None]
+    texts = [*starts, *harmless]
+    # Numbers are no text: a negative one stays a number.
+    sheet = render({"text": (Text(), texts), "usd": (Double(), [-1.5] * len(texts))}, Format.CSV)
+    rows = list(csv.reader(io.StringIO(sheet.decode(), newline="")))
+    assert rows == [
+        ["text", "usd"],
+        *([f"'{text}", "-1.5"] for text in starts),
+        *([text or "", "-1.5"] for text in harmless),
+    ]
+    assert "'\r=1" in render({"text": (Text(), ["\r=1"])}, Format.CSV).decode()
+
+
+def test_a_file_of_an_empty_store_has_a_name_without_week(empty: httpx.Client) -> None:
+    answer = empty.get("/v1/series?format=csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="series.csv"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,19 +12,22 @@ import httpx
 import pytest
 
 from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import migrate
+from demand_assets.store.publish import publish_vintage
 from tests.api.conftest import (
     FORMULA,
     LISTS,
     ORIGIN,
     RECORD,
     UNICODE,
+    WEEK,
     every_list,
     every_page,
     problem,
     publish_full_vintage,
     serving,
-    until,
 )
+from tests.waiting import until
 
 V1 = "/v1/"
 
@@ -95,6 +98,58 @@ def test_the_same_forecast_is_answered_the_same_wherever_it_is_asked_for(full: h
     assert all(row["is_stale"] for row in listed)
 
 
+def test_a_batch_is_the_point_reads_of_its_keys_in_their_order(full: httpx.Client) -> None:
+    # 1/3 in 10-26 was forecast from two origins, and has a planner's number that is beside neither.
+    wanted = [(1, 3, "2012-10-26"), (2, 3, "2012-11-09"), (1, 3, "2012-10-26"), (1, 4, "2012-10-19")]
+    none = [(9, 9, "2012-11-02"), (1, 3, "2013-01-04"), (9, 9, "2012-11-02")]
+    names = ("store_id", "dept_id", "week")
+    asked = [dict(zip(names, key, strict=True)) for key in (none[0], *wanted, *none[1:])]
+    body = full.post("/v1/forecasts:batch", json={"keys": asked}).json()
+    assert body["items"] == [full.get("/forecast", params=dict(zip(names, key, strict=True))).json() for key in wanted]
+    assert columns(body["items"], "origin_week", "horizon", "override") == [
+        ("2012-10-19", 1, None), ("2012-10-26", 2, None), ("2012-10-19", 1, None), ("2012-10-12", 1, None),
+    ]  # fmt: skip
+    assert columns(body["missing"], *names) == none
+    about = full.get("/v1/forecasts?limit=1").json()
+    assert [body[name] for name in ("vintage", "is_stale", "unit")] == [
+        about[name] for name in ("vintage", "is_stale", "unit")
+    ]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service over 1,001 forecasts that answers at most 1,000 in a file and keeps none in memory."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('many') / 'store.db'}"
+    migrate(url)
+    engine = create_engine_for(url)
+    rows = [(store, 3, WEEK, 1, float(store), 1.0, 2.0, 3.0, None) for store in range(1, 1002)]
+    publish_vintage(engine, RECORD, rows)
+    engine.dispose()
+    with serving(url, export_rows=1000, memory_rows=0) as client:
+        yield client
+
+
+def test_a_page_has_100_rows_and_a_file_as_many_as_are_allowed(many: httpx.Client) -> None:
+    def stores(answer: httpx.Response) -> list[int]:
+        return [int(line.split(",")[0]) for line in answer.text.splitlines()[1:]]
+
+    page = many.get("/v1/forecasts").json()
+    assert columns(page["items"], "store_id") == [(store,) for store in range(1, 101)]
+    page = many.get("/v1/forecasts", params={"cursor": page["next_cursor"]}).json()
+    assert columns(page["items"], "store_id") == [(store,) for store in range(101, 201)]
+    file = many.get("/v1/forecasts?format=csv")
+    assert stores(file) == list(range(1, 1001))
+    last = many.get(file.links["next"]["url"])
+    assert (stores(last), "next" in last.links) == ([1001], False)
+
+
+def test_a_batch_of_many_keys_loses_none(many: httpx.Client) -> None:
+    keys = [{"store_id": store, "dept_id": 3, "week": "2012-11-02"} for store in range(1001, 0, -1)]
+    body = many.post("/v1/forecasts:batch", json={"keys": keys}).json()
+    assert columns(body["items"], "store_id", "forecast_usd") == [(store, store) for store in range(1001, 0, -1)]
+    assert body["missing"] == []
+
+
 def test_all_vintages_are_the_newest_of_each_origin_the_oldest_first(full: httpx.Client) -> None:
     found = items(full, "forecasts", vintages="all", store_id=1, dept_id=3)
     assert columns(found, "origin_week", "week", "horizon", "model_version", "data_version", "is_stale") == [
@@ -121,6 +176,9 @@ def test_all_vintages_are_the_newest_of_each_origin_the_oldest_first(full: httpx
         ({"dept_id": 4, "vintages": "all", "horizon": 1, "as_of": "2012-10-20"}, [(1, 4, "2012-10-19")]),
         ({"store_id": 2, "vintages": "all", "origin": "2012-10-26", "horizon": 1}, [(2, 3, "2012-11-02")]),
         ({"store_id": 1, "from": "2012-12-01"}, []),
+        ({"store_id": 2, "from": "2012-11-02", "to": "2012-11-02"}, [(2, 3, "2012-11-02")]),
+        ({"store_id": 2, "as_of": "9999-12-31T23:59:59-14:00", "horizon": 1}, [(2, 3, "2012-11-02")]),
+        ({"store_id": 2, "as_of": "2012-10-27T06:00:00", "horizon": 1}, [(2, 3, "2012-11-02")]),
     ],
 )  # fmt: skip
 def test_forecasts_are_narrowed(full: httpx.Client, filters: dict[str, Any], rows: list[tuple[Any, ...]]) -> None:
@@ -244,6 +302,8 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
     names = ("week", "wmae", "coverage", "seasonal_naive_wmae")
     assert columns([first], *names) == [("2012-10-19", 8.0, None, None)]
     assert columns(items(full, "accuracy/weeks", level="store", store_id=1), "wmae", "points") == [(9.0, 2)]
+    assert items(full, "accuracy/weeks", from_="2012-10-26", to="2012-10-26") == [second]
+    assert items(full, "accuracy/weeks", to="2012-10-19") == [first]
 
 
 def test_drift_by_week_is_the_worst_of_each_variable(full: httpx.Client) -> None:
@@ -258,10 +318,13 @@ def test_drift_by_week_is_the_worst_of_each_variable(full: httpx.Client) -> None
         "psi",
         "missing_shift",
     )
-    assert columns(items(full, "drift/weeks", from_="2012-10-26"), *names) == [
+    found = columns(items(full, "drift/weeks"), *names)
+    assert found == [
+        ("2012-10-19", "weekly_sales", "warn", 1, 0, "store", "last_season", 0.12, None),
         ("2012-10-26", "weekly_sales", "severe", 1, 1, "chain", "training", 0.31, None),
     ]
-    assert len(items(full, "drift/weeks")) == 2
+    assert columns(items(full, "drift/weeks", from_="2012-10-26", to="2012-10-26"), *names) == found[1:]
+    assert columns(items(full, "drift/weeks", to="2012-10-25"), *names) == found[:1]
     assert columns(items(full, "drift", severity="severe"), "week", "group_id", "psi") == [("2012-10-26", "all", 0.31)]
     assert len(items(full, "drift", week="2012-10-19", reference="training")) == 2
     assert len(items(full, "drift", group_kind="store", group_id="2", variable="markdown_usd")) == 2
@@ -333,6 +396,7 @@ def test_reasons_are_listed_largest_first_and_sum_to_the_forecast(full: httpx.Cl
         ("forecasts?origin=2012-09-28", "no vintage has origin 2012-09-28"),
         ("forecasts?origin=2012-09-28&vintages=all", "no vintage has origin 2012-09-28"),
         ("forecasts?as_of=2012-10-13T05:59:59Z", "no vintage has as_of"),
+        ("forecasts?as_of=0001-01-01T00:00:00%2B14:00", "no vintage has as_of"),
         ("series?store_id=9", "store 9 is not known"),
         ("series/1/9", "store 1 dept 9 is not known"),
         ("totals?level=store&store_id=9", "store 9 is not known"),
@@ -365,6 +429,7 @@ def test_pages_visit_every_row_once(full: httpx.Client, path: str, filters: dict
     assert [row for page in pages for row in page["items"]] == whole["items"]
     assert len(whole["items"]) >= 2
     assert all(len(page["items"]) == limit for page in pages[:-1])
+    assert pages[-1]["items"]
     assert all(page["vintage"] == whole["vintage"] for page in pages)
 
 

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from api.__main__ import openapi_text
 from tests.api.conftest import fill, serving
 
@@ -20,7 +18,6 @@ def test_the_document_checked_in_is_the_services() -> None:
     assert (ROOT / "docs" / "openapi.json").read_text() == openapi_text(), "run `make openapi`"
 
 
-@pytest.mark.timeout(1800)
 def test_generated_requests_get_only_what_the_document_says(tmp_path: Path) -> None:
     with serving(fill(tmp_path)) as client:
         ran = subprocess.run(

@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, fill, serving, until
+from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, fill, serving
+from tests.waiting import GUARD_S, until
 
 STORES, DEPTS, VINTAGES = 10, 100, 10
 ROWS = STORES * DEPTS * 2
@@ -58,7 +59,7 @@ class Readers:
 
         def run() -> None:
             try:
-                with httpx.Client(base_url=self.base, timeout=30) as client:
+                with httpx.Client(base_url=self.base, timeout=GUARD_S) as client:
                     while not self.ended.is_set():
                         found.extend(look(client))
             except Exception as error:  # noqa: BLE001 told to the test
@@ -114,7 +115,6 @@ def points(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
     yield told(got(client, "/v1/series/2/7").json()["forecasts"])
 
 
-@pytest.mark.timeout(120)
 def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> None:
     migrate(url)
     engine = create_engine_for(url)

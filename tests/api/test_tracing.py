@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +12,7 @@ from typing import ClassVar
 import httpx
 
 from tests.api.conftest import ASKED, environment, fill
+from tests.waiting import GUARD_S, answers, until
 
 
 class Collector(BaseHTTPRequestHandler):
@@ -44,18 +44,12 @@ def test_a_request_is_a_span_at_the_collector(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert httpx.get(f"http://127.0.0.1:{port}/forecast", params=ASKED).status_code == 200
-                break
-            except httpx.ConnectError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        address = f"http://127.0.0.1:{port}/forecast"
+        until(lambda: answers(address), process)
+        assert httpx.get(address, params=ASKED, timeout=GUARD_S).status_code == 200
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait()
         collector.shutdown()
         collector.server_close()
     path, body = Collector.bodies[0]

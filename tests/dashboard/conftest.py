@@ -7,20 +7,20 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demand_assets.store.migrations import migrate
 from tests.dashboard import retailer
+from tests.waiting import GUARD_S, answers, until
 
-STARTS_WITHIN_S = 30
+# Playwright's own five seconds are too few on a busy machine.
+expect.set_options(timeout=GUARD_S * 1000)
 
 
 @contextmanager
@@ -36,23 +36,11 @@ def served(url: str, **settings: str) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(address, process)
+        until(lambda: answers(f"{address}/health"), process)
         yield address
     finally:
         process.terminate()
-        process.wait(30)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx.get(f"{address}/health", timeout=5)
-        except httpx.TransportError:
-            time.sleep(0.05)  # until the port is open there is nothing to wait on
-        else:
-            return
-    raise RuntimeError(f"the service did not start within {STARTS_WITHIN_S} s")
+        process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +80,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh page; an error in a script or a violation of the content policy fails the test."""
     with browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True) as context:
+        context.set_default_timeout(GUARD_S * 1000)
         page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))

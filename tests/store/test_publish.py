@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqlalchemy import Engine, select, text
 
 from demand_assets.errors import StoreError
 from demand_assets.store import queries, reads
+from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import (
     VintageRecord,
     publish_accuracy,
@@ -25,6 +25,7 @@ from demand_assets.store.publish import (
 )
 from demand_assets.store.rows import FORECAST, canonical, content_hash
 from demand_assets.store.tables import forecast_reasons, forecast_totals
+from tests.waiting import until
 
 ORIGIN = date(2012, 10, 26)
 WEEKS = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
@@ -179,21 +180,54 @@ def test_a_later_origin_wins_over_a_later_publication(engine: Engine) -> None:
         ([(1, 3, date(2012, 11, 1), 1, 1.0, 1.0, 1.0, 1.0, None)], "a Friday, got 2012-11-01"),
         ([(2**31, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, 1.0, None)], "store_id must be an integer"),
         ([(1, 3, WEEKS[0])], "expected rows of 9 values"),
+        ([ROWS[0], (1, 4, WEEKS[0])], "expected rows of 9 values .*, got \\[3, 9\\]"),
+        ([(-1, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, 1.0, None)], "store_id must be an integer"),
+        ([(1, 3.5, WEEKS[0], 1, 1.0, 1.0, 1.0, 1.0, None)], "dept_id must be an integer"),
+        ([(1, 3, datetime(2012, 11, 2), 1, 1.0, 1.0, 1.0, 1.0, None)], "target_week must be a date, got datetime"),
+        ([(1, 3, ORIGIN, 0, 1.0, 1.0, 1.0, 1.0, None)], "got 2012-10-26 with horizon 0"),
+        ([(1, 3, WEEKS[1] + timedelta(weeks=1), 3, 1.0, 1.0, 1.0, 1.0, None)], "got 2012-11-16 with horizon 3"),
     ],
 )
 def test_rows_that_break_the_contract_are_refused(tmp_path: Path, rows: list[Any], message: str) -> None:
-    from demand_assets.store.engine import create_engine_for
-
     engine = create_engine_for(f"sqlite:///{tmp_path / 'never-opened.db'}")
     with pytest.raises(StoreError, match=message):
         publish_vintage(engine, RECORD, rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"origin_week": date(2012, 10, 25)}, "an origin week that is a Friday, got 2012-10-25"),
+        ({"origin_week": datetime(2012, 10, 26)}, "an origin week that is a Friday, got 2012-10-26 00:00:00"),
+        ({"published_at": datetime(2012, 10, 27, 6)}, "published_at with a time zone, got 2012-10-27T06:00:00"),
+    ],
+)
+def test_a_record_that_breaks_the_contract_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    engine = create_engine_for(f"sqlite:///{tmp_path / 'never-opened.db'}")
+    with pytest.raises(StoreError, match=message):
+        publish_vintage(engine, replace(RECORD, **changes), ROWS)
+
+
+def test_reasons_are_of_the_forecasts_they_come_with(tmp_path: Path) -> None:
+    engine = create_engine_for(f"sqlite:///{tmp_path / 'never-opened.db'}")
+    for place, other in ((0, 9), (1, 9), (2, WEEKS[1])):
+        wrong = (*REASONS[2][:place], other, *REASONS[2][place + 1 :])
+        with pytest.raises(StoreError, match="expected one row of reasons per forecast, got 3 for 3 forecasts"):
+            publish_vintage(engine, RECORD, ROWS, TOTALS, [*REASONS[:2], wrong])
+
+
+@pytest.mark.parametrize("flag", [None, 2, "yes", float("nan")])
+def test_a_flag_is_true_or_false(tmp_path: Path, flag: Any) -> None:
+    engine = create_engine_for(f"sqlite:///{tmp_path / 'never-opened.db'}")
+    with pytest.raises(StoreError, match="actuals: is_holiday must be true or false"):
+        publish_actuals(engine, [(1, 3, WEEKS[0], 10.0, flag)])
 
 
 def test_two_publishers_at_once_make_one_vintage(store_url: str, engine: Engine) -> None:
     publishers = [child(store_url, 10) for _ in range(2)]
     for publisher in publishers:
         go(publisher)
-    answers = [publisher.communicate(timeout=60)[0].strip() for publisher in publishers]
+    answers = [publisher.communicate()[0].strip() for publisher in publishers]
     assert sorted(answers) == ["False", "True"]
     found = stored(engine)
     assert (found["forecast_vintages"], found["forecasts"]) == (1, 3000)
@@ -212,17 +246,13 @@ def mid_publish(engine: Engine) -> bool:
 def test_a_publisher_killed_half_way_leaves_none(store_url: str, engine: Engine) -> None:
     victim = child(store_url, 400)
     go(victim)
-    deadline = time.monotonic() + 60
-    while not mid_publish(engine):
-        assert victim.poll() is None, "it finished before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: mid_publish(engine), victim, pause_s=0.001)
     victim.kill()
     victim.communicate()
     found = stored(engine)
     assert (found["forecast_vintages"], found["forecasts"]) == (0, 0)
     # Nothing of it is in the way of the next one.
-    assert child(store_url, 400).communicate("\n", timeout=60)[0].strip() == "True"
+    assert child(store_url, 400).communicate("\n")[0].strip() == "True"
     found = stored(engine)
     assert (found["forecast_vintages"], found["forecasts"]) == (1, 120_000)
 
@@ -239,6 +269,8 @@ def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.execute(text("SELECT dept_id, weekly_sales_usd FROM actuals ORDER BY dept_id")).all()
     assert [tuple(row) for row in found] == [(3, 11.0), (4, -2.5), (5, 0.0)]
+    # Of several, only those that differ are written and counted.
+    assert publish_actuals(engine, [*corrected[:2], (1, 5, WEEKS[0], 1.0, False)]) == 1
 
 
 def test_conditions_are_corrected_in_place_and_run_ahead_of_sales(engine: Engine) -> None:

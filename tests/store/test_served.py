@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime
 
 import httpx
@@ -13,6 +12,7 @@ from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import VintageRecord, publish_vintage
 from tests.api.conftest import serving
+from tests.waiting import until
 
 WEEK = date(2012, 11, 2)
 RECORD = VintageRecord(
@@ -23,11 +23,14 @@ LARGEST = 2**31 - 1
 
 def ask(client: httpx.Client, path: str, status: int) -> httpx.Response:
     """The answer once it has that status; what the service knows of its store is up to a moment old."""
-    deadline = time.monotonic() + 30
-    while (answer := client.get(path)).status_code != status and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert answer.status_code == status, answer.text
-    return answer
+    answers: list[httpx.Response] = []
+
+    def asked() -> bool:
+        answers.append(client.get(path))
+        return answers[-1].status_code == status
+
+    until(asked)
+    return answers[-1]
 
 
 def test_what_is_published_is_what_is_served(engine: Engine, store_url: str) -> None:

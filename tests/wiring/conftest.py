@@ -1,6 +1,5 @@
 """One finished workspace for all workers, and the commands that make it."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -9,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import made_once
+from tests.wiring import commands
 
 SETTINGS = {"DEMAND_ROUNDS": "10", "DEMAND_BACKTEST_ORIGINS": "2", "DEMAND_THREADS": "1", "DEMAND_SEED": "5"}
 
@@ -20,15 +22,7 @@ def environment_of(home: Path) -> dict[str, str]:
 
 
 def demand(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "demand_assets.cli", *arguments],
-        env=environment_of(home),
-        cwd=home.parent,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    return commands.forked(commands.demand, arguments, environment_of(home), home.parent)
 
 
 def run(home: Path, raw_dir: Path) -> dict[str, object]:
@@ -38,14 +32,31 @@ def run(home: Path, raw_dir: Path) -> dict[str, object]:
     return summary
 
 
+def copy_workspace(home: Path, to: Path) -> None:
+    # SQLite's companion files come and go while another test reads; closed databases hold everything without them.
+    shutil.copytree(home, to, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+
+
+def started(home: Path, raw_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`demand run` as a user starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "demand_assets.cli", "run", "--raw-dir", str(raw_dir), *arguments],
+        env=environment_of(home), cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def finished(csv_folder: Path, shared_folder: Path) -> tuple[Path, dict[str, object]]:
-    """A workspace after `demand run`, and its summary: whoever comes first makes it. Not to be changed."""
+    """A workspace after `demand run`, and its summary. Not to be changed."""
     home, summary = shared_folder / "home", shared_folder / "summary.json"
-    with open(shared_folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not summary.exists():
-            summary.write_text(json.dumps(run(home, csv_folder)))
+
+    def make() -> None:
+        process = started(home, csv_folder, "--json")
+        printed, errors = process.communicate()
+        assert process.returncode == 0, errors
+        summary.write_text(printed)
+
+    made_once(summary, make)
     return home, json.loads(summary.read_text())
 
 
@@ -53,7 +64,6 @@ def finished(csv_folder: Path, shared_folder: Path) -> tuple[Path, dict[str, obj
 def workspace(finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A finished workspace and its landing zone, to change freely."""
     home, zone = tmp_path / "home", tmp_path / "zone"
-    # SQLite's companion files come and go while another test reads; closed databases hold everything without them.
-    shutil.copytree(finished[0], home, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    copy_workspace(finished[0], home)
     shutil.copytree(csv_folder, zone)
     return home, zone

@@ -6,16 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.waiting import GUARD_S, until
 from tests.wiring.conftest import environment_of
 
-pytestmark = pytest.mark.timeout(300)
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
@@ -31,7 +29,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def get_json(url: str) -> dict[str, object]:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=GUARD_S) as answer:
         body: dict[str, object] = json.load(answer)
     return body
 
@@ -74,7 +72,7 @@ def test_a_week_is_materialised_from_the_browser(workspace: tuple[Path, Path]) -
         health = get_json(f"http://127.0.0.1:{api}/health")
         assert health["status"] == "ok"
         week = str(health["newest_origin_week"])
-        with urllib.request.urlopen(f"http://127.0.0.1:{mlflow}/health", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{mlflow}/health", timeout=GUARD_S) as answer:
             assert answer.status == 200
 
         footer = home / "lake" / "demand_features" / f"{week}.parquet"
@@ -82,18 +80,16 @@ def test_a_week_is_materialised_from_the_browser(workspace: tuple[Path, Path]) -
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1500, "height": 1000})
+            page.set_default_timeout(GUARD_S * 1000)
             page.goto(f"http://127.0.0.1:{dagster}/asset-groups")
             for group in ("ingestion", "features", "training", "forecasting", "monitoring"):
-                expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=30_000)
+                expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=GUARD_S * 1000)
             materialise(page, f"http://127.0.0.1:{dagster}", "demand_features", week)
-            deadline = time.monotonic() + 120
-            while not footer.exists() and time.monotonic() < deadline:
-                time.sleep(0.5)
-            assert footer.exists()
+            until(footer.exists, process)
             browser.close()
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)  # Also drains and closes the pipe.
+        process.communicate()  # Also drains and closes the pipe.
     assert process.returncode == 0
     for port in (dagster, api, mlflow):
         with socket.socket() as probe:
@@ -122,7 +118,7 @@ def test_a_taken_port_is_one_clear_line(workspace: tuple[Path, Path]) -> None:
         port = taken.getsockname()[1]
         ended = subprocess.run(
             [sys.executable, "-m", "demand_assets.cli", "dev", "--api-port", str(port), "--dagster-port", "1"],
-            env=environment_of(home), capture_output=True, text=True, timeout=60, check=False,
+            env=environment_of(home), capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stderr.strip() == (

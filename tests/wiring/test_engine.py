@@ -14,7 +14,6 @@ from tests.wiring.conftest import SETTINGS, run
 KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon", "seasonal_naive_usd"]
 
 
-@pytest.mark.timeout(280)
 def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
     finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,6 @@ import pytest
 from demand_assets.store.keys import hash_of
 from tests.wiring.conftest import demand
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def test_a_key_is_shown_once_listed_without_itself_and_revoked(tmp_path: Path) -> None:
     home = tmp_path / "home"

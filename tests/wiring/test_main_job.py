@@ -6,20 +6,17 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.sample import SampleData
-from tests.wiring.conftest import demand, environment_of, run
-
-pytestmark = pytest.mark.timeout(300)
+from tests.wiring.conftest import demand, run, started
 
 
 def rows_of(home: Path) -> list[tuple[object, ...]]:
@@ -117,18 +114,6 @@ def test_totals_reasons_and_conditions_are_in_the_store(
     assert conditions["is_holiday"].sum() == delivered["is_holiday"].sum()
 
 
-def test_conditions_of_weeks_to_come_reach_the_store_when_they_land(workspace: tuple[Path, Path]) -> None:
-    home, zone = workspace
-    lines = (zone / "features.csv").read_text().splitlines()
-    last = lines[-1].split(",")
-    later = f"{pd.Timestamp(last[1]) + pd.Timedelta(weeks=30):%Y-%m-%d}"
-    (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([last[0], later, *last[2:-1], "TRUE"])]) + "\n")
-    run(home, zone)
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        query = "select store_id, is_holiday from store_conditions where week = ?"
-        assert connection.execute(query, (later,)).fetchall() == [(int(last[0]), 1)]
-
-
 def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]) -> None:
     home, zone = workspace
     before, files = rows_of(home), files_of(home)
@@ -141,35 +126,32 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
     assert summary["xgboost_seconds"] == 0
 
 
-def test_two_workspaces_get_the_same_forecasts_to_the_byte(
-    finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path
-) -> None:
-    run(tmp_path / "home", csv_folder)
-    assert rows_of(tmp_path / "home") == rows_of(finished[0])
-    assert files_of(tmp_path / "home") == files_of(finished[0])
-
-
-def test_a_correction_replaces_the_rows_it_names_and_is_recorded(workspace: tuple[Path, Path]) -> None:
+def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     train = (zone / "train.csv").read_text().splitlines()
     store, dept, week, _, holiday = train[-1].split(",")
     correction = "\n".join([train[0], ",".join([store, dept, week, "4321.5", holiday])]) + "\n"
     (zone / "correction.csv.gz").write_bytes(gzip.compress(correction.encode()))
     os.utime(zone / "correction.csv.gz", (time.time() + 60, time.time() + 60))
+    lines = (zone / "features.csv").read_text().splitlines()
+    last = lines[-1].split(",")
+    later = f"{pd.Timestamp(last[1]) + pd.Timedelta(weeks=30):%Y-%m-%d}"
+    (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([last[0], later, *last[2:-1], "TRUE"])]) + "\n")
     summary = run(home, zone)
     lake = pd.read_parquet(home / "lake" / "raw_sales" / f"{week}.parquet")
-    row = lake.query("store_id == @store and dept_id == @dept".replace("@store", store).replace("@dept", dept))
+    row = lake[(lake["store_id"] == int(store)) & (lake["dept_id"] == int(dept))]
     assert row["weekly_sales_usd"].tolist() == [4321.5]
-    import pyarrow.parquet as pq
-
     footer = pq.read_schema(home / "lake" / "raw_sales" / f"{week}.parquet").metadata
     landings = json.loads(footer[b"landings"])
     assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
     assert summary["vintage_is_new"] is True
     assert summary["vintages_in_store"] == 2
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        query = "select store_id, is_holiday from store_conditions where week = ?"
+        assert connection.execute(query, (later,)).fetchall() == [(int(last[0]), 1)]
 
 
-def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
+def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_is_corrected(
     workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]], retailer: SampleData
 ) -> None:
     home, zone = workspace
@@ -202,41 +184,36 @@ def test_a_weekly_delivery_scores_the_vintage_that_foresaw_it(
     in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
     assert len(in_lake) == len(scored)
 
-
-def test_a_corrected_week_is_scored_again(workspace: tuple[Path, Path], retailer: SampleData) -> None:
-    home, zone = workspace
-    delivered = deliver_week_after(zone, retailer)
-    run(home, zone)
-    query = "select actual_usd from forecast_accuracy where level = 'chain' and model = 'xgboost'"
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        ((before,),) = connection.execute(query).fetchall()
     store, dept, week, sold, holiday = delivered[0].split(",")
     corrected = ",".join([store, dept, week, str(float(sold) + 1000), holiday])
     header = (zone / "delivery.csv").read_text().splitlines()[0]
     (zone / "late.csv").write_text(f"{header}\n{corrected}\n")
     os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
     run(home, zone)
+    query = "select actual_usd from forecast_accuracy where level = 'chain' and model = 'xgboost'"
     with closing(sqlite3.connect(home / "store.db")) as connection:
         ((after,),) = connection.execute(query).fetchall()
-    assert after - before == pytest.approx(1000)
+    assert after - chain.loc["xgboost", "actual_usd"] == pytest.approx(1000)
 
 
-@pytest.mark.parametrize("until", ["raw_conditions", "raw_sales", "backtest_report", "trained_model"])
-def test_a_killed_run_run_again_ends_like_an_undisturbed_one(
-    until: str, csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
-) -> None:
-    home = tmp_path / "home"
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "demand_assets.cli", "run", "--raw-dir", str(csv_folder)],
-        env=environment_of(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
-    )  # fmt: skip
+def kill_once_done(asset: str, home: Path, zone: Path) -> None:
+    """Start the main job and kill it as soon as it says that `asset` is done."""
+    process = started(home, zone)
     assert process.stdout is not None
     for line in process.stdout:
-        if until in line:
+        if f"done {asset} " in line:
             break
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_run_killed_at_one_stage_after_another_ends_in_another_workspace_to_the_byte_like_an_undisturbed_one(
+    csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    for asset in ("raw_conditions", "raw_sales", "backtest_report", "trained_model"):
+        kill_once_done(asset, home, csv_folder)
     run(home, csv_folder)
     assert rows_of(home) == rows_of(finished[0])
     assert files_of(home) == files_of(finished[0])

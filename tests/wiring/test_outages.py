@@ -1,9 +1,6 @@
 """A step whose store goes away in the middle of it."""
 
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -20,6 +17,8 @@ from demand_assets.resources import ForecastStore
 from demand_assets.store.engine import await_store
 from demand_assets.store.migrations import migrate, opened
 from demand_assets.store.publish import VintageRecord, publish_vintage
+from tests.waiting import until
+from tests.wiring import commands
 from tests.wiring.conftest import environment_of
 
 RECORD = VintageRecord(date(2012, 10, 26), 1, "m", "7", "data-1", "0.1.0", datetime(2012, 10, 27, tzinfo=UTC))
@@ -56,11 +55,8 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
         thread = threading.Thread(target=lambda: ended.append(run(body, postgres_url, instance)))
         thread.start()
         waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        deadline = time.monotonic() + 30
-        while not (found := admin.execute(waiting).fetchall()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        admin.execute("SELECT pg_terminate_backend(%s)", found[0])
+        until(lambda: admin.execute(waiting).fetchall() != [])
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting})")
         other.rollback()
         thread.join()
         assert ended[0].success
@@ -93,11 +89,8 @@ def test_a_store_that_is_behind_is_not_away(postgres_url: str) -> None:
 
 
 def test_a_wrong_address_of_the_store_fails_a_run_before_it_starts(csv_folder: Path, tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "demand_assets.cli", "run", "--raw-dir", str(csv_folder)],
-        env={**environment_of(tmp_path / "home"), "DEMAND_STORE_URL": NOWHERE},
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    environment = {**environment_of(tmp_path / "home"), "DEMAND_STORE_URL": NOWHERE}
+    ended = commands.forked(commands.demand, ("run", "--raw-dir", str(csv_folder)), environment, tmp_path)
     assert ended.returncode == 1
     (line,) = ended.stderr.strip().splitlines()
     assert "127.0.0.1:1/demand cannot be used" in line

@@ -2,26 +2,28 @@
 
 import json
 import signal
-import subprocess
-import sys
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.ledger import STAGE_TAG, PromotionLedger, outcome_in_words
 from demand_assets.adapters.registry import PRODUCTION
 from demand_assets.forecasting.promotion import Decision
 from demand_assets.resources import build_resources
 from demand_assets.settings import read_settings
-from tests.wiring.conftest import demand, environment_of
+from demand_assets.store.ledger import PromotionRecord
+from tests.conftest import made_once
+from tests.wiring import commands
+from tests.wiring.conftest import copy_workspace, demand, environment_of
 
-pytestmark = pytest.mark.timeout(300)
 NOW = datetime(2012, 7, 2, 6, tzinfo=UTC)
 
 # Registers version 1's model again as a version of its own, and dies where it is told to.
 CHILD = """
 import os, signal, sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.registry import ModelRegistry
@@ -59,20 +61,41 @@ def ledger_of(home: Path) -> PromotionLedger:
 
 
 def die(home: Path, where: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", CHILD, where], env=environment_of(home), capture_output=True, text=True, check=False
-    )
+    ended = commands.forked(commands.python, (CHILD, where), environment_of(home), home)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
+@pytest.fixture(scope="session")
+def registered(finished: tuple[Path, dict[str, object]], shared_folder: Path) -> Path:
+    """A workspace with a second version that no decision was made about. Not to be changed."""
+    home = shared_folder / "registered"
+
+    def make() -> None:
+        copy_workspace(finished[0], home)
+        die(home, "registered")
+
+    made_once(shared_folder / "registered.made", make)
+    return home
+
+
 @pytest.fixture
-def home(workspace: tuple[Path, Path]) -> Path:
-    return workspace[0]
+def home(registered: Path, tmp_path: Path) -> Path:
+    """That workspace, to change freely."""
+    copy_workspace(registered, tmp_path / "home")
+    return tmp_path / "home"
 
 
-@pytest.mark.parametrize(("where", "champion"), [("registered", "1"), ("recorded", "2")])
-def test_after_a_kill_ledger_and_registry_agree(home: Path, where: str, champion: str) -> None:
-    die(home, where)
+def test_a_promotion_killed_after_it_was_recorded_is_finished(workspace: tuple[Path, Path]) -> None:
+    die(workspace[0], "recorded")
+    assert_in_production(workspace[0], "2")
+
+
+def test_a_version_that_was_registered_before_a_kill_waits_for_a_decision(home: Path) -> None:
+    assert_in_production(home, "1")
+
+
+def assert_in_production(home: Path, champion: str) -> None:
+    """Registry and ledger name that version."""
     listed = demand(home, "models", "--json")
     assert listed.returncode == 0, listed.stderr
     production = [one["version"] for one in json.loads(listed.stdout) if PRODUCTION in one["aliases"]]
@@ -82,7 +105,6 @@ def test_after_a_kill_ledger_and_registry_agree(home: Path, where: str, champion
 
 
 def test_an_alias_moved_by_hand_is_set_back(home: Path) -> None:
-    die(home, "registered")
     ledger = ledger_of(home)
     ledger.registry.set_alias(PRODUCTION, "2")
     champion = ledger.champion()
@@ -94,7 +116,6 @@ def test_an_alias_moved_by_hand_is_set_back(home: Path) -> None:
 
 
 def test_promote_refuses_below_the_gate_unless_forced_and_rollback_undoes_it(home: Path) -> None:
-    die(home, "registered")
     refused = demand(home, "promote", "--to", "production", "2", "--reason", "curious")
     assert refused.returncode == 1
     assert "stays out of production: asked for: curious; " in refused.stdout
@@ -122,27 +143,31 @@ def test_promote_refuses_below_the_gate_unless_forced_and_rollback_undoes_it(hom
     )
 
 
-def test_of_several_promotions_at_once_one_is_in_production_in_registry_and_ledger(home: Path) -> None:
-    die(home, "registered")
-    start = "import sys; sys.stdin.readline();"
-    body = (
+def test_of_several_promotions_at_once_one_is_in_production_in_registry_and_ledger(home: Path, tmp_path: Path) -> None:
+    code = (
         CHILD.split("class DyingRegistry")[0]
         + """
+import pathlib, time
 resources = build_resources(read_settings())
 registry, ledger = resources["registry"], resources["ledger"]
+pathlib.Path(sys.argv[1]).touch()
+while len(list(pathlib.Path(sys.argv[1]).parent.iterdir())) < 4:
+    time.sleep(0.005)
 now = datetime(2012, 7, 2, tzinfo=UTC)
 record = ledger.decide(registry.version("2"), registry.version("1"), Decision(True, ("test",), {}), "test", now)
 print(record.outcome)
 """
     )
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", start + body], env=environment_of(home), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True,
+    ready = tmp_path / "ready"
+    ready.mkdir()
+    with ThreadPoolExecutor(4) as threads:
+        ended = list(
+            threads.map(
+                lambda name: commands.forked(commands.python, (code, str(ready / name)), environment_of(home), home),
+                "abcd",
+            )
         )
-        for _ in range(4)
-    ]  # fmt: skip
-    outcomes = [child.communicate("go\n")[0].strip() for child in children]
+    outcomes = [each.stdout.strip() for each in ended]
     assert sorted(outcomes) == ["promoted", "superseded", "superseded", "superseded"]
     ledger = ledger_of(home)
     assert len(ledger.rows()) == 5
@@ -155,6 +180,30 @@ def test_a_decision_says_no_more_than_the_gate_did(home: Path) -> None:
     ledger = ledger_of(home)
     first = ledger.champion()
     assert first is not None
-    die(home, "registered")
     record = ledger.decide(ledger.registry.version("2"), first, Decision(False, ("worse",), {"a": 1.0}), "me", NOW)
     assert (record.outcome, record.reasons, record.figures) == ("refused", ("worse",), {"a": 1.0})
+
+
+def test_a_decision_is_forced_only_against_the_gate_and_recorded_whole(home: Path) -> None:
+    ledger = ledger_of(home)
+    first, challenger = ledger.champion(), ledger.registry.version("2")
+    assert first is not None
+    record = ledger.decide(
+        challenger, first, Decision(True, ("better",), {"a": 1.0}), "me", NOW, force=True, decision_key="key"
+    )
+    assert record == PromotionRecord(
+        model_name=ledger.model_name, action="promote", outcome="promoted", from_version="1", to_version="2",
+        requested_by="me", decided_at=NOW, reasons=("better",), figures={"a": 1.0},
+        data_version=challenger.data_version, code_version=challenger.code_version,
+        as_of=date.fromisoformat(challenger.as_of), forced=False, decision_key="key",
+    )  # fmt: skip
+    assert outcome_in_words(record) == "version 2 is in production: better"
+    client = ledger.registry._client()
+    stages = {version: client.get_model_version(ledger.model_name, version).tags[STAGE_TAG] for version in "12"}
+    assert stages == {"1": "Archived", "2": "Production"}
+    # Forced against the gate, and too late: version 1 is no longer the champion.
+    late = ledger.decide(challenger, first, Decision(False, ("worse",), {}), "me", NOW, force=True)
+    assert (late.outcome, late.forced) == ("superseded", True)
+    assert outcome_in_words(late).startswith(
+        "version 2 came too late (forced): worse; version 2 was promoted meanwhile"
+    )

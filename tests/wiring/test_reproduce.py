@@ -8,11 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from tests.wiring.conftest import demand, run
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def made_again(home: Path, origin: object, *more: str) -> dict[str, object]:
@@ -32,7 +28,9 @@ def test_a_vintage_is_made_again_to_the_byte_also_after_a_correction(
     assert (before["identical"], before["differences"], before["superseded_inputs"]) == (True, [], 0)
 
     lines = (zone / "train.csv").read_text().splitlines()
-    changed = [line for number, line in enumerate(lines[1:]) if number % 40 == 0]
+    # Weeks in a row, which one run takes up.
+    weeks = sorted({line.split(",")[2] for line in lines[1:]})[60:75]
+    changed = [line for line in lines[1:] if line.split(",")[2] in weeks and line.startswith("1,")]
     doubled = [
         ",".join([*line.split(",")[:3], f"{float(line.split(',')[3]) * 1.5:.2f}", line.split(",")[4]])
         for line in changed

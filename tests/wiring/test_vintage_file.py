@@ -6,11 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import pytest
 
 from tests.wiring.conftest import demand
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_changed_vintage_file_is_named_by_its_columns(
