@@ -101,7 +101,8 @@ def _arrow(kind: TypeEngine[Any]) -> Any:
 
 def _csv(columns: Columns) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # With "\n" the standard library would leave a lone "\r" unquoted, which ends a row for a spreadsheet.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(zip(*(_texts(values, kind) for kind, values in columns.values()), strict=True))
     return text.getvalue().encode()

@@ -220,7 +220,8 @@ class Gate:
         self.metrics.count(route, method, sent.status, seconds)
         if self.quiet and sent.status < 500:
             return
-        ACCESS.info(
+        ACCESS.log(
+            logging.ERROR if sent.status >= 500 else logging.INFO,
             "%s %s %d",
             scope["method"],
             scope["path"],

@@ -18,7 +18,8 @@ class RateLimiter:
         """Seconds until the next request may come, 0 to let this one through. `now`: a monotonic clock, s."""
         full_at = max(self._full_at.get(caller, now), now)
         wait = full_at + self._interval - self._tolerance - now
-        if wait > 1e-9:
+        # More than what rounding adds up to on a clock that shows years, less than anyone would notice.
+        if wait > 1e-6:
             return wait
         if len(self._full_at) >= _MOST_CALLERS:
             self._full_at = {name: moment for name, moment in self._full_at.items() if moment > now}

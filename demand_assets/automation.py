@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import pandas as pd
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
@@ -229,7 +229,7 @@ def retraining_sensor(
     if set(stale_origins(lake, training.horizon_weeks, training.feature_origins)) & known:
         return dg.SkipReason(f"features are being rebuilt; week {week} is judged when they are there")
     under_way = context.instance.get_runs(
-        dg.RunsFilter(job_name=forecast_job.name, statuses=[*IN_PROGRESS_RUN_STATUSES]), limit=1
+        dg.RunsFilter(job_name=forecast_job.name, statuses=[*NOT_FINISHED_STATUSES]), limit=1
     )
     if under_way:
         return dg.SkipReason(f"run {under_way[0].run_id} is training already; the evidence is judged when it has ended")

@@ -244,12 +244,6 @@ def conditions_of(store_id: int, start: date, end: date) -> Select[Any]:
     return between(statement, c.week, start, end).order_by(c.week)
 
 
-def holidays(start: date, end: date) -> Select[Any]:
-    """Holiday weeks from `start` to `end`."""
-    c = store_conditions.c
-    return between(select(c.week).where(c.is_holiday).distinct(), c.week, start, end)
-
-
 def reasons_of(vintage_id: str, store_id: int, dept_id: int, target_week: date) -> Select[Any]:
     """What moved one forecast, a column per reason, USD."""
     keys = {"vintage_id": vintage_id, "store_id": store_id, "dept_id": dept_id, "target_week": target_week}

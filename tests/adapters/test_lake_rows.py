@@ -31,6 +31,9 @@ def test_a_missing_week_is_named(lake: ParquetLake, manager: type[ParquetIOManag
     lake.write("raw_sales", KEYS[0], pd.DataFrame({"week": KEYS[:1]}))
     with pytest.raises(FileNotFoundError, match="raw_sales has no data for 2012-02-10 and 1 more weeks; materialise"):
         manager(lake=lake).load_input(asking_for(KEYS[0], KEYS[2]))
+    lake.write("raw_sales", KEYS[1], pd.DataFrame({"week": KEYS[1:2]}))
+    with pytest.raises(FileNotFoundError, match=r"^raw_sales has no data for 2012-02-17; materialise raw_sales for it"):
+        manager(lake=lake).load_input(asking_for(KEYS[0], KEYS[2]))
 
 
 def test_both_ways_give_the_same_rows(lake: ParquetLake) -> None:
@@ -40,6 +43,9 @@ def test_both_ways_give_the_same_rows(lake: ParquetLake) -> None:
     named = LakeRowsManager(lake=lake).load_input(context)
     assert named.keys == tuple(KEYS[1:])
     pd.testing.assert_frame_equal(named.read(), ParquetIOManager(lake=lake).load_input(context))
+    assert named.count() == 2
+    assert named.only([KEYS[2], KEYS[0]]).keys == (KEYS[2],)
+    assert [(key, frame["week"].tolist()) for key, frame in named.weeks()] == [(key, [key]) for key in KEYS[1:]]
 
 
 def test_rows_are_not_written_by_name(lake: ParquetLake) -> None:

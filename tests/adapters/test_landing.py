@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import os
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
+import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -71,6 +73,18 @@ def test_a_missing_folder_a_file_and_an_empty_folder_are_refused(tmp_path: Path)
         LandingZone("gs://bucket/in")
 
 
+def test_three_files_that_are_no_csvs_are_named(tmp_path: Path) -> None:
+    expected = "expected files such as train.csv or train.csv.gz"
+    for name, listed in (("c.txt", "c.txt"), ("b.txt", "b.txt, c.txt"), ("a.txt", "a.txt, b.txt, c.txt")):
+        land(tmp_path, name, b"")
+        with pytest.raises(LandingError) as raised:
+            LandingZone(str(tmp_path)).files()
+        assert str(raised.value) == f"landing zone {tmp_path} holds no CSV, only {listed}; {expected}"
+    land(tmp_path, "d.txt", b"")
+    with pytest.raises(LandingError, match=r"only a\.txt, b\.txt, c\.txt, \.\.\.; expected"):
+        LandingZone(str(tmp_path)).files()
+
+
 def test_a_file_uri_names_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "with space"
     folder.mkdir()
@@ -98,6 +112,15 @@ def test_a_gzip_is_the_same_delivery_as_its_content(tmp_path: Path) -> None:
     assert [f"{week:%Y-%m-%d}" for week in deliveries[0].weeks] == ["2010-02-05", "2010-02-12"]
 
 
+def test_weeks_are_distinct_and_ascending(tmp_path: Path) -> None:
+    header, rest = SALES.split(b"\n", 1)
+    rows = b"2,1,2010-02-19,1,FALSE\n2,1,2010-02-05,1,FALSE\n1,1,2009-12-25,1,FALSE\n"
+    land(tmp_path, "train.csv", header + b"\n" + rows + rest)
+    (sales,) = LandingZone(str(tmp_path)).read_all()
+    expected = pd.DatetimeIndex(["2009-12-25", "2010-02-05", "2010-02-12", "2010-02-19"], name="week")
+    pd.testing.assert_index_equal(sales.weeks, expected)
+
+
 def test_read_all_gives_the_kinds_asked_for(tmp_path: Path) -> None:
     land(tmp_path, "train.csv", SALES, 1)
     land(tmp_path, "stores.csv", STORES, 0)
@@ -119,6 +142,10 @@ def test_of_large_files_of_other_kinds_only_the_header_is_read(tmp_path: Path, m
     assert [zone.kind_of(file) for file in zone.files()] == ["stores", "sales", "sales"]
     with pytest.raises(SchemaError, match=r"train\.csv line 4: Weekly_Sales is \"much\""):
         zone.read_all({"sales"})
+    land(tmp_path, "bad.csv.gz", gzip.compress(SALES)[:10] + b"\xff" * 50)
+    with pytest.raises(LandingError, match=r"^bad\.csv\.gz is a corrupt gzip \(.*\); land it again$"):
+        zone.read_all({"stores"})
+    land(tmp_path, "bad.csv.gz", gzip.compress(SALES))
     land(tmp_path, "odd.csv", b"Store,Dept\n" + b"1,1\n" * 100)
     with pytest.raises(SchemaError, match=r"odd\.csv lacks Date, Weekly_Sales, IsHoliday"):
         zone.read_all({"stores"})
@@ -131,6 +158,24 @@ def test_what_the_cache_is_too_small_for_is_found_while_it_is_held(
     land(tmp_path, "train.csv", SALES)
     (held,) = LandingZone(str(tmp_path)).read_all()
     assert LandingZone(str(tmp_path)).read_all()[0] is held
+
+
+def test_the_cache_lets_go_of_what_was_asked_for_longest_ago(tmp_path: Path) -> None:
+    made = []
+    for name in ("a.csv", "b.csv", "c.csv"):
+        land(tmp_path, name, SALES)
+        made.append(landing._parse(landing._from_path(tmp_path / name), SALES))
+    size = int(made[0].frame.memory_usage(index=False).sum())
+    cache = landing._DeliveryCache(2 * size)
+    a, b, c = (("uri", name) for name in "abc")
+    cache.put(a, made[0])
+    cache.put(b, made[1])
+    cache.put(b, made[1])  # takes no more room
+    assert cache.get(a) is made[0]
+    cache.put(c, made[2])
+    made.clear()
+    gc.collect()
+    assert [cache.get(key) is not None for key in (a, b, c)] == [True, False, True]
 
 
 def test_a_truncated_and_a_corrupt_gzip_name_the_file(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def table(answer: httpx.Response, form: str) -> pa.Table:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == MEDIA[form]
     if form == "csv":
-        texts = dict.fromkeys(answer.text.split("\n", 1)[0].split(","), pa.string())
+        texts = dict.fromkeys(answer.text.splitlines()[0].split(","), pa.string())
         return pa.csv.read_csv(
             io.BytesIO(answer.content),
             convert_options=pa.csv.ConvertOptions(column_types=texts, strings_can_be_null=True),
@@ -178,8 +178,9 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(full: httpx.Client) -> None
 
 
 def test_every_start_of_a_formula_is_marked_and_nothing_else() -> None:
-    starts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"]
-    harmless = ["", "a=1", " =1", "'=1", "\n=1", "1-1", None]
+    starts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+    # A line break within a cell must not begin another row, whose first cell could be a formula.
+    harmless = ["", "a=1", " =1", "'=1", "\n=1", "fair\r=1", "fair\n=1", "fair\r\n=1", "1-1", None]
     texts = [*starts, *harmless]
     # Numbers are no text: a negative one stays a number.
     sheet = render({"text": (Text(), texts), "usd": (Double(), [-1.5] * len(texts))}, Format.CSV)
@@ -189,7 +190,6 @@ def test_every_start_of_a_formula_is_marked_and_nothing_else() -> None:
         *([f"'{text}", "-1.5"] for text in starts),
         *([text or "", "-1.5"] for text in harmless),
     ]
-    assert "'\r=1" in render({"text": (Text(), ["\r=1"])}, Format.CSV).decode()
 
 
 def test_a_file_of_an_empty_store_has_a_name_without_week(empty: httpx.Client) -> None:

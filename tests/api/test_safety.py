@@ -367,12 +367,12 @@ def test_a_request_id_that_is_not_well_formed_is_replaced(full: httpx.Client, gi
 
 
 @contextmanager
-def logged() -> Iterator[io.StringIO]:
+def logged(level: str = "info") -> Iterator[io.StringIO]:
     """The log of the service as JSON lines, and afterwards the loggers as they were."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(each.handlers, each.level, each.propagate) for each in loggers]
     stream = io.StringIO()
-    handler = log_as_json("info", stream)
+    handler = log_as_json(level, stream)
     try:
         yield stream
     finally:
@@ -416,6 +416,16 @@ def test_each_request_is_one_line_of_json_without_secrets(full_url: str) -> None
     [error] = [line for line in lines if line["logger"] == "api.errors"]
     assert (error["level"], error["request_id"], error["path"]) == ("error", "request-5", "/broken")
     assert "ZeroDivisionError: secret of the inside" in error["traceback"]
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_of_a_quiet_service_only_what_failed_is_logged(full_url: str, level: str) -> None:
+    with serving(full_url, log_level=level) as client, logged(level) as stream:
+        for path in ("/v1/series", "/nowhere", "/broken"):
+            client.get(path)
+        until(lambda: '"GET /broken 500"' in stream.getvalue())
+    access = [json.loads(line) for line in stream.getvalue().splitlines() if '"api.access"' in line]
+    assert [(line["level"], line["message"]) for line in access] == [("error", "GET /broken 500")]
 
 
 def test_an_unexpected_error_tells_its_id_and_nothing_of_the_inside(full: httpx.Client) -> None:

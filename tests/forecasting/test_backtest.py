@@ -6,10 +6,21 @@ import pytest
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting import intervals, metrics
-from demand_assets.forecasting.backtest import COLUMNS, Backtest, backtest, judged_panel, rolling_origins
+from demand_assets.forecasting.backtest import (
+    COLUMNS,
+    Backtest,
+    backtest,
+    calibration_of,
+    judged,
+    judged_panel,
+    origins_to_forecast,
+    rolling_origins,
+    weeks_to_judge,
+)
 from demand_assets.forecasting.baselines import BASELINES, last_value, seasonal_naive
 from demand_assets.forecasting.model import ModelConfig
 from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.sample import SampleData
 
 ORIGINS = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
@@ -63,6 +74,85 @@ def test_of_many_series_whole_stores_are_judged(
     assert len(judged_panel(panel, 1).series["store_id"].unique()) == 1
 
 
+def test_the_stores_judged_are_spread_evenly_and_have_about_the_series_allowed() -> None:
+    series = pd.DataFrame({"store_id": np.repeat(np.arange(11, 21), 2), "store": np.repeat(np.arange(10), 2)})
+    series = series.assign(dept_id=[1, 2] * 10, dept=[0, 1] * 10)
+    weeks = weeks_between(ORIGINS[0], ORIGINS[1])
+    whole = Panel(weeks, np.zeros((len(weeks), 20)), series, pd.DataFrame(), {}, np.zeros(len(weeks), dtype=bool))
+    assert judged_panel(whole, 8).series["store_id"].unique().tolist() == [11, 14, 17, 20]
+    assert judged_panel(whole, 9).series["store_id"].unique().tolist() == [11, 14, 17, 20]
+    assert judged_panel(whole, 19).series["store_id"].nunique() == 9
+    assert judged_panel(whole, 1).series["store_id"].tolist() == [11, 11]
+
+
+def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> pd.DataFrame:
+    """One series' forecasts of 1,000 USD for two weeks, by model: off by these errors."""
+    return pd.DataFrame(
+        [
+            {
+                "store_id": 1, "dept_id": 2, "origin_week": origin, "target_week": add_weeks(origin, ahead),
+                "horizon": ahead, "model": model, "forecast_usd": 1000.0, "actual_usd": 1000.0 + error,
+                "is_holiday": False, "scale_usd": 500.0,
+            }
+            for model, both in errors.items()
+            for ahead, error in enumerate(both, start=1)
+        ]
+    )  # fmt: skip
+
+
+def test_intervals_at_an_origin_come_from_the_errors_of_targets_that_had_ended_by_then() -> None:
+    first, second, third = (add_weeks(ORIGINS[0], number) for number in range(3))
+    made = [
+        (_forecasts(first, {"xgboost": (10.0, 700.0), "naive": (-30.0, -50.0)}), 1.0),
+        (_forecasts(second, {"xgboost": (20.0, 900.0), "naive": (-40.0, 5.0)}), 2.0),
+        (_forecasts(third, {"xgboost": (0.0, 0.0), "naive": (0.0, 0.0)}), 4.0),
+    ]
+    found = judged(made, [third, second], 2, intervals.QUANTILES)
+    # At the second origin one error of the first was known, at the third both of the first and one of the second: the
+    # least, the middle and the greatest of so few are their quantiles. The first origin only warms up.
+    bands = {
+        ("naive", second): (970.0, 970.0, 970.0),
+        ("naive", third): (950.0, 960.0, 970.0),
+        ("xgboost", second): (1010.0, 1010.0, 1010.0),
+        ("xgboost", third): (1010.0, 1020.0, 1700.0),
+    }
+    keys = ["model", "origin_week", "target_week"]
+    expected = [(*key, add_weeks(key[1], ahead), *band) for key, band in bands.items() for ahead in (1, 2)]
+    pd.testing.assert_frame_equal(
+        found.points[["model", "origin_week", "target_week", *intervals.COLUMNS]],
+        pd.DataFrame(expected, columns=[*keys, *intervals.COLUMNS]),
+    )
+    assert found.fit_seconds == 7.0
+    newest = calibration_of(found.points, 2)
+    # All errors of the model, and of no other one, make the intervals of the next forecast.
+    assert (newest.offsets * 500).min() == pytest.approx(0.0)
+    assert (newest.offsets * 500).max() == pytest.approx(900.0)
+
+
+def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained() -> None:
+    stored = weeks_between(ORIGINS[0], add_weeks(ORIGINS[0], 14))
+
+    def numbers(origins: list[int], without: tuple[int, ...] = ()) -> list[int]:
+        kept = stored[[number not in without for number in range(len(stored))]]
+        found = origins_to_forecast([stored[number] for number in origins], kept[::-1], 4)
+        return [int((week - stored[0]).days // 7) for week in found]
+
+    assert numbers([14, 12]) == [4, 8, 12, 14]
+    assert numbers([9]) == [1, 5, 9]
+    assert numbers([8]) == [4, 8]  # the very first origin has nothing before it to learn from
+    assert numbers([9], without=(5,)) == [1, 9]
+    assert numbers([]) == []
+    with pytest.raises(ModelError, match=f"origin {stored[7]:%Y-%m-%d} has no features"):
+        numbers([10, 9, 7], without=(7, 10))
+
+
+def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> None:
+    told: list[pd.Timestamp] = []
+    config = ModelConfig(rounds=1, members=1, seed=3, threads=1)
+    backtest(features, retailer.sales, panel, ORIGINS[1:], 4, config, told.append)
+    assert told == [add_weeks(ORIGINS[1], -8), add_weeks(ORIGINS[1], -4), ORIGINS[1]]
+
+
 def test_scores_equal_the_metrics(result: Backtest) -> None:
     known = result.points[(result.points["model"] == "xgboost") & result.points["actual_usd"].notna()]
     row = metrics.score(result.points).set_index("model").loc["xgboost"]
@@ -103,6 +193,22 @@ def test_origins_lie_on_one_grid_whatever_the_week() -> None:
     assert rolling_origins(pd.Timestamp("2011-02-11"), first, 6, 4, 4) == []
 
 
+def test_the_newest_origins_on_the_grid_are_judged_once_half_their_targets_are_known() -> None:
+    assert [weeks_to_judge(horizon) for horizon in (1, 2, 3, 4, 13)] == [1, 1, 2, 2, 7]
+    # Multiples of 4 in weeks since 1970: 2012-03-02 is the 2,200th.
+    on_grid = ["2012-03-02", "2012-03-30", "2012-04-27", "2012-05-25"]
+    first = pd.Timestamp("2012-02-10")
+    for as_of, count, expected in (
+        ("2012-06-08", 3, on_grid[1:]),
+        ("2012-06-01", 3, on_grid[:3]),
+        ("2012-06-29", 9, on_grid),
+    ):
+        found = rolling_origins(pd.Timestamp(as_of), first, count, 4, 4)
+        assert [f"{week:%Y-%m-%d}" for week in found] == expected
+    only = pd.Timestamp(on_grid[0])
+    assert rolling_origins(add_weeks(only, 2), only, 3, 4, 4) == [only]
+
+
 def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> None:
     with pytest.raises(ModelError, match="origin 2010-06-04 has no features"):
         backtest(features, retailer.sales, panel, [pd.Timestamp("2010-06-04")], 4, ModelConfig(seed=1, threads=1))
@@ -111,6 +217,58 @@ def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer:
 def test_coverage_counts_known_actuals() -> None:
     points = pd.DataFrame({"actual_usd": [1.0, 9.0, np.nan], "p10_usd": [0.0] * 3, "p90_usd": [2.0] * 3})
     assert metrics.coverage(points) == 0.5
+    edges = pd.DataFrame({"actual_usd": [0.0, 2.0, -0.1, 2.1], "p10_usd": 0.0, "p90_usd": 2.0})
+    assert metrics.coverage(edges) == 0.5
+    assert np.isnan(metrics.coverage(points.tail(1)))
+
+
+def test_scores_by_department_by_hand() -> None:
+    points = pd.DataFrame(
+        {
+            "model": ["b", "a", "a", "a", "a"],
+            "dept_id": [1, 2, 1, 1, 1],
+            "forecast_usd": [10.0, 10.0, 12.0, 6.0, 99.0],
+            "actual_usd": [14.0, 9.0, 10.0, 10.0, np.nan],
+            "is_holiday": [True, False, False, True, True],
+        }
+    )
+    expected = pd.DataFrame(
+        [
+            ("a", 1, 2, (2 + 5 * 4) / 6, 3.0, np.sqrt((4 + 16) / 2), -1.0),
+            ("a", 2, 1, 1.0, 1.0, 1.0, 1.0),
+            ("b", 1, 1, 4.0, 4.0, 4.0, -4.0),
+        ],
+        columns=["model", "dept_id", "points", "wmae", "mae", "rmse", "bias"],
+    )
+    pd.testing.assert_frame_equal(metrics.score(points, ["dept_id"]), expected)
+    added = metrics.forecast_value_added(expected, "a").to_dict("records")
+    better = 4 - 22 / 6
+    assert added == [
+        {"baseline": "b", "dept_id": 1, "fva_usd": pytest.approx(better), "fva_share": pytest.approx(better / 4)}
+    ]
+
+
+def test_interval_scores_by_model_and_horizon_count_actuals_on_an_edge() -> None:
+    points = pd.DataFrame(
+        {
+            "model": ["b", "a", "a", "a"],
+            "horizon": [1, 2, 1, 1],
+            "actual_usd": [21.0, 4.0, 5.0, 20.0],
+            "p10_usd": 5.0,
+            "p50_usd": [10.0, 10.0, 5.0, 20.0],
+            "p90_usd": [20.0, 25.0, 20.0, 20.0],
+        }
+    )
+    # Of the first row 16, 11 and 1 above its quantiles; of the second 1, 6 and 21 below; the others 15 off once.
+    expected = pd.DataFrame(
+        [
+            ("a", 1, 1.0, 15.0, (0.1 * 15 / 3 + 0.1 * 15 / 3) / 2),
+            ("a", 2, 0.0, 20.0, (0.9 * 1 + 0.5 * 6 + 0.1 * 21) / 3),
+            ("b", 1, 0.0, 15.0, (0.1 * 16 + 0.5 * 11 + 0.9 * 1) / 3),
+        ],
+        columns=["model", "horizon", "coverage", "width_usd", "pinball_usd"],
+    )
+    pd.testing.assert_frame_equal(metrics.interval_score(points, ["horizon"]), expected)
 
 
 def test_interval_scores_by_hand() -> None:
@@ -139,7 +297,7 @@ def test_value_added_is_the_baselines_error_less_the_models() -> None:
 
 def test_a_calibration_curve_counts_actuals_below_each_quantile() -> None:
     points = pd.DataFrame(
-        {"horizon": [1, 1, 2], "actual_usd": [1.0, 3.0, 9.0], "p10_usd": 0.0, "p50_usd": 2.0, "p90_usd": 4.0}
+        {"horizon": [1, 1, 2], "actual_usd": [2.0, 3.0, 9.0], "p10_usd": 0.0, "p50_usd": 2.0, "p90_usd": 4.0}
     )
     curve = metrics.calibration_curve(points, "horizon").pivot_table(
         index="horizon", columns="quantile", values="observed"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demand_assets.forecasting.decomposition import _level, _loess, decompose, svd_stl_forecast
+from demand_assets.forecasting.decomposition import _level, _loess, _season, decompose, svd_stl_forecast
 
 ONE = np.zeros(1, dtype=np.int64)
 
@@ -26,6 +26,44 @@ def test_a_level_shift_is_followed() -> None:
 
 def test_under_two_years_there_is_none() -> None:
     assert svd_stl_forecast(np.ones((103, 1)), ONE, 4) is None
+    np.testing.assert_allclose(svd_stl_forecast(np.ones((104, 1)), ONE, 60), np.ones((60, 1)))
+
+
+def test_weeks_over_a_year_ahead_take_the_season_again() -> None:
+    sales = np.random.default_rng(4).normal(1000.0, 200.0, (107, 3))
+    dept = np.array([0, 1, 0])
+    season, level = decompose(sales, dept)
+    expected = [level + season[(107 + ahead) % 52] for ahead in range(60)]
+    np.testing.assert_allclose(svd_stl_forecast(sales, dept, 60), expected)
+
+
+def _plain_loess(values: np.ndarray, window: int) -> np.ndarray:
+    """A line through each point's nearest weeks, by least squares with tricube weights."""
+    time = np.arange(len(values), dtype=float)
+    found = []
+    for now in time:
+        distance = abs(time - now)
+        reach = sorted(distance)[min(window, len(time)) - 1] * max(window / len(time), 1.0)
+        weight = np.clip(1 - (distance / (reach + 1)) ** 3, 0, None) ** 3
+        found.append(np.polyval(np.polyfit(time, values, 1, w=np.sqrt(weight)), now))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("weeks", "window"), [(60, 21), (60, 79), (130, 79)])
+def test_local_regression_equals_a_fit_of_each_point_by_itself(weeks: int, window: int) -> None:
+    values = np.random.default_rng(weeks).normal(100.0, 10.0, weeks)
+    np.testing.assert_allclose(_loess(weeks, window) @ values, _plain_loess(values, window))
+
+
+@pytest.mark.parametrize("weeks", [60, 110])
+def test_a_season_equals_two_plain_passes_of_trend_and_means_by_week_of_the_year(weeks: int) -> None:
+    values = np.random.default_rng(weeks).normal(1000.0, 100.0, weeks)
+    season = np.zeros(weeks)
+    for _ in range(2):
+        without_trend = values - _plain_loess(values - season, 79)
+        year = np.array([without_trend[phase::52].mean() for phase in range(52)])
+        season = np.resize(year - year.mean(), weeks)
+    np.testing.assert_allclose(_season(values[:, None])[:, 0], season)
 
 
 def test_a_line_stays_a_line_under_local_regression() -> None:

@@ -1,6 +1,7 @@
 """What a feature may know, and that the vectorised ones equal plain loops."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
-from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.calendar import calendar_from_conditions, holiday_kind
 from demand_assets.forecasting.features import (
     FEATURE_COLUMNS,
     FEATURE_DESCRIPTIONS,
@@ -21,6 +22,7 @@ from demand_assets.forecasting.features import (
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
+from tests.plain_features import PlainFeatures
 
 ORIGIN = pd.Timestamp("2011-07-29")
 
@@ -72,6 +74,12 @@ def test_a_block_holds_at_least_one_series(panel: Panel) -> None:
         next(feature_blocks(panel, 0))
 
 
+def test_origins_come_in_order_and_each_once(panel: Panel, features: pd.DataFrame) -> None:
+    origins = [add_weeks(ORIGIN, 1), ORIGIN, add_weeks(ORIGIN, 1)]
+    expected = features[features["origin_week"].isin(origins)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(build_features(panel, origins, 4), expected)
+
+
 def test_one_row_per_active_series_and_horizon(panel: Panel, features: pd.DataFrame, retailer: SampleData) -> None:
     rows = features[features["origin_week"] == ORIGIN]
     recent = retailer.sales[retailer.sales["week"].between(add_weeks(ORIGIN, -51), ORIGIN)]
@@ -81,27 +89,65 @@ def test_one_row_per_active_series_and_horizon(panel: Panel, features: pd.DataFr
     assert (rows["target_week"] == rows["origin_week"] + pd.to_timedelta(7 * rows["horizon"], unit="D")).all()
 
 
-def test_features_equal_a_plain_computation_per_series(features: pd.DataFrame, retailer: SampleData) -> None:
-    rows = features[(features["origin_week"] == ORIGIN) & (features["horizon"] == 3)]
-    for row in rows.itertuples():
-        own = retailer.sales.query("store_id == @row.store_id and dept_id == @row.dept_id").set_index("week")
-        sales = own["weekly_sales_usd"]
-        year = sales[(sales.index > add_weeks(ORIGIN, -52)) & (sales.index <= ORIGIN)]
-        scale = max(abs(year.mean()), 1.0)
-        assert row.scale_usd == pytest.approx(scale)
-        last = sales.get(add_weeks(ORIGIN, 3 - 52), np.nan)
-        np.testing.assert_allclose(
-            [row.lag_0, row.lag_4, row.mean_8, row.deviation_13, row.last_year],
-            [
-                sales.get(ORIGIN, np.nan) / scale,
-                sales.get(add_weeks(ORIGIN, -4), np.nan) / scale,
-                year[year.index > add_weeks(ORIGIN, -8)].mean() / scale,
-                year[year.index > add_weeks(ORIGIN, -13)].std(ddof=0) / scale,
-                last / scale,
-            ],
-            rtol=1e-4,
-            atol=1e-5,
-        )
+def _ragged_panel() -> Panel:
+    """Two and a half years of ten stores and five departments, with what a real history has and a sample has not."""
+    random = np.random.default_rng(7)
+    weeks, horizon = 130, 56
+    keys = [(store, dept) for store in (0, 1, 2) for dept in (0, 1, 2, 3)] + [(0, 4)]
+    keys += [(store, 0) for store in range(3, 10)]  # a department of more stores than its smoothing keeps patterns
+    sales = random.lognormal(7.0, 0.4, (weeks, len(keys)))
+    sales[random.random(sales.shape) < 0.15] = np.nan
+    sales[:, 0] = random.lognormal(7.0, 0.4, weeks)  # no gap at all
+    sales[60:, 1] *= 40.0  # grows beyond what is believed, and its department and store with it
+    sales[60:, 2] /= 40.0
+    sales[:, 3] = random.normal(0.0, 1.0, weeks)  # smaller than a dollar
+    sales[:, 4] = -random.lognormal(3.0, 0.4, weeks)  # returns
+    sales[70:, 5] *= -1.0  # positive, then returns
+    sales[52:, 6] = np.nan  # ends, and is last counted 51 weeks later
+    sales[:60, 12] = np.nan  # a department of its own, younger than a year
+    sales[90:96, 8:12] = np.nan  # a store that was closed
+    sales[101:107, 7] = np.nan
+    first = pd.Timestamp("2010-02-05")
+    dates = pd.date_range(first, periods=weeks + horizon, freq="7D")
+    series = pd.DataFrame(keys, columns=["store", "dept"])
+    series = series.assign(store_id=series["store"] + 1, dept_id=series["dept"] * 10 + 7)
+    stores = pd.DataFrame(
+        {"store_id": range(1, 11), "store_type": ["A", "C", "X", *"BBBBBBB"], "size_sqft": 1_315 * np.arange(30, 40)}
+    )
+    conditions = {name: random.normal(50.0, 10.0, (weeks, 10)) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    for name in MARKDOWN_COLUMNS:
+        conditions[name][random.random((weeks, 10)) < 0.6] = np.nan
+        conditions[name][:, 2] = np.nan
+    conditions["cpi"][20:40] = np.nan
+    return Panel(dates[:weeks], sales, series, stores, conditions, holiday_kind(dates) > 0)
+
+
+def _plain_rows(panel: Panel, origin: int, horizons: Sequence[int]) -> list[dict[str, object]]:
+    plain, names, rows = PlainFeatures(panel, origin), panel.series, []
+    for series in range(len(names)):
+        for horizon in horizons:
+            found = plain.of(series, horizon)
+            if found is not None:
+                keys = {
+                    "store_id": names["store_id"].iloc[series], "dept_id": names["dept_id"].iloc[series],
+                    "origin_week": panel.weeks[origin], "target_week": add_weeks(panel.weeks[origin], horizon),
+                    "horizon": horizon,
+                }  # fmt: skip
+                rows.append({**keys, **found})
+    return rows
+
+
+# Before a year is there, at its end, where the decomposition begins, the weeks around Thanksgiving, Christmas, Easter
+# and the Super Bowl, the last week of a series that ended, and the last week of all.
+@pytest.mark.parametrize("origin", [0, 3, 51, 52, 58, 59, 65, 93, 98, 102, 103, 111, 129])
+def test_every_feature_equals_plain_loops_over_each_series(origin: int) -> None:
+    panel, horizons = _ragged_panel(), (1, 2, 4, 52, 53, 56)
+    made = build_features(panel, [panel.weeks[origin]], max(horizons))
+    made = made[made["horizon"].isin(horizons)].reset_index(drop=True)
+    expected = pd.DataFrame(_plain_rows(panel, origin, horizons))[list(made.columns)]
+    pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=2e-6, atol=1e-6)
+    exact = ["base_usd", "scale_usd"]
+    pd.testing.assert_frame_equal(made[exact], expected[exact], rtol=1e-9)
 
 
 def test_a_holiday_marks_the_horizon_it_falls_on(panel: Panel) -> None:
@@ -139,8 +185,10 @@ def test_every_feature_is_described_and_made(features: pd.DataFrame) -> None:
 
 
 def test_an_origin_outside_the_sales_is_refused(panel: Panel) -> None:
-    with pytest.raises(SchemaError, match="origin 2031-01-03 is outside the sales"):
-        build_features(panel, [pd.Timestamp("2031-01-03")], 4)
+    for away, week in ((-1, panel.weeks[0]), (1, panel.weeks[-1])):
+        origin = add_weeks(week, away)
+        with pytest.raises(SchemaError, match=f"origin {origin:%Y-%m-%d} is outside the sales, which run from 2010-"):
+            build_features(panel, [panel.weeks[60], origin], 4)
 
 
 def test_the_first_origin_has_a_year_behind_it(panel: Panel) -> None:

@@ -1,8 +1,11 @@
 """The gate, on points made by hand: 20 departments, one store, one origin."""
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from demand_assets.forecasting.model import ModelConfig, fit
 from demand_assets.forecasting.promotion import GatePolicy, champion_points, decide
@@ -33,15 +36,88 @@ def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
     decision = decide(challenger(50.0, naive=40.0), WEEK)
     assert not decision.promote
     assert decision.reasons[0] == "WMAE 50 does not beat seasonal naive's 40"
+    equal = decide(challenger(40.0, naive=40.0), WEEK)
+    assert not equal.promote
+    assert equal.figures["seasonal_naive_p"] == 0.5
 
 
 def test_the_first_model_that_beats_naive_is_promoted_with_every_figure() -> None:
-    decision = decide(challenger(30.0), WEEK)
+    better_baseline, unknown = points("moving_average", 20.0), challenger(7.0, naive=7.0).assign(actual_usd=np.nan)
+    decision = decide(pd.concat([challenger(30.0), better_baseline, unknown]), WEEK)
+    assert decision.promote
+    assert decision.reasons == (
+        "WMAE 30 beats seasonal naive's 90 by 66.7% (p = 0.000)",
+        "but moving_average alone has 20",
+        "no champion yet",
+        "no holiday week among the targets",
+        "bias +0.0% of mean sales, 5.0% allowed",
+        "p10 to p90 hold 80%, 60% to 95% allowed",
+    )
+    assert decision.figures == {
+        "challenger_wmae": 30.0, "seasonal_naive_wmae": 90.0, "seasonal_naive_p": 0.0, "moving_average_wmae": 20.0,
+        "bias_share": 0.0, "coverage": 0.8,
+    }  # fmt: skip
+
+
+def test_a_model_without_a_known_actual_is_refused() -> None:
+    decision = decide(challenger(1.0).assign(actual_usd=np.nan), WEEK)
+    assert not decision.promote
+    assert decision.reasons == ("it was never judged: its backtest has no point with an actual",)
+    assert decision.figures == {}
+
+
+def _scattered(model: str, seed: int, size: float) -> pd.DataFrame:
+    """Forecasts of most of 3 stores x 4 departments at 3 origins for 2 targets, of which the second is a holiday."""
+    draw = np.random.default_rng(seed)
+    keys = pd.MultiIndex.from_product(
+        [[1, 2, 3], [1, 2, 3, 4], pd.date_range(ORIGIN, periods=3, freq="28D"), [1, 2]],
+        names=["store_id", "dept_id", "origin_week", "horizon"],
+    ).to_frame(index=False)
+    keys = keys[keys.index % 5 != 3]
+    return keys.assign(
+        target_week=keys["origin_week"] + pd.to_timedelta(7 * keys["horizon"], unit="D"),
+        model=model, forecast_usd=1000.0 + draw.normal(0.0, size, len(keys)), actual_usd=1000.0,
+        is_holiday=keys["horizon"] == 2, p10_usd=900.0, p50_usd=1000.0, p90_usd=1100.0,
+    )  # fmt: skip
+
+
+def test_a_difference_is_judged_by_its_sums_per_department_and_origin() -> None:
+    mine, theirs = _scattered("xgboost", 1, 95.0), _scattered("xgboost", 2, 110.0)
+    # Points of the champion's are in another order: pairs are matched by their keys.
+    decision = decide(
+        pd.concat([mine, _scattered("seasonal_naive", 3, 400.0)]), LATER, theirs.sample(frac=1, random_state=4), WEEK
+    )
+    gains: dict[tuple[int, pd.Timestamp], float] = defaultdict(float)
+    ours, other, weights = 0.0, 0.0, 0.0
+    for own, reference in zip(mine.itertuples(), theirs.itertuples(), strict=True):
+        weight = 5.0 if own.is_holiday else 1.0
+        errors = weight * abs(own.forecast_usd - 1000.0), weight * abs(reference.forecast_usd - 1000.0)
+        gains[own.dept_id, own.origin_week] += errors[1] - errors[0]
+        ours, other, weights = ours + errors[0], other + errors[1], weights + weight
+    assert len(gains) == 12
+    p_value = stats.ttest_1samp(list(gains.values()), 0.0, alternative="greater").pvalue
+    assert 0.001 < p_value < 0.9
+    assert decision.figures["champion_p"] == pytest.approx(p_value, abs=1e-6)
+    assert decision.figures["shared_challenger_wmae"] == pytest.approx(ours / weights, abs=1e-6)
+    assert decision.figures["champion_wmae"] == pytest.approx(other / weights, abs=1e-6)
+
+
+def test_a_champion_is_compared_on_shared_points_only() -> None:
+    # Elsewhere both are biased, on holidays too.
+    later, earlier = pd.Timestamp("2012-02-03"), pd.Timestamp("2011-01-07")
+    own = points("xgboost", 50.0, holiday=True, origin=later).assign(forecast_usd=1050.0)
+    naive = points("seasonal_naive", 90.0, holiday=True, origin=later)
+    other = points("xgboost", 1.0, holiday=True, origin=earlier).assign(forecast_usd=1001.0)
+    mine = pd.concat([challenger(30.0, holiday=True), own, naive])
+    decision = decide(mine, LATER, pd.concat([points("xgboost", 40.0, holiday=True), other]), WEEK)
     assert decision.promote
     assert decision.figures == {
-        "challenger_wmae": 30.0, "seasonal_naive_wmae": 90.0, "seasonal_naive_p": 0.0, "bias_share": 0.0,
-        "coverage": 0.8,
+        "challenger_wmae": 40.0, "seasonal_naive_wmae": 90.0, "seasonal_naive_p": 0.0, "shared_points": 20.0,
+        "shared_challenger_wmae": 30.0, "champion_wmae": 40.0, "gain_over_champion": 0.25, "champion_p": 0.0,
+        "champion_age_weeks": 1.0, "holiday_wmae": 30.0, "holiday_reference_wmae": 40.0, "bias_share": 0.0,
+        "champion_bias_share": 0.0, "coverage": 0.8,
     }  # fmt: skip
+    assert decision.reasons[1] == "better on 20 shared points 30.0 against the champion's 40.0 (-25.00%), p = 0.000"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +138,29 @@ def test_a_champion_is_beaten_by_a_margin_and_no_chance_or_stays(
     assert words in "; ".join(decision.reasons)
 
 
+@pytest.mark.parametrize(("theirs", "promoted"), [(40.0, True), (39.5, False)])
+def test_a_gain_of_the_margin_is_enough(theirs: float, promoted: bool) -> None:
+    decision = decide(challenger(30.0), LATER, points("xgboost", theirs), WEEK, GatePolicy(margin=0.25))
+    assert decision.promote is promoted
+
+
+def test_the_least_margin_is_half_a_percent() -> None:
+    promoted = [
+        decide(challenger(30.0), LATER, points("xgboost", theirs), WEEK).promote for theirs in (30.125, 30.15625)
+    ]
+    assert promoted == [False, True]
+
+
+# Some of the 20 departments gain 10 USD, the others lose as much: of 14 gains t is 1.90, of 13 it is 1.37, and a
+# one-sided p of 5% with 19 degrees of freedom begins at 1.73.
+@pytest.mark.parametrize(("gains", "promoted"), [(14, True), (13, False)])
+def test_a_difference_with_a_p_value_above_five_percent_may_be_chance(gains: int, promoted: bool) -> None:
+    mine = np.repeat([30.0, 50.0], [gains, 20 - gains])
+    decision = decide(challenger(mine), LATER, points("xgboost", 40.0), WEEK, GatePolicy(bias_limit=1.0))
+    assert (decision.figures["champion_p"] <= 0.05) is promoted
+    assert decision.promote is promoted
+
+
 @pytest.mark.parametrize(("weeks", "promoted"), [(25, False), (26, True)])
 def test_an_old_champion_gives_way_to_an_equal_one(weeks: int, promoted: bool) -> None:
     newer = WEEK + pd.Timedelta(weeks=weeks)
@@ -71,6 +170,9 @@ def test_an_old_champion_gives_way_to_an_equal_one(weeks: int, promoted: bool) -
 def test_an_old_champion_does_not_give_way_to_a_worse_one() -> None:
     newer = WEEK + pd.Timedelta(weeks=60)
     assert not decide(challenger(30.0), newer, points("xgboost", 29.0), WEEK).promote
+    # A loss of exactly the margin is one: 50 is a quarter more than 40.
+    assert not decide(challenger(50.0), newer, points("xgboost", 40.0), WEEK, GatePolicy(margin=0.25)).promote
+    assert decide(challenger(49.5), newer, points("xgboost", 40.0), WEEK, GatePolicy(margin=0.25)).promote
 
 
 def test_worse_holidays_are_refused_however_good_the_rest() -> None:
@@ -81,21 +183,66 @@ def test_worse_holidays_are_refused_however_good_the_rest() -> None:
     decision = decide(pd.concat([mine, naive]), LATER, theirs, WEEK, GatePolicy(significance=0.99, margin=-1.0))
     assert not decision.promote
     assert decision.reasons[0] == "holiday weeks 40 against 30 of the champion"
+    assert (decision.figures["holiday_wmae"], decision.figures["holiday_reference_wmae"]) == (40.0, 30.0)
 
 
-def test_a_bias_is_refused_unless_the_champion_has_a_larger_one() -> None:
-    mine = challenger(0.0).assign(forecast_usd=lambda p: np.where(p["model"] == "xgboost", 1080.0, 1200.0))
-    unbiased, more_biased = points("xgboost", 85.0), points("xgboost", 0.0).assign(forecast_usd=1100.0)
-    refused = decide(mine, LATER, unbiased, WEEK)
-    assert not refused.promote
-    assert refused.reasons[0] == "bias +8.0% of mean sales, 5.0% allowed"
-    assert decide(mine, LATER, more_biased, WEEK).promote
+@pytest.mark.parametrize(("error", "promoted"), [(42.0, True), (42.125, False)])
+def test_holidays_may_be_a_twentieth_worse(error: float, promoted: bool) -> None:
+    other = pd.Timestamp("2012-01-13")
+    mine = pd.concat([challenger(10.0), points("xgboost", error, holiday=True, origin=other)])
+    naive = points("seasonal_naive", 40.0, holiday=True, origin=other)
+    assert decide(pd.concat([mine, naive]), WEEK).promote is promoted
+
+
+# A forecast that is too low empties shelves, one that is too high fills stores: both are a bias.
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_bias_is_refused_unless_the_champion_has_a_larger_one(sign: int) -> None:
+    mine = challenger(0.0).assign(
+        forecast_usd=lambda p: np.where(p["model"] == "xgboost", 1000.0 + sign * 80.0, 1000.0 + sign * 200.0)
+    )
+    unbiased, more_biased = (
+        points("xgboost", 85.0),
+        points("xgboost", 0.0).assign(forecast_usd=1000.0 + sign * 100.0),
+    )
+    for refused in (decide(mine, LATER, unbiased, WEEK), decide(mine, WEEK)):
+        assert not refused.promote
+        assert refused.reasons[0] == f"bias {sign * 8:+d}.0% of mean sales, 5.0% allowed"
+    accepted = decide(mine, LATER, more_biased, WEEK)
+    assert accepted.promote
+    assert accepted.figures["champion_bias_share"] == sign * 0.1
+
+
+@pytest.mark.parametrize(("bias", "promoted"), [(50.0, True), (50.5, False)])
+def test_a_bias_of_a_twentieth_of_sales_is_allowed(bias: float, promoted: bool) -> None:
+    mine = challenger(0.0).assign(forecast_usd=lambda p: np.where(p["model"] == "xgboost", 1000.0 + bias, 1200.0))
+    assert decide(mine, WEEK).promote is promoted
+    # Of a mean of -1,000 USD, as of a department of returns, the same share.
+    returns = mine.assign(
+        actual_usd=-1000.0, forecast_usd=mine["forecast_usd"] - 2000.0, p10_usd=np.where(mine["dept_id"] < 17, -1e9, 0)
+    )
+    assert decide(returns, WEEK).promote is promoted
 
 
 def test_intervals_that_hold_too_little_are_refused() -> None:
     decision = decide(challenger(30.0).assign(p10_usd=999.5, p90_usd=999.9), WEEK)
     assert not decision.promote
     assert decision.reasons[0] == "p10 to p90 hold 0%, 60% to 95% allowed"
+
+
+@pytest.mark.parametrize(("held", "promoted"), [(11, False), (12, True), (19, True), (20, False)])
+def test_intervals_must_hold_60_to_95_percent_of_actuals(held: int, promoted: bool) -> None:
+    # An actual of 1,000 USD on either edge of its interval is within it.
+    inside = challenger(30.0)["dept_id"] <= held
+    low = challenger(30.0).assign(p10_usd=np.where(inside, 1000.0, 1001.0), p90_usd=1100.0)
+    high = challenger(30.0).assign(p10_usd=900.0, p90_usd=np.where(inside, 1000.0, 999.0))
+    assert [decide(points, WEEK).promote for points in (low, high)] == [promoted, promoted]
+
+
+def test_points_without_an_interval_say_nothing_of_coverage() -> None:
+    early = pd.Timestamp("2011-12-09")
+    without = points("xgboost", 30.0, origin=early).assign(p10_usd=1000.0, p90_usd=1000.0)
+    naive = points("seasonal_naive", 90.0, origin=early)
+    assert decide(pd.concat([challenger(30.0), without, naive]), WEEK).figures["coverage"] == 0.8
 
 
 def test_without_intervals_coverage_is_not_judged() -> None:
@@ -124,3 +271,18 @@ def test_the_champion_forecasts_later_origins_itself_and_earlier_ones_by_its_bac
     assert found.loc[found["origin_week"] == early, "forecast_usd"].eq(7.0).all()
     own = champion.predict(rows[rows["origin_week"] == as_of])["forecast_usd"].to_numpy()
     assert found.loc[found["origin_week"] == as_of, "forecast_usd"].to_numpy().tolist() == own.tolist()
+
+
+def test_without_a_champion_to_run_its_stored_backtest_speaks_for_every_origin() -> None:
+    mine = pd.concat([challenger(30.0, holiday=True), points("xgboost", 20.0, origin=WEEK)])
+    stored = pd.concat(
+        [
+            points("xgboost", 5.0).assign(actual_usd=7.0).iloc[:3],
+            points("seasonal_naive", 1.0),
+            points("xgboost", 5.0, origin=LATER),
+        ]
+    )
+    found = champion_points(None, mine, mine, stored)
+    expected = points("xgboost", 5.0, holiday=True).iloc[:3]
+    pd.testing.assert_frame_equal(found[expected.columns], expected)
+    assert champion_points(None, mine, mine, None).empty

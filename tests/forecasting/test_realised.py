@@ -170,10 +170,13 @@ def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
     ("actual", "forecast", "reason"),
     [
         (230.0, 100.0, "sold 2.3 times the forecast, above p90"),
+        (200.0, 100.0, "sold 2.0 times the forecast, above p90"),
+        (199.0, 100.0, "sold 99% more than the forecast, above p90"),
         (40.0, 100.0, "sold 60% less than the forecast, below p10"),
         (0.0, 100.0, "sold nothing, 100 USD forecast, below p10"),
         (-20.0, 100.0, "more returned than sold, 100 USD forecast, below p10"),
         (1500.0, 0.0, "sold 1,500 USD, none forecast, above p90"),
+        (1500.0, -2.0, "sold 1,500 USD, none forecast, above p90"),
     ],
 )
 def test_the_reason_says_what_happened(actual: float, forecast: float, reason: str) -> None:
@@ -190,20 +193,52 @@ def test_without_an_order_quantity_the_forecast_stands_for_it_and_the_list_ends_
     assert exceptions(outside.head(0)).empty
 
 
+def test_sales_at_the_ends_of_the_band_are_inside_it() -> None:
+    one = FORECASTS.head(1)
+    for actual, listed in ((89.99, 1), (90.0, 0), (120.0, 0), (120.01, 1)):
+        sold = ACTUALS.head(1).assign(weekly_sales_usd=actual)
+        assert len(outside_band(one, sold, underage=3.0, overage=1.0)) == listed
+        table = realised_accuracy(realised_points(one, sold, "v1", "xgboost")).query("model == 'xgboost'")
+        assert table["coverage"].tolist() == [1.0 - listed] * 3
+
+
+def test_nothing_is_ordered_where_less_than_nothing_is_forecast_and_equal_risks_are_listed_by_series() -> None:
+    forecasts = FORECASTS.assign(forecast_usd=-5.0, p10_usd=-9.0, p90_usd=-1.0, order_usd=None)
+    outside = outside_band(forecasts.iloc[::-1], ACTUALS.assign(weekly_sales_usd=10.0), underage=3.0, overage=1.0)
+    columns = ["store_id", "dept_id", "at_risk_usd"]
+    expected = [(1, 3, 30.0), (1, 4, 30.0), (2, 3, 30.0), (2, 4, 0.0)]
+    assert list(outside[columns].itertuples(index=False, name=None)) == expected
+
+
+def test_a_hundred_exceptions_are_listed() -> None:
+    forecasts = pd.concat([FORECASTS.head(1).assign(store_id=store) for store in range(1, 102)])
+    listed = exceptions(outside_band(forecasts, ACTUALS.head(0), underage=3.0, overage=1.0))
+    assert listed["rank"].tolist() == list(range(1, 101))
+
+
+def test_a_baseline_over_other_series_says_nothing_about_the_value_of_a_forecast() -> None:
+    points = POINTS.drop(POINTS.index[(POINTS["model"] == "seasonal_naive") & (POINTS["store_id"] == 2)])
+    own = realised_accuracy(points).query("model == 'xgboost'").set_index(["level", "store_id", "dept_id"])["fva_usd"]
+    assert own.dropna().to_dict() == {("department", 0, 4): -20.0, ("store", 1, 0): 5.0}
+
+
 def test_the_band_of_a_history_is_its_median_and_two_robust_deviations() -> None:
     logs = np.array([0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.0, 5.0])
     centre, upper = loss_band(np.exp(logs).tolist()) or (0, 0)
     # Median 0.0; sorted distances 0 0 .1 .1 .2 .2 .3 .3 5, of which the fifth is the middle.
     assert (centre, upper) == pytest.approx((1.0, math.exp(2 * 1.4826 * 0.2)))
-    assert loss_band([1000.0, *np.exp(logs)] * 3) == loss_band(([1000.0, *np.exp(logs)] * 3)[-26:])
+    # Of the newest half year alone: thirteen losses of 1 and thirteen of e have the middle e^0.5.
+    half_year = [1.0] * 13 + [math.e] * 13
+    assert loss_band([math.e, *half_year]) == pytest.approx((math.exp(0.5), math.exp(0.5 + 2 * 1.4826 * 0.5)))
 
 
 def test_a_steady_history_leaves_room_and_a_short_one_has_no_band() -> None:
     assert loss_band([100.0] * 8) == pytest.approx((100.0, 115.0))
     assert loss_band([100.0] * 7) is None
     assert loss_band([0.0] * 8) == pytest.approx((0.01, 0.0115))
-    with pytest.raises(ValueError, match="expected losses of 0 USD and more, got nan"):
-        loss_band([math.nan] * 8)
+    for wrong in (math.nan, -0.5):
+        with pytest.raises(ValueError, match=f"expected losses of 0 USD and more, got {wrong}"):
+            loss_band([*[100.0] * 8, wrong])
 
 
 def test_each_week_is_beside_the_band_of_the_weeks_before_it() -> None:

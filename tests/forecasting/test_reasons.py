@@ -6,7 +6,8 @@ import pytest
 
 from demand_assets.forecasting.features import FEATURE_COLUMNS
 from demand_assets.forecasting.model import ModelConfig, fit
-from demand_assets.forecasting.reasons import reason_of, reasons
+from demand_assets.forecasting.reasons import REASONS, reason_of, reasons
+from demand_assets.forecasting.shapley import Forest
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")
@@ -20,6 +21,26 @@ def test_reasons_sum_to_the_forecast(features: pd.DataFrame, retailer: SampleDat
     pd.testing.assert_frame_equal(why[keys], forecast[keys])
     np.testing.assert_allclose(why.drop(columns=keys).sum(axis=1), forecast["forecast_usd"], rtol=1e-4, atol=0.5)
     assert why["recent trend"].abs().max() > 0
+
+
+# Trees of up to eight levels are looked up in tables, deeper ones are left to xgboost.
+@pytest.mark.parametrize("depth", [4, 10])
+def test_a_reason_is_the_sum_of_what_its_features_moved(
+    depth: int, features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+) -> None:
+    deep = config.model_copy(update={"max_depth": depth, "min_child_weight": 0.0, "rounds": 3})
+    forecaster = fit(features, retailer.sales, AS_OF, deep)
+    assert (Forest.of(forecaster.booster) is None) is (depth == 10)
+    rows = features[features["origin_week"] == AS_OF].head(20)
+    scale, moved = rows["scale_usd"].to_numpy(), forecaster.contributions(rows)
+    expected = {reason: np.zeros(len(rows)) for _, reason in REASONS}
+    for place, name in enumerate(forecaster.features):
+        expected[reason_of(name)] += moved[:, place] * scale
+    # What the forecast starts from: last year, and what the model adds to every row.
+    expected["last year"] += rows["base_usd"].to_numpy() + moved[:, -1] * scale
+    why = reasons(forecaster, rows)
+    for reason, usd in expected.items():
+        np.testing.assert_allclose(why[reason], usd, rtol=1e-4, atol=0.2, err_msg=reason)
 
 
 def test_every_feature_has_a_reason() -> None:

@@ -46,6 +46,11 @@ def evidence(
         (evidence(drift=("severe", "severe")), "", "drift is severe for 2 of 3 weeks"),
         (evidence(drift=("severe", "severe", "severe")), "drift", "drift has been severe for 3 weeks"),
         (evidence(drift=("severe", "severe", "severe", "warn")), "", "drift is warn"),
+        (evidence(drift=()), "", "drift is not reported; "),
+        # Loss says it before drift does, and drift before age.
+        (evidence((*QUIET, 300.0, 310.0), ("severe",) * 3, champion=30), "loss", "for 2 weeks now"),
+        (evidence(drift=("severe",) * 3, champion=30), "drift", "drift has been severe for 3 weeks"),
+        (evidence(champion=25, trained=25), "", "the champion is 25 of 26 weeks old"),
         (evidence(champion=26, trained=26), "age", "the champion is 26 weeks old, 26 are allowed"),
         (evidence(champion=26, trained=3), "", "a model was trained 3 weeks ago and 4 must pass"),
         (evidence((*QUIET, 300.0, 310.0), trained=0), "", "a model was trained 0 weeks ago"),
@@ -58,10 +63,13 @@ def evidence(
         (evidence(REFUSED[:-1], trained=3, judged=5), "", "a model was trained 3 weeks ago and 4 must pass"),
         # Judged at an origin that knew the change: answered.
         (evidence(REFUSED, trained=4, judged=5), "", "is within its band"),
+        # Trained in the first bad week, which was no reason yet.
+        (evidence(REFUSED, trained=5, judged=7), "", "is within its band"),
         # Promoted.
         (evidence(REFUSED, trained=4, judged=6, champion=4), "", "is within its band"),
         (Evidence(week=WEEK), "first model", "no model was trained yet"),
         (Evidence(week=WEEK, trained_as_of=WEEK - pd.Timedelta(weeks=9)), "age", "the gate refused every challenger"),
+        (Evidence(week=WEEK, trained_as_of=WEEK - pd.Timedelta(weeks=3)), "", "3 weeks ago and 4 must pass"),
     ],
 )
 def test_what_is_done_and_said(given: Evidence, trigger: str, words: str) -> None:
@@ -84,7 +92,18 @@ def test_a_loss_state_counts_weeks_above_in_a_row() -> None:
     assert loss_state([]) is None
 
 
-def test_the_same_evidence_has_the_same_description_and_new_evidence_another() -> None:
-    assert evidence().described() == evidence().described()
-    assert evidence().described() != evidence((*QUIET, 101.0)).described()
-    assert evidence().described() != evidence(drift=("warn",)).described()
+def test_evidence_is_described_by_all_that_a_decision_rests_on() -> None:
+    assert evidence((100.0, 1 / 3), ("none", "warn")).described() == {
+        "week": "2012-06-29",
+        "champion": "3",
+        "trained_as_of": "2012-04-20",
+        "judged_to": "2012-04-06",
+        "losses": [["2012-06-22", 100.0], ["2012-06-29", 0.333333]],
+        "drift": [["w0", "none"], ["w1", "warn"]],
+    }
+    assert Evidence(week=WEEK).described() == {
+        "week": "2012-06-29",
+        **dict.fromkeys(("champion", "trained_as_of", "judged_to")),
+        "losses": [],
+        "drift": [],
+    }

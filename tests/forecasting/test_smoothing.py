@@ -6,18 +6,18 @@ import pytest
 from demand_assets.forecasting.smoothing import smooth_departments
 
 
-def plain(sales: np.ndarray, dept: np.ndarray, rank: int) -> np.ndarray:
+def plain(sales: np.ndarray, dept: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """One department after the other, by the singular value decomposition itself."""
-    smooth = np.empty_like(sales)
+    smooth, profiles = np.empty_like(sales), []
     for which in np.unique(dept):
         own = sales[:, dept == which]
         scale = np.maximum(np.abs(np.nan_to_num(np.nanmean(own[-52:], axis=0))), 1.0)
-        profile = np.array([np.nansum(row) / max(scale[~np.isnan(row)].sum(), 1.0) for row in own])
+        profiles.append(profile := np.array([np.nansum(row) / max(scale[~np.isnan(row)].sum(), 1.0) for row in own]))
         deviation = np.nan_to_num(own / scale - profile[:, None]) * np.sqrt(scale)
         left, strength, right = np.linalg.svd(deviation, full_matrices=False)
         strength[rank:] = 0.0
         smooth[:, dept == which] = ((left * strength) @ right / np.sqrt(scale) + profile[:, None]) * scale
-    return smooth
+    return smooth, np.column_stack(profiles)
 
 
 @pytest.mark.parametrize(("weeks", "stores"), [(60, 5), (20, 30)])
@@ -26,8 +26,24 @@ def test_smoothing_equals_a_truncated_decomposition_of_each_department(weeks: in
     dept = np.repeat([0, 1], [stores, stores - 2])
     sales = rng.gamma(5.0, 200.0, (weeks, len(dept)))
     sales[rng.random(sales.shape) < 0.1] = np.nan
-    smooth, _ = smooth_departments(sales, dept, rank=2)
-    np.testing.assert_allclose(smooth, plain(sales, dept, 2), rtol=1e-8)
+    sales[:, 1] /= 1e6  # less than a dollar a week
+    sales[:, 2] *= -1.0  # returns
+    smooth, profile = smooth_departments(sales, dept, rank=2)
+    expected, profiles = plain(sales, dept, 2)
+    np.testing.assert_allclose(smooth, expected, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(profile, profiles, rtol=1e-10)
+
+
+def test_departments_by_themselves_are_smoothed_to_the_same_bits_as_in_their_chain() -> None:
+    rng = np.random.default_rng(3)
+    dept = rng.permutation(np.repeat([0, 1, 2], [12, 5, 3]))
+    sales = rng.gamma(5.0, 200.0, (60, len(dept)))
+    whole, profile = smooth_departments(sales, dept, rank=4)
+    for which in (1, 2):
+        own = dept == which
+        part, of_part = smooth_departments(sales[:, own], np.zeros(own.sum(), dtype=np.int64), rank=4, width=12)
+        np.testing.assert_array_equal(part, whole[:, own])
+        np.testing.assert_array_equal(of_part[:, 0], profile[:, which])
 
 
 def test_a_rank_that_holds_everything_changes_nothing() -> None:

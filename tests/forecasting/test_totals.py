@@ -176,14 +176,72 @@ def test_coverage_learns_from_errors_known_at_the_origin_only() -> None:
     assert rolling_coverage(total_points(_points(2)), 4).empty
 
 
-def test_a_total_that_differs_or_lacks_its_series_is_found() -> None:
+def test_a_level_begins_with_three_errors_and_is_calibrated_by_ranks_from_fifty_on() -> None:
+    totals = total_points(_points(15))
+    chain = totals[totals["level"] == CHAIN]
+    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    assert calibrate_totals(chain.head(2), 4)[CHAIN].is_none
+    for count in (3, 49):
+        own = error[:count]
+        spread = own.std(ddof=1) * np.sqrt(1 + 1 / count)
+        expected = own.mean() + t.ppf([0.1, 0.5, 0.9], count - 1) * spread
+        np.testing.assert_allclose(calibrate_totals(chain.head(count), 4)[CHAIN].offsets[0, 0, 0], expected)
+    ranks = np.quantile(error[:50], [0.1 - 0.4 / 50, 0.5, 0.9 + 0.4 / 50])
+    np.testing.assert_allclose(calibrate_totals(chain.head(50), 4)[CHAIN].offsets[0, 0, 0], ranks)
+
+
+def test_a_total_takes_the_band_of_its_horizon_and_of_holidays() -> None:
+    offsets = np.arange(12.0).reshape(1, 2, 2, 3) / 100
+    calibrations = {level: Calibration(np.empty(0), offsets) for level in (STORE, DEPARTMENT, CHAIN)}
+    # One flagged series makes the total a holiday's.
+    later = _forecast().assign(horizon=2, target_week=add_weeks(TARGET, 1), is_holiday=[True, False, False])
+    totals = total(pd.concat([_forecast(), later]), calibrations)
+    chain = totals[totals["level"] == CHAIN].set_index("horizon")
+    assert chain.loc[1, ["p10_usd", "p50_usd", "p90_usd"]].tolist() == [170.0, 172.0, 174.0]
+    assert chain.loc[2, ["p10_usd", "p50_usd", "p90_usd"]].tolist() == pytest.approx([188.0, 190.0, 192.0])
+
+
+def test_coverage_of_an_origin_counts_errors_of_targets_that_had_ended() -> None:
+    weeks = [add_weeks(ORIGIN, number) for number in range(5)]
+    rows = [
+        (weeks[0], weeks[1], -1.0), (weeks[0], weeks[2], 0.0),
+        # Of the second origin's errors only the first was known at the third one.
+        (weeks[1], weeks[2], 1.0), (weeks[1], weeks[3], 100.0),
+        (weeks[2], weeks[3], 2.0), (weeks[2], weeks[4], -3.0),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["origin_week", "target_week", "actual_usd"])
+    horizon = (frame["target_week"] - frame["origin_week"]).dt.days // 7
+    totals = frame.assign(level=CHAIN, horizon=horizon, forecast_usd=0.0, scale_usd=1.0, is_holiday=False)
+    # Errors of -1, 0 and 1: mean 0, deviation 1, so p10 and p90 are 1.886 * sqrt(4 / 3) = 2.18 below and above.
+    expected = {"level": CHAIN, "points": 2, "weeks": 2, "below": 0.5, "coverage": 0.5, "above": 0.0}
+    assert rolling_coverage(totals, 2).to_dict("records") == [expected]
+    above = rolling_coverage(totals.assign(actual_usd=-totals["actual_usd"]), 2).to_dict("records")
+    assert above == [{**expected, "below": 0.0, "above": 0.5}]
+
+
+@pytest.mark.parametrize("off", [0.01, -0.01])
+def test_a_total_that_differs_or_lacks_its_series_is_found(off: float) -> None:
     forecast = _forecast()
     totals = total(forecast, PLAIN)
     assert differences(totals, forecast)["agrees"].all()
-    totals.loc[totals["store_id"] == 2, "forecast_usd"] += 0.01
-    found = differences(totals[totals["dept_id"] != 7], forecast)
-    wrong = found.loc[~found["agrees"], ["level", "store_id", "dept_id"]]
-    assert sorted(wrong.itertuples(index=False, name=None)) == [(DEPARTMENT, ALL, 7), (STORE, 2, ALL)]
+    totals.loc[totals["store_id"] == 2, "forecast_usd"] += off
+    closed = totals[totals["store_id"] == 1].assign(store_id=9)
+    found = differences(pd.concat([totals[totals["dept_id"] != 7], closed]), forecast)
+    wrong = found[~found["agrees"]].set_index(["level", "store_id", "dept_id"])[["total_usd", "series_usd"]]
+    assert sorted(wrong.index) == [(DEPARTMENT, ALL, 7), (STORE, 2, ALL), (STORE, 9, ALL)]
+    np.testing.assert_array_equal(wrong.loc[(DEPARTMENT, ALL, 7)], [np.nan, 20.0])
+    np.testing.assert_array_equal(wrong.loc[(STORE, 2, ALL)], [50.0 + off, 50.0])
+    np.testing.assert_array_equal(wrong.loc[(STORE, 9, ALL)], [120.0, np.nan])
+
+
+@pytest.mark.parametrize(("off", "agrees"), [(0.9, True), (1.1, False), (-1.1, False)])
+def test_what_rounding_may_change_is_a_billionth_of_the_absolute_forecasts(off: float, agrees: bool) -> None:
+    # Sales and returns cancel out, so that a billionth of their sum would be next to nothing.
+    forecast = _forecast().assign(store_id=1, dept_id=[1, 2, 3], forecast_usd=[5e8, -4e8, -1e8])
+    totals = total(forecast, PLAIN)
+    totals.loc[totals["level"] == CHAIN, "forecast_usd"] += off
+    found = differences(totals, forecast)
+    assert found.loc[found["level"] == CHAIN, "agrees"].tolist() == [agrees]
 
 
 def test_a_series_without_scale_or_there_twice_is_refused() -> None:

@@ -45,3 +45,26 @@ def test_a_window_of_all_rows_is_the_one_of_that_row(values: np.ndarray) -> None
     for row in (0, 3, 29):
         np.testing.assert_array_equal(windows(sums, 8)[row], window(sums, row, 8))
     np.testing.assert_array_equal(window(sums, 10, 4, ending=2), window(sums, 8, 4))
+
+
+def test_a_constant_has_no_deviation_and_never_the_root_of_less_than_nothing() -> None:
+    # Of rounded sums, the mean square of a constant is often a trifle less than its squared mean.
+    constant = np.tile(np.random.default_rng(3).uniform(0.0, 1e5, 200), (60, 1))
+    deviations = window_statistics(constant, (), (13, 52))[1]
+    for weeks in (13, 52):
+        np.testing.assert_allclose(deviations[weeks], 0.0, atol=0.1)
+
+
+def test_a_window_that_ends_before_the_first_row_holds_nothing(values: np.ndarray) -> None:
+    sums = running(np.nan_to_num(values))
+    for row, ending in ((0, 1), (0, 2), (1, 4)):
+        np.testing.assert_array_equal(window(sums, row, 4, ending), np.zeros(values.shape[1]))
+    np.testing.assert_array_equal(window(sums, 2, 4, ending=1), sums[2])
+
+
+def test_statistics_have_the_type_that_was_asked_for(values: np.ndarray) -> None:
+    means, deviations = window_statistics(values, (4,), (13,), dtype=np.float32)
+    assert (means[4].dtype, deviations[13].dtype) == (np.float32, np.float32)
+    exact = window_statistics(values, (4,), (13,))
+    np.testing.assert_allclose(means[4], exact[0][4], rtol=1e-6)
+    np.testing.assert_allclose(deviations[13], exact[1][13], rtol=1e-6)

@@ -114,6 +114,57 @@ def test_a_key_twice_in_one_file_stays_twice_until_a_corrected_file_lands() -> N
     assert good.changed_weeks.tolist() == [W1]
 
 
+@pytest.mark.parametrize(
+    ("again", "effect"), [((10, 12), (0, 0, 2)), ((12, 10), (0, 2, 0)), ((10,), (0, 1, 0)), ((10, 12, 12), (0, 3, 0))]
+)
+def test_rows_of_a_key_that_is_there_twice_are_compared_one_by_one(
+    again: tuple[int, ...], effect: tuple[int, int, int]
+) -> None:
+    stored = sales((W1, 1, 1, 10), (W1, 1, 1, 12), (W1, 1, 2, 20))
+    new = sales(*((W1, 1, 1, usd) for usd in again))
+    merged = merge_week_partitions(stored, {}, [delivery("again", new)], SALES_KEYS, weeks=WEEKS[:1])
+    pd.testing.assert_frame_equal(merged.frame, pd.concat([new, stored[2:]], ignore_index=True))
+    assert merged.landings == {W1: (landing("again", *effect),)}
+    assert merged.changed_weeks.tolist() == ([] if effect[2] else [W1])
+
+
+def test_a_week_is_changed_by_other_rows_only_and_recorded_by_any() -> None:
+    stored = sales((W1, 1, 1, 10), (W2, 1, 1, 11), (W3, 1, 1, 12))
+    file = delivery("file", sales((W1, 1, 1, 10), (W2, 1, 1, 99), (W3, 1, 1, 12)))
+    merged = merge_week_partitions(stored, {}, [file], SALES_KEYS, weeks=WEEKS[::-1])
+    pd.testing.assert_frame_equal(merged.frame, file.frame)
+    assert merged.landings == {
+        W1: (landing("file", 0, 0, 1),),
+        W2: (landing("file", 0, 1, 0),),
+        W3: (landing("file", 0, 0, 1),),
+    }
+    pd.testing.assert_index_equal(merged.changed_weeks, pd.DatetimeIndex([W2], name="week"))
+    pd.testing.assert_index_equal(merged.recorded_weeks, WEEKS.rename("week"))
+
+
+def test_two_files_over_nothing_are_laid_over_each_other() -> None:
+    fix = delivery("fix", sales((W2, 1, 1, 12), (W3, 2, 1, 5)))
+    merged = merge_week_partitions(NOTHING, {}, [FIRST, fix], SALES_KEYS, weeks=WEEKS)
+    pd.testing.assert_frame_equal(merged.frame, sales((W1, 1, 1, 10), (W1, 1, 2, 20), (W2, 1, 1, 12), (W3, 2, 1, 5)))
+    assert merged.landings == {
+        W1: (landing("first", 2, 0, 0),),
+        W2: (landing("first", 1, 0, 0), landing("fix", 0, 1, 0)),
+        W3: (landing("fix", 1, 0, 0),),
+    }
+
+
+def test_a_week_takes_only_the_files_it_has_not_had() -> None:
+    # W1 has had the correction, W2 has not; a file that was there before neither lays its rows over both.
+    stored = sales((W1, 1, 1, 99), (W2, 1, 1, 11))
+    had = {W1: (landing("first", 1, 0, 0), landing("fix", 0, 1, 0)), W2: (landing("first", 1, 0, 0),)}
+    first = delivery("first", sales((W1, 1, 1, 10), (W2, 1, 1, 11)))
+    fix = delivery("fix", sales((W1, 1, 1, 99), (W2, 1, 1, 98)))
+    merged = merge_week_partitions(stored, had, [first, fix], SALES_KEYS, weeks=WEEKS)
+    pd.testing.assert_frame_equal(merged.frame, fix.frame)
+    assert merged.landings == {**had, W2: (*had[W2], landing("fix", 0, 1, 0)), W3: ()}
+    assert merged.changed_weeks.tolist() == merged.recorded_weeks.tolist() == [W2]
+
+
 def test_a_missing_value_that_stays_missing_is_unchanged() -> None:
     stored = merge_week_partitions(NOTHING, {}, [delivery("a", sales((W1, 1, 1, np.nan)))], SALES_KEYS, weeks=WEEKS)
     again = delivery("b", sales((W1, 1, 1, np.nan)))
@@ -124,15 +175,20 @@ def test_a_missing_value_that_stays_missing_is_unchanged() -> None:
 
 
 def test_a_row_on_a_thursday_is_refused_rather_than_lost() -> None:
-    thursday = delivery("train.csv", sales((pd.Timestamp("2010-02-04"), 1, 1, 10)))
-    with pytest.raises(SchemaError, match=r"^train\.csv has rows on Thursday 2010-02-04; weeks are Fridays"):
-        merge_week_partitions(NOTHING, {}, [thursday], SALES_KEYS, weeks=WEEKS)
+    days = pd.to_datetime(["2010-02-04", "2010-02-05", "2010-02-06"])
+    thursday = delivery("train.csv", sales(*((day, 1, 1, 10) for day in days)))
+    with pytest.raises(SchemaError) as raised:
+        merge_week_partitions(NOTHING, {}, [FIRST, thursday], SALES_KEYS, weeks=WEEKS)
+    assert str(raised.value) == (
+        "train.csv has rows on Thursday 2010-02-04; weeks are Fridays: correct and land it again"
+    )
 
 
 def test_nothing_in_gives_nothing_out() -> None:
     merged = merge_week_partitions(NOTHING, {}, [], SALES_KEYS, weeks=WEEKS)
-    assert merged.frame.empty
+    assert merged.frame is NOTHING
     assert merged.landings == {W1: (), W2: (), W3: ()}
+    assert merged.changed_weeks.tolist() == merged.recorded_weeks.tolist() == []
 
 
 def test_a_table_merges_like_a_partition() -> None:
@@ -157,6 +213,14 @@ def test_a_table_merges_like_a_partition() -> None:
     )
     known = merge_table(both.frame, both.landings, [delivery("copy", both.frame)], STORES_KEYS)
     assert (known.changed, known.recorded, known.landings[-1]) == (False, True, landing("copy", 0, 0, 3))
+    # A file and its gzip side by side are one; of two files the last wins, and each has its own counts.
+    gzipped = delivery("first.gz", first.frame, content="first")
+    at_once = merge_table(stores(), [], [first, gzipped, fix, delivery("copy", both.frame)], STORES_KEYS)
+    pd.testing.assert_frame_equal(at_once.frame, both.frame)
+    assert at_once.landings == (*both.landings, landing("copy", 0, 0, 3))
+    assert (at_once.changed, at_once.recorded) == (True, True)
+    replaced = merge_table(both.frame, both.landings, [delivery("size", stores((3, "A", 6)))], STORES_KEYS)
+    assert (replaced.changed, replaced.landings[2:]) == (True, (landing("size", 0, 1, 0),))
 
 
 def plain_merge(existing: pd.DataFrame, deliveries: Sequence[Delivery]) -> tuple[pd.DataFrame, dict[object, list[int]]]:

@@ -10,7 +10,7 @@ import pytest
 
 from demand_assets.ingestion import merge
 from demand_assets.ingestion.merge import SALES_KEYS, merge_week_partitions
-from demand_assets.ingestion.order import in_order, run_starts, sort_order
+from demand_assets.ingestion.order import _small, in_order, run_starts, sort_order
 from demand_assets.ingestion.plausibility import _medians
 from demand_assets.ingestion.quality import check_sales
 from tests.ingestion.test_merge import WEEKS, delivery, sales
@@ -42,6 +42,42 @@ def test_a_missing_date_comes_first_and_dates_that_are_no_days_keep_their_order(
     assert order.tolist() == [1, 2, 0]
     far = np.array(["2200-01-03", "1700-01-01", "2200-01-03T00:00:01"], dtype="datetime64[ns]")
     assert sort_order([far]).tolist() == [1, 0, 2]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([2, 1]),
+        np.array([0.7, 0.2, 0.5]),
+        np.array([1 << 16, 0, 3]),
+        np.array([50_000, 30_000, 80_000]),
+        np.array([-30_000, 30_000, -31_000]),
+        np.array(["1951-06-01", "1942-01-01", "1960-01-01"], dtype="datetime64[ns]"),
+        np.array(["2200-01-03T00:00:01", "1700-01-01", "2200-01-03"], dtype="datetime64[ns]"),
+    ],
+    ids=["two rows", "fractions", "one more than 16 bits", "past 16 bits", "signs", "before 1970", "times of a day"],
+)
+def test_numbers_and_dates_at_the_edges_of_16_bits_keep_their_order(column: np.ndarray) -> None:
+    order, expected = sort_order([column]), np.argsort(column, kind="stable")
+    assert order is not None
+    assert order.tolist() == expected.tolist()
+
+
+def test_what_spans_16_bits_is_sorted_in_16_bits() -> None:
+    day = 86_400 * 10**9
+    for column, small in (
+        (np.array([70_000, 4_464 + 1]), np.array([65_535, 0], dtype="uint16")),
+        (np.array([3, 1], dtype="int32"), np.array([2, 0], dtype="uint16")),
+        (np.array([20 * day, -25 * day]), np.array([45, 0], dtype="uint16")),
+        (np.array([65_536, 0]), np.array([65_536, 0])),
+        (np.array([20 * day + 1, 0]), np.array([20 * day + 1, 0])),
+        (np.array([0.5, 0.25]), np.array([0.5, 0.25])),
+    ):
+        np.testing.assert_array_equal(_small(column), small, strict=True)
+
+
+def test_rows_in_order_by_every_column_are_left_alone() -> None:
+    assert sort_order([np.array([1, 1, 2]), np.array([1, 2, 3])]) is None
 
 
 def test_runs_begin_where_any_column_changes() -> None:
@@ -97,7 +133,34 @@ def test_a_merge_in_blocks_is_the_merge_of_all(block: int, monkeypatch: pytest.M
 
 
 def test_weeks_between_those_asked_for_stay_out() -> None:
-    file = delivery("f", sales(*((week, 1, 1, 1.0) for week in WEEKS)))
-    stored = sales((WEEKS[0], 1, 2, 1.0))
-    merged = merge_week_partitions(stored, {}, [file], SALES_KEYS, weeks=WEEKS[[0, 2]])
-    assert merged.frame["week"].tolist() == [WEEKS[0], WEEKS[0], WEEKS[2]]
+    weeks = pd.date_range(WEEKS[0], periods=5, freq="7D")
+    file = delivery("f", sales(*((week, 1, 1, 1.0) for week in weeks)))
+    stored = sales((weeks[0], 1, 2, 1.0), (weeks[2], 1, 2, 1.0))
+    every = pd.concat([file.frame, stored]).sort_values(list(SALES_KEYS))
+    for places in ([0, 2], [0, 3], [1, 2, 4], [3], [0, 1, 2, 3, 4]):
+        asked = weeks[places]
+        expected = every[every["week"].isin(asked)].reset_index(drop=True)
+        for before in (stored, stored[:0]):
+            merged = merge_week_partitions(before, {}, [file], SALES_KEYS, weeks=asked)
+            held = expected if len(before) else expected.query("dept_id == 1").reset_index(drop=True)
+            pd.testing.assert_frame_equal(merged.frame, held)
+            assert merged.recorded_weeks.tolist() == asked.tolist()
+
+
+def test_a_stretch_ends_where_other_files_go_in_or_its_block_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "_BLOCK_ROWS", 5)
+    weeks = pd.date_range(WEEKS[0], periods=7, freq="7D")
+    rows = [2, 1, 0, 2, 1, 4, 1]
+    frame = sales(*((week, 1, dept, 1.0) for week, depts in zip(weeks, rows, strict=True) for dept in range(depts)))
+    stored = merge._ByWeek(frame, SALES_KEYS)
+    # Five rows fill a block: 2 + 1 + 0 + 2, then 1 + 4, then 1.
+    same = merge._stretches([(0,)] * 7, [stored], weeks)
+    assert same == [slice(0, 4), slice(4, 6), slice(6, 7)]
+    assert merge._stretches([(0,), (0,), (1,), (1,), (), (), ()], [stored], weeks) == [
+        slice(0, 2),
+        slice(2, 4),
+        slice(4, 6),
+        slice(6, 7),
+    ]
+    # Rows of all frames count.
+    assert merge._stretches([(0,)] * 3, [stored, stored], weeks[:3]) == [slice(0, 1), slice(1, 3)]

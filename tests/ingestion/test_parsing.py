@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.parsing import parse_csv
+from demand_assets.ingestion.parsing import format_of, parse_csv
 
 SALES = (
     b"Store,Dept,Date,Weekly_Sales,IsHoliday\n"
@@ -74,6 +74,12 @@ def test_stores_keep_their_type_and_size() -> None:
     assert frame.to_numpy().tolist() == [[1, "A", 151315], [2, "B", 202307]]
 
 
+@pytest.mark.parametrize("nothing", [b"", b"NA"])
+def test_a_store_without_a_type_is_refused(nothing: bytes) -> None:
+    data = STORES.replace(b"A,", nothing + b",").replace(b"B,", nothing + b",")
+    assert message(data, "stores.csv") == "stores.csv line 2: Type is missing, expected text"
+
+
 def test_a_missing_column_is_named_beside_those_there() -> None:
     assert (
         message(b"Store,Dept,Date\n1,1,2010-02-05\n")
@@ -81,18 +87,34 @@ def test_a_missing_column_is_named_beside_those_there() -> None:
     )
 
 
+def test_the_smallest_format_that_fits_a_header_as_well_as_others_is_the_one_meant() -> None:
+    assert message(b"Store\n1\n") == "train.csv lacks Type, Size; has Store"
+    assert message(b"Date,Store\n1\n") == "train.csv lacks Dept, Weekly_Sales, IsHoliday; has Date, Store"
+
+
 def test_an_unknown_column_is_refused_rather_than_dropped() -> None:
     data = SALES.replace(b"\n", b",x\n").replace(b"IsHoliday,x", b"IsHoliday,Promo")
-    assert "unknown columns: Promo; expected only Store, Dept, Date" in message(data)
-    assert "unknown columns: (no name)" in message(SALES.replace(b"\n", b",\n"))
+    only = "expected only Store, Dept, Date, Weekly_Sales, IsHoliday"
+    assert message(data) == f"train.csv has unknown columns: Promo; {only}"
+    assert message(SALES.replace(b"\n", b",,x\n")) == f"train.csv has unknown columns: (no name), x; {only}"
 
 
 def test_a_header_of_no_format_lists_the_three() -> None:
-    assert message(b"a;b\n1;2\n").startswith("train.csv has a;b; expected sales (Store, Dept, Date,")
+    expected = (
+        "sales (Store, Dept, Date, Weekly_Sales, IsHoliday) or conditions (Store, Date, Temperature, Fuel_Price, "
+        "MarkDown1, MarkDown2, MarkDown3, MarkDown4, MarkDown5, CPI, Unemployment, IsHoliday) "
+        "or stores (Store, Type, Size)"
+    )
+    assert message(b"a;b,,c\n1;2\n") == f"train.csv has a;b, (no name), c; expected {expected}"
+    # 160 characters of a header are shown.
+    assert message(b"x" * 160 + b"\n") == f"train.csv has {'x' * 160}; expected {expected}"
+    assert message(b"x" * 161 + b"\n") == f"train.csv has {'x' * 157}...; expected {expected}"
 
 
 def test_a_column_named_twice_is_refused() -> None:
-    assert "names Dept more than once" in message(SALES.replace(b"Date,", b"Date,Dept,"))
+    assert message(SALES.replace(b"Date,", b"Store,Date,Dept,")) == (
+        "train.csv names Dept, Store more than once; expected Store, Dept, Date, Weekly_Sales, IsHoliday"
+    )
 
 
 def test_text_in_a_number_is_shown_with_its_line() -> None:
@@ -104,6 +126,18 @@ def test_text_in_a_number_is_shown_with_its_line() -> None:
 def test_line_numbers_count_blank_lines_and_bare_crs() -> None:
     data = (b"\r\r" + SALES.replace(b"\n", b"\r\r")).replace(b"20,TRUE", b"abc,TRUE")
     assert message(data).startswith("train.csv line 7:")
+
+
+def test_the_first_40_characters_of_a_wrong_field_are_shown() -> None:
+    for shown, field in (("x" * 40, b"x" * 40), ("x" * 37 + "...", b"x" * 41)):
+        assert message(SALES.replace(b"20,TRUE", field + b",TRUE")) == (
+            f'train.csv line 3: Weekly_Sales is "{shown}", expected a number'
+        )
+
+
+def test_line_numbers_count_a_crlf_once() -> None:
+    data = SALES.replace(b"20,TRUE", b"abc,TRUE").replace(b"\n", b"\r\n")
+    assert message(data) == 'train.csv line 3: Weekly_Sales is "abc", expected a number'
 
 
 @pytest.mark.parametrize(
@@ -123,6 +157,16 @@ def test_a_field_that_does_not_fit_is_shown_with_its_line(old: bytes, new: bytes
     assert message(SALES.replace(old, new)) == f"train.csv line 3: {fault}"
 
 
+def test_dates_reach_from_1678_to_2261() -> None:
+    first, last = b"1678-01-01", b"2261-12-31"
+    _, frame = parse_csv("train.csv", SALES.replace(b"2010-02-12", first).replace(b"2010-02-05", last))
+    assert frame["week"].dt.strftime("%Y-%m-%d").tolist() == ["1678-01-01", "2261-12-31", "2261-12-31"]
+    for outside in ("1677-12-31", "2262-01-01"):
+        data = SALES.replace(b"2010-02-12", outside.encode()).replace(b"1,1,2010-02-05", b"1,1,1500-01-01")
+        fault = f'train.csv line 3: Date is "{outside}", expected a date like 2010-02-05'
+        assert message(data) == fault
+
+
 def test_a_trailing_comma_does_not_shift_columns() -> None:
     fields = "expected 5: Store, Dept, Date, Weekly_Sales, IsHoliday"
     assert (
@@ -140,22 +184,70 @@ def test_a_fault_late_in_a_large_file_is_found_at_its_line() -> None:
     assert message(data) == 'train.csv line 87656: Weekly_Sales is "x", expected a number'
 
 
+def test_a_line_break_inside_quotes_in_a_large_file_is_told() -> None:
+    # Arrow cuts a file between lines into blocks of 1 MiB, which here are all inside of one field.
+    data = b'Store,Type,Size\n1,"' + b"A\n" * 600_000 + b'",3\n'
+    assert message(data, "stores.csv") == (
+        "stores.csv cannot be read as CSV: it parses in one thread and not in several; are there line breaks inside "
+        "quotes?; expected comma-separated UTF-8 text"
+    )
+
+
+def test_a_header_longer_than_what_is_looked_at_first_is_read_whole() -> None:
+    # Spaces around a name are no part of it.
+    spaces = b" " * 100_000
+    for data in (spaces + SALES, spaces + SALES.replace(b"Dept,", b"Dept" + spaces + b",", 1)):
+        pd.testing.assert_frame_equal(parse_csv("train.csv", data)[1], EXPECTED_SALES)
+
+
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"  \r\n"])
 def test_an_empty_file_says_what_was_expected(data: bytes) -> None:
     assert message(data) == "train.csv is empty; expected a header Store, Dept, Date, Weekly_Sales, IsHoliday"
-    assert message(data, "stores.csv") == "stores.csv is empty; expected a header Store, Type, Size"
+    assert message(data, "Stores.csv.gz") == "Stores.csv.gz is empty; expected a header Store, Type, Size"
+    assert message(data, "may.csv") == "may.csv is empty; expected a header Store, Dept, Date, Weekly_Sales, IsHoliday"
 
 
-def test_a_header_without_rows_is_refused() -> None:
-    assert message(b"Store,Type,Size\n\n") == (
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+def test_a_header_without_rows_is_refused(end: bytes) -> None:
+    assert message(b"Store,Type,Size" + end) == (
         "train.csv has a header and no rows; expected at least one row of Store, Type, Size"
     )
 
 
-@pytest.mark.parametrize("data", [b"PK\x03\x04\xff\xfe", SALES.decode().encode("utf-16"), b"S\0t\0o\0r\0e\0\n1\n"])
-def test_what_is_no_text_is_called_so(data: bytes) -> None:
-    assert "is not a UTF-8 CSV" in message(data)
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"PK\x03\x04\xff\xfe", "cannot be read"),
+        (SALES.decode().encode("utf-16"), "cannot be read"),
+        (b'Store,"Type" x\n1,2\n', "cannot be read"),
+        (b"S\0t\0o\0r\0e\0\n1\n", "holds NUL bytes"),
+    ],
+)
+def test_what_is_no_text_is_called_so(data: bytes, fault: str) -> None:
+    assert message(data) == f"train.csv is not a UTF-8 CSV: its first line {fault}; save it as CSV (UTF-8)"
 
 
 def test_bytes_that_are_not_utf8_below_the_header_are_an_error_and_not_a_crash() -> None:
     assert message(STORES.replace(b"B", b"\xe9"), "stores.csv").startswith("stores.csv ")
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"Store,Type,Size\n", "stores"),
+        (b"\xef\xbb\xbf\n\nStore,Type,Size\n1,", "stores"),
+        (b"\r\nStore,Type,Size\r\n", "stores"),
+        (b"Store,Type,Size\r1,A", "stores"),
+        (b"Store,Type,Size", None),
+        (b"\n\nStore,Type,Size", None),
+        (SALES[:60], "sales"),
+    ],
+)
+def test_the_format_is_told_by_a_header_that_ends(start: bytes, kind: str | None) -> None:
+    format_ = format_of("x.csv", start)
+    assert (format_ and format_.kind) == kind
+
+
+def test_a_header_that_fits_no_format_is_refused_from_its_first_bytes() -> None:
+    with pytest.raises(SchemaError, match=r"^odd\.csv lacks Size; has Store, Type$"):
+        format_of("odd.csv", b"Store,Type\n1,A\n")

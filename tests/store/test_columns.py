@@ -15,9 +15,9 @@ from sqlalchemy import Engine, select
 
 from demand_assets.errors import StoreError
 from demand_assets.store.columns import canonical_columns
-from demand_assets.store.publish import publish_vintage
-from demand_assets.store.rows import ACTUAL, FORECAST, REASON, TOTAL, Check, canonical, content_hash
-from demand_assets.store.tables import forecast_reasons, forecast_totals, forecasts
+from demand_assets.store.publish import publish_actuals, publish_vintage
+from demand_assets.store.rows import ACTUAL, FORECAST, REASON, TOTAL, CanonicalRows, Check, canonical, content_hash
+from demand_assets.store.tables import actuals, forecast_reasons, forecast_totals, forecasts
 from tests.store.test_publish import REASONS, RECORD, ROWS, TOTALS, WEEKS, stored
 
 SERIES_WEEK = ("store_id", "dept_id", "target_week")
@@ -83,6 +83,40 @@ def test_columns_have_the_rows_the_hash_and_the_weeks_of_rows() -> None:
     again = canonical_columns(as_table(sorted(rows, key=lambda row: row[:3]), FORECAST), FORECAST, SERIES_WEEK, "x")
     assert again.has_keys_of(fast)
     assert not again.has_keys_of(canonical_columns(as_table(rows[1:], FORECAST), FORECAST, SERIES_WEEK, "x"))
+
+
+def test_no_row_is_lost_where_one_block_ends_and_the_next_begins() -> None:
+    rows = [(store, 3, WEEKS[0], 1, 0.5, 1.0, 2.0, 3.0, None) for store in range(2**15 + 1)]
+    fast = canonical_columns(as_table(rows, FORECAST), FORECAST, SERIES_WEEK, "forecasts")
+    plain = canonical(rows, FORECAST, SERIES_WEEK, "forecasts")
+    assert [row for block in fast.blocks() for row in block] == plain
+    assert b"".join(fast.copied(forecasts, "v-1")) == plain_copy(plain, "v-1")
+
+
+def plain_copy(rows: list[Any], vintage_id: str) -> bytes:
+    """Forecasts in the binary form of COPY, one by one; test_the_binary_form_is_that_of_the_manual has its parts."""
+    sent = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    for store, dept, week, horizon, *usd in rows:
+        days = (date.fromisoformat(week) - date(2000, 1, 1)).days
+        sent.append(struct.pack(">hi", 10, len(vintage_id)) + vintage_id.encode())
+        sent.append(struct.pack(">iiiiiiih", 4, store, 4, dept, 4, days, 2, horizon))
+        sent += [struct.pack(">i", -1) if each is None else struct.pack(">id", 8, each) for each in usd]
+    return b"".join([*sent, struct.pack(">h", -1)])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_as_many_rows_of_other_keys_are_not_the_same_keys(place: int) -> None:
+    key = (WEEKS[1], 9, 9)[::-1][place]
+    other = [*REASONS[:2], (*REASONS[2][:place], key, *REASONS[2][place + 1 :])]
+    fast, same, wrong = (
+        canonical_columns(as_table(rows, columns), columns, SERIES_WEEK, "x")
+        for rows, columns in ((ROWS, FORECAST), (REASONS, REASON), (other, REASON))
+    )
+    plain = CanonicalRows(REASON, SERIES_WEEK, canonical(other, REASON, SERIES_WEEK, "x"))
+    assert same.has_keys_of(fast)
+    assert not wrong.has_keys_of(fast)
+    assert not fast.has_keys_of(plain)
+    assert not plain.has_keys_of(fast)
 
 
 @pytest.mark.parametrize(
@@ -208,3 +242,17 @@ def test_actuals_as_columns_are_those_of_rows_and_a_flag_is_true_or_false() -> N
     for wrong in ([True, None, False], [1, 0, 1], ["yes", "no", "no"]):
         with pytest.raises(StoreError, match=r"actuals: .*is_holiday"):
             canonical_columns(table.set_column(4, "is_holiday", [wrong]), ACTUAL, key, "actuals")
+
+
+def test_actuals_of_columns_correct_those_that_are_there(engine: Engine) -> None:
+    rows = [(2, 1, WEEKS[0], -3.5, True), (1, 7, WEEKS[1], 0.0, False), (1, 7, WEEKS[0], 12.25, True)]
+    changed = [rows[0], (1, 7, WEEKS[1], 0.0, True), (1, 7, WEEKS[0], 12.5, True), (1, 8, WEEKS[0], 1.0, False)]
+
+    def table(given: list[Any]) -> pa.Table:
+        return pa.table({name: [row[place] for row in given] for place, name in enumerate(ACTUAL)})
+
+    assert publish_actuals(engine, table(rows)) == 3
+    assert publish_actuals(engine, table(rows)) == 0
+    assert publish_actuals(engine, table(changed)) == 3
+    with engine.connect() as connection:
+        assert sorted(map(tuple, connection.execute(select(actuals)))) == sorted(changed)

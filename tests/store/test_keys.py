@@ -62,6 +62,8 @@ def test_a_key_is_valid_until_it_expires(engine: Engine) -> None:
         ("x", [], None, "expected scopes read, write, got none"),
         ("x", ["read", "admin"], None, "got admin"),
         (" ", ["read"], None, "expected a name"),
+        ("a\0b", ["read"], None, "expected a name"),
+        ("x", ["read"], NOW - timedelta(days=1), "expected a time to come"),
         ("x", ["read"], NOW, "expected a time to come"),
     ],
 )
@@ -76,3 +78,15 @@ def test_a_key_that_makes_no_sense_is_refused(
 def test_only_a_key_there_is_can_be_revoked(engine: Engine) -> None:
     with pytest.raises(ApiKeyError, match="there is no key 00"):
         revoke_key(engine, "00", NOW)
+
+
+def test_every_key_is_listed_oldest_first_valid_or_not(engine: Engine) -> None:
+    _, late = create_key(engine, "late", ["read"], NOW + timedelta(days=2), NOW + timedelta(days=3))
+    _, early = create_key(engine, "early", ["write"], NOW)
+    _, middle = create_key(engine, "middle", ["read"], NOW + timedelta(days=1))
+    revoked = revoke_key(engine, early["key_id"], NOW + timedelta(days=1))
+    with engine.connect() as connection:
+        assert every_key(connection) == [revoked, middle, late]
+    assert revoked == {**early, "revoked_at": NOW + timedelta(days=1)}
+    # A revocation ends that key alone.
+    assert valid(engine, NOW + timedelta(days=2)) == {middle["key_id"], late["key_id"]}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import Engine, insert
 
 from demand_assets.errors import StoreError
+from demand_assets.store import reads
 from demand_assets.store.ledger import (
     PROMOTED,
     REFUSED,
@@ -47,8 +48,28 @@ def test_a_decision_is_kept_whole(engine: Engine) -> None:
     with engine.connect() as conn:
         (row,) = history(conn, "m")
         assert history(conn, "another") == []
-    assert row["figures"] == {"challenger_wmae": 10.5}
-    assert (row["reasons"], row["decided_at"], row["as_of"]) == (["better", "no bias"], NOW, date(2012, 6, 29))
+    assert row == {**asdict(FIRST), "reasons": ["better", "no bias"], "promotion_id": row["promotion_id"]}
+
+
+def test_ledgers_of_two_models_do_not_mix(engine: Engine) -> None:
+    promote(engine, "1", None)
+    promote(engine, "2", "1")
+    other = replace(FIRST, model_name="another", to_version="7", decision_key=None)
+    assert record_decision(engine, other) == other  # over no champion of its own
+    assert champion(engine) == "2"
+    with engine.connect() as conn:
+        assert (champion_version(conn, "another"), previous_champion(conn, "another")) == ("7", None)
+        assert previous_champion(conn, "m") == "1"
+        assert [row["to_version"] for row in history(conn, "m")] == ["2", "1"]
+    with pytest.raises(StoreError, match="version 7 is the first champion"):
+        record_rollback(engine, "another", ("x",), "ann", NOW)
+
+
+def test_a_refusal_judged_against_a_former_champion_stays_a_refusal(engine: Engine) -> None:
+    promote(engine, "1", None)
+    promote(engine, "2", "1")
+    late = replace(FIRST, outcome=REFUSED, from_version="1", to_version="3", decision_key="k3")
+    assert record_decision(engine, late) == late
 
 
 def test_a_refusal_changes_no_champion(engine: Engine) -> None:
@@ -75,15 +96,68 @@ def test_a_promotion_over_a_champion_that_is_gone_comes_too_late(engine: Engine)
 
 
 def test_rolling_back_goes_one_champion_back_each_time(engine: Engine) -> None:
-    for version, over in (("1", None), ("2", "1"), ("3", "2")):
-        promote(engine, version, over)
+    promote(engine, "1", None)
+    second = replace(FIRST, to_version="2", from_version="1", decision_key=None)
+    record_decision(engine, replace(second, data_version="d2", as_of=date(2012, 7, 6)))
+    promote(engine, "3", "2")
     first = record_rollback(engine, "m", ("looks wrong",), "ann", NOW)
-    assert (first.from_version, first.to_version, first.data_version) == ("3", "2", "d1")
+    assert first == PromotionRecord(
+        model_name="m", action="rollback", outcome=PROMOTED, from_version="3", to_version="2", requested_by="ann",
+        decided_at=NOW, reasons=("looks wrong",), figures={}, data_version="d2", code_version="c1",
+        as_of=date(2012, 7, 6),
+    )  # fmt: skip
     record_rollback(engine, "m", ("still",), "ann", NOW)
     assert champion(engine) == "1"
     promote(engine, "4", "1")
     with engine.connect() as conn:
         assert previous_champion(conn, "m") == "1"
+
+
+def test_a_rollback_brings_back_what_that_champion_was_made_of(engine: Engine) -> None:
+    parts = {
+        version: {"data_version": f"d{version}", "code_version": f"c{version}", "as_of": date(2012, 6, 1 + 7 * number)}
+        for number, version in enumerate(("1", "2", "3"))
+    }
+    # Of another model and of the same versions, which are not in the way.
+    other = replace(FIRST, model_name="another", decision_key=None, data_version="x", code_version="x")
+    record_decision(engine, replace(other, to_version="2"))
+    before = None
+    for version, made_of in parts.items():
+        record_decision(engine, replace(FIRST, to_version=version, from_version=before, decision_key=None, **made_of))
+        before = version
+    record_decision(engine, replace(other, to_version="9", from_version="2"))
+    later = datetime(2012, 7, 9, tzinfo=UTC)
+    made = record_rollback(engine, "m", ("looks wrong",), "ann", later)
+    assert made == PromotionRecord(
+        model_name="m", action="rollback", outcome=PROMOTED, from_version="3", to_version="2", requested_by="ann",
+        decided_at=later, reasons=("looks wrong",), figures={}, data_version="d2", code_version="c2",
+        as_of=parts["2"]["as_of"], forced=False, decision_key=None,
+    )  # fmt: skip
+    with engine.connect() as conn:
+        assert (champion_version(conn, "m"), champion_version(conn, "another")) == ("2", "9")
+        assert (previous_champion(conn, "m"), previous_champion(conn, "another")) == ("1", "2")
+        assert [row["to_version"] for row in history(conn, "m")] == ["2", "3", "2", "1"]
+
+
+def test_a_refusal_stays_one_whoever_is_champion_by_then(engine: Engine) -> None:
+    promote(engine, "1", None)
+    promote(engine, "2", "1")
+    late = replace(FIRST, outcome=REFUSED, from_version="1", to_version="3", decision_key="k3")
+    assert record_decision(engine, late) == late
+
+
+def test_of_each_version_the_newest_decision_is_listed(engine: Engine) -> None:
+    promote(engine, "1", None)
+    record_decision(engine, replace(FIRST, outcome=REFUSED, from_version="1", to_version="2", decision_key="k2"))
+    promote(engine, "2", "1")
+    record_decision(engine, replace(FIRST, model_name="another", outcome=REFUSED, decision_key="k3"))
+    with engine.connect() as conn:
+        found = conn.execute(reads.PROMOTIONS_ORDER.page(reads.judged_versions(), None, None)).mappings().all()
+        champions = [tuple(row) for row in conn.execute(reads.CHAMPIONS)]
+    assert [(row["promotion_id"], row["model_name"], row["to_version"], row["outcome"]) for row in found] == [
+        (4, "another", "1", REFUSED), (3, "m", "2", PROMOTED), (1, "m", "1", PROMOTED),
+    ]  # fmt: skip
+    assert champions == [("m", "1"), ("m", "2")]
 
 
 def test_there_must_be_something_to_roll_back_to(engine: Engine) -> None:
@@ -129,3 +203,4 @@ def test_refusals_count_back_to_the_last_promotion_and_leave_out_people(engine: 
         for row in rows:
             connection.execute(insert(promotions).values(**row))
         assert [row["decision_key"] for row in refusals_in_a_row(connection)] == ["k5", "k3"]
+        assert [row["decision_key"] for row in refusals_in_a_row(connection, limit=1)] == ["k5"]

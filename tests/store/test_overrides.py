@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -57,6 +57,44 @@ def test_a_request_sent_twice_counts_once_and_a_key_serves_one_request(engine: E
     with pytest.raises(IdempotencyConflictError, match="'key-1' belongs to override 1"):
         record_override(engine, replace(REQUEST, override_usd=121.0), NOW)
     assert rows(engine, active_overrides(NOW), "override_id") == [(1,)]
+
+
+def test_the_same_moment_in_another_zone_is_the_same_request(engine: Engine, vintage: str) -> None:
+    end = datetime(2012, 11, 1, 12, tzinfo=UTC)
+    in_india = end.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    first, _ = record_override(engine, replace(REQUEST, expires_at=end), NOW)
+    assert record_override(engine, replace(REQUEST, expires_at=in_india), NOW) == (first, False)
+    # The same hands of the clock in another zone are another moment.
+    for other in (end.replace(tzinfo=in_india.tzinfo), end + timedelta(microseconds=1), None):
+        with pytest.raises(IdempotencyConflictError, match="'key-1' belongs to override 1"):
+            record_override(engine, replace(REQUEST, expires_at=other), NOW)
+
+
+def test_every_part_of_a_request_but_its_key_makes_another_request() -> None:
+    changes: list[dict[str, Any]] = [
+        {}, {"store_id": 3}, {"dept_id": 1}, {"target_week": WEEK + timedelta(weeks=1)}, {"override_usd": 120.5},
+        {"override_usd": None}, {"override_usd": 0.0}, {"author": "local fair"}, {"reason": "ann"},
+        {"expires_at": WEEK_END},
+    ]  # fmt: skip
+    hashes = [replace(REQUEST, **each).content_hash for each in changes]
+    assert len(set(hashes)) == len(changes)
+    assert replace(REQUEST, idempotency_key="other").content_hash == hashes[0]
+    assert replace(REQUEST, override_usd=-0.0).content_hash == replace(REQUEST, override_usd=0).content_hash
+
+
+def test_versions_are_counted_per_series_and_week(engine: Engine) -> None:
+    weeks = (WEEK, WEEK + timedelta(weeks=1))
+    keys = [(store, dept, week) for store in (1, 2) for dept in (3, 4) for week in weeks]
+    rows = [(*key, weeks.index(key[2]) + 1, 100.0, 80.0, 99.0, 130.0, None) for key in keys]
+    publish_vintage(engine, replace(RECORD, horizon_weeks=2), rows)
+    wanted = [dict(zip(("store_id", "dept_id", "target_week"), key, strict=True)) for key in keys]
+    for version in (1, 2):
+        made = [record_override(engine, again(**key, override_usd=float(version)), NOW)[0] for key in wanted]
+        assert [row["version"] for row in made] == [version] * len(keys)
+        with engine.connect() as connection:
+            assert sorted(map(tuple, connection.execute(active_overrides(NOW)))) == [
+                tuple(row.values()) for row in made
+            ]
 
 
 def test_what_nothing_forecasts_cannot_be_overridden(engine: Engine, vintage: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from demand_assets.store import queries, reads
-from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_vintage
+from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_drift, publish_vintage
 
 ORIGIN = date(2012, 1, 6)
 RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 1, 7, tzinfo=UTC))
@@ -148,13 +148,72 @@ def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> No
         everything = queries.errors_before(connection, third, 7)
         last = queries.errors_before(connection, third, 1)
         assert queries.errors_before(connection, ORIGIN, 7) == []
+        earlier = queries.errors_before(connection, ORIGIN + timedelta(weeks=2), 1)
     assert sorted((row["horizon"], row["level"], row["model"], row["error_usd"]) for row in last) == [
         (1, "chain", "xgboost", 4.0),
         (1, "store", "xgboost", 7.0),
         (2, "chain", "xgboost", 8.0),
     ]
+    assert sorted((row["week"], row["horizon"], row["model"], row["error_usd"]) for row in earlier) == [
+        (ORIGIN + timedelta(weeks=1), 1, "seasonal_naive", 30.0),
+        (ORIGIN + timedelta(weeks=1), 1, "xgboost", 10.0),
+    ]
     assert len(everything) == 5
     assert {row["week"] for row in everything} == {ORIGIN + timedelta(weeks=1), ORIGIN + timedelta(weeks=2)}
+
+
+def test_vintages_of_an_origin_come_newest_first_with_their_own_rows(engine: Engine) -> None:
+    def publish(origin: date, hours: int, *depts: int) -> str:
+        at = RECORD.published_at + timedelta(hours=hours)
+        rows = [(1, dept, origin + timedelta(weeks=1), 1, float(dept), 1.0, 2.0, 3.0, None) for dept in depts]
+        return publish_vintage(engine, replace(RECORD, origin_week=origin, published_at=at), rows).vintage_id
+
+    second, first = publish(ORIGIN, 5, 9, 2), publish(ORIGIN, 0, 4)
+    tied = publish(ORIGIN, 5, 6)
+    other = publish(ORIGIN + timedelta(weeks=1), 0, 8)
+    with engine.connect() as connection:
+        of_origin = [row["vintage_id"] for row in queries.vintages_of(connection, ORIGIN)]
+        rows = {each: queries.forecasts_of(connection, each) for each in (first, second, tied, other)}
+        assert {each: queries.rows_of(connection, each) for each in rows} == {first: 1, second: 2, tied: 1, other: 1}
+        newest = queries.newest_vintage(connection)
+    assert of_origin == [*sorted((second, tied), reverse=True), first]
+    assert newest is not None
+    assert newest["vintage_id"] == other
+    assert rows[second] == [(1, dept, ORIGIN + timedelta(weeks=1), 1, dept, 1.0, 2.0, 3.0, None) for dept in (2, 9)]
+
+
+def comparison(variable: str, severity: str, psi: float | None, **more: Any) -> tuple[Any, ...]:
+    """A row of drift_reports, of the chain against training unless said otherwise."""
+    place = (more.get("reference", "training"), more.get("kind", "chain"), more.get("group", "all"))
+    return (ORIGIN, *place, variable, "feature", 9, 90, psi, 0.1, 0.2, 0.3, more.get("missing"), severity)
+
+
+def test_the_worst_comparison_of_a_variable_is_the_most_severe_then_the_largest(engine: Engine) -> None:
+    store = {"kind": "store"}
+    rows = [
+        # By severity before size, by size among the severe, by the group's name among equals.
+        comparison("a", "none", 9.0), comparison("a", "warn", 8.0, **store, group="1"),
+        comparison("a", "severe", 0.3, **store, group="2"), comparison("a", "severe", 0.5, **store, group="4"),
+        comparison("a", "severe", 0.5, **store, group="3"),
+        # Without psi by what is missing, in either direction.
+        comparison("b", "warn", None, missing=0.4), comparison("b", "warn", None, missing=-0.6, **store, group="5"),
+        # The chain where nothing warns, however large another one is.
+        comparison("c", "none", 0.05), comparison("c", "none", 0.09, **store, group="6"),
+        comparison("c", "few", 0.01, reference="last_season"),
+    ]  # fmt: skip
+    publish_drift(engine, ORIGIN, rows)
+    statement, order = reads.drift_weeks(None, None)
+    with engine.connect() as connection:
+        found = connection.execute(order.page(statement, None, None))
+        assert tuple(found.keys()) == (
+            "week", "variable", "kind", "severity", "warn", "severe", "worst_group_kind", "worst_group_id",
+            "worst_reference", "psi", "ks", "mean_shift", "missing_shift",
+        )  # fmt: skip
+        assert [tuple(row) for row in found] == [
+            (ORIGIN, "a", "feature", "severe", 1, 3, "store", "3", "training", 0.5, 0.1, 0.3, None),
+            (ORIGIN, "b", "feature", "warn", 2, 0, "store", "5", "training", None, 0.1, 0.3, -0.6),
+            (ORIGIN, "c", "feature", "none", 0, 0, "chain", "all", "training", 0.05, 0.1, 0.3, None),
+        ]
 
 
 def test_an_unscored_store_has_no_losses(engine: Engine) -> None:

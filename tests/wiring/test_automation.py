@@ -246,6 +246,21 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
     assert request.partition_key == newest
 
 
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED])
+def test_no_model_is_asked_for_while_one_is_trained_or_waits_to_be(
+    instance: dg.DagsterInstance, workspace: tuple[Path, Path], retailer: SampleData, status: dg.DagsterRunStatus
+) -> None:
+    settings = read_settings(home=workspace[0], landing_uri=str(workspace[1]), threads=1, rounds=10)
+    parts = dict(build_resources(settings))
+    register_weeks(instance, retailer.sales["week"].unique())
+    training, _ = (
+        instance.create_run_for_job(job_named(name), status=status) for name in ("train_and_forecast", "ingest")
+    )
+    assert f"run {training.run_id} is training already" in str(retrain(instance, parts))
+    instance.report_run_failed(training)
+    assert "no retraining: " in str(retrain(instance, parts))
+
+
 def test_every_asset_is_described_grouped_and_owned() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.materializable_asset_keys:
