@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test stack-test stack-faults check format bench fuzz openapi lock clean
+.PHONY: help setup demo dev test stack-test stack-faults check format bench mutants fuzz openapi lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -88,8 +88,16 @@ $(VENV)/.bench: $(STAMP) benchmarks/requirements.lock
 bench: $(VENV)/.bench ## a benchmark, BENCH=main_job or another of benchmarks/; RAW_DIR=folder for your own CSVs
 	@$(BIN)/python -m benchmarks.$(BENCH) $(if $(RAW_DIR),--raw-dir "$(RAW_DIR)") $(ARGS)
 
+# mutmut has a lock of its own, as no other command needs it.
+$(VENV)/.mutants: $(STAMP) tests/mutation/requirements.lock
+	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r tests/mutation/requirements.lock
+	@touch $@
+
+mutants: $(VENV)/.mutants ## small faults put into the code by a seed, and how many of them the tests notice; ARGS="--seed 16 --count 200"
+	@$(BIN)/python -m tests.mutation $(ARGS)
+
 fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document
-	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s tests/api/test_openapi.py
+	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s --timeout=0 tests/api/test_openapi.py
 
 openapi: $(STAMP) ## write docs/openapi.json
 	@$(BIN)/python -m api --openapi > docs/openapi.json
@@ -111,9 +119,12 @@ lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --system-certs benchmarks/requirements.in -c requirements.lock --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 	  -o benchmarks/requirements.lock
+	@$(BIN)/uv pip compile --system-certs tests/mutation/requirements.in -c requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+	  -o tests/mutation/requirements.lock
 	@$(BIN)/uv pip compile --system-certs .github/checkov/requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  -o .github/checkov/requirements.lock
 
 clean: ## remove .venv, caches and everything the demo made
-	@rm -rf $(VENV) .demand .coverage .mypy_cache .pytest_cache .ruff_cache benchmarks/results
+	@rm -rf $(VENV) .demand .coverage .mypy_cache .pytest_cache .ruff_cache benchmarks/results mutants

@@ -142,7 +142,8 @@ def calendar_from_conditions(conditions: pd.DataFrame) -> pd.DataFrame:
 def extend_calendar(calendar: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
     """[week, is_holiday] for every week from `first` to `last`.
 
-    A week without a landed flag takes that of 52 weeks before if there is one, else whether it is a US holiday week.
+    Weeks without a landed flag follow the US rule if any landed US holiday week is flagged, or if no week is; else they
+    take the flag of 52 weeks before.
     """
     weeks = weeks_between(first, last)
     flags = calendar.set_index("week")["is_holiday"]

@@ -92,11 +92,11 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
     for (column, check), found in cases.groupby(["column", "check"], sort=False, dropna=False):
         by_row = found["index"].notna().sum()
         if check == "column_in_schema":
-            faults.append(f"unknown column {found['failure_case'].iloc[0]}")
+            faults += [f"unknown column {name}" for name in found["failure_case"]]
         else:
             rows = f" in {count(int(by_row), 'row')}, first" if by_row else ":"
             faults.append(f"{column} fails {check}{rows} {found['failure_case'].iloc[0]}")
-    rows = pd.to_numeric(cases["index"], errors="coerce").dropna().astype("int64").drop_duplicates()
+    rows = pd.to_numeric(cases["index"], errors="coerce").dropna().astype("int64").drop_duplicates().sort_values()
     return CheckOutcome(
         spec.name,
         False,

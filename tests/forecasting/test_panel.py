@@ -22,7 +22,7 @@ def _built(unit: int = 1, stores: tuple[int, ...] = (3, 1, 2)) -> Panel:
     """Stores and departments are numbered in units; store 9 has conditions only, store 2 neither them nor sales."""
     sales = pd.DataFrame(
         [
-            (3, 5, WEEKS[2], 352.0), (1, 5, WEEKS[0], 150.0), (1, 2, WEEKS[2], 122.0), (3, 5, WEEKS[0], 350.0),
+            (3, 5, WEEKS[2], 352.0), (1, 2, WEEKS[2], 122.0), (1, 5, WEEKS[0], 150.0), (3, 5, WEEKS[0], 350.0),
             (1, 5, WEEKS[1], 151.0), (3, 7, WEEKS[1], 371.0),
         ],
         columns=["store_id", "dept_id", "week", "weekly_sales_usd"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +71,8 @@ def test_every_structural_check_says_what_it_looked_at() -> None:
         (True, "2 rows of store_id, store_type, size_sqft, typed and within range", {"rows": 2, "columns": 3}),
         (True, "2 rows, one per store", {"rows": 2, "rows_sharing_a_key": 0, "keys": 2}),
     ]
+    for outcomes in (check_conditions(CONDITIONS, STORES), check_stores(STORES)):
+        assert {outcome.severity for outcome in outcomes} == {"error"}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,7 @@ def test_every_structural_check_says_what_it_looked_at() -> None:
 )
 def test_a_frame_that_cannot_be_judged_says_why(frame: pd.DataFrame, why: str, has: str, rows: int) -> None:
     first, *others = check_sales(frame, SALES, CONDITIONS, STORES)
+    assert (first.name, first.severity) == ("sales_columns_and_types_are_right", "error")
     metrics = {"rows": rows, "columns": len(frame.columns)}
     assert said(first) == (False, f"sales {why}; has {has}; expected {COLUMNS}", metrics)
     assert [(one.name, one.severity, *said(one)) for one in others] == [
@@ -123,15 +128,14 @@ def test_all_faults_of_a_schema_are_told_with_the_number_of_their_rows() -> None
         "first 250.0",
         {"rows": 40, "columns": 12, "faults": 2, "failing_rows": 25},
     )
-    # Row 8 has both faults and is shown once.
-    assert len(outcome.failing_rows) == 20
-    assert (outcome.failing_rows["unemployment_pct"] == 250.0).sum() == 1
-    assert set(outcome.failing_rows["cpi"]) == {-1.0}
-    typed = check_sales(SALES.assign(promo=1).astype({"store_id": "int64"}), NONE, CONDITIONS, STORES)[0]
+    assert (outcome.name, outcome.severity) == ("conditions_columns_and_types_are_right", "error")
+    # Row 8 has both faults and is shown once; the first rows are shown, in their order.
+    pd.testing.assert_frame_equal(outcome.failing_rows, bad.loc[8:27].reset_index(drop=True))
+    typed = check_sales(SALES.assign(promo=1, more=2).astype({"store_id": "int64"}), NONE, CONDITIONS, STORES)[0]
     assert said(typed) == (
         False,
-        "unknown column promo; store_id fails dtype('int32'): int64",
-        {"rows": 240, "columns": 6, "faults": 2, "failing_rows": 0},
+        "unknown column promo; unknown column more; store_id fails dtype('int32'): int64",
+        {"rows": 240, "columns": 7, "faults": 3, "failing_rows": 0},
     )
     undated = check_sales(changed(SALES, 3, week=NO_DATE), NONE, CONDITIONS, STORES)[0]
     assert undated.description == "week fails not_nullable in 1 row, first NaT"
@@ -196,8 +200,9 @@ def test_what_fits_is_kept_as_it_is_with_rows_counted_from_0() -> None:
     assert structure.fit(SALES, "sales", SALES_FORMAT.columns) is SALES
     small = SALES.astype({"store_id": "uint16", "dept_id": "int64", "weekly_sales_usd": "float32"})
     assert structure.fit(small, "sales", SALES_FORMAT.columns) is small
-    unsigned = STORES.astype({"size_sqft": "uint32"})
-    assert structure.fit(unsigned, "stores", STORES_FORMAT.columns) is unsigned
+    for size in ("uint32", "int64", "float32"):
+        stores = STORES.astype({"size_sqft": size})
+        assert structure.fit(stores, "stores", STORES_FORMAT.columns) is stores
     for part in (SALES[12:], SALES[::2]):
         fitted = structure.fit(part, "sales", SALES_FORMAT.columns)
         pd.testing.assert_frame_equal(fitted, part.reset_index(drop=True))
@@ -337,6 +342,12 @@ def test_each_file_is_judged_by_the_checks_of_its_kind() -> None:
     assert [one.description for one in outcomes if one.name.endswith("stores_are_known")] == [
         "2 stores, all among the 3 known",
         "1 store, all among the 3 known",
+    ]
+    cut = replace(train, frame=train.frame.drop(columns="is_holiday"))
+    first, *others = validate_deliveries([cut], STORES)
+    assert (first.file, first.passed) == ("train.csv", False)
+    assert [(one.file, one.description) for one in others] == [
+        ("train.csv", "not judged: sales lacks is_holiday") for _ in CHECKS["sales"][1:]
     ]
 
 
