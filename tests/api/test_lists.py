@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from demand_assets.store import reads
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
-from demand_assets.store.publish import publish_vintage
+from demand_assets.store.publish import publish_accuracy, publish_vintage
 from tests.api.conftest import (
     FORMULA,
     LISTS,
@@ -302,8 +303,21 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
     names = ("week", "wmae", "coverage", "seasonal_naive_wmae")
     assert columns([first], *names) == [("2012-10-19", 8.0, None, None)]
     assert columns(items(full, "accuracy/weeks", level="store", store_id=1), "wmae", "points") == [(9.0, 2)]
+    assert items(full, "accuracy/weeks", level="store", store_id=2) == []
     assert items(full, "accuracy/weeks", from_="2012-10-26", to="2012-10-26") == [second]
     assert items(full, "accuracy/weeks", to="2012-10-19") == [first]
+
+
+def test_a_week_that_was_scored_on_no_point_has_no_figures(own_url: str) -> None:
+    engine = create_engine_for(own_url)
+    with engine.connect() as connection:
+        made = connection.execute(reads.NEWEST_VINTAGE).mappings().one()
+    week, nothing = WEEK + timedelta(weeks=1), (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, None, None)
+    publish_accuracy(engine, [(week, made["vintage_id"], made["model_name"], 2, "chain", 0, 0, 0, *nothing)])
+    engine.dispose()
+    with serving(own_url) as client:
+        (found,) = items(client, "accuracy/weeks", from_=str(week))
+    assert (found["points"], found["wmae"], found["bias"]) == (0, None, None)
 
 
 def test_drift_by_week_is_the_worst_of_each_variable(full: httpx.Client) -> None:

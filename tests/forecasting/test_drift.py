@@ -32,6 +32,7 @@ from demand_assets.forecasting.drift_measures import (
     department_group,
     distances,
     measured,
+    rows_in_group,
     without_outliers,
 )
 from demand_assets.forecasting.drift_severity import graded, graded_department_groups, in_words
@@ -619,6 +620,23 @@ def test_a_week_that_lost_its_flag_does_not_count_against_the_rule() -> None:
     ahead = pd.DataFrame({"target_week": [add_weeks(weeks[-1], 1)], "is_holiday": [0.0]})
     assert lost_flags(weeks[-1], flags, ahead) == {
         "origin_is_holiday": "chain: origin_is_holiday lost its flag in week 2012-09-07 (labor day)"
+    }
+
+
+def test_rows_of_a_group_are_those_of_its_stores_departments_or_tens_of_departments() -> None:
+    rows = pd.DataFrame({"store_id": [1, 1, 2, 2], "dept_id": [9, 10, 19, 20], "store_type": [0, 0, 1, 1]})
+    found = {
+        (kind, name): rows_in_group(rows, kind, name).tolist()
+        for kind, name in (
+            ("chain", "all"), ("store_type", "B"), ("store", "1"), ("department", "19"), ("dept_group", "10-19")
+        )
+    }  # fmt: skip
+    assert found == {
+        ("chain", "all"): [True, True, True, True],
+        ("store_type", "B"): [False, False, True, True],
+        ("store", "1"): [True, True, False, False],
+        ("department", "19"): [False, False, True, False],
+        ("dept_group", "10-19"): [False, True, True, False],
     }
 
 

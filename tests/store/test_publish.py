@@ -314,6 +314,8 @@ def test_accuracy_is_corrected_in_place(engine: Engine) -> None:
     assert publish_accuracy(engine, [row]) == 0
     assert publish_accuracy(engine, [(*row[:-1], -4.5)]) == 1
     assert publish_accuracy(engine, [(*row[:4], "store", 1, 0, *row[7:])]) == 1
+    with pytest.raises(StoreError, match=r"^forecast accuracy: expected one row per week, vintage_id, "):
+        publish_accuracy(engine, [row, row])
     with pytest.raises(StoreError, match="bias must be a finite number"):
         publish_accuracy(engine, [(*row[:11], float("nan"), *row[12:])])
     with engine.connect() as connection:

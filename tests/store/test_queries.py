@@ -142,6 +142,22 @@ def test_realised_wmae_is_pooled_over_the_newest_vintage_of_each_origin(scored: 
     assert stores == [{"week": weeks[1], **total, "store_id": 1, "wmae": 7.0, "points": 3}]
 
 
+def test_realised_wmae_of_stores_comes_week_by_week(engine: Engine) -> None:
+    weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
+    rows = [(1, 1, week, ahead, 1.0, 1.0, 1.0, 1.0, None) for ahead, week in enumerate(weeks, start=1)]
+    made = publish_vintage(engine, RECORD, rows).vintage_id
+    # The first store's later week is stored before the second store's earlier week.
+    for ahead, week in reversed(list(enumerate(weeks, start=1))):
+        scored = [accuracy(week, made, RECORD.model_name, ahead, 2, 9.0)]
+        scored += [
+            accuracy(week, made, RECORD.model_name, ahead, 1, 9.0, level="store", store_id=store) for store in (1, 2)
+        ]
+        publish_accuracy(engine, scored)
+    with engine.connect() as connection:
+        found = [(row["week"], row["store_id"]) for row in queries.realised_wmae(connection, "store")]
+    assert found == [(weeks[0], 1), (weeks[0], 2), (weeks[1], 1), (weeks[1], 2)]
+
+
 def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> None:
     third = ORIGIN + timedelta(weeks=3)
     with scored.connect() as connection:
