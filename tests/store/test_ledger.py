@@ -7,11 +7,13 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, text
 
 from demand_assets.errors import StoreError
 from demand_assets.store import reads
+from demand_assets.store.engine import write_transaction
 from demand_assets.store.ledger import (
+    _LOCK_PROMOTIONS,
     PROMOTED,
     REFUSED,
     SUPERSEDED,
@@ -25,6 +27,7 @@ from demand_assets.store.ledger import (
 )
 from demand_assets.store.tables import promotions
 from tests.monitoring_rows import decision
+from tests.waiting import until
 
 NOW = datetime(2012, 7, 2, 6, tzinfo=UTC)
 FIRST = PromotionRecord(
@@ -111,6 +114,21 @@ def test_rolling_back_goes_one_champion_back_each_time(engine: Engine) -> None:
     promote(engine, "4", "1")
     with engine.connect() as conn:
         assert previous_champion(conn, "m") == "1"
+
+
+def test_a_rollback_waits_for_the_decision_that_is_being_recorded(engine: Engine) -> None:
+    promote(engine, "1", None)
+    promote(engine, "2", "1")
+    made: list[PromotionRecord] = []
+    thread = threading.Thread(target=lambda: made.append(record_rollback(engine, "m", ("worse",), "ann", NOW)))
+    with write_transaction(engine, _LOCK_PROMOTIONS) as conn:
+        conn.execute(insert(promotions).values(decision(PROMOTED, "k3") | {"from_version": "2", "to_version": "3"}))
+        thread.start()
+        if engine.dialect.name == "postgresql":
+            waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            until(lambda: made != [] or conn.execute(waiting).scalar_one() > 0)
+    thread.join()
+    assert [(record.from_version, record.to_version) for record in made] == [("3", "2")]
 
 
 def test_a_rollback_brings_back_what_that_champion_was_made_of(engine: Engine) -> None:
