@@ -24,7 +24,16 @@ def _name(requirement: str) -> str:
     return re.split(r"[\[<>=~! ;]", requirement)[0].lower().replace("_", "-")
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-uv.lock", ".github/checkov/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "requirements.lock",
+        "requirements-uv.lock",
+        ".github/checkov/requirements.lock",
+        "benchmarks/requirements.lock",
+        "tests/mutation/requirements.lock",
+    ],
+)
 def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text
