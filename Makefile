@@ -93,7 +93,7 @@ $(VENV)/.mutants: $(STAMP) tests/mutation/requirements.lock
 	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r tests/mutation/requirements.lock
 	@touch $@
 
-mutants: $(VENV)/.mutants ## small faults put into the code by a seed, and how many of them the tests notice; ARGS="--seed 16 --count 200"
+mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests notice; ARGS="--seed 16 --count 200"
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
 fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document

@@ -18,7 +18,7 @@ class RateLimiter:
         """Seconds until the next request may come, 0 to let this one through. `now`: a monotonic clock, s."""
         full_at = max(self._full_at.get(caller, now), now)
         wait = full_at + self._interval - self._tolerance - now
-        # More than what rounding adds up to on a clock that shows years, less than anyone would notice.
+        # Above the rounding error of a clock that has run for months, and too short for anyone to notice.
         if wait > 1e-6:
             return wait
         if len(self._full_at) >= _MOST_CALLERS:

@@ -157,13 +157,6 @@ def test_a_rollback_brings_back_what_that_champion_was_made_of(engine: Engine) -
         assert [row["to_version"] for row in history(conn, "m")] == ["2", "3", "2", "1"]
 
 
-def test_a_refusal_stays_one_whoever_is_champion_by_then(engine: Engine) -> None:
-    promote(engine, "1", None)
-    promote(engine, "2", "1")
-    late = replace(FIRST, outcome=REFUSED, from_version="1", to_version="3", decision_key="k3")
-    assert record_decision(engine, late) == late
-
-
 def test_of_each_version_the_newest_decision_is_listed(engine: Engine) -> None:
     promote(engine, "1", None)
     record_decision(engine, replace(FIRST, outcome=REFUSED, from_version="1", to_version="2", decision_key="k2"))
