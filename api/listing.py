@@ -179,8 +179,8 @@ async def _exported(
 
 
 def _flat(made: Mapping[str, Any], name: str) -> Any:
-    """`override_usd` of a nested override, else the column itself."""
-    if name in made:
+    """`override` of a nested override, else the column itself."""
+    if name in made and not isinstance(made[name], dict):
         return made[name]
     for value in made.values():
         if isinstance(value, dict) and name in value:

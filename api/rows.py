@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 UNIT = "USD per week"
-_OVERRIDE_SHOWN = ("override_id", "version", "override_usd", "author", "reason", "created_at", "expires_at")
+_OVERRIDE_SHOWN = ("override_id", "version", "override", "author", "reason", "created_at", "expires_at")
 
 
 def moment(value: datetime) -> str:
@@ -39,18 +39,18 @@ def forecast_row(
     vintage: Mapping[str, Any], row: Sequence[Any], is_stale: bool, override: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """One forecast as answered. `row`: the columns of `forecasts` less the vintage."""
-    store_id, dept_id, week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd = row
+    store_id, dept_id, week, horizon, forecast, p10, p50, p90, order_quantity = row
     return {
         "store_id": store_id,
         "dept_id": dept_id,
         "week": week,
         "origin_week": vintage["origin_week"],
         "horizon": horizon,
-        "forecast_usd": forecast_usd,
-        "p10_usd": p10_usd,
-        "p50_usd": p50_usd,
-        "p90_usd": p90_usd,
-        "order_usd": order_usd,
+        "forecast": forecast,
+        "p10": p10,
+        "p50": p50,
+        "p90": p90,
+        "order_quantity": order_quantity,
         "unit": UNIT,
         "vintage_id": vintage["vintage_id"],
         "model_name": vintage["model_name"],

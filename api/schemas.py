@@ -86,7 +86,7 @@ class ShownOverride(BaseModel):
 
     override_id: int
     version: Annotated[int, Field(description="1 for the first number given for this forecast.", examples=[1])]
-    override_usd: Usd
+    override: Usd
     author: Annotated[str, Field(examples=["M. Planner"])]
     reason: Annotated[str, Field(examples=["Local fair on Saturday"])]
     created_at: datetime
@@ -101,11 +101,11 @@ class Forecast(BaseModel):
     week: Annotated[date, Field(description="Target week: the Friday that ends it.", examples=["2012-11-02"])]
     origin_week: Annotated[date, Field(description="Last week whose sales were known.", examples=["2012-10-26"])]
     horizon: Annotated[int, Field(description="Weeks from origin to target.", examples=[1])]
-    forecast_usd: Usd
-    p10_usd: Annotated[float, Field(description="10th percentile, USD per week.", examples=[11021.5])]
-    p50_usd: Annotated[float, Field(description="Median, USD per week.", examples=[13740.12])]
-    p90_usd: Annotated[float, Field(description="90th percentile, USD per week.", examples=[17003.9])]
-    order_usd: Annotated[
+    forecast: Usd
+    p10: Annotated[float, Field(description="10th percentile, USD per week.", examples=[11021.5])]
+    p50: Annotated[float, Field(description="Median, USD per week.", examples=[13740.12])]
+    p90: Annotated[float, Field(description="90th percentile, USD per week.", examples=[17003.9])]
+    order_quantity: Annotated[
         float | None, Field(description="Suggested order, USD per week; null if none was made.", examples=[15210.0])
     ]
     unit: Unit = "USD per week"
@@ -157,17 +157,17 @@ class Series(BaseModel):
     weeks: Annotated[int, Field(description="Weeks with sales.")]
     first_week: Week
     last_week: Week
-    mean_52_usd: Annotated[float | None, Field(description="Mean sales of the last 52 weeks, USD per week.")]
+    mean_52: Annotated[float | None, Field(description="Mean sales of the last 52 weeks, USD per week.")]
 
 
 class HistoryWeek(BaseModel):
     """One week of a series."""
 
     week: Week
-    actual_usd: OptionalUsd
-    last_year_usd: Annotated[float | None, Field(description="Sales 52 weeks before, USD.")]
+    actual: OptionalUsd
+    last_year: Annotated[float | None, Field(description="Sales 52 weeks before, USD.")]
     is_holiday: bool | None
-    markdown_usd: Annotated[float | None, Field(description="Markdowns of the store, USD.")]
+    markdown: Annotated[float | None, Field(description="Markdowns of the store, USD.")]
     temperature_f: float | None
 
 
@@ -178,10 +178,10 @@ class EarlierForecast(BaseModel):
     origin_week: Week
     week: Week
     horizon: int
-    forecast_usd: Usd
-    p10_usd: Usd
-    p50_usd: Usd
-    p90_usd: Usd
+    forecast: Usd
+    p10: Usd
+    p50: Usd
+    p90: Usd
 
 
 class Override(BaseModel):
@@ -192,13 +192,13 @@ class Override(BaseModel):
     dept_id: int
     week: Week
     version: int
-    override_usd: Annotated[float | None, Field(description="USD per week; null withdraws the number before.")]
+    override: Annotated[float | None, Field(description="USD per week; null withdraws the number before.")]
     author: str
     reason: str
     created_at: datetime
     expires_at: datetime | None
     vintage_id: Annotated[str, Field(description="The newest vintage when it was given.")]
-    forecast_usd: Annotated[float, Field(description="The model's number in it, which stays as it is.")]
+    forecast: Annotated[float, Field(description="The model's number in it, which stays as it is.")]
     status: Literal["active", "superseded", "withdrawn", "expired"]
 
 
@@ -210,7 +210,7 @@ class NewOverride(BaseModel):
     store_id: Annotated[Id, Field(examples=[1])]
     dept_id: Annotated[Id, Field(examples=[3])]
     week: WeekText
-    override_usd: Annotated[
+    override: Annotated[
         Amount | None, Field(description="USD per week; null withdraws the number before.", examples=[15000.0])
     ]
     author: Annotated[str, Field(max_length=100, pattern=_TEXT, examples=["M. Planner"])]
@@ -261,11 +261,11 @@ class Total(BaseModel):
     level: Literal["chain", "department", "store"]
     store_id: TotalId
     dept_id: TotalId
-    actual_usd: OptionalUsd
-    forecast_usd: OptionalUsd
-    p10_usd: OptionalUsd
-    p50_usd: OptionalUsd
-    p90_usd: OptionalUsd
+    actual: OptionalUsd
+    forecast: OptionalUsd
+    p10: OptionalUsd
+    p50: OptionalUsd
+    p90: OptionalUsd
     origin_week: date | None
     horizon: int | None
     vintage_id: str | None
@@ -277,7 +277,7 @@ class VintageSize(Vintage):
 
     rows: int
     series: int
-    forecast_usd: Annotated[float, Field(description="Sum of its forecasts, USD.")]
+    forecast: Annotated[float, Field(description="Sum of its forecasts, USD.")]
 
 
 class VintageAnswer(VintageSize, Envelope):
@@ -299,10 +299,10 @@ class Accuracy(BaseModel):
     mae: float
     rmse: float
     bias: Annotated[float, Field(description="Mean of forecast less actual, USD.")]
-    actual_usd: float
-    error_usd: Annotated[float, Field(description="Sum of forecast less actual, USD.")]
+    actual: float
+    total_error: Annotated[float, Field(description="Sum of forecast less actual, USD.")]
     coverage: Annotated[float | None, Field(description="Share of actuals within p10 to p90.")]
-    fva_usd: Annotated[float | None, Field(description="WMAE of the seasonal naive less this one, USD.")]
+    fva: Annotated[float | None, Field(description="WMAE of the seasonal naive less this one, USD.")]
     tracking_signal: float | None
 
 
@@ -314,10 +314,10 @@ class AccuracyWeek(BaseModel):
     wmae: float
     bias: float
     coverage: float | None
-    fva_usd: float | None
+    fva: float | None
     seasonal_naive_wmae: float | None
-    actual_usd: float
-    error_usd: float
+    actual: float
+    total_error: float
     tracking_signal: float | None
 
 
@@ -367,12 +367,12 @@ class ForecastException(BaseModel):
     dept_id: int
     rank: int
     horizon: int
-    forecast_usd: float
-    p10_usd: float
-    p90_usd: float
-    order_usd: float | None
-    actual_usd: float
-    at_risk_usd: float
+    forecast: float
+    p10: float
+    p90: float
+    order_quantity: float | None
+    actual: float
+    at_risk: float
     reason: str
 
 
@@ -423,16 +423,16 @@ class OrderQuantity(BaseModel):
     origin_week: date
     horizon: int
     service_level: float
-    order_usd: float
-    p50_usd: float
-    p90_usd: float
+    order_quantity: float
+    p50: float
+    p90: float
 
 
 class Reason(BaseModel):
     """What one thing moved a forecast by."""
 
     reason: Annotated[str, Field(examples=["recent trend"])]
-    contribution_usd: Usd
+    contribution: Usd
 
 
 class Explanation(Envelope):
@@ -442,7 +442,7 @@ class Explanation(Envelope):
     dept_id: int
     week: Week
     horizon: int
-    forecast_usd: Usd
+    forecast: Usd
     reasons: list[Reason]
 
 
@@ -454,19 +454,17 @@ class OverrideScore(BaseModel):
     dept_id: int
     week: Week
     author: str
-    override_usd: float
-    forecast_usd: float
-    actual_usd: float
-    fva_usd: Annotated[
-        float, Field(description="|forecast - actual| - |override - actual|; positive: the planner won.")
-    ]
+    override: float
+    forecast: float
+    actual: float
+    fva: Annotated[float, Field(description="|forecast - actual| - |override - actual|; positive: the planner won.")]
 
 
 class OverrideSummary(BaseModel):
     """Over all overrides scored."""
 
     overrides: int
-    fva_usd: float
+    fva: float
     share_better: float | None
 
 

@@ -86,7 +86,7 @@ class _Job:
         keys = features.keys[-1 - HISTORY_WEEKS :]
         features = features.only(keys)
         newest = features.only(keys[-1:]).read(
-            ["store_id", "dept_id", "origin_week", "scale_usd", "store_type", "target_week", "is_holiday"]
+            ["store_id", "dept_id", "origin_week", "scale", "store_type", "target_week", "is_holiday"]
         )
         judged = JudgedWeek.of(newest, self.as_of)
         rows = DriftRows(features, LakeRows(self.lake.uri, PREDICTIONS_TABLE, keys))
@@ -107,7 +107,7 @@ class _Job:
     def _scores(self, model: Forecaster, features: LakeRows) -> dict[str, float]:
         rows = features.only([week_key(self.as_of)]).read()
         actual = actuals_of(rows, self.sales.only(self.sales.keys[-HORIZON:]).read())
-        forecast = model.predict(rows)["forecast_usd"].to_numpy()
+        forecast = model.predict(rows)["forecast"].to_numpy()
         known = ~np.isnan(actual)
         actual, forecast = actual[known], forecast[known]
         return {

@@ -56,7 +56,7 @@ class History:
         self.judged = self.origins[LEAST_ORIGINS:]
         config = ModelConfig(rounds=rounds, members=1, seed=seed, threads=threads)
         self.model: Forecaster = fit(features, self.sales, self.judged[0], config)
-        self.rows = measured(features, self.model.predict(features)["forecast_usd"].to_numpy())
+        self.rows = measured(features, self.model.predict(features)["forecast"].to_numpy())
         ahead = features.groupby(["origin_week", "target_week"])["is_holiday"].max().reset_index()
         self.targets = {pd.Timestamp(str(week)): rows for week, rows in ahead.groupby("origin_week")}
 
@@ -79,7 +79,7 @@ class History:
         past = self.rows[self.rows["origin_week"] < shift.week]
         for week in weeks_between(shift.week, last):
             features = build_features(panel, [week], self.horizon)
-            now = measured(features, self.model.predict(features)["forecast_usd"].to_numpy())
+            now = measured(features, self.model.predict(features)["forecast"].to_numpy())
             yield week, drift_report(now, past, self.champion_of(week), features[["target_week", "is_holiday"]])
             past = pd.concat([past, now], ignore_index=True)
 
@@ -88,7 +88,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
     """Every shift, starting at `week`; `turn` chooses which departments and stores."""
     draw = np.random.default_rng([seed, turn])
     recent = history.sales[history.sales["week"].between(add_weeks(week, -51), week)]
-    by_dept = recent.groupby("dept_id")["weekly_sales_usd"].sum().sort_values(ascending=False)
+    by_dept = recent.groupby("dept_id")["sales"].sum().sort_values(ascending=False)
     groups = pd.Series(by_dept.index.map(department_group), index=by_dept.index)
     # Groups with at least four departments of half a percent of sales: others are too small to be judged.
     sizes = groups[by_dept.to_numpy() > 0.005 * by_dept.sum()].value_counts()
@@ -98,7 +98,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
     def raised(depts: "list[int]") -> Callable[..., tuple[pd.DataFrame, pd.DataFrame]]:
         def change(sales: pd.DataFrame, conditions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             here = (sales["week"] >= week) & sales["dept_id"].isin(depts)
-            sales["weekly_sales_usd"] = sales["weekly_sales_usd"].where(~here, sales["weekly_sales_usd"] * 1.1)
+            sales["sales"] = sales["sales"].where(~here, sales["sales"] * 1.1)
             return sales, conditions
 
         return change

@@ -121,7 +121,7 @@ def _filled(sales: pd.DataFrame) -> pd.DataFrame:
     """Every week between a series' first and last, missing ones as zero: what the others ask for before they start."""
     ids = sales["store_id"].to_numpy(np.int64) * 1000 + sales["dept_id"].to_numpy(np.int64)
     wide = (
-        pd.DataFrame({"unique_id": ids, "ds": sales["week"], "y": sales["weekly_sales_usd"]})
+        pd.DataFrame({"unique_id": ids, "ds": sales["week"], "y": sales["sales"]})
         .pivot_table(index="ds", columns="unique_id", values="y")
         .asfreq("W-FRI")
     )
@@ -170,7 +170,7 @@ def measure(raw_dir: str, threads: int, rounds: int) -> list[dict[str, Any]]:
             "store_id": (filled["unique_id"] // 1000).astype(np.int32),
             "dept_id": (filled["unique_id"] % 1000).astype(np.int32),
             "week": filled["ds"],
-            "weekly_sales_usd": filled["y"],
+            "sales": filled["y"],
         }
     )
     # As the lake has them, week by week; the others want theirs series by series.

@@ -58,23 +58,23 @@ def frames(rows: int, seed: int = 7) -> list[pd.DataFrame]:
     usd = rng.lognormal(9, 1.5, len(keys))
     made = keys.assign(
         horizon=np.tile(np.arange(1, HORIZON + 1), series),
-        forecast_usd=usd,
-        p10_usd=usd * 0.8,
-        p50_usd=usd * 0.99,
-        p90_usd=usd * 1.2,
-        order_usd=usd * 1.1,
+        forecast=usd,
+        p10=usd * 0.8,
+        p50=usd * 0.99,
+        p90=usd * 1.2,
+        order_quantity=usd * 1.1,
     )
     summed = []
     for level, by in (("store", "store_id"), ("department", "dept_id"), ("chain", None)):
-        grouped = made.groupby(["target_week", "horizon", *([by] if by else [])])["forecast_usd"].agg(["sum", "count"])
-        total = grouped.reset_index().rename(columns={"sum": "forecast_usd", "count": "series"})
-        bands = {f"p{q}_usd": total["forecast_usd"] * (0.5 + q / 100) for q in (10, 50, 90)}
+        grouped = made.groupby(["target_week", "horizon", *([by] if by else [])])["forecast"].agg(["sum", "count"])
+        total = grouped.reset_index().rename(columns={"sum": "forecast", "count": "series"})
+        bands = {f"p{q}": total["forecast"] * (0.5 + q / 100) for q in (10, 50, 90)}
         summed.append(total.assign(level=level, **bands))
     totals = pd.concat(summed, ignore_index=True)
     totals[["store_id", "dept_id"]] = totals[["store_id", "dept_id"]].fillna(0).astype(np.int32)
     shares = rng.normal(0, 0.1, (len(keys), len(REASON) - 4))
     why = {name: shares[:, place] * usd for place, name in enumerate(list(REASON)[4:])}
-    reasons = keys.assign(last_year_usd=usd * (1 - shares.sum(axis=1)), **why)
+    reasons = keys.assign(last_year=usd * (1 - shares.sum(axis=1)), **why)
     return [made[list(FORECAST)], totals[list(TOTAL)], reasons[list(REASON)]]
 
 

@@ -58,7 +58,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
             for rounds in ROUNDS:
                 sums[rounds] = sums[rounds] + booster.predict(matrix, iteration_range=(0, rounds))
                 if member + 1 in MEMBERS:
-                    forecast = rows["base_usd"] + sums[rounds] / (member + 1) * rows["scale_usd"]
+                    forecast = rows["base"] + sums[rounds] / (member + 1) * rows["scale"]
                     points = pd.DataFrame({"forecast": forecast, "actual": truth, "holiday": rows["is_holiday"] > 0})
                     found.append(points.assign(rounds=rounds, members=member + 1))
     scores = (

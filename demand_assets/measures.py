@@ -35,7 +35,7 @@ def health_measures(lake: ParquetLake, ledger: PromotionLedger, now: datetime) -
             found.append(Measure("ForecastRows", float(rows_of(connection, vintage["vintage_id"])), "Count"))
         scored = realised_wmae(connection)
     if scored:
-        found.append(Measure("RealisedWmaeUsd", float(scored[-1]["wmae"]), "None"))
+        found.append(Measure("RealisedWmae", float(scored[-1]["wmae"]), "None"))
     weeks = lake.partitions("drift_report")
     report = lake.read("drift_report", weeks[-1:]) if weeks else None
     if report is not None:

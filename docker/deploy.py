@@ -217,10 +217,10 @@ def smoke_test(url: str, key: str) -> str:
     row = listed["items"][0]
     query = f"store_id={row['store_id']}&dept_id={row['dept_id']}&week={row['target_week']}"
     status, forecast = _get(f"{url}/forecast?{query}", key)
-    if status != 200 or "forecast_usd" not in forecast:
+    if status != 200 or "forecast" not in forecast:
         raise DeployError(f"{url}/forecast?{query} answers {status}: {forecast}")
     overdue = "; the next forecast is overdue" if ready.get("is_stale") else ""
-    return f"alive and ready; {query}: {forecast['forecast_usd']} USD{overdue}"
+    return f"alive and ready; {query}: {forecast['forecast']} USD{overdue}"
 
 
 def _get(address: str, key: str) -> tuple[int, Any]:

@@ -174,13 +174,13 @@ variable "api_p99_seconds" {
   default     = 1
 }
 
-variable "realised_wmae_usd" {
+variable "realised_wmae" {
   description = "Realised WMAE of the newest scored week in USD, above which it alarms; 0: no alarm but the pipeline's own, which holds it to a band of its history."
   type        = number
   default     = 0
 
   validation {
-    condition     = var.realised_wmae_usd >= 0
+    condition     = var.realised_wmae >= 0
     error_message = "Expected 0 or more."
   }
 }

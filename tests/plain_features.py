@@ -93,7 +93,7 @@ class PlainFeatures:
             return None
         scale = max(abs(mean(year)), 1.0)
         (_, dept_pairs), (store_sales, store_pairs) = self.of_dept[self.dept[series]], self.of_store[self.store[series]]
-        row: dict[str, float] = {"scale_usd": scale, "weeks_observed": len(year)}
+        row: dict[str, float] = {"scale": scale, "weeks_observed": len(year)}
         for lag in (0, 1, 2, 3, 4, 7, 12):
             row[f"lag_{lag}"] = own[origin - lag] / scale if origin >= lag else NAN
         for weeks in (4, 8, 13, 26):
@@ -153,8 +153,8 @@ class PlainFeatures:
             decomposed = self.level[series] + at(self.season[series], target - self.season_back[target], origin)
         base = smooth if math.isnan(decomposed) else (smooth + decomposed) / 2
         return {
-            "base_usd": base,
-            "base": base / scale,
+            "base": base,
+            "base_scaled": base / scale,
             "aligned": aligned / scale,
             "decomposition": decomposed / scale,
             "last_year": last_year / scale,
@@ -203,12 +203,12 @@ class PlainFeatures:
         weekly = max(self._yearly(store_sales), 1.0)
         markdowns = []
         for week in range(max(origin - 3, 0), origin + 1):
-            paid = known([held[f"markdown{number}_usd"][week] for number in (1, 2, 3, 4, 5)])
+            paid = known([held[f"markdown{number}"][week] for number in (1, 2, 3, 4, 5)])
             markdowns.append(sum(paid) if paid else NAN)
         return {
             "temperature": held["temperature_f"][origin],
             "temperature_change": held["temperature_f"][origin] - before("temperature_f"),
-            "fuel_change": ratio(held["fuel_price_usd"][origin], before("fuel_price_usd")),
+            "fuel_change": ratio(held["fuel_price"][origin], before("fuel_price")),
             "cpi_change": ratio(held["cpi"][origin], before("cpi")),
             "unemployment_change": held["unemployment_pct"][origin] - before("unemployment_pct"),
             "markdown": markdowns[-1] / weekly,

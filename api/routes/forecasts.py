@@ -43,7 +43,7 @@ _SHARED = ("origin_week", "vintage_id", "model_name", "model_version", "data_ver
 _MOST_WEEKS = 104
 _BATCH_SQL = 500
 # Columns whose name does not read as the pipeline's word for the reason.
-_REASONS = {"weather_economy_usd": "weather and economy"}
+_REASONS = {"weather_economy": "weather and economy"}
 
 
 @root.get("/forecast", summary="Newest forecast of one week", response_model=Forecast, responses=described(404))
@@ -145,7 +145,7 @@ def _of_one(service: Service, vintage: Mapping[str, Any], filters: Mapping[str, 
             "is_stale": (Boolean(), service.state.is_stale(vintage)),
         },
         derived=derived,
-        derived_types={"override_usd": Double()},
+        derived_types={"override": Double()},
         pin=vintage["vintage_id"],
     )
 
@@ -166,7 +166,7 @@ def _of_all(service: Service, statement: Any, order: reads.Order) -> Listing:
         order,
         renamed={"target_week": "week"},
         derived=derived,
-        derived_types={"unit": String(), "is_stale": Boolean(), "override_usd": Double()},
+        derived_types={"unit": String(), "is_stale": Boolean(), "override": Double()},
         hidden=frozenset({"horizon_weeks"}),
     )
 
@@ -214,8 +214,9 @@ async def orders(
 ) -> Response:
     """Stock to have for each week at a service level, USD at selling prices, from the newest vintage; never negative.
 
-    The quantile of demand at that level, linear in the normal score through p10, p50 and p90: exact for a normal
-    error, and one that is wider upwards stays so. `order_usd` of a forecast is the level of the pipeline's own costs.
+    The quantile of demand at that level, linear in the normal score through p10, p50 and p90: exact for a
+    normal error, and one that is wider upwards stays so. `order_quantity` of a forecast is at the level of the
+    pipeline's own costs.
     """
     await service.require_store()
     if store_id is not None or dept_id is not None:
@@ -223,8 +224,8 @@ async def orders(
     vintage = await the_vintage(service, vintage_id=pinned(request, page))
 
     def derived(item: dict[str, Any]) -> dict[str, Any]:
-        quantiles = (item["p10_usd"], item["p50_usd"], item["p90_usd"])
-        return {"order_usd": order_quantity(*quantiles, service_level)}
+        quantiles = (item["p10"], item["p50"], item["p90"])
+        return {"order_quantity": order_quantity(*quantiles, service_level)}
 
     filters: dict[str, Any] = {"store_id": store_id, "dept_id": dept_id, "start": week, "end": week}
     listing = Listing(
@@ -235,8 +236,8 @@ async def orders(
         renamed={"target_week": "week"},
         constants={"origin_week": (Date(), vintage["origin_week"]), "service_level": (Double(), service_level)},
         derived=derived,
-        derived_types={"order_usd": Double()},
-        hidden=frozenset({"forecast_usd", "p10_usd"}),
+        derived_types={"order_quantity": Double()},
+        hidden=frozenset({"forecast", "p10"}),
         pin=vintage["vintage_id"],
     )
     return await answer_list(request, service, page, listing)
@@ -261,7 +262,7 @@ async def explain(
     if not reasons:
         raise ProblemError(404, f"vintage {row['vintage_id']} was published without reasons", unknown="reasons")
     words = [
-        {"reason": _REASONS.get(name, name.removesuffix("_usd").replace("_", " ")), "contribution_usd": value}
+        {"reason": _REASONS.get(name, name.replace("_", " ")), "contribution": value}
         for name, value in reasons[0].items()
     ]
     body = {
@@ -269,8 +270,8 @@ async def explain(
         "dept_id": dept_id,
         "week": week,
         "horizon": row["horizon"],
-        "forecast_usd": row["forecast_usd"],
-        "reasons": sorted(words, key=lambda each: -abs(each["contribution_usd"])),
+        "forecast": row["forecast"],
+        "reasons": sorted(words, key=lambda each: -abs(each["contribution"])),
         **envelope(service, {name: row[name] for name in VINTAGE_COLUMNS}),
     }
     pinned = vintage_id is not None and service.state.is_past(row)

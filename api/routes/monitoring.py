@@ -46,7 +46,7 @@ from demand_assets.store import reads
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
 Level = Annotated[Literal["chain", "department", "store"] | None, Query(description="Only totals of this kind.")]
 Severity = Annotated[Literal["none", "few", "warn", "severe"] | None, Query(description="Only of this severity.")]
-_SIZES: dict[str, TypeEngine[Any]] = {"rows": BigInteger(), "series": BigInteger(), "forecast_usd": Double()}
+_SIZES: dict[str, TypeEngine[Any]] = {"rows": BigInteger(), "series": BigInteger(), "forecast": Double()}
 # Ids of totals that span all stores or departments are 0.
 TotalStore = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Only this store; 0: totals over all.")]
 TotalDept = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Only this department; 0: totals over all.")]
@@ -77,7 +77,7 @@ async def _learn_sizes(service: Service, vintage_ids: Sequence[str]) -> None:
         for row in await fetch_maps(service.database, reads.vintage_sizes(missing)):
             # A vintage never changes, so this is asked once.
             known[row["vintage_id"]] = {
-                "rows": int(row["rows"]), "series": int(row["series"]), "forecast_usd": float(row["forecast_usd"]),
+                "rows": int(row["rows"]), "series": int(row["series"]), "forecast": float(row["forecast"]),
             }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ Status = Literal["active", "superseded", "withdrawn", "expired"]
 def _status(service: Service, row: Mapping[str, Any]) -> Status:
     if not row["newest"]:
         return "superseded"
-    if row["override_usd"] is None:
+    if row["override"] is None:
         return "withdrawn"
     if row["expires_at"] is not None and row["expires_at"] <= service.now():
         return "expired"
@@ -70,7 +70,7 @@ async def give_override(request: Request, service: Known, key: IdempotencyKey, a
         store_id=asked.store_id,
         dept_id=asked.dept_id,
         target_week=date.fromisoformat(asked.week),
-        override_usd=asked.override_usd,
+        override=asked.override,
         author=asked.author,
         reason=asked.reason,
         expires_at=asked.expires_at,
@@ -148,7 +148,7 @@ async def override_accuracy(
         extra={
             "summary": {
                 "overrides": count,
-                "fva_usd": float(total["fva_usd"] or 0.0),
+                "fva": float(total["fva"] or 0.0),
                 "share_better": float(total["better"] or 0) / count if count else None,
             }
         },

@@ -89,7 +89,7 @@ async def one_series(
                 "origin_week": row["origin_week"],
                 "week": row["target_week"],
                 "horizon": row["horizon"],
-                **{name: row[name] for name in ("forecast_usd", "p10_usd", "p50_usd", "p90_usd")},
+                **{name: row[name] for name in ("forecast", "p10", "p50", "p90")},
             }
             for row in rows
             if row["origin_week"] in origins
@@ -119,10 +119,10 @@ async def _history(
     return [
         {
             "week": week,
-            "actual_usd": by_week[week]["weekly_sales_usd"] if week in by_week else None,
-            "last_year_usd": by_week[week - _YEAR]["weekly_sales_usd"] if week - _YEAR in by_week else None,
+            "actual": by_week[week]["actual"] if week in by_week else None,
+            "last_year": by_week[week - _YEAR]["actual"] if week - _YEAR in by_week else None,
             "is_holiday": (by_week.get(week) or known.get(week) or {}).get("is_holiday"),
-            "markdown_usd": known.get(week, {}).get("markdown_usd"),
+            "markdown": known.get(week, {}).get("markdown"),
             "temperature_f": known.get(week, {}).get("temperature_f"),
         }
         for week in weeks

@@ -66,9 +66,9 @@ def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[U
 def stored_predictions(features: LakeRows, forecaster: "Forecaster", key: str) -> pd.DataFrame:
     """[prediction] of the origin `key`, one row per row of horizon 1."""
     rows = features.only([key]).read(forecaster.inputs, NEAREST)
-    return predictions_table(forecaster.predict(rows)["forecast_usd"].to_numpy(), rows)
+    return predictions_table(forecaster.predict(rows)["forecast"].to_numpy(), rows)
 
 
-def predictions_table(forecast_usd: "NDArray[np.float64]", rows: pd.DataFrame) -> pd.DataFrame:
+def predictions_table(forecast: "NDArray[np.float64]", rows: pd.DataFrame) -> pd.DataFrame:
     """[prediction] as it is stored: forecasts in USD of `rows`, over their scale."""
-    return pd.DataFrame({PREDICTION: scaled_forecast(forecast_usd, rows["scale_usd"].to_numpy())})
+    return pd.DataFrame({PREDICTION: scaled_forecast(forecast, rows["scale"].to_numpy())})

@@ -12,7 +12,7 @@ from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
 from demand_assets.partitions import weeks_partitions
 
 ROWS_SHOWN = 20
-FEATURE_CHECK_COLUMNS = ["store_id", "dept_id", "origin_week", "target_week", "base_usd", "scale_usd"]
+FEATURE_CHECK_COLUMNS = ["store_id", "dept_id", "origin_week", "target_week", "base", "scale"]
 
 
 def check_specs(asset: str, specs: Sequence[CheckSpec]) -> list[dg.AssetCheckSpec]:
@@ -90,7 +90,7 @@ def every_active_series_has_a_forecast(
     keys = ["store_id", "dept_id", "target_week"]
     features = lake.read("demand_features", [context.partition_key], keys)
     wanted = 0 if features is None else len(features)
-    values = weekly_forecast[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]]
+    values = weekly_forecast[["forecast", "p10", "p50", "p90"]]
     finite = np.isfinite(values.to_numpy()).all(axis=1)
     unique = not weekly_forecast.duplicated(keys).any()
     return dg.AssetCheckResult(
@@ -107,7 +107,7 @@ def every_active_series_has_a_forecast(
 @dg.asset_check(asset="weekly_forecast", blocking=True, partitions_def=weeks_partitions)
 def quantiles_do_not_cross(weekly_forecast: pd.DataFrame) -> dg.AssetCheckResult:
     """p10 <= p50 <= p90 in every row."""
-    p10, p50, p90 = (weekly_forecast[name].to_numpy() for name in ("p10_usd", "p50_usd", "p90_usd"))
+    p10, p50, p90 = (weekly_forecast[name].to_numpy() for name in ("p10", "p50", "p90"))
     crossed = (p10 > p50) | (p50 > p90)
     return dg.AssetCheckResult(
         passed=not crossed.any(),
@@ -126,15 +126,15 @@ def totals_agree_with_series(forecast_totals: pd.DataFrame, weekly_forecast: pd.
     from demand_assets.forecasting.totals import differences
 
     compared = differences(forecast_totals, weekly_forecast)
-    sums = forecast_totals.pivot_table(index="target_week", columns="level", values="forecast_usd", aggfunc="sum")
-    bands = forecast_totals[["p10_usd", "p50_usd", "p90_usd"]].to_numpy()
+    sums = forecast_totals.pivot_table(index="target_week", columns="level", values="forecast", aggfunc="sum")
+    bands = forecast_totals[["p10", "p50", "p90"]].to_numpy()
     ordered = (bands[:, :-1] <= bands[:, 1:]).all(axis=1)
     return dg.AssetCheckResult(
         passed=bool(len(compared) and compared["agrees"].all() and ordered.all()),
         metadata={
             "totals": len(forecast_totals),
             "not the sum of their series": int((~compared["agrees"]).sum()),
-            "largest difference, USD": float((compared["total_usd"] - compared["series_usd"]).abs().max()),
+            "largest difference, USD": float((compared["total"] - compared["sum_of_series"]).abs().max()),
             "largest difference between levels, USD": float((sums.max(axis=1) - sums.min(axis=1)).max()),
             "crossed": int((~ordered).sum()),
             "failing rows": rows_table(compared[~compared["agrees"]]),
@@ -154,9 +154,9 @@ def features_are_unique_and_scaled(context: dg.AssetCheckExecutionContext, lake:
         if features is None:
             return dg.AssetCheckResult(passed=False, description=f"no features were written for {key}")
         twice = features.duplicated(keys).to_numpy()
-        loose = ~(np.isfinite(features["base_usd"]) & (features["scale_usd"] > 0)).to_numpy()
+        loose = ~(np.isfinite(features["base"]) & (features["scale"] > 0)).to_numpy()
         rows, doubled, unscaled = rows + len(features), doubled + int(twice.sum()), unscaled + int(loose.sum())
-        failing.append(features.loc[twice | loose, [*keys, "base_usd", "scale_usd"]])
+        failing.append(features.loc[twice | loose, [*keys, "base", "scale"]])
     wrong = pd.concat(failing)
     return dg.AssetCheckResult(
         passed=wrong.empty,

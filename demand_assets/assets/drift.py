@@ -35,7 +35,7 @@ _TYPES = {
     **dict.fromkeys(("points", "reference_points"), "int64"),
     **dict.fromkeys(("reference", "group_kind", "group_id", "variable", "kind", "severity", "by", "words"), "str"),
 }
-_READ = [*ROW_KEYS, "target_week", "horizon", "scale_usd", "store_type", "is_holiday"]
+_READ = [*ROW_KEYS, "target_week", "horizon", "scale", "store_type", "is_holiday"]
 
 
 def keep_predictions(
@@ -116,7 +116,7 @@ def drift_report(
         keep_predictions(lake, compute, champion, registry, {one: versions[one] for one in keys})
         names = ["store_id", "dept_id", "target_week"]
         forecast = now[names].merge(weekly_forecast, on=names, how="left", validate="one_to_one")
-        predictions = predictions_table(forecast["forecast_usd"].to_numpy(), now)
+        predictions = predictions_table(forecast["forecast"].to_numpy(), now)
         # Another model may have been promoted since the week's forecast was made.
         own = set(forecast["model_version"]) == {champion.version}
         made = {INPUT_NOTE: predicted_from(champion, versions[key])} if own else {}

@@ -113,7 +113,7 @@ def _table(report: pd.DataFrame, verdict: DriftVerdict) -> str:
             f"{row['sales_share']:.1%}",
         )  # fmt: skip
         level = row["severity"]
-        about = html.escape(FEATURE_DESCRIPTIONS.get(str(row["variable"]), "Forecast over scale_usd"))
+        about = html.escape(FEATURE_DESCRIPTIONS.get(str(row["variable"]), "Forecast over scale"))
         mark = f'<span class="mark {level}" style="background:{_COLOURS[level]}">{level}</span>'
         cells = "".join(f"<td>{figure}</td>" for figure in figures)
         body += f'<tr><td>{mark}</td><td class="words">{html.escape(words)}<small>{about}</small></td>{cells}</tr>'

@@ -61,7 +61,7 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS, "float32", base_usd="float64", scale_usd="float64", is_holiday="float32"
+            FEATURE_DESCRIPTIONS, "float32", base="float64", scale="float64", is_holiday="float32"
         ),
     },
     ins={

@@ -41,17 +41,17 @@ FORECAST_COLUMNS = {
     "origin_week": "Last week whose sales were known",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "forecast_usd": "Forecast, USD",
-    "p10_usd": "10% quantile, USD",
-    "p50_usd": "Median, USD",
-    "p90_usd": "90% quantile, USD",
+    "forecast": "Forecast, USD",
+    "p10": "10% quantile, USD",
+    "p50": "Median, USD",
+    "p90": "90% quantile, USD",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
-    "order_usd": "Stock to have for the week, USD at selling prices",
-    "seasonal_naive_usd": "Baseline: the value 52 weeks before the target, USD",
-    "aligned_seasonal_naive_usd": "Baseline: last year at the aligned week times recent growth, USD",
-    "svd_stl_usd": "Baseline: SVD + STL + exponential smoothing, USD",
-    "moving_average_usd": "Baseline: mean of the eight weeks to the origin, USD",
-    "last_value_usd": "Baseline: the newest value known at the origin, USD",
+    "order_quantity": "Stock to have for the week, USD at selling prices",
+    "seasonal_naive": "Baseline: the value 52 weeks before the target, USD",
+    "aligned_seasonal_naive": "Baseline: last year at the aligned week times recent growth, USD",
+    "svd_stl": "Baseline: SVD + STL + exponential smoothing, USD",
+    "moving_average": "Baseline: mean of the eight weeks to the origin, USD",
+    "last_value": "Baseline: the newest value known at the origin, USD",
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -79,10 +79,10 @@ TOTALS_COLUMNS = {
     "origin_week": "Last week whose sales were known",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "forecast_usd": "Sum of the forecasts of its series, USD",
-    "p10_usd": "10% quantile of the total, USD",
-    "p50_usd": "Median of the total, USD",
-    "p90_usd": "90% quantile of the total, USD",
+    "forecast": "Sum of the forecasts of its series, USD",
+    "p10": "10% quantile of the total, USD",
+    "p50": "Median of the total, USD",
+    "p90": "90% quantile of the total, USD",
     "series": "Series in the total",
 }
 # Columns of the store's table <- columns of the asset, in the table's order.
@@ -90,13 +90,13 @@ PUBLISHED_REASONS = {
     "store_id": "store_id",
     "dept_id": "dept_id",
     "target_week": "target_week",
-    "last_year_usd": "last year",
-    "recent_trend_usd": "recent trend",
-    "holiday_usd": "holiday",
-    "promotion_usd": "promotion",
-    "store_usd": "store",
-    "department_usd": "department",
-    "weather_economy_usd": "weather and economy",
+    "last_year": "last year",
+    "recent_trend": "recent trend",
+    "holiday": "holiday",
+    "promotion": "promotion",
+    "store": "store",
+    "department": "department",
+    "weather_economy": "weather and economy",
 }
 PUBLISHED_TOTALS = [name for name in TOTALS_COLUMNS if name != "origin_week"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
@@ -106,14 +106,14 @@ PUBLISHED_COLUMNS = (
     "dept_id",
     "target_week",
     "horizon",
-    "forecast_usd",
-    "p10_usd",
-    "p50_usd",
-    "p90_usd",
-    "order_usd",
+    "forecast",
+    "p10",
+    "p50",
+    "p90",
+    "order_quantity",
 )
 RECENT_SALES = dg.AssetIn(
-    partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "weekly_sales_usd"]}
+    partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "sales"]}
 )
 
 
@@ -148,7 +148,7 @@ def forecast_with(
     predicted = predict(forecaster, features) if predict else forecaster.predict(features)
     return predicted.assign(
         method=method_of(features),
-        order_usd=order_quantities(predicted, costs.underage, costs.overage),
+        order_quantity=order_quantities(predicted, costs.underage, costs.overage),
         **baseline_forecasts(panel, features),
         model_version=model_version,
         data_version=data_version,
@@ -232,8 +232,8 @@ def weekly_forecast(
         ENVIRONMENT_NOTE: environment(),
     }
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
-    totals = forecast.groupby("target_week")["forecast_usd"].sum().reset_index()
-    picture = forecast_plot(recent.groupby("week")["weekly_sales_usd"].sum().reset_index(), totals)
+    totals = forecast.groupby("target_week")["forecast"].sum().reset_index()
+    picture = forecast_plot(recent.groupby("week")["sales"].sum().reset_index(), totals)
     return dg.MaterializeResult(
         value=LakeTable(forecast, {key: made_with}),
         data_version=dg.DataVersion(content_version(forecast)),
@@ -245,7 +245,7 @@ def weekly_forecast(
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
             **{
                 f"total {week:%Y-%m-%d}, USD": total
-                for week, total in zip(totals["target_week"], totals["forecast_usd"], strict=True)
+                for week, total in zip(totals["target_week"], totals["forecast"], strict=True)
             },
         },
     )
@@ -304,7 +304,7 @@ def forecast_reasons(
     code_version=code_version(),
     ins={
         "demand_features": dg.AssetIn(
-            metadata={"columns": ["store_id", "dept_id", "origin_week", "target_week", "scale_usd", "is_holiday"]}
+            metadata={"columns": ["store_id", "dept_id", "origin_week", "target_week", "scale", "is_holiday"]}
         ),
         "raw_sales": RECENT_SALES,
     },
@@ -338,8 +338,8 @@ def forecast_totals(
     covered = rolling_coverage(past, training.horizon_weeks)
     chain = totals[totals["level"] == CHAIN]
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
-    picture = forecast_plot(recent.groupby("week")["weekly_sales_usd"].sum().reset_index(), chain)
-    shown = ["target_week", "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    picture = forecast_plot(recent.groupby("week")["sales"].sum().reset_index(), chain)
+    shown = ["target_week", "forecast", "p10", "p50", "p90"]
     return dg.MaterializeResult(
         value=totals,
         data_version=dg.DataVersion(content_version(totals)),

@@ -52,10 +52,10 @@ PUBLISHED_CONDITIONS = {
     "week": "The Friday that ends the week",
     "is_holiday": "Whether the week holds a retail holiday",
     "temperature_f": "Mean air temperature in the region, degrees Fahrenheit",
-    "fuel_price_usd": "Fuel price in the region, USD per gallon",
+    "fuel_price": "Fuel price in the region, USD per gallon",
     "cpi": "Consumer price index of the region",
     "unemployment": "Unemployment rate in the region, percent",
-    "markdown_usd": "Markdowns of all types together, USD; missing where none is reported",
+    "markdown": "Markdowns of all types together, USD; missing where none is reported",
 }
 
 
@@ -242,9 +242,9 @@ def raw_sales(
 
 def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
     """`PUBLISHED_CONDITIONS` of raw conditions."""
-    markdowns = conditions.filter(regex=r"^markdown\d_usd$").sum(axis=1, min_count=1)
+    markdowns = conditions.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
     named = conditions.rename(columns={"unemployment_pct": "unemployment"})
-    return named.assign(markdown_usd=markdowns)[list(PUBLISHED_CONDITIONS)]
+    return named.assign(markdown=markdowns)[list(PUBLISHED_CONDITIONS)]
 
 
 def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:

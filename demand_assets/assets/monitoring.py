@@ -34,10 +34,10 @@ ACCURACY_COLUMNS = {
     "mae": "Mean absolute error, USD",
     "rmse": "Root mean squared error, USD",
     "bias": "Mean of forecast less actual, USD",
-    "actual_usd": "Sales of these series, USD",
-    "error_usd": "Sum of forecast less actual, USD",
+    "actual": "Sales of these series, USD",
+    "total_error": "Sum of forecast less actual, USD",
     "coverage": "Share of actuals within p10 to p90; missing for baselines",
-    "fva_usd": "Forecast value added: WMAE of the seasonal naive less this model's, USD; positive is better",
+    "fva": "Forecast value added: WMAE of the seasonal naive less this model's, USD; positive is better",
     "tracking_signal": "Sum of this total's errors over 8 scored weeks, by their mean size; missing below 4 weeks",
 }
 EXCEPTION_COLUMNS = {
@@ -47,12 +47,12 @@ EXCEPTION_COLUMNS = {
     "store_id": "Store number",
     "dept_id": "Department number",
     "horizon": "Weeks ahead it was forecast",
-    "forecast_usd": "Forecast, USD",
-    "p10_usd": "10% quantile, USD",
-    "p90_usd": "90% quantile, USD",
-    "order_usd": "Order quantity, USD at selling prices",
-    "actual_usd": "Sales, USD; 0 without a sales row",
-    "at_risk_usd": "What the order cost too much: short or over, each at its cost, USD",
+    "forecast": "Forecast, USD",
+    "p10": "10% quantile, USD",
+    "p90": "90% quantile, USD",
+    "order_quantity": "Order quantity, USD at selling prices",
+    "actual": "Sales, USD; 0 without a sales row",
+    "at_risk": "What the order cost too much: short or over, each at its cost, USD",
     "reason": "What happened, in words",
 }
 # In these tables' order of columns.
@@ -62,7 +62,7 @@ OWNERS = ["team:forecasting"]
 TOP = 10
 # By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
 WEEKS_OF_SALES = dg.AssetIn(input_manager_key="lake_rows")
-ACTUALS = ["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]
+ACTUALS = ["store_id", "dept_id", "week", "sales", "is_holiday"]
 # The store keeps them series by series: more weeks at once touch each series less often.
 ACTUALS_AT_ONCE = 4_000_000
 
@@ -248,7 +248,7 @@ def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict
     by_horizon = chain.pivot_table(index="horizon", columns="model", values="wmae").reset_index()
     signals = table[(table["model"] == MODEL_NAME) & table["tracking_signal"].notna()]
     # Among signals of one size, the total that was missed by the most money first.
-    size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["error_usd"].abs())
+    size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["total_error"].abs())
     signals = size.sort_values(["size", "missed"], ascending=False, kind="stable")
     worst = signals.drop_duplicates(["level", "store_id", "dept_id"]).head(TOP)
     losses = loss_history(own).merge(
@@ -260,7 +260,7 @@ def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict
         "WMAE": published["wmae"],
         "bias, USD": published["bias"],
         "p10-p90 coverage": published["coverage"],
-        "FVA, USD": published["fva_usd"],
+        "FVA, USD": published["fva"],
     }
     return {
         "week": f"{table['week'].iloc[0]:%Y-%m-%d}",
@@ -280,16 +280,16 @@ def _exception_report(
     keys = ["store_id", "dept_id"]
     unforeseen = actuals.merge(forecasts[keys], on=keys, how="left", indicator="found")
     unforeseen = unforeseen[unforeseen["found"] == "left_only"]
-    shown = ["rank", *keys, "forecast_usd", "order_usd", "actual_usd", "at_risk_usd", "reason"]
+    shown = ["rank", *keys, "forecast", "order_quantity", "actual", "at_risk", "reason"]
     return {
         "exceptions": frame_markdown(table[shown].head(TOP), 0),
         "series outside p10-p90": len(outside),
         "of them without a sales row": int(outside["is_missing"].sum()),
         "share outside p10-p90": len(outside) / len(forecasts),
-        "at risk, listed series, USD": float(table["at_risk_usd"].sum()),
-        "at risk, all series outside, USD": float(outside["at_risk_usd"].sum()),
+        "at risk, listed series, USD": float(table["at_risk"].sum()),
+        "at risk, all series outside, USD": float(outside["at_risk"].sum()),
         "series sold without a forecast": len(unforeseen),
-        "their sales, USD": float(unforeseen["weekly_sales_usd"].sum()),
+        "their sales, USD": float(unforeseen["sales"].sum()),
     }
 
 

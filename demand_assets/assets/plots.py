@@ -60,14 +60,14 @@ def backtest_plot(by_origin: "pd.DataFrame") -> bytes:
 
 
 def forecast_plot(history: "pd.DataFrame", forecast: "pd.DataFrame") -> bytes:
-    """Chain total: [week, weekly_sales_usd] of the past year, then [target_week, forecast_usd], p10 to p90 if given."""
+    """Chain total: [week, sales] of the past year, then [target_week, forecast], p10 to p90 if given."""
     figure, axes = _canvas("Chain total, million USD a week")
-    axes.plot(history["week"], history["weekly_sales_usd"] / 1e6, color=_BASELINE, label="sales")
+    axes.plot(history["week"], history["sales"] / 1e6, color=_BASELINE, label="sales")
     axes.plot(
-        forecast["target_week"], forecast["forecast_usd"] / 1e6, color=_MODEL, marker="o", linewidth=2, label="forecast"
+        forecast["target_week"], forecast["forecast"] / 1e6, color=_MODEL, marker="o", linewidth=2, label="forecast"
     )
-    if "p10_usd" in forecast.columns:
-        low, high = forecast["p10_usd"] / 1e6, forecast["p90_usd"] / 1e6
+    if "p10" in forecast.columns:
+        low, high = forecast["p10"] / 1e6, forecast["p90"] / 1e6
         axes.fill_between(forecast["target_week"], low, high, color=_BAND, linewidth=0, zorder=0, label="p10 to p90")
     axes.legend(frameon=False, fontsize=8)
     axes.set_ylim(bottom=0)

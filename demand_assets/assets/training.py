@@ -35,13 +35,13 @@ BACKTEST_COLUMNS = {
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
     "model": "xgboost or the name of a baseline",
-    "forecast_usd": "Forecast, USD",
-    "p10_usd": "10% quantile, USD",
-    "p50_usd": "Median, USD",
-    "p90_usd": "90% quantile, USD",
-    "actual_usd": "Sales that came, USD; missing if the series sold nothing",
+    "forecast": "Forecast, USD",
+    "p10": "10% quantile, USD",
+    "p50": "Median, USD",
+    "p90": "90% quantile, USD",
+    "actual": "Sales that came, USD; missing if the series sold nothing",
     "is_holiday": "Whether the target is a holiday week (weight 5)",
-    "scale_usd": "Mean weekly sales of the series at the origin, USD",
+    "scale": "Mean weekly sales of the series at the origin, USD",
 }
 
 

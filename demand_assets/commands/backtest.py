@@ -96,5 +96,5 @@ def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Tab
     for column in ("model", "USD per point", "saved"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for row in simulated_order_cost(points, underage, overage).itertuples(index=False):
-        table.add_row(str(row.model), f"{row.cost_usd:,.1f}", f"{row.saving:.1%}")
+        table.add_row(str(row.model), f"{row.cost:,.1f}", f"{row.saving:.1%}")
     return table

@@ -32,7 +32,7 @@ _OTHERS = ("#c26a00", "#2e8b57", "#9a9a9a", "#8a4fbf", "#b23a48", "#5f6b76")
 
 def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> None:
     """Write the report of a backtest's `points` beside `sales` to `output`; the same input gives the same bytes."""
-    known = points[points["actual_usd"].notna()]
+    known = points[points["actual"].notna()]
     origins = pd.DatetimeIndex(points["origin_week"].unique()).sort_values()
     scores = score(points).sort_values("wmae", ignore_index=True)
     models = scores["model"].tolist()
@@ -89,13 +89,13 @@ def _table(points: pd.DataFrame) -> str:
     body = ""
     for row in rows.to_dict("records"):
         money = (row[name] for name in ("wmae", "mae", "rmse", "bias"))
-        fva = ("", "") if pd.isna(row["fva_usd"]) else (f"{row['fva_usd']:,.0f}", f"{row['fva_share']:.1%}")
+        fva = ("", "") if pd.isna(row["fva"]) else (f"{row['fva']:,.0f}", f"{row['fva_share']:.1%}")
         values = [
             html.escape(row["model"]),
             *(f"{value:,.0f}" for value in money),
             f"{row['coverage']:.1%}",
-            f"{row['width_usd']:,.0f}",
-            f"{row['pinball_usd']:,.0f}",
+            f"{row['width']:,.0f}",
+            f"{row['pinball']:,.0f}",
             *fva,
         ]
         mark = ' class="own"' if row["model"] == MODEL_NAME else ""
@@ -164,7 +164,7 @@ def _worst(own: pd.DataFrame, sales: pd.DataFrame) -> Iterable[str]:
     from matplotlib.dates import DateFormatter
 
     weight = np.where(own["is_holiday"], HOLIDAY_WEIGHT, 1)
-    error = own[["store_id", "dept_id"]].assign(error=weight * (own["forecast_usd"] - own["actual_usd"]).abs())
+    error = own[["store_id", "dept_id"]].assign(error=weight * (own["forecast"] - own["actual"]).abs())
     totals = error.groupby(["store_id", "dept_id"])["error"].sum().sort_values(ascending=False, kind="stable")
     worst = totals.head(WORST_SERIES)
     last = own["target_week"].max()
@@ -174,10 +174,10 @@ def _worst(own: pd.DataFrame, sales: pd.DataFrame) -> Iterable[str]:
     for store, dept in worst.index:
         history = histories.loc[[(store, dept)]].sort_values("week")
         figure, (axes,) = canvas(4.2, 2.4)
-        axes.plot(history["week"], history["weekly_sales_usd"] / 1000, color=INK, linewidth=1)
+        axes.plot(history["week"], history["sales"] / 1000, color=INK, linewidth=1)
         for _, rows in forecasts.loc[[(store, dept)]].sort_values("target_week").groupby("origin_week"):
-            axes.fill_between(rows["target_week"], rows["p10_usd"] / 1000, rows["p90_usd"] / 1000, color=_BAND, lw=0)
-            axes.plot(rows["target_week"], rows["forecast_usd"] / 1000, color=_MODEL, linewidth=1.8)
+            axes.fill_between(rows["target_week"], rows["p10"] / 1000, rows["p90"] / 1000, color=_BAND, lw=0)
+            axes.plot(rows["target_week"], rows["forecast"] / 1000, color=_MODEL, linewidth=1.8)
         axes.set_ylabel("thousand USD", fontsize=8)
         axes.xaxis.set_major_formatter(DateFormatter("%b %y"))
         axes.tick_params(axis="x", labelsize=7)

@@ -20,10 +20,10 @@ COLUMNS = (
     "target_week",
     "horizon",
     "model",
-    "forecast_usd",
-    "actual_usd",
+    "forecast",
+    "actual",
     "is_holiday",
-    "scale_usd",
+    "scale",
 )
 # Origins before the first scored one, forecast only so that its intervals have errors to learn from.
 WARM_UP_ORIGINS = 2
@@ -129,12 +129,12 @@ def forecast_origin(
     """
     judged = rows["store_id"].isin(panel.series["store_id"].unique())
     rows = rows if judged.all() else rows[judged].reset_index(drop=True)
-    forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast_usd"].to_numpy()}
+    forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast"].to_numpy()}
     forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
-    keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale_usd"]].assign(
-        is_holiday=rows["is_holiday"].to_numpy() > 0, actual_usd=actuals_of(rows, sales)
+    keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
+        is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales)
     )
-    points = [keyed.assign(model=name, forecast_usd=forecast) for name, forecast in forecasts.items()]
+    points = [keyed.assign(model=name, forecast=forecast) for name, forecast in forecasts.items()]
     return pd.concat(points, ignore_index=True)[list(COLUMNS)], forecaster.fit_seconds
 
 
@@ -153,8 +153,8 @@ def judged(
         for name, points in forecasts.groupby("model", sort=False):
             calibration = _calibrated(past, str(name), points["origin_week"].iloc[0], horizon_weeks, quantiles)
             bands = calibration.bands(
-                points["forecast_usd"].to_numpy(),
-                points["scale_usd"].to_numpy(),
+                points["forecast"].to_numpy(),
+                points["scale"].to_numpy(),
                 points["horizon"].to_numpy(),
                 points["is_holiday"].to_numpy(),
             )
@@ -162,7 +162,7 @@ def judged(
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(list(origins))]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
-    after = COLUMNS.index("forecast_usd") + 1
+    after = COLUMNS.index("forecast") + 1
     columns = [*COLUMNS[:after], *map(quantile_column, quantiles), *COLUMNS[after:]]
     return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
 

@@ -70,7 +70,7 @@ def seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]
 
 def aligned_seasonal_naive(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
     """Last year at the aligned week times recent growth; without a last year the recent level in its season."""
-    return features["aligned"].to_numpy(dtype=float) * features["scale_usd"].to_numpy()
+    return features["aligned"].to_numpy(dtype=float) * features["scale"].to_numpy()
 
 
 def moving_average(panel: Panel, features: pd.DataFrame) -> "NDArray[np.float64]":
@@ -105,7 +105,7 @@ BASELINES: Mapping[str, Baseline] = {
     "last_value": last_value,
 }
 # Where a vintage keeps each baseline beside its own forecast.
-BASELINE_COLUMNS: Mapping[str, str] = {name: f"{name}_usd" for name in BASELINES}
+BASELINE_COLUMNS: Mapping[str, str] = {name: f"{name}" for name in BASELINES}
 
 
 def baseline_forecasts(panel: Panel, features: pd.DataFrame) -> "dict[str, NDArray[np.float64]]":

@@ -103,7 +103,7 @@ class JudgedWeek:
 
     @classmethod
     def of(cls, now: pd.DataFrame, as_of: pd.Timestamp) -> "JudgedWeek":
-        """From the week's rows: [store_id, dept_id, origin_week, scale_usd, store_type]. ValueError for two weeks."""
+        """From the week's rows: [store_id, dept_id, origin_week, scale, store_type]. ValueError for two weeks."""
         found = now["origin_week"].unique()
         if len(found) != 1:
             raise ValueError(f"expected rows of one week, got those of {len(found)}")
@@ -226,7 +226,7 @@ def _of_unit(unit: Unit, rows: pd.DataFrame, judged: JudgedWeek) -> Iterator[pd.
 def _sales_shares(now: pd.DataFrame, kind: str) -> "pd.Series[float]":
     """Share of the chain's mean weekly sales by name of group."""
     codes, names = groups_of(now, kind)
-    scale = now["scale_usd"].to_numpy()
+    scale = now["scale"].to_numpy()
     return pd.Series(np.bincount(codes, weights=scale, minlength=len(names)) / scale.sum(), index=names)
 
 

@@ -34,20 +34,20 @@ SEASON_WEEKS = 2  # either side of the week 52 weeks before
 CHAIN, STORE_TYPE, DEPARTMENT, STORE, DEPT_GROUP = "chain", "store_type", "department", "store", "dept_group"
 
 
-def measured(features: pd.DataFrame, forecast_usd: "Matrix") -> pd.DataFrame:
+def measured(features: pd.DataFrame, forecast: "Matrix") -> pd.DataFrame:
     """The part of demand_features that drift is measured on: its rows of horizon 1, with the forecast over scale.
 
-    `forecast_usd` has one value per row of `features`.
+    `forecast` has one value per row of `features`.
     """
     near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
-    names = ["store_id", "dept_id", "origin_week", "scale_usd", *FEATURE_COLUMNS]
-    scaled = scaled_forecast(np.asarray(forecast_usd)[near], features["scale_usd"].to_numpy()[near])
+    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURE_COLUMNS]
+    scaled = scaled_forecast(np.asarray(forecast)[near], features["scale"].to_numpy()[near])
     return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
 
 
-def scaled_forecast(forecast_usd: "Matrix", scale_usd: "Matrix") -> "NDArray[np.float32]":
+def scaled_forecast(forecast: "Matrix", scale: "Matrix") -> "NDArray[np.float32]":
     """(n,) what is watched of a forecast: its size in units of the series."""
-    return (forecast_usd / scale_usd).astype(np.float32)
+    return (forecast / scale).astype(np.float32)
 
 
 def department_group(dept_id: int) -> str:

@@ -1,6 +1,6 @@
 """demand_features: for every origin, series and horizon, what was known at the origin, and nothing later.
 
-One vectorised pass over the panel serves every origin. The forecast is built on `base_usd`, the mean of two guesses:
+One vectorised pass over the panel serves every origin. The forecast is built on `base`, the mean of two guesses:
 last year's value at the aligned week times recent growth, and the season and level of the decomposed history. The
 model learns what that misses, in units of the series' own scale.
 """
@@ -40,7 +40,7 @@ SHRINKAGE_WEEKS = 8.0
 GROWTH_RANGE = (0.5, 2.0)
 # Last year's value is one noisy week; this much of it gives way to the department's smoothed one.
 SMOOTH_SHARE = 0.65
-MIN_SCALE_USD = 1.0
+MIN_SCALE = 1.0
 STORE_TYPES = ("A", "B", "C")
 
 _DESCRIBED: dict[str, str] = {
@@ -49,8 +49,8 @@ _DESCRIBED: dict[str, str] = {
     "origin_week": "Last week whose sales are known (Friday)",
     "target_week": "Week to forecast (Friday)",
     "horizon": "Weeks from origin to target, 1..H",
-    "base_usd": "Mean of smoothed last year times growth and of the decomposition, USD; the forecast starts here",
-    "scale_usd": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
+    "base": "Mean of smoothed last year times growth and of the decomposition, USD; the forecast starts here",
+    "scale": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
     **{f"lag_{k}": f"Sales {k} weeks before the origin, scaled" for k in LAGS},
     **{f"mean_{k}": f"Mean sales of the {k} weeks to the origin, scaled" for k in MEANS},
     **{f"deviation_{k}": f"Standard deviation of the {k} weeks to the origin, scaled" for k in DEVIATIONS},
@@ -60,7 +60,7 @@ _DESCRIBED: dict[str, str] = {
     "last_year_after": "Sales in the week after the aligned one, scaled",
     "last_year_mean": "Mean sales of the five weeks around the aligned one, scaled",
     "two_years_ago": "Sales at the aligned week two years ago, scaled",
-    "base": "base_usd, scaled",
+    "base_scaled": "base over scale",
     "aligned": "Last year at the aligned week times recent growth, scaled; else the recent level in its season",
     "decomposition": "Level of the decomposed history plus the season of the target week, scaled",
     **{f"growth_{k}": f"Sales of {k} weeks to the origin over the same weeks last year" for k in GROWTH_WEEKS},
@@ -97,7 +97,7 @@ _DESCRIBED: dict[str, str] = {
 FEATURE_DESCRIPTIONS: Mapping[str, str] = _DESCRIBED
 FEATURE_COLUMNS: tuple[str, ...] = (
     "horizon",
-    *(name for name in _DESCRIBED if name not in (*KEYS, "base_usd", "scale_usd")),
+    *(name for name in _DESCRIBED if name not in (*KEYS, "base", "scale")),
 )
 
 
@@ -109,7 +109,7 @@ def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
 def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1) -> pd.DataFrame:
     """demand_features: one row per active series (a sale in the 52 weeks to the origin) x origin x horizon 1..H.
 
-    Keys, `base_usd`, `scale_usd`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
+    Keys, `base`, `scale`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
     SchemaError when an origin is outside the panel.
     """
     (block,) = feature_blocks(panel, len(panel.series))
@@ -176,7 +176,7 @@ def block_features(
             f"origin {outside[0]:%Y-%m-%d} is outside the sales, which run from "
             f"{panel.weeks[0]:%Y-%m-%d} to {panel.weeks[-1]:%Y-%m-%d}"
         )
-    names = (*KEYS, "base_usd", "scale_usd", *(name for name in FEATURE_COLUMNS if name != "horizon"))
+    names = (*KEYS, "base", "scale", *(name for name in FEATURE_COLUMNS if name != "horizon"))
     rows = sorted(set(at.tolist()))
     # The matrix products are small: with more threads than idle cores BLAS spends its time waiting for itself.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
@@ -302,7 +302,7 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     count = window(history.count, row, year)[active]
     mean_52 = window(history.total, row, year)[active] / count
     # Absolute: a series of returns has a size too. Floored, so that dividing by it is safe.
-    scale = np.maximum(np.abs(mean_52), MIN_SCALE_USD)
+    scale = np.maximum(np.abs(mean_52), MIN_SCALE)
     features = _own_history(history, row, active, scale)
 
     dept_growth = {k: _ratio(window(history.dept_now, row, k), window(history.dept_then, row, k)) for k in GROWTH_WEEKS}
@@ -344,7 +344,7 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     horizons = np.arange(1, horizon_weeks + 1)
     repeated = {name: np.repeat(value.astype(np.float32), horizon_weeks) for name, value in features.items()}
     by_target = {name: np.ascontiguousarray(value.T).ravel() for name, value in ahead.items()}
-    base = by_target.pop("base_usd")
+    base = by_target.pop("base")
     flagged = panel.flagged_weeks()
     names = panel.series.iloc[active]
     return {
@@ -353,8 +353,8 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
         "origin_week": np.full(len(base), panel.weeks[row].to_datetime64()),
         "target_week": np.tile(flagged[targets].to_numpy(), len(active)),
         "horizon": np.tile(horizons, len(active)).astype(np.int16),
-        "base_usd": base,
-        "scale_usd": np.repeat(scale, horizon_weeks),
+        "base": base,
+        "scale": np.repeat(scale, horizon_weeks),
         **repeated,
         **{name: value.astype(np.float32) for name, value in by_target.items()},
     }
@@ -394,7 +394,7 @@ def _conditions(panel: Panel, history: _History, row: int, store: "NDArray[np.in
         name: panel.conditions[name][row - WEEKS_PER_YEAR] if row >= WEEKS_PER_YEAR else unknown
         for name in CONDITION_COLUMNS
     }
-    size = np.maximum(history.store_sales[max(row - 51, 0) : row + 1].mean(axis=0), MIN_SCALE_USD)
+    size = np.maximum(history.store_sales[max(row - 51, 0) : row + 1].mean(axis=0), MIN_SCALE)
     recent = history.markdown[max(row - 3, 0) : row + 1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a store without markdowns has no mean: NaN says so
@@ -402,7 +402,7 @@ def _conditions(panel: Panel, history: _History, row: int, store: "NDArray[np.in
     values = {
         "temperature": now["temperature_f"],
         "temperature_change": now["temperature_f"] - before["temperature_f"],
-        "fuel_change": _ratio(now["fuel_price_usd"], before["fuel_price_usd"]),
+        "fuel_change": _ratio(now["fuel_price"], before["fuel_price"]),
         "cpi_change": _ratio(now["cpi"], before["cpi"]),
         "unemployment_change": now["unemployment_pct"] - before["unemployment_pct"],
         "markdown": history.markdown[row] / size,
@@ -470,13 +470,13 @@ def _targets(
     }
     shape = last_year.shape
     return {
-        "base_usd": base,
+        "base": base,
         "last_year": last_year / scale,
         "last_year_before": before / scale,
         "last_year_after": after / scale,
         "last_year_mean": around_mean / scale,
         "two_years_ago": aligned(sales, position - WEEKS_PER_YEAR, row) / scale,
-        "base": base / scale,
+        "base_scaled": base / scale,
         "aligned": naive / scale,
         "decomposition": decomposed / scale,
         "smooth_last_year": smooth_last_year / scale,

@@ -22,8 +22,8 @@ MIN_POINTS = 200
 
 
 def quantile_column(quantile: float) -> str:
-    """Name of a quantile's column: 0.1 -> p10_usd, 0.975 -> p97.5_usd."""
-    return f"p{100 * quantile:.10g}_usd"
+    """Name of a quantile's column: 0.1 -> p10, 0.975 -> p97.5."""
+    return f"p{100 * quantile:.10g}"
 
 
 COLUMNS = tuple(quantile_column(quantile) for quantile in QUANTILES)
@@ -83,15 +83,15 @@ def _rank_quantiles(errors: "NDArray[np.float64]", quantiles: tuple[float, ...])
 
 
 def calibrate(points: pd.DataFrame, horizon_weeks: int, quantiles: tuple[float, ...] = QUANTILES) -> Calibration:
-    """Calibration from forecasts made before their actuals: [horizon, scale_usd, is_holiday, forecast_usd, actual_usd].
+    """Calibration from forecasts made before their actuals: [horizon, scale, is_holiday, forecast, actual].
 
     Points without an actual do not count. Without any the calibration is none.
     """
-    points = points[points["actual_usd"].notna()]
+    points = points[points["actual"].notna()]
     if points.empty:
         return Calibration.none(quantiles)
-    scale = points["scale_usd"].to_numpy()
-    error = (points["actual_usd"].to_numpy() - points["forecast_usd"].to_numpy()) / scale
+    scale = points["scale"].to_numpy()
+    error = (points["actual"].to_numpy() - points["forecast"].to_numpy()) / scale
     horizon = points["horizon"].to_numpy()
     holiday = points["is_holiday"].to_numpy() > 0
     edges = np.unique(np.quantile(scale, np.linspace(0, 1, SIZE_SEGMENTS + 1)[1:-1]))

@@ -97,7 +97,7 @@ def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float
     held = held[order]
     wanted = key(features, "target_week")
     place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
-    values = sales["weekly_sales_usd"].to_numpy(dtype=float)[order]
+    values = sales["sales"].to_numpy(dtype=float)[order]
     return np.where(held[place] == wanted, values[place], np.nan) if len(held) else np.full(len(wanted), np.nan)
 
 
@@ -134,19 +134,19 @@ class Forecaster:
     @property
     def inputs(self) -> list[str]:
         """The columns of demand_features that `predict` takes."""
-        return list(dict.fromkeys([*_FORECAST_KEYS, "base_usd", "scale_usd", "is_holiday", *self.features]))
+        return list(dict.fromkeys([*_FORECAST_KEYS, "base", "scale", "is_holiday", *self.features]))
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Keys, `forecast_usd` and the configured quantiles in USD for each row of demand_features.
+        """Keys, `forecast` and the configured quantiles in USD for each row of demand_features.
 
         The quantiles never cross. ModelError when a feature is missing.
         """
         residual = self.booster.predict(self._matrix(features)).astype(float)
-        forecast = features["base_usd"].to_numpy() + residual * features["scale_usd"].to_numpy()
-        keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast_usd=forecast)
+        forecast = features["base"].to_numpy() + residual * features["scale"].to_numpy()
+        keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
         bands = self.calibration.bands(
             forecast,
-            features["scale_usd"].to_numpy(),
+            features["scale"].to_numpy(),
             features["horizon"].to_numpy(),
             features["is_holiday"].to_numpy(),
         )
@@ -322,8 +322,8 @@ def member_rows(
     values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
     for index, name in enumerate(FEATURE_COLUMNS):
         values[:, index] = features[name].to_numpy()[rows]
-    scale = features["scale_usd"].to_numpy()[rows]
-    target = (actuals[rows] - features["base_usd"].to_numpy()[rows]) / scale
+    scale = features["scale"].to_numpy()[rows]
+    target = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
     weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
     return MemberRows(values, target, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
 

@@ -27,15 +27,15 @@ def service_level(underage: float = UNDERAGE, overage: float = OVERAGE) -> float
 
 
 def quantile_at(forecast: pd.DataFrame, level: float) -> "NDArray[np.float64]":
-    """(n,) quantile of demand in USD at `level`, from p10_usd, p50_usd, p90_usd.
+    """(n,) quantile of demand in USD at `level`, from p10, p50, p90.
 
     Between and beyond those three it is linear in the normal score: exact for a normal error, and one that is wider
     upwards than downwards stays so.
     """
     if not 0 < level < 1:
         raise ValueError(f"expected a service level between 0 and 1, got {level}")
-    median = forecast["p50_usd"].to_numpy(dtype=float)
-    outer = forecast["p90_usd" if level >= 0.5 else "p10_usd"].to_numpy(dtype=float)
+    median = forecast["p50"].to_numpy(dtype=float)
+    outer = forecast["p90" if level >= 0.5 else "p10"].to_numpy(dtype=float)
     return median + (outer - median) * abs(float(ndtri(level))) / _Z
 
 
@@ -49,7 +49,7 @@ def order_quantities(
 def order_now(
     forecast: pd.DataFrame, lead_weeks: int, on_hand: pd.Series | float = 0.0, level: float | None = None
 ) -> pd.DataFrame:
-    """[store_id, dept_id, order_usd]: one order per series that must last until the next one arrives.
+    """[store_id, dept_id, order_quantity]: one order per series that must last until the next one arrives.
 
     It covers the first `lead_weeks` + 1 weeks of one origin's forecast (the wait, and the week of review). Medians add
     up; spreads add up as independent errors do, by their squares. `on_hand` (USD, by store_id and dept_id) is taken
@@ -61,7 +61,7 @@ def order_now(
         raise ValueError(f"a lead time of {lead_weeks} weeks needs forecasts {weeks} weeks ahead, got {reach}")
     level = service_level() if level is None else level
     covered = forecast[forecast["horizon"] <= weeks]
-    median = covered["p50_usd"].to_numpy(dtype=float)
+    median = covered["p50"].to_numpy(dtype=float)
     spread = quantile_at(covered, level) - median
     sums = (
         covered[["store_id", "dept_id"]]
@@ -71,7 +71,7 @@ def order_now(
     )
     wanted = sums["median"] + np.sign(level - 0.5) * np.sqrt(sums["square"])
     have = on_hand.reindex(wanted.index).fillna(0.0) if isinstance(on_hand, pd.Series) else on_hand
-    return (wanted - have).clip(lower=0.0).rename("order_usd").reset_index()
+    return (wanted - have).clip(lower=0.0).rename("order_quantity").reset_index()
 
 
 def order_cost(
@@ -82,18 +82,18 @@ def order_cost(
 
 
 def simulated_order_cost(points: pd.DataFrame, underage: float = UNDERAGE, overage: float = OVERAGE) -> pd.DataFrame:
-    """[model, cost_usd, saving]: mean cost per point had each model's order quantity been ordered, cheapest first.
+    """[model, cost, saving]: mean cost per point had each model's order quantity been ordered, cheapest first.
 
     `points` is a backtest frame; rows without an actual do not count. The row `order the seasonal naive` orders that
     forecast as it is; `saving` is the share of its cost saved. Unsold and missing units count in USD at selling prices.
     """
-    known = points[points["actual_usd"].notna()]
-    actual = known["actual_usd"].to_numpy()
+    known = points[points["actual"].notna()]
+    actual = known["actual"].to_numpy()
     quantities = order_quantities(known, underage, overage)
-    ordered = known[["model"]].assign(cost_usd=order_cost(actual, quantities, underage, overage))
-    costs = ordered.groupby("model")["cost_usd"].mean()
+    ordered = known[["model"]].assign(cost=order_cost(actual, quantities, underage, overage))
+    costs = ordered.groupby("model")["cost"].mean()
     naive = (known["model"] == SEASONAL_NAIVE).to_numpy()
-    as_forecast = np.maximum(known["forecast_usd"].to_numpy(), 0.0)
+    as_forecast = np.maximum(known["forecast"].to_numpy(), 0.0)
     reference = float(order_cost(actual, as_forecast, underage, overage)[naive].mean())
     costs[f"order the {SEASONAL_NAIVE}"] = reference
-    return costs.sort_values().reset_index().assign(saving=lambda table: 1 - table["cost_usd"] / reference)
+    return costs.sort_values().reset_index().assign(saving=lambda table: 1 - table["cost"] / reference)

@@ -13,14 +13,14 @@ from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_betwee
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CONDITION_COLUMNS = ("temperature_f", "fuel_price_usd", "cpi", "unemployment_pct")
+CONDITION_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
 # What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
 # Possible pairs of store and department of which a table is always made: nine megabytes at most.
 _TABLE_SIZE = 2**20
 # What a panel takes of sales.
-SALES_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
-MARKDOWN_COLUMNS = tuple(f"markdown{number}_usd" for number in range(1, 6))
+SALES_COLUMNS = ("store_id", "dept_id", "week", "sales")
+MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def build_panel(
     series["dept"] = np.unique(series["dept_id"], return_inverse=True)[1]
     matrix = np.full((len(weeks), len(series)), np.nan)
     place = np.multiply(at, len(series), out=at)
-    matrix.ravel()[np.add(place, column, out=place)] = sales["weekly_sales_usd"].to_numpy()
+    matrix.ravel()[np.add(place, column, out=place)] = sales["sales"].to_numpy()
 
     conditions = conditions[conditions["week"].between(weeks[0], weeks[-1])]
     row = week_number(pd.DatetimeIndex(conditions["week"])) - week_number(weeks[:1])[0]

@@ -65,9 +65,9 @@ def champion_points(
     At origins from its own training week on it forecasts `features` (rows of demand_features) as it would have then;
     at earlier ones, which it was trained on, its `stored` backtest speaks. Points it has no forecast for are left out.
     """
-    wanted = challenger.loc[challenger["model"] == MODEL_NAME, [*POINT, "horizon", "actual_usd", "is_holiday"]]
+    wanted = challenger.loc[challenger["model"] == MODEL_NAME, [*POINT, "horizon", "actual", "is_holiday"]]
     parts: list[pd.DataFrame] = []
-    columns = [*POINT, "forecast_usd", "p10_usd", "p50_usd", "p90_usd"]
+    columns = [*POINT, "forecast", "p10", "p50", "p90"]
     if champion is not None:
         later = features[features["origin_week"] >= champion.as_of]
         if len(later):
@@ -95,12 +95,12 @@ def decide(
     """
     policy = policy or GatePolicy()
     case = _Case()
-    known = challenger[challenger["actual_usd"].notna()]
+    known = challenger[challenger["actual"].notna()]
     mine = known[known["model"] == MODEL_NAME]
     if mine.empty:
         return Decision(False, ("it was never judged: its backtest has no point with an actual",), {})
     _against_baselines(case, known)
-    theirs = None if champion is None else champion[champion["actual_usd"].notna()]
+    theirs = None if champion is None else champion[champion["actual"].notna()]
     shared = None if theirs is None else theirs[POINT].merge(mine, on=POINT)
     if theirs is None or shared is None or shared.empty or champion_as_of is None:
         case.found.append("no champion yet" if champion is None else "the champion has no forecast of the same points")
@@ -118,7 +118,7 @@ def decide(
 
 
 def _wmae(points: pd.DataFrame) -> float:
-    return wmae(points["actual_usd"], points["forecast_usd"], points["is_holiday"])
+    return wmae(points["actual"], points["forecast"], points["is_holiday"])
 
 
 def _paired(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, float, float]:
@@ -126,11 +126,11 @@ def _paired(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, float, flo
 
     Errors of one department at one origin move together, so a pair of sums of theirs is one observation.
     """
-    columns = ["forecast_usd", "actual_usd", "is_holiday"]
-    both = mine[[*POINT, *columns]].merge(theirs[[*POINT, "forecast_usd"]], on=POINT, suffixes=("", "_theirs"))
+    columns = ["forecast", "actual", "is_holiday"]
+    both = mine[[*POINT, *columns]].merge(theirs[[*POINT, "forecast"]], on=POINT, suffixes=("", "_theirs"))
     weight = np.where(both["is_holiday"].to_numpy(dtype=bool), HOLIDAY_WEIGHT, 1.0)
-    actual = both["actual_usd"].to_numpy()
-    ours, other = (weight * np.abs(both[name].to_numpy() - actual) for name in ("forecast_usd", "forecast_usd_theirs"))
+    actual = both["actual"].to_numpy()
+    ours, other = (weight * np.abs(both[name].to_numpy() - actual) for name in ("forecast", "forecast_theirs"))
     gain = both[["dept_id", "origin_week"]].assign(gain=other - ours).groupby(["dept_id", "origin_week"])["gain"].sum()
     total = weight.sum()
     if len(gain) < 2 or gain.to_numpy().std() == 0:
@@ -200,12 +200,12 @@ def _guard_holidays(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame, name:
 
 
 def _guard_bias(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame | None, policy: GatePolicy) -> None:
-    level = max(abs(float(mine["actual_usd"].mean())), 1.0)
-    own = bias(mine["actual_usd"], mine["forecast_usd"]) / level
+    level = max(abs(float(mine["actual"].mean())), 1.0)
+    own = bias(mine["actual"], mine["forecast"]) / level
     allowed = policy.bias_limit
     case.figures["bias_share"] = own
     if theirs is not None:
-        other = bias(theirs["actual_usd"], theirs["forecast_usd"]) / level
+        other = bias(theirs["actual"], theirs["forecast"]) / level
         case.figures["champion_bias_share"] = other
         # Where everything is biased, as after a shift of level, the less biased model is still the better one.
         allowed = max(allowed, abs(other))
@@ -213,11 +213,11 @@ def _guard_bias(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame | None, po
 
 
 def _guard_coverage(case: _Case, mine: pd.DataFrame, policy: GatePolicy) -> None:
-    judged = mine[mine["p10_usd"] < mine["p90_usd"]]
+    judged = mine[mine["p10"] < mine["p90"]]
     if judged.empty:
         case.found.append("too few origins to judge its intervals")
         return
-    inside = judged["actual_usd"].between(judged["p10_usd"], judged["p90_usd"])
+    inside = judged["actual"].between(judged["p10"], judged["p90"])
     share = float(inside.mean())
     case.figures["coverage"] = share
     low, high = policy.coverage

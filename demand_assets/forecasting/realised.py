@@ -22,10 +22,10 @@ FIGURES = (
     "mae",
     "rmse",
     "bias",
-    "actual_usd",
-    "error_usd",
+    "actual",
+    "total_error",
     "coverage",
-    "fva_usd",
+    "fva",
     "tracking_signal",
 )
 _IDS = {"horizon": "int16", "store_id": "int32", "dept_id": "int32"}
@@ -40,7 +40,7 @@ EXCEPTION_TYPES = {
     "store_id": "int32",
     "dept_id": "int32",
     "horizon": "int16",
-    **dict.fromkeys(("forecast_usd", "p10_usd", "p90_usd", "order_usd", "actual_usd", "at_risk_usd"), "float64"),
+    **dict.fromkeys(("forecast", "p10", "p90", "order_quantity", "actual", "at_risk"), "float64"),
     "reason": "object",
 }
 
@@ -64,16 +64,16 @@ _CENT = 0.01
 def realised_points(forecasts: pd.DataFrame, actuals: pd.DataFrame, vintage_id: str, model: str) -> pd.DataFrame:
     """One row per series x horizon x model: the vintage's own forecast, and each baseline that `forecasts` has.
 
-    `forecasts`: [store_id, dept_id, horizon, forecast_usd, p10_usd, p90_usd] and any `BASELINE_COLUMNS` of one target
-    week; `actuals`: [store_id, dept_id, weekly_sales_usd, is_holiday] of it. Series with both only. Baselines have no
+    `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90] and any `BASELINE_COLUMNS` of one target
+    week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only. Baselines have no
     quantiles (NaN).
     """
     both = forecasts.merge(actuals, on=["store_id", "dept_id"], how="inner", validate="many_to_one")
-    keys = ["store_id", "dept_id", "horizon", "weekly_sales_usd", "is_holiday"]
-    common = both[keys].rename(columns={"weekly_sales_usd": "actual_usd"}).assign(vintage_id=vintage_id)
-    own = common.assign(model=model, **{name: both[name] for name in ("forecast_usd", "p10_usd", "p90_usd")})
+    keys = ["store_id", "dept_id", "horizon", "sales", "is_holiday"]
+    common = both[keys].rename(columns={"sales": "actual"}).assign(vintage_id=vintage_id)
+    own = common.assign(model=model, **{name: both[name] for name in ("forecast", "p10", "p90")})
     baselines = [
-        common.assign(model=name, forecast_usd=both[column], p10_usd=np.nan, p90_usd=np.nan)
+        common.assign(model=name, forecast=both[column], p10=np.nan, p90=np.nan)
         for name, column in BASELINE_COLUMNS.items()
         if column in both.columns
     ]
@@ -83,14 +83,14 @@ def realised_points(forecasts: pd.DataFrame, actuals: pd.DataFrame, vintage_id: 
 def realised_accuracy(points: pd.DataFrame, earlier: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row per vintage x model x horizon x total, columns `KEYS` and `FIGURES`; ids of no one are `ALL`.
 
-    `points` are `realised_points` of one week, `earlier` the rows that `tracking_signals` reads. `fva_usd` is the
+    `points` are `realised_points` of one week, `earlier` the rows that `tracking_signals` reads. `fva` is the
     seasonal naive's WMAE less the model's over the same points; NaN where that baseline was not stored. `coverage`,
     the share within p10..p90, is NaN for baselines.
     """
-    inside = points["actual_usd"].between(points["p10_usd"], points["p90_usd"])
+    inside = points["actual"].between(points["p10"], points["p90"])
     judged = points.assign(
-        error_usd=points["forecast_usd"] - points["actual_usd"],
-        coverage=inside.astype(float).where(points["p10_usd"].notna()),
+        total_error=points["forecast"] - points["actual"],
+        coverage=inside.astype(float).where(points["p10"].notna()),
     )
     parts = [_scored(judged, level, list(group)) for level, group in LEVELS.items()]
     table = pd.concat(parts, ignore_index=True)
@@ -98,15 +98,15 @@ def realised_accuracy(points: pd.DataFrame, earlier: pd.DataFrame | None = None)
     same = ["vintage_id", "horizon", "level", "store_id", "dept_id", "points"]
     naive = table.loc[table["model"] == SEASONAL_NAIVE, [*same, "wmae"]].rename(columns={"wmae": "naive"})
     table = table.merge(naive, on=same, how="left", validate="many_to_one")
-    table = table.assign(fva_usd=table["naive"] - table["wmae"], tracking_signal=tracking_signals(table, earlier))
+    table = table.assign(fva=table["naive"] - table["wmae"], tracking_signal=tracking_signals(table, earlier))
     return table[[*KEYS, *FIGURES]].astype(ACCURACY_TYPES).sort_values(list(KEYS), ignore_index=True)
 
 
 def tracking_signals(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.Series:
     """Sum of a total's errors over its last `TRACKING_WEEKS` scored weeks, by their mean size; 0 is unbiased.
 
-    `table` has this week's model, horizon, level, store_id, dept_id and error_usd; `earlier` the same and week, one row
-    per week x key. NaN with under `LEAST_TRACKING_WEEKS` weeks. Over n weeks it lies between -n and n; beyond
+    `table` has this week's model, horizon, level, store_id, dept_id and total_error; `earlier` the same and week, one
+    row per week x key. NaN with under `LEAST_TRACKING_WEEKS` weeks. Over n weeks it lies between -n and n; beyond
     `BIASED_BEYOND` is customarily called biased. Source: Brown 1962, Smoothing, Forecasting and Prediction of Discrete
     Time Series, with a plain mean over the weeks in place of his smoothed one.
     """
@@ -116,26 +116,26 @@ def tracking_signals(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.Se
     recent = np.sort(earlier["week"].unique())[-(TRACKING_WEEKS - 1) :]
     past = earlier[earlier["week"].isin(recent)]
     sums = (
-        past.assign(size=past["error_usd"].abs())
+        past.assign(size=past["total_error"].abs())
         .groupby(key, sort=False)
-        .agg(past_usd=("error_usd", "sum"), past_size=("size", "sum"), weeks=("error_usd", "size"))
+        .agg(past=("total_error", "sum"), past_size=("size", "sum"), weeks=("total_error", "size"))
         .reset_index()
     )
-    both = table[[*key, "error_usd"]].merge(sums, on=key, how="left", validate="many_to_one")
+    both = table[[*key, "total_error"]].merge(sums, on=key, how="left", validate="many_to_one")
     weeks = both["weeks"].fillna(0).to_numpy() + 1
-    total = both["past_usd"].fillna(0).to_numpy() + both["error_usd"].to_numpy()
-    size = (both["past_size"].fillna(0).to_numpy() + both["error_usd"].abs().to_numpy()) / weeks
+    total = both["past"].fillna(0).to_numpy() + both["total_error"].to_numpy()
+    size = (both["past_size"].fillna(0).to_numpy() + both["total_error"].abs().to_numpy()) / weeks
     # Without any error there is nothing to divide by, and no bias.
     signal = np.divide(total, size, out=np.zeros_like(total), where=size > 0)
     return pd.Series(np.where(weeks >= LEAST_TRACKING_WEEKS, signal, np.nan), index=table.index)
 
 
 def pooled_accuracy(table: pd.DataFrame) -> pd.DataFrame:
-    """[model, points, wmae, bias, coverage, fva_usd] over all rows of a model, best first; rows count by their points.
+    """[model, points, wmae, bias, coverage, fva] over all rows of a model, best first; rows count by their points.
 
     For rows of one week, whose points all have the same weight.
     """
-    figures = ["wmae", "bias", "coverage", "fva_usd"]
+    figures = ["wmae", "bias", "coverage", "fva"]
     weighted = table[figures].mul(table["points"], axis=0).assign(model=table["model"], points=table["points"])
     sums = weighted.groupby("model", sort=True)[["points", *figures]].sum(min_count=1)
     sums[figures] = sums[figures].div(sums["points"], axis=0)
@@ -145,24 +145,22 @@ def pooled_accuracy(table: pd.DataFrame) -> pd.DataFrame:
 def outside_band(forecasts: pd.DataFrame, actuals: pd.DataFrame, underage: float, overage: float) -> pd.DataFrame:
     """Series whose sales lie outside p10..p90 of `forecasts`, most money at risk first.
 
-    [store_id, dept_id, horizon, forecast_usd, p10_usd, p90_usd, order_usd, actual_usd, at_risk_usd, is_missing]. A
+    [store_id, dept_id, horizon, forecast, p10, p90, order_quantity, actual, at_risk, is_missing]. A
     series without a sales row counts as having sold nothing. Money at risk is what the order cost too much: `underage`
     for each USD it fell short of the sales, `overage` for each it exceeded them. Without an order quantity the
     forecast stands for it.
     """
-    columns = ["store_id", "dept_id", "horizon", "forecast_usd", "p10_usd", "p90_usd", "order_usd"]
-    sold = actuals[["store_id", "dept_id", "weekly_sales_usd"]]
+    columns = ["store_id", "dept_id", "horizon", "forecast", "p10", "p90", "order_quantity"]
+    sold = actuals[["store_id", "dept_id", "sales"]]
     both = forecasts[columns].merge(sold, on=["store_id", "dept_id"], how="left", validate="many_to_one")
-    both = both.astype({"order_usd": float})
-    both = both.assign(
-        actual_usd=both["weekly_sales_usd"].fillna(0.0), is_missing=both["weekly_sales_usd"].isna()
-    ).drop(columns="weekly_sales_usd")
-    outside = both[~both["actual_usd"].between(both["p10_usd"], both["p90_usd"])]
-    ordered = outside["order_usd"].fillna(outside["forecast_usd"].clip(lower=0.0)).to_numpy()
-    at_risk = order_cost(outside["actual_usd"].to_numpy(), ordered, underage, overage)
-    columns += ["actual_usd", "at_risk_usd", "is_missing"]
-    return outside.assign(at_risk_usd=at_risk)[columns].sort_values(
-        ["at_risk_usd", "store_id", "dept_id"], ascending=[False, True, True], ignore_index=True
+    both = both.astype({"order_quantity": float})
+    both = both.assign(actual=both["sales"].fillna(0.0), is_missing=both["sales"].isna()).drop(columns="sales")
+    outside = both[~both["actual"].between(both["p10"], both["p90"])]
+    ordered = outside["order_quantity"].fillna(outside["forecast"].clip(lower=0.0)).to_numpy()
+    at_risk = order_cost(outside["actual"].to_numpy(), ordered, underage, overage)
+    columns += ["actual", "at_risk", "is_missing"]
+    return outside.assign(at_risk=at_risk)[columns].sort_values(
+        ["at_risk", "store_id", "dept_id"], ascending=[False, True, True], ignore_index=True
     )
 
 
@@ -207,7 +205,7 @@ def _scored(points: pd.DataFrame, level: str, group: list[str]) -> pd.DataFrame:
     by = ["model", "vintage_id", "horizon", *group]
     sums = (
         points.groupby(by, sort=True)
-        .agg(actual_usd=("actual_usd", "sum"), error_usd=("error_usd", "sum"), coverage=("coverage", "mean"))
+        .agg(actual=("actual", "sum"), total_error=("total_error", "sum"), coverage=("coverage", "mean"))
         .reset_index()
     )
     both = score(points, by[1:]).merge(sums, on=by, validate="one_to_one")
@@ -216,10 +214,10 @@ def _scored(points: pd.DataFrame, level: str, group: list[str]) -> pd.DataFrame:
 
 def _reason(row: Mapping[Hashable, float]) -> str:
     """Why a series is on the list, in words."""
-    forecast, actual = row["forecast_usd"], row["actual_usd"]
+    forecast, actual = row["forecast"], row["actual"]
     if row["is_missing"]:
         return f"no sales row though {forecast:,.0f} USD were forecast; counted as nothing sold"
-    side = "above p90" if actual > row["p90_usd"] else "below p10"
+    side = "above p90" if actual > row["p90"] else "below p10"
     if actual < 0:
         return f"more returned than sold, {forecast:,.0f} USD forecast, {side}"
     if actual == 0:

@@ -21,7 +21,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"dept_.*|department", "department"),
     (r"temperature.*|fuel_.*|cpi_.*|unemployment_.*", "weather and economy"),
     (r"lag_.*|mean_.*|deviation_.*|growth_.*|miss_.*|weeks_observed|horizon", "recent trend"),
-    (r"last_year.*|two_years_ago|base|aligned|smooth_.*|decomposition", LAST_YEAR),
+    (r"last_year.*|two_years_ago|base_scaled|aligned|smooth_.*|decomposition", LAST_YEAR),
 )
 
 
@@ -36,7 +36,7 @@ def reason_of(feature: str) -> str:
 def reasons(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
     """[store_id, dept_id, origin_week, target_week, horizon, one column in USD per reason] per row of demand_features.
 
-    The reasons of a row sum to its forecast_usd. `last year` holds what the forecast starts from.
+    The reasons of a row sum to its forecast. `last year` holds what the forecast starts from.
     """
     words = [reason_of(name) for name in forecaster.features]
     names = list(dict.fromkeys(reason for _, reason in REASONS))
@@ -47,9 +47,9 @@ def reasons(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
     else:
         each = forecaster.contributions(features)
         moved = np.column_stack([each[:, :-1] @ (group[:, None] == np.arange(len(names))), each[:, -1]])
-    moved *= features["scale_usd"].to_numpy()[:, None]
+    moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.
-    grouped[:, names.index(LAST_YEAR)] += features["base_usd"].to_numpy() + moved[:, -1]
+    grouped[:, names.index(LAST_YEAR)] += features["base"].to_numpy() + moved[:, -1]
     keys = features[["store_id", "dept_id", "origin_week", "target_week", "horizon"]].reset_index(drop=True)
     return pd.concat([keys, pd.DataFrame(grouped, columns=names)], axis=1)

@@ -33,7 +33,7 @@ COLUMNS = (
     "origin_week",
     "target_week",
     "horizon",
-    "forecast_usd",
+    "forecast",
     *QUANTILE_COLUMNS,
     "series",
 )
@@ -52,26 +52,26 @@ def total(forecast: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd
     """One row per level x store or department x origin x target, columns `COLUMNS`, in USD; ids of no one are `ALL`.
 
     `forecast` has one row per series x origin x target: [store_id, dept_id, origin_week, target_week, horizon,
-    forecast_usd, scale_usd, is_holiday]. ModelError when a series is there twice or a forecast or scale is missing.
+    forecast, scale, is_holiday]. ModelError when a series is there twice or a forecast or scale is missing.
     """
     twice = int(forecast.duplicated(_SERIES).sum())
-    missing = int(forecast[["forecast_usd", "scale_usd"]].isna().any(axis=1).sum())
+    missing = int(forecast[["forecast", "scale"]].isna().any(axis=1).sum())
     if twice or missing:
         raise ModelError(
             f"expected one forecast and scale per series and target week, got {twice} doubled and {missing} without; "
             "materialise demand_features and weekly_forecast for the same week"
         )
-    totals = _summed(forecast, ["forecast_usd", "scale_usd"])
+    totals = _summed(forecast, ["forecast", "scale"])
     return totals.join(_banded(totals, calibrations))[list(COLUMNS)]
 
 
 def total_points(points: pd.DataFrame, model: str = MODEL_NAME) -> pd.DataFrame:
     """Backtest points of `model` added up, one row per level x store or department x origin x target.
 
-    Keys, is_holiday, and the sums forecast_usd, actual_usd, scale_usd of its series with an actual; how many they are.
+    Keys, is_holiday, and the sums forecast, actual, scale of its series with an actual; how many they are.
     """
-    known = points[(points["model"] == model) & points["actual_usd"].notna()]
-    return _summed(known, ["forecast_usd", "actual_usd", "scale_usd"])
+    known = points[(points["model"] == model) & points["actual"].notna()]
+    return _summed(known, ["forecast", "actual", "scale"])
 
 
 def calibrate_totals(totals: pd.DataFrame, horizon_weeks: int) -> dict[str, Calibration]:
@@ -95,12 +95,12 @@ def rolling_coverage(totals: pd.DataFrame, horizon_weeks: int, first: int = WARM
         now = totals[(totals["origin_week"] == origin) & totals["level"].isin(judged)].reset_index(drop=True)
         scored.append(now.join(_banded(now, calibrations)))
     points = pd.concat(scored[1:] or scored, ignore_index=True)
-    below, above = points["actual_usd"] < points["p10_usd"], points["actual_usd"] > points["p90_usd"]
+    below, above = points["actual"] < points["p10"], points["actual"] > points["p90"]
     return (
         points.assign(below=below, coverage=~(below | above), above=above)
         .groupby("level", sort=False)
         .agg(
-            points=("actual_usd", "size"),
+            points=("actual", "size"),
             weeks=("target_week", "nunique"),
             below=("below", "mean"),
             coverage=("coverage", "mean"),
@@ -111,17 +111,17 @@ def rolling_coverage(totals: pd.DataFrame, horizon_weeks: int, first: int = WARM
 
 
 def differences(totals: pd.DataFrame, forecast: pd.DataFrame) -> pd.DataFrame:
-    """Each total against its series: [level, store_id, dept_id, target_week, total_usd, series_usd, agrees].
+    """Each total against its series: [level, store_id, dept_id, target_week, total, sum_of_series, agrees].
 
     NaN where one side is missing. `agrees` allows `TOLERANCE` of the sum of absolute forecasts.
     """
     keys = ["level", "store_id", "dept_id", "origin_week", "target_week"]
-    sums = _summed(forecast.assign(size=forecast["forecast_usd"].abs()), ["forecast_usd", "size"])
-    both = totals[[*keys, "forecast_usd"]].merge(sums, on=keys, how="outer", suffixes=("_total", "_series"))
-    both = both.rename(columns={"forecast_usd_total": "total_usd", "forecast_usd_series": "series_usd"})
+    sums = _summed(forecast.assign(size=forecast["forecast"].abs()), ["forecast", "size"])
+    both = totals[[*keys, "forecast"]].merge(sums, on=keys, how="outer", suffixes=("_total", "_series"))
+    both = both.rename(columns={"forecast_total": "total", "forecast_series": "sum_of_series"})
     # NaN compares false: a total without series, or series without a total, do not agree.
-    agrees = (both["total_usd"] - both["series_usd"]).abs() <= TOLERANCE * both["size"]
-    return both.assign(agrees=agrees)[[*keys, "total_usd", "series_usd", "agrees"]]
+    agrees = (both["total"] - both["sum_of_series"]).abs() <= TOLERANCE * both["size"]
+    return both.assign(agrees=agrees)[[*keys, "total", "sum_of_series", "agrees"]]
 
 
 def _summed(rows: pd.DataFrame, sums: Sequence[str]) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def _summed(rows: pd.DataFrame, sums: Sequence[str]) -> pd.DataFrame:
     how = {**{name: (name, "sum") for name in sums}, **{name: (name, "max") for name in kept}}
     parts = [
         rows.groupby([*group, *_WEEKS], sort=True)
-        .agg(**how, series=("forecast_usd", "size"))
+        .agg(**how, series=("forecast", "size"))
         .reset_index()
         .assign(level=level, **{name: ALL for name in ("store_id", "dept_id") if name not in group})
         for level, group in LEVELS.items()
@@ -144,8 +144,8 @@ def _banded(totals: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd
     parts = [
         pd.DataFrame(
             calibrations[str(level)].bands(
-                rows["forecast_usd"].to_numpy(),
-                rows["scale_usd"].to_numpy(),
+                rows["forecast"].to_numpy(),
+                rows["scale"].to_numpy(),
                 rows["horizon"].to_numpy(),
                 rows["is_holiday"].to_numpy(),
             ),
@@ -160,15 +160,15 @@ def _calibrated(totals: pd.DataFrame, level: str, horizon_weeks: int) -> Calibra
     if len(totals) < MIN_SPREAD_POINTS:
         return Calibration.none()
     if len(totals) < MIN_POINTS:
-        scale = totals["scale_usd"].to_numpy()
-        return _student((totals["actual_usd"].to_numpy() - totals["forecast_usd"].to_numpy()) / scale)
+        scale = totals["scale"].to_numpy()
+        return _student((totals["actual"].to_numpy() - totals["forecast"].to_numpy()) / scale)
     if level != CHAIN:
         return calibrate(totals, horizon_weeks)
     # One chain has no sizes to tell apart: segments of its scale would be stretches of time.
     unit = totals.assign(
-        forecast_usd=totals["forecast_usd"] / totals["scale_usd"],
-        actual_usd=totals["actual_usd"] / totals["scale_usd"],
-        scale_usd=1.0,
+        forecast=totals["forecast"] / totals["scale"],
+        actual=totals["actual"] / totals["scale"],
+        scale=1.0,
     )
     return Calibration(np.empty(0), calibrate(unit, horizon_weeks).offsets[:1])
 

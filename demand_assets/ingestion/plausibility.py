@@ -24,7 +24,7 @@ PAST_WEEKS = 8
 # Stores x departments of which a number each is kept without a thought.
 _SMALL_GRID = 1 << 22
 # A series that sold next to nothing may jump by any factor: below this its past counts as this much.
-FLOOR_USD = 1_000.0
+FLOOR = 1_000.0
 STORE_SERIES = 5
 COUNT_WEEKS_NEEDED, COUNT_WEEKS = 4, 8
 COUNT_LOW, COUNT_HIGH = 0.7, 1.3
@@ -61,11 +61,11 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
     of any earlier week); (b) per store and week with at least 5 such rows, the median of |amount| / mean earlier
     |amount| lies within 1/20 and 20, which finds amounts in a wrong unit, too large or too small.
     """
-    stores, usd = sales["store_id"].to_numpy(), sales["weekly_sales_usd"].to_numpy()
+    stores, usd = sales["store_id"].to_numpy(), sales["sales"].to_numpy()
     over, off = np.zeros(len(sales), dtype=bool), np.zeros(len(sales), dtype=bool)
     rows_judged, store_weeks_off, largest = 0, 0, 0.0
     levels, levels_off = [], []
-    shown: dict[str, list[float]] = {"largest_before_usd": [], "times_its_past": [], "store_level": []}
+    shown: dict[str, list[float]] = {"largest_before": [], "times_its_past": [], "store_level": []}
     # Week by week, with what each series sold until then: the memory is that of one week, however long the history.
     for rows, weeks, most, mean in pasts(sales, history):
         judged = weeks >= PAST_WEEKS
@@ -73,7 +73,7 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
             continue
         rows_judged += int(judged.sum())
         amount = np.abs(usd[rows])
-        ratio = np.where(judged, amount / np.maximum(most, FLOOR_USD), 0.0)
+        ratio = np.where(judged, amount / np.maximum(most, FLOOR), 0.0)
         over[rows] = ratio > FACTOR
         largest = max(largest, float(np.nanmax(ratio, initial=0.0)))
 
@@ -89,7 +89,7 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
         store_weeks_off += int(strange.sum())
         off[rows] = usable & np.repeat(strange, sizes)
         for at in first_rows(over[rows] | off[rows])[: FIRST_ROWS - len(shown["store_level"])]:
-            shown["largest_before_usd"].append(most[at])
+            shown["largest_before"].append(most[at])
             shown["times_its_past"].append(ratio[at])
             shown["store_level"].append(float(np.repeat(medians, sizes)[at]))
 
@@ -121,7 +121,7 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
             "store_weeks_off": store_weeks_off,
             "store_level_lowest": float(usual.min()) if len(usual) else 1.0,
             "store_level_highest": float(usual.max()) if len(usual) else 1.0,
-            "floor_usd": FLOOR_USD,
+            "floor": FLOOR,
         },
         beside={name: np.asarray(values, dtype=float) for name, values in shown.items()},
     )
@@ -143,7 +143,7 @@ def pasts(
         if frame is sales:
             seen = weeks[series]
             yield rows, seen, largest[series], total[series] / np.maximum(seen, 1)
-        amount = np.abs(frame["weekly_sales_usd"].to_numpy()[rows])
+        amount = np.abs(frame["sales"].to_numpy()[rows])
         # Amounts that are no number have a check of their own; here they would only hide what they are next to.
         amount = np.where(np.isfinite(amount), amount, 0.0)
         # A key twice in a week counts once, with its larger amount.
@@ -314,8 +314,8 @@ def conditions_cover_the_stores_that_sell(
 
 def negative_sales_are_returns(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
     """Negative amounts are returns: kept, counted, and shown."""
-    wrong = (sales["weekly_sales_usd"] < 0).to_numpy()
-    amounts = sales["weekly_sales_usd"].to_numpy()[wrong]
+    wrong = (sales["sales"] < 0).to_numpy()
+    amounts = sales["sales"].to_numpy()[wrong]
     usd = float(amounts[np.isfinite(amounts)].sum())
     rows = int(wrong.sum())
     return judge(
@@ -325,5 +325,5 @@ def negative_sales_are_returns(spec: CheckSpec, sales: pd.DataFrame) -> CheckOut
         fine=f"{count(len(sales), 'row')}, none negative",
         fault=f"{rows:,} of {count(len(sales), 'row')} negative, {usd:,.2f} USD together, "
         f"first {first_of(sales, wrong)}; kept as returns",
-        metrics={"rows": len(sales), "negative_rows": rows, "negative_usd": usd},
+        metrics={"rows": len(sales), "negative_rows": rows, "negative": usd},
     )

@@ -72,7 +72,7 @@ SALES_CHECKS, CONDITIONS_CHECKS, STORES_CHECKS = (
 )
 
 # What `check_sales` needs of stored sales.
-PAST_COLUMNS = ("store_id", "dept_id", "week", "weekly_sales_usd")
+PAST_COLUMNS = ("store_id", "dept_id", "week", "sales")
 _FLAGS = ("store_id", "week", "is_holiday")
 _STORE_ID = ("store_id",)
 _SPECS: Mapping[str, CheckSpec] = {spec.name: spec for specs in CHECKS.values() for spec in specs}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 # Far above any store's week, far below what a column shifted by one would hold (a date or a size read as money).
-_MARKDOWN_LIMIT_USD = 1e8
+_MARKDOWN_LIMIT = 1e8
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ SALES_COLUMNS = {
     "dept_id": Column("int32", "Department number within the store", "id", ("ge", 0)),
     "week": _WEEK,
     # Missing and infinite amounts are for the check sales_are_finite, which shows the rows.
-    "weekly_sales_usd": Column(
+    "sales": Column(
         "float64", "Sales of the department in the week, net of returns: may be negative", "USD", nullable=True
     ),
     "is_holiday": _IS_HOLIDAY,
@@ -55,13 +55,13 @@ CONDITIONS_COLUMNS = {
     "store_id": _STORE_ID,
     "week": _WEEK,
     "temperature_f": _condition("Mean air temperature in the region", "degrees Fahrenheit", -100, 150),
-    "fuel_price_usd": _condition("Fuel price in the region", "USD per gallon", 0, 100),
+    "fuel_price": _condition("Fuel price in the region", "USD per gallon", 0, 100),
     **{
-        f"markdown{i}_usd": _condition(
+        f"markdown{i}": _condition(
             f"Promotional markdown of type {i}, anonymised; may be negative",
             "USD",
-            -_MARKDOWN_LIMIT_USD,
-            _MARKDOWN_LIMIT_USD,
+            -_MARKDOWN_LIMIT,
+            _MARKDOWN_LIMIT,
         )
         for i in range(1, 6)
     },

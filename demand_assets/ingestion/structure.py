@@ -217,7 +217,7 @@ def stores_are_known(spec: CheckSpec, frame: pd.DataFrame, stores: NDArray[np.in
 
 def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
     """No amount is missing or infinite."""
-    usd = sales["weekly_sales_usd"].to_numpy()
+    usd = sales["sales"].to_numpy()
     wrong = ~np.isfinite(usd)
     rows, missing = int(wrong.sum()), int(np.isnan(usd).sum())
     return judge(

@@ -76,7 +76,7 @@ def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
             "Store": pa.array(rows["store_id"]),
             "Dept": pa.array(rows["dept_id"]),
             "Date": _date(rows["week"]),
-            "Weekly_Sales": _number(rows["weekly_sales_usd"]),
+            "Weekly_Sales": _number(rows["sales"]),
             "IsHoliday": _flag(rows["is_holiday"]),
         }
         pa_csv.write_csv(pa.table(columns), file, _AS_IS)
@@ -88,8 +88,8 @@ def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
         "Store": pa.array(rows["store_id"]),
         "Date": _date(rows["week"]),
         "Temperature": _number(rows["temperature_f"]),
-        "Fuel_Price": _number(rows["fuel_price_usd"]),
-        **{f"MarkDown{number}": _number(rows[f"markdown{number}_usd"]) for number in range(1, 6)},
+        "Fuel_Price": _number(rows["fuel_price"]),
+        **{f"MarkDown{number}": _number(rows[f"markdown{number}"]) for number in range(1, 6)},
         "CPI": _number(rows["cpi"]),
         "Unemployment": _number(rows["unemployment_pct"]),
         "IsHoliday": _flag(rows["is_holiday"]),

@@ -124,8 +124,8 @@ def _conditions(
             "store_id": np.tile(stores["store_id"].to_numpy(), weeks),
             "week": np.repeat(calendar.to_numpy(), count),
             "temperature_f": column(temperature, 2),
-            "fuel_price_usd": column(fuel, 3),
-            **{f"markdown{i + 1}_usd": markdowns[:, :, i].ravel() for i in range(5)},
+            "fuel_price": column(fuel, 3),
+            **{f"markdown{i + 1}": markdowns[:, :, i].ravel() for i in range(5)},
             "cpi": column(np.where(late, np.nan, cpi), 7),
             "unemployment_pct": column(np.where(late, np.nan, unemployment), 3),
             "is_holiday": np.repeat(holiday_kind(calendar) > 0, count),
@@ -165,7 +165,7 @@ def _sales(
 ) -> Iterator[pd.DataFrame]:
     weeks, count = len(calendar), len(stores)
     size = (stores["size_sqft"].to_numpy() / 130_000.0) ** 1.1
-    markdown = np.nansum([conditions[f"markdown{i}_usd"].to_numpy() for i in range(1, 6)], axis=0)
+    markdown = np.nansum([conditions[f"markdown{i}"].to_numpy() for i in range(1, 6)], axis=0)
     markdown = markdown[: weeks * count].reshape(weeks, count) / (20_000.0 * size)
     known: _Departments | None = None
     for first in range(0, count, BLOCK_STORES):
@@ -235,7 +235,7 @@ def _block(
             "store_id": store_ids[store[series]],
             "dept_id": ids[dept[series]],
             "week": calendar.to_numpy()[at],
-            "weekly_sales_usd": sales[at, series],
+            "sales": sales[at, series],
             "is_holiday": (holiday_kind(calendar) > 0)[at],
         }
     )

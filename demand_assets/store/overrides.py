@@ -44,15 +44,15 @@ class OverrideRequest:
     store_id: int
     dept_id: int
     target_week: date
-    override_usd: float | None
+    override: float | None
     author: str
     reason: str
     expires_at: datetime | None
     idempotency_key: str
 
     def __post_init__(self) -> None:
-        if self.override_usd is not None and not isfinite(self.override_usd):
-            raise ValueError(f"override_usd must be a finite number or nothing, got {self.override_usd}")
+        if self.override is not None and not isfinite(self.override):
+            raise ValueError(f"override must be a finite number or nothing, got {self.override}")
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise ValueError(f"expires_at must have a time zone, got {self.expires_at.isoformat()}")
 
@@ -63,7 +63,7 @@ class OverrideRequest:
             "store_id": self.store_id,
             "dept_id": self.dept_id,
             "target_week": self.target_week.isoformat(),
-            "override_usd": None if self.override_usd is None else float(self.override_usd) + 0.0,
+            "override": None if self.override is None else float(self.override) + 0.0,
             "author": self.author,
             "reason": self.reason,
             "expires_at": None if self.expires_at is None else self.expires_at.astimezone(UTC).isoformat(),
@@ -107,13 +107,13 @@ def record_override(engine: Engine, request: OverrideRequest, now: datetime) -> 
                 dept_id=request.dept_id,
                 target_week=request.target_week,
                 version=1 + conn.execute(before).scalar_one(),
-                override_usd=request.override_usd,
+                override=request.override,
                 author=request.author,
                 reason=request.reason,
                 created_at=now,
                 expires_at=request.expires_at,
                 vintage_id=forecast["vintage_id"],
-                forecast_usd=forecast["forecast_usd"],
+                forecast=forecast["forecast"],
             )
         )
         return dict(conn.execute(asked).mappings().one()), True
@@ -127,14 +127,14 @@ def active_overrides(now: datetime) -> Select[Any]:
     ranked = select(*overrides.c, _age()).subquery()
     o = ranked.c
     return select(*(column for column in o if column.name != "age")).where(
-        o.age == 1, o.override_usd.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now)
+        o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now)
     )
 
 
 def override_scores(store_id: int | None = None, dept_id: int | None = None) -> Select[Any]:
-    """Rows of `overrides` in force when their week ended, with `actual_usd` and `fva_usd`, for weeks that have sales.
+    """Rows of `overrides` in force when their week ended, with `actual` and `fva`, for weeks that have sales.
 
-    fva_usd = |forecast_usd - actual_usd| - |override_usd - actual_usd|: what the override came nearer by than the
+    fva = |forecast - actual| - |override - actual|: what the override came nearer by than the
     forecast that stood when it was made. What was entered after the week, withdrawn or expired before its end is not
     scored.
     """
@@ -144,12 +144,12 @@ def override_scores(store_id: int | None = None, dept_id: int | None = None) -> 
         if wanted is not None:
             ranked = ranked.where(column == wanted)
     newest = ranked.subquery()
-    o, actual = newest.c, actuals.c.weekly_sales_usd
+    o, actual = newest.c, actuals.c.actual
     return (
         select(
             *(column for column in o if column.name not in ("age", "week_end")),
-            actual.label("actual_usd"),
-            (func.abs(o.forecast_usd - actual) - func.abs(o.override_usd - actual)).label("fva_usd"),
+            actual.label("actual"),
+            (func.abs(o.forecast - actual) - func.abs(o.override - actual)).label("fva"),
         )
         .join(
             actuals,
@@ -159,7 +159,7 @@ def override_scores(store_id: int | None = None, dept_id: int | None = None) -> 
                 actuals.c.week == o.target_week,
             ),
         )
-        .where(o.age == 1, o.override_usd.is_not(None), or_(o.expires_at.is_(None), o.expires_at >= o.week_end))
+        .where(o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at >= o.week_end))
     )
 
 

@@ -112,7 +112,7 @@ def publish_vintage(
 ) -> PublishResult:
     """Add one vintage with its forecasts, totals and reasons, all or none; the same forecasts again add nothing.
 
-    `rows`: (store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd or None), one
+    `rows`: (store_id, dept_id, target_week, horizon, forecast, p10, p50, p90, order_quantity or None), one
     per store x dept x target week, in any order. `totals` and `reasons`: the columns of their tables less the vintage,
     one reason row per forecast; a vintage that is there without any gets them. The vintage's id is of `rows` alone.
     Each may be an Arrow table with these columns in this order, weeks as date32: the same vintage, many times faster.
@@ -162,7 +162,7 @@ def publish_conditions(engine: Engine, rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 def publish_actuals(engine: Engine, rows: Given) -> int:
-    """Insert or correct sales (store_id, dept_id, week, weekly_sales_usd, is_holiday); return how many rows changed.
+    """Insert or correct sales (store_id, dept_id, week, actual, is_holiday); return how many rows changed.
 
     May be an Arrow table with these columns, weeks as date32. A row equal to the stored one is not written. StoreError
     for a key twice, NaN or infinity, or a store that cannot be used.

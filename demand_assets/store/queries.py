@@ -95,7 +95,7 @@ def realised_wmae(conn: Connection, level: str = "chain", model: str | None = No
 
 
 def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str, Any]]:
-    """(week, model, horizon, level, store_id, dept_id, error_usd) of the last `weeks` scored weeks before `week`.
+    """(week, model, horizon, level, store_id, dept_id, total_error) of the last `weeks` scored weeks before `week`.
 
     One row per week and key, from the newest scored vintage of each origin.
     """
@@ -113,7 +113,7 @@ def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str,
             scored.level,
             scored.store_id,
             scored.dept_id,
-            scored.error_usd,
+            scored.total_error,
         )
         .join(newest, same_scoring(newest))
         .where(scored.week >= known[-1], scored.week < week)

@@ -212,16 +212,16 @@ SERIES_ORDER = Order((actuals.c.store_id, actuals.c.dept_id))
 
 
 def series_of(*, store_id: int | None = None, dept_id: int | None = None, since: date | None = None) -> Select[Any]:
-    """(store_id, dept_id, weeks, first_week, last_week, mean_usd since `since`) of each series that ever sold."""
+    """(store_id, dept_id, weeks, first_week, last_week, mean since `since`) of each series that ever sold."""
     a = actuals.c
-    recent = a.weekly_sales_usd if since is None else case((a.week >= since, a.weekly_sales_usd))
+    recent = a.actual if since is None else case((a.week >= since, a.actual))
     statement = select(
         a.store_id,
         a.dept_id,
         func.count().label("weeks"),
         func.min(a.week).label("first_week"),
         func.max(a.week).label("last_week"),
-        func.avg(recent, type_=Double).label("mean_52_usd"),
+        func.avg(recent, type_=Double).label("mean_52"),
     )
     return matching(statement, actuals, {"store_id": store_id, "dept_id": dept_id}).group_by(a.store_id, a.dept_id)
 
@@ -231,16 +231,16 @@ LAST_ACTUAL_WEEK: Select[Any] = select(func.max(actuals.c.week))
 
 
 def history_of(store_id: int, dept_id: int, start: date) -> Select[Any]:
-    """(week, actual_usd, is_holiday) of one series from `start` on, oldest first."""
+    """(week, actual, is_holiday) of one series from `start` on, oldest first."""
     a = actuals.c
     series = (a.store_id == store_id, a.dept_id == dept_id, a.week >= start)
-    return select(a.week, a.weekly_sales_usd, a.is_holiday).where(*series).order_by(a.week)
+    return select(a.week, a.actual, a.is_holiday).where(*series).order_by(a.week)
 
 
 def conditions_of(store_id: int, start: date, end: date) -> Select[Any]:
-    """(week, is_holiday, markdown_usd, temperature_f) of one store, oldest first."""
+    """(week, is_holiday, markdown, temperature_f) of one store, oldest first."""
     c = store_conditions.c
-    statement = select(c.week, c.is_holiday, c.markdown_usd, c.temperature_f).where(c.store_id == store_id)
+    statement = select(c.week, c.is_holiday, c.markdown, c.temperature_f).where(c.store_id == store_id)
     return between(statement, c.week, start, end).order_by(c.week)
 
 
@@ -265,9 +265,9 @@ def vintages(
 
 
 def vintage_sizes(vintage_ids: Sequence[str]) -> Select[Any]:
-    """(vintage_id, rows, series, forecast_usd) of each."""
+    """(vintage_id, rows, series, forecast) of each."""
     per_series = (
-        select(_F.vintage_id, _F.store_id, _F.dept_id, func.count().label("n"), func.sum(_F.forecast_usd).label("usd"))
+        select(_F.vintage_id, _F.store_id, _F.dept_id, func.count().label("n"), func.sum(_F.forecast).label("usd"))
         .where(_F.vintage_id.in_(vintage_ids))
         .group_by(_F.vintage_id, _F.store_id, _F.dept_id)
         .subquery()
@@ -276,7 +276,7 @@ def vintage_sizes(vintage_ids: Sequence[str]) -> Select[Any]:
         per_series.c.vintage_id,
         func.sum(per_series.c.n).label("rows"),
         func.count().label("series"),
-        func.sum(per_series.c.usd).label("forecast_usd"),
+        func.sum(per_series.c.usd).label("forecast"),
     ).group_by(per_series.c.vintage_id)
 
 
@@ -294,7 +294,7 @@ def totals(
 ) -> tuple[Select[Any], Order]:
     """Sales of each total and week beside the forecast of the newest vintage that foresaw it; and the order.
 
-    (store_id, dept_id, week, actual_usd, forecast_usd, p10_usd, p50_usd, p90_usd, origin_week, horizon, vintage_id,
+    (store_id, dept_id, week, actual, forecast, p10, p50, p90, origin_week, horizon, vintage_id,
     is_holiday); ids are 0 where the total spans all; null where a week was only sold, or only forecast.
     """
     filters = {
@@ -312,7 +312,7 @@ def totals(
     marked = select(h.week, func.max(case((h.is_holiday, 1), else_=0)).label("marked")).group_by(h.week).subquery()
     statement = (
         select(
-            k.store_id, k.dept_id, k.week, s.actual_usd, f.forecast_usd, f.p10_usd, f.p50_usd, f.p90_usd, f.origin_week,
+            k.store_id, k.dept_id, k.week, s.actual, f.forecast, f.p10, f.p50, f.p90, f.origin_week,
             f.horizon, f.vintage_id, (marked.c.marked == 1).label("is_holiday"),
         )
         .outerjoin(sold, and_(s.store_id == k.store_id, s.dept_id == k.dept_id, s.week == k.week))
@@ -325,8 +325,8 @@ def totals(
 def _newest_totals(level: str, filters: Mapping[str, Any], start: date | None, end: date | None) -> Select[Any]:
     newest, t = _newest_of_origin(), forecast_totals.c
     ranked = select(
-        t.store_id, t.dept_id, t.target_week.label("week"), t.horizon, t.vintage_id, t.forecast_usd, t.p10_usd,
-        t.p50_usd, t.p90_usd, newest.c.origin_week,
+        t.store_id, t.dept_id, t.target_week.label("week"), t.horizon, t.vintage_id, t.forecast, t.p10,
+        t.p50, t.p90, newest.c.origin_week,
         func.row_number()
         .over(partition_by=[t.store_id, t.dept_id, t.target_week], order_by=newest.c.origin_week.desc())
         .label("age"),
@@ -341,9 +341,7 @@ def _actual_totals(level: str, filters: Mapping[str, Any], start: date | None, e
     store = a.store_id if level == "store" else literal_column("0", Integer)
     dept = a.dept_id if level == "department" else literal_column("0", Integer)
     group = [column for column, kind in ((a.store_id, "store"), (a.dept_id, "department")) if kind == level]
-    statement = select(
-        store.label("store_id"), dept.label("dept_id"), a.week, func.sum(a.weekly_sales_usd).label("actual_usd")
-    )
+    statement = select(store.label("store_id"), dept.label("dept_id"), a.week, func.sum(a.actual).label("actual"))
     return between(matching(statement, actuals, filters), a.week, start, end).group_by(*group, a.week)
 
 
@@ -403,7 +401,7 @@ def accuracy_weeks(
 ) -> tuple[Select[Any], Order]:
     """Per week the published model pooled over horizons, each by its points, from the newest vintage of each origin.
 
-    (week, points, wmae, bias, coverage, fva_usd, seasonal_naive_wmae, actual_usd, error_usd, tracking_signal); USD. The
+    (week, points, wmae, bias, coverage, fva, seasonal_naive_wmae, actual, total_error, tracking_signal); USD. The
     tracking signal is that of the shortest horizon. With the order.
     """
     newest, s = newest_scored(start), forecast_accuracy.c
@@ -423,10 +421,10 @@ def accuracy_weeks(
             pooled(s.wmae).label("wmae"),
             pooled(s.bias).label("bias"),
             pooled(s.coverage).label("coverage"),
-            pooled(s.fva_usd).label("fva_usd"),
+            pooled(s.fva).label("fva"),
             pooled(s.wmae, naive).label("seasonal_naive_wmae"),
-            func.sum(case((own, s.actual_usd))).label("actual_usd"),
-            func.sum(case((own, s.error_usd))).label("error_usd"),
+            func.sum(case((own, s.actual))).label("actual"),
+            func.sum(case((own, s.total_error))).label("total_error"),
             func.max(case((and_(own, s.horizon == 1), s.tracking_signal))).label("tracking_signal"),
         )
         .join(newest, same_scoring(newest))
@@ -560,7 +558,7 @@ def _is_newest_version() -> ColumnElement[bool]:
 def override_is(status: str, now: datetime) -> ColumnElement[bool]:
     """Whether a row of `overrides_of` stands like this at `now`: active, superseded, withdrawn or expired."""
     o = overrides.c
-    given = o.override_usd.is_not(None)
+    given = o.override.is_not(None)
     live = or_(o.expires_at.is_(None), o.expires_at > now)
     return {
         "superseded": ~_is_newest_version(),
@@ -571,16 +569,16 @@ def override_is(status: str, now: datetime) -> ColumnElement[bool]:
 
 
 def scores_and_summary(scored: Select[Any]) -> tuple[Select[Any], Order, Select[Any]]:
-    """Of `override_scores` the columns shown, their order, and (overrides, fva_usd, better) over all of them."""
+    """Of `override_scores` the columns shown, their order, and (overrides, fva, better) over all of them."""
     s = scored.subquery().c
-    fva_usd = type_coerce(s.fva_usd, Double).label("fva_usd")  # abs() has no type of its own
+    fva = type_coerce(s.fva, Double).label("fva")  # abs() has no type of its own
     shown = (
-        s.override_id, s.store_id, s.dept_id, s.target_week, s.author, s.override_usd, s.forecast_usd, s.actual_usd,
-        fva_usd,
+        s.override_id, s.store_id, s.dept_id, s.target_week, s.author, s.override, s.forecast, s.actual,
+        fva,
     )  # fmt: skip
     summary = select(
         func.count().label("overrides"),
-        func.sum(s.fva_usd).label("fva_usd"),
-        func.sum(case((s.fva_usd > 0, 1), else_=0)).label("better"),
+        func.sum(s.fva).label("fva"),
+        func.sum(case((s.fva > 0, 1), else_=0)).label("better"),
     )
     return select(*shown), Order((s.override_id,), descending=True), summary

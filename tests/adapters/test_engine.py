@@ -144,7 +144,7 @@ def test_drift_measured_by_workers_is_the_same(
         pd.testing.assert_frame_equal(there, here)
         lake.write(PREDICTIONS_TABLE, key, here)
     rows = DriftRows(stored, LakeRows(lake.uri, PREDICTIONS_TABLE, stored.keys))
-    whole = measured(features, forecaster.predict(features)["forecast_usd"].to_numpy())
+    whole = measured(features, forecaster.predict(features)["forecast"].to_numpy())
     now = whole["origin_week"] == whole["origin_week"].max()
     targets = features.loc[features["origin_week"] == features["origin_week"].max(), ["target_week", "is_holiday"]]
     judged = JudgedWeek.of(whole[now], AS_OF)
@@ -175,7 +175,7 @@ def test_a_backtest_too_large_for_one_worker_is_trained_by_all(
     found = dask.backtest(stored, sales, panel, [AS_OF], HORIZON, config)
     model = found.points[found.points["model"] == "xgboost"]
     assert len(model)
-    assert model["forecast_usd"].notna().all()
+    assert model["forecast"].notna().all()
 
 
 def test_a_model_trained_by_all_workers_forecasts_as_well(
@@ -186,7 +186,7 @@ def test_a_model_trained_by_all_workers_forecasts_as_well(
     alone, together = LocalEngine(1).fit(stored, sales, AS_OF, config), dask.fit(stored, sales, AS_OF, config)
     assert together.rows == alone.rows
     actuals = actuals_of(features, retailer.sales)
-    mae = [np.nanmean(np.abs(model.predict(features)["forecast_usd"] - actuals)) for model in (alone, together)]
+    mae = [np.nanmean(np.abs(model.predict(features)["forecast"] - actuals)) for model in (alone, together)]
     assert mae[1] == pytest.approx(mae[0], rel=0.005)
 
 

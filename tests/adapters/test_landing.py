@@ -218,7 +218,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
     first = LandingZone(str(tmp_path)).read_all()[0]
     assert LandingZone(str(tmp_path)).read_all()[0] is first
     land(tmp_path, "train.csv", SALES.replace(b"24924.5", b"24924.6"), 1)
-    assert LandingZone(str(tmp_path)).read_all()[0].frame["weekly_sales_usd"].tolist() == [24924.6, 46039.49]
+    assert LandingZone(str(tmp_path)).read_all()[0].frame["sales"].tolist() == [24924.6, 46039.49]
 
 
 def test_listing_a_zone_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_s3_holds_the_same_deliveries_as_a_folder(bucket: str, tmp_path: Path) -
     assert remote.content_hash == local.content_hash
     assert remote.frame.equals(local.frame)
     s3.put_object(Bucket=bucket, Key="in/train.csv.gz", Body=gzip.compress(SALES.replace(b"46039.49", b"1")))
-    assert zone.read_all({"sales"})[0].frame["weekly_sales_usd"].tolist() == [24924.5, 1.0]
+    assert zone.read_all({"sales"})[0].frame["sales"].tolist() == [24924.5, 1.0]
 
 
 def test_s3_faults_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ def fill_full(url: str) -> None:
                     severity,
                 ),
                 (week, "last_season", "store", "1", "weekly_sales", "number", 9, 40, 0.12, 0.1, 0.2, 0.1, None, "warn"),
-                (week, "training", "store", "2", "markdown_usd", "number", 3, 40, None, None, None, None, 0.4, "few"),
+                (week, "training", "store", "2", "markdown", "number", 3, 40, None, None, None, None, 0.4, "few"),
             ],
         )
     publish_exceptions(
@@ -261,18 +261,12 @@ def fill_full(url: str) -> None:
     wanted = OverrideRequest(1, 3, ORIGIN, 300.0, "Ada", UNICODE, None, "key-1")
     early = datetime(2012, 10, 24, tzinfo=UTC)
     record_override(engine, wanted, early)
-    record_override(
-        engine, replace(wanted, dept_id=4, override_usd=120.0, reason=FORMULA, idempotency_key="key-2"), early
-    )
-    record_override(engine, replace(wanted, store_id=2, override_usd=331.0, idempotency_key="key-3"), early)
-    record_override(engine, replace(wanted, target_week=WEEK, override_usd=160.0, idempotency_key="key-4"), NOW)
-    record_override(engine, replace(wanted, target_week=WEEK, override_usd=170.0, idempotency_key="key-5"), NOW)
-    record_override(
-        engine, replace(wanted, dept_id=4, target_week=WEEK, override_usd=9.0, idempotency_key="key-6"), NOW
-    )
-    record_override(
-        engine, replace(wanted, dept_id=4, target_week=WEEK, override_usd=None, idempotency_key="key-7"), NOW
-    )
+    record_override(engine, replace(wanted, dept_id=4, override=120.0, reason=FORMULA, idempotency_key="key-2"), early)
+    record_override(engine, replace(wanted, store_id=2, override=331.0, idempotency_key="key-3"), early)
+    record_override(engine, replace(wanted, target_week=WEEK, override=160.0, idempotency_key="key-4"), NOW)
+    record_override(engine, replace(wanted, target_week=WEEK, override=170.0, idempotency_key="key-5"), NOW)
+    record_override(engine, replace(wanted, dept_id=4, target_week=WEEK, override=9.0, idempotency_key="key-6"), NOW)
+    record_override(engine, replace(wanted, dept_id=4, target_week=WEEK, override=None, idempotency_key="key-7"), NOW)
     engine.dispose()
 
 

@@ -32,11 +32,11 @@ def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> Non
         "week": "2012-11-02",
         "origin_week": "2012-10-26",
         "horizon": 1,
-        "forecast_usd": 100.5,
-        "p10_usd": 80.0,
-        "p50_usd": 99.0,
-        "p90_usd": 130.0,
-        "order_usd": 120.0,
+        "forecast": 100.5,
+        "p10": 80.0,
+        "p50": 99.0,
+        "p90": 130.0,
+        "order_quantity": 120.0,
         "unit": "USD per week",
         "model_name": "demand_forecaster",
         "model_version": "7",
@@ -49,7 +49,7 @@ def test_the_newest_forecast_is_answered_with_its_vintage(client: Client) -> Non
 
 
 def test_no_order_is_null_not_zero(client: Client) -> None:
-    assert client.get("/forecast", params=ASKED | {"week": "2012-11-09"}).json()["order_usd"] is None
+    assert client.get("/forecast", params=ASKED | {"week": "2012-11-09"}).json()["order_quantity"] is None
 
 
 def test_an_unknown_week_names_the_weeks_there_are(client: Client) -> None:
@@ -170,7 +170,7 @@ def test_openapi_describes_every_parameter_and_field(client: Client) -> None:
     assert "application/problem+json" in operation["responses"]["404"]["content"]
     fields = document["components"]["schemas"]["Forecast"]["properties"]
     assert all("examples" in field or field.get("const") for field in fields.values())
-    assert "USD per week" in fields["p10_usd"]["description"]
+    assert "USD per week" in fields["p10"]["description"]
 
 
 @pytest.mark.parametrize("path", ["/ready", "/forecast?store_id=1&dept_id=3&week=2012-11-02"])
@@ -225,7 +225,7 @@ def test_python_m_api_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     try:
         address = f"http://127.0.0.1:{port}/forecast"
         until(lambda: answers(address), process)
-        assert httpx.get(address, params=ASKED, timeout=GUARD_S).json()["forecast_usd"] == 100.5
+        assert httpx.get(address, params=ASKED, timeout=GUARD_S).json()["forecast"] == 100.5
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()

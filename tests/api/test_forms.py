@@ -43,9 +43,8 @@ def table(answer: httpx.Response, form: str) -> pa.Table:
 
 def flat(item: dict[str, Any]) -> dict[str, Any]:
     """A JSON item as a row of a table."""
-    row = {name: value for name, value in item.items() if name != _NESTED}
-    if _NESTED in item:
-        row["override_usd"] = item[_NESTED] and item[_NESTED]["override_usd"]
+    nested = item.get(_NESTED)
+    row = {**item, _NESTED: nested[_NESTED]} if isinstance(nested, dict) else item
     return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
 
 
@@ -97,10 +96,10 @@ def test_an_empty_list_has_the_columns_of_a_full_one(
 
 def test_types_are_kept(full: httpx.Client) -> None:
     got = table(full.get("/v1/forecasts?format=parquet"), "parquet")
-    assert {name: str(got.schema.field(name).type) for name in ("store_id", "week", "forecast_usd", "is_stale")} == {
+    assert {name: str(got.schema.field(name).type) for name in ("store_id", "week", "forecast", "is_stale")} == {
         "store_id": "int32",
         "week": "date32[day]",
-        "forecast_usd": "double",
+        "forecast": "double",
         "is_stale": "bool",
     }
     assert got.schema.field("published_at").type == pa.timestamp("us", tz="UTC")

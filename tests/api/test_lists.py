@@ -62,7 +62,7 @@ def test_forecasts_are_of_the_newest_vintage_with_planners_numbers_beside_them(f
         "published_at": "2012-10-27T09:00:00Z",
     }
     assert (body["is_stale"], body["unit"]) == (False, "USD per week")
-    assert columns(body["items"], "store_id", "dept_id", "week", "horizon", "forecast_usd", "order_usd") == [
+    assert columns(body["items"], "store_id", "dept_id", "week", "horizon", "forecast", "order_quantity") == [
         (1, 3, "2012-11-02", 1, 131.0, 136.0),
         (1, 3, "2012-11-09", 2, 132.0, 137.0),
         (1, 4, "2012-11-02", 1, 141.0, None),
@@ -75,7 +75,7 @@ def test_forecasts_are_of_the_newest_vintage_with_planners_numbers_beside_them(f
     assert first["override"] == {
         "override_id": 5,
         "version": 2,
-        "override_usd": 170.0,
+        "override": 170.0,
         "author": "Ada",
         "reason": UNICODE,
         "created_at": "2012-10-29T08:00:00Z",
@@ -147,7 +147,7 @@ def test_a_page_has_100_rows_and_a_file_as_many_as_are_allowed(many: httpx.Clien
 def test_a_batch_of_many_keys_loses_none(many: httpx.Client) -> None:
     keys = [{"store_id": store, "dept_id": 3, "week": "2012-11-02"} for store in range(1001, 0, -1)]
     body = many.post("/v1/forecasts:batch", json={"keys": keys}).json()
-    assert columns(body["items"], "store_id", "forecast_usd") == [(store, store) for store in range(1001, 0, -1)]
+    assert columns(body["items"], "store_id", "forecast") == [(store, store) for store in range(1001, 0, -1)]
     assert body["missing"] == []
 
 
@@ -161,7 +161,7 @@ def test_all_vintages_are_the_newest_of_each_origin_the_oldest_first(full: httpx
         ("2012-10-26", "2012-11-02", 1, "7", "data-2", False),
         ("2012-10-26", "2012-11-09", 2, "7", "data-2", False),
     ]
-    assert [row["override"] and row["override"]["override_usd"] for row in found] == [None] * 4 + [170.0, None]
+    assert [row["override"] and row["override"]["override"] for row in found] == [None] * 4 + [170.0, None]
 
 
 @pytest.mark.parametrize(
@@ -202,26 +202,26 @@ def test_a_point_read_is_narrowed_by_time_horizon_and_vintage(full: httpx.Client
 def test_series_are_what_ever_sold(full: httpx.Client) -> None:
     sold = {"weeks": 3, "first_week": "2011-11-04", "last_week": "2012-10-26"}
     assert items(full, "series") == [
-        {"store_id": 1, "dept_id": 3, **sold, "mean_52_usd": 231.0},
-        {"store_id": 1, "dept_id": 4, **sold, "mean_52_usd": 241.0},
-        {"store_id": 2, "dept_id": 3, **sold, "mean_52_usd": 232.0},
-        {"store_id": 2, "dept_id": 9, **sold, "mean_52_usd": 292.0},
+        {"store_id": 1, "dept_id": 3, **sold, "mean_52": 231.0},
+        {"store_id": 1, "dept_id": 4, **sold, "mean_52": 241.0},
+        {"store_id": 2, "dept_id": 3, **sold, "mean_52": 232.0},
+        {"store_id": 2, "dept_id": 9, **sold, "mean_52": 292.0},
     ]
     assert columns(items(full, "series", dept_id=3), "store_id") == [(1,), (2,)]
 
 
 def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.Client) -> None:
     body = full.get("/v1/series/1/3").json()
-    known = {"markdown_usd": 1500.0, "temperature_f": 55.5}
+    known = {"markdown": 1500.0, "temperature_f": 55.5}
     unknown = dict.fromkeys(known)
     assert body["history"] == [
-        {"week": "2011-11-04", "actual_usd": 131.0, "last_year_usd": None, "is_holiday": True, **unknown},
-        {"week": "2012-10-19", "actual_usd": 231.0, "last_year_usd": None, "is_holiday": False, **known},
-        {"week": "2012-10-26", "actual_usd": 331.0, "last_year_usd": None, "is_holiday": False, **known},
-        {"week": "2012-11-02", "actual_usd": None, "last_year_usd": 131.0, "is_holiday": True, **known},
-        {"week": "2012-11-09", "actual_usd": None, "last_year_usd": None, "is_holiday": None, **unknown},
+        {"week": "2011-11-04", "actual": 131.0, "last_year": None, "is_holiday": True, **unknown},
+        {"week": "2012-10-19", "actual": 231.0, "last_year": None, "is_holiday": False, **known},
+        {"week": "2012-10-26", "actual": 331.0, "last_year": None, "is_holiday": False, **known},
+        {"week": "2012-11-02", "actual": None, "last_year": 131.0, "is_holiday": True, **known},
+        {"week": "2012-11-09", "actual": None, "last_year": None, "is_holiday": None, **unknown},
     ]
-    assert columns(body["earlier"], "origin_week", "week", "horizon", "forecast_usd") == [
+    assert columns(body["earlier"], "origin_week", "week", "horizon", "forecast") == [
         ("2012-10-12", "2012-10-19", 1, 131.0),
         ("2012-10-12", "2012-10-26", 2, 132.0),
         ("2012-10-19", "2012-10-26", 1, 131.0),
@@ -236,7 +236,7 @@ def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.C
 
 
 def test_totals_have_sales_beside_the_newest_forecast_of_the_week(full: httpx.Client) -> None:
-    names = ("week", "actual_usd", "forecast_usd", "p10_usd", "origin_week", "horizon", "is_holiday")
+    names = ("week", "actual", "forecast", "p10", "origin_week", "horizon", "is_holiday")
     assert columns(items(full, "totals"), *names) == [
         ("2011-11-04", 596.0, None, None, None, None, None),
         ("2012-10-19", 996.0, 503.0, 473.0, "2012-10-12", 1, False),
@@ -245,12 +245,12 @@ def test_totals_have_sales_beside_the_newest_forecast_of_the_week(full: httpx.Cl
         ("2012-11-09", None, 506.0, 476.0, "2012-10-26", 2, None),
     ]
     ahead = {"from_": "2012-10-26", "to": "2012-11-02"}
-    assert columns(items(full, "totals", level="store", store_id=1, **ahead), "store_id", "dept_id", "actual_usd") == [
+    assert columns(items(full, "totals", level="store", store_id=1, **ahead), "store_id", "dept_id", "actual") == [
         (1, 0, 672.0),
         (1, 0, None),
     ]
     departments = items(full, "totals", level="department", **ahead)
-    assert columns(departments, "dept_id", "week", "actual_usd", "forecast_usd") == [
+    assert columns(departments, "dept_id", "week", "actual", "forecast") == [
         (3, "2012-10-26", 663.0, 362.0),
         (3, "2012-11-02", None, 362.0),
         (4, "2012-10-26", 341.0, 141.0),
@@ -261,7 +261,7 @@ def test_totals_have_sales_beside_the_newest_forecast_of_the_week(full: httpx.Cl
 
 def test_vintages_say_how_much_is_in_them(full: httpx.Client) -> None:
     found = items(full, "vintages")
-    assert columns(found, "origin_week", "data_version", "rows", "series", "forecast_usd") == [
+    assert columns(found, "origin_week", "data_version", "rows", "series", "forecast") == [
         ("2012-10-26", "data-2", 6, 3, 1009.0),
         ("2012-10-26", "data-1", 6, 3, 1309.0),
         ("2012-10-19", "data-1", 6, 3, 1009.0),
@@ -279,7 +279,7 @@ def test_accuracy_is_narrowed(full: httpx.Client) -> None:
     assert len(items(full, "accuracy")) == 6
     assert columns(items(full, "accuracy", level="store"), "store_id", "wmae", "coverage") == [(1, 9.0, 1.0)]
     assert columns(items(full, "accuracy", model="seasonal_naive", horizon=2), "wmae") == [(19.0,)]
-    assert columns(items(full, "accuracy", to="2012-10-19"), "week", "fva_usd") == [("2012-10-19", None)]
+    assert columns(items(full, "accuracy", to="2012-10-19"), "week", "fva") == [("2012-10-19", None)]
     assert len(items(full, "accuracy", vintage_id=vintage_ids(full)[2])) == 3
     assert items(full, "accuracy", vintage_id=vintage_ids(full)[0]) == []
     assert len(items(full, "accuracy", store_id=0)) == 5
@@ -294,10 +294,10 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
         "wmae": 12.5,
         "bias": 0.0,
         "coverage": 0.8,
-        "fva_usd": 3.5,
+        "fva": 3.5,
         "seasonal_naive_wmae": 16.0,
-        "actual_usd": 1200.0,
-        "error_usd": 0.0,
+        "actual": 1200.0,
+        "total_error": 0.0,
         "tracking_signal": 1.5,
     }
     names = ("week", "wmae", "coverage", "seasonal_naive_wmae")
@@ -341,13 +341,13 @@ def test_drift_by_week_is_the_worst_of_each_variable(full: httpx.Client) -> None
     assert columns(items(full, "drift/weeks", to="2012-10-25"), *names) == found[:1]
     assert columns(items(full, "drift", severity="severe"), "week", "group_id", "psi") == [("2012-10-26", "all", 0.31)]
     assert len(items(full, "drift", week="2012-10-19", reference="training")) == 2
-    assert len(items(full, "drift", group_kind="store", group_id="2", variable="markdown_usd")) == 2
+    assert len(items(full, "drift", group_kind="store", group_id="2", variable="markdown")) == 2
 
 
 def test_exceptions_are_of_the_newest_week_by_rank(full: httpx.Client) -> None:
     body = full.get("/v1/exceptions").json()
     assert body["week"] == "2012-10-26"
-    assert columns(body["items"], "rank", "store_id", "dept_id", "reason", "order_usd") == [
+    assert columns(body["items"], "rank", "store_id", "dept_id", "reason", "order_quantity") == [
         (1, 1, 3, FORMULA, None),
         (2, 1, 4, UNICODE, None),
         (3, 2, 3, "above p90", None),
@@ -375,10 +375,10 @@ def test_models_and_promotions_are_the_ledger_the_newest_first(full: httpx.Clien
 def test_an_order_is_the_quantile_of_its_service_level(full: httpx.Client) -> None:
     def order(level: float) -> float:
         found = items(full, "orders", store_id=1, dept_id=3, week="2012-11-02", service_level=level)
-        assert columns(found, "origin_week", "horizon", "service_level", "p50_usd", "p90_usd") == [
+        assert columns(found, "origin_week", "horizon", "service_level", "p50", "p90") == [
             ("2012-10-26", 1, level, 131.0, 151.0)
         ]
-        return float(found[0]["order_usd"])
+        return float(found[0]["order_quantity"])
 
     assert order(0.5) == 131.0
     assert order(0.9) == pytest.approx(151.0)
@@ -392,11 +392,11 @@ def test_an_order_is_the_quantile_of_its_service_level(full: httpx.Client) -> No
 
 def test_reasons_are_listed_largest_first_and_sum_to_the_forecast(full: httpx.Client) -> None:
     body = full.get("/v1/explain?store_id=1&dept_id=3&week=2012-11-02").json()
-    assert columns(body["reasons"], "reason", "contribution_usd") == [
+    assert columns(body["reasons"], "reason", "contribution") == [
         ("last year", 110.0), ("weather and economy", 6.0), ("department", 5.0), ("store", 4.0), ("promotion", 3.0),
         ("holiday", 2.0), ("recent trend", 1.0),
     ]  # fmt: skip
-    assert sum(row["contribution_usd"] for row in body["reasons"]) == body["forecast_usd"] == 131.0
+    assert sum(row["contribution"] for row in body["reasons"]) == body["forecast"] == 131.0
 
 
 @pytest.mark.parametrize(
@@ -547,7 +547,7 @@ def test_a_vintage_just_published_is_not_taken_for_a_past_one(own_url: str) -> N
             assert answer.json()["is_stale"] is False
             assert answer.headers["cache-control"] == "private, no-cache"
         first = client.get("/v1/forecasts").json()["items"][0]
-        assert (first["is_stale"], first["override"]["override_usd"]) == (False, 170.0)
+        assert (first["is_stale"], first["override"]["override"]) == (False, 170.0)
         detail = client.get("/v1/series/1/3").json()
         assert {row["vintage_id"] for row in detail["forecasts"]} == {made}
         assert {row["origin_week"] for row in detail["earlier"]} == {"2012-10-12", "2012-10-19"}

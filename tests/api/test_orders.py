@@ -7,7 +7,7 @@ from api.orders import order_quantity
 from demand_assets.forecasting.orders import quantile_at
 
 ROWS = pd.DataFrame(
-    {"p10_usd": [80.0, -20.0, 5.0], "p50_usd": [100.0, 1.0, 5.0], "p90_usd": [150.0, 40.0, 5.0]},
+    {"p10": [80.0, -20.0, 5.0], "p50": [100.0, 1.0, 5.0], "p90": [150.0, 40.0, 5.0]},
 )
 
 

@@ -17,10 +17,10 @@ from tests.api.conftest import FORMULA, NOW, UNICODE, WEEK, problem, serving
 from tests.waiting import GUARD_S, until
 
 BODY: dict[str, Any] = {
-    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override_usd": 175.5, "author": "Ada", "reason": UNICODE,
+    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override": 175.5, "author": "Ada", "reason": UNICODE,
 }  # fmt: skip
 POINT = "/forecast?store_id=1&dept_id=3&week=2012-11-02"
-SHOWN = ("override_id", "version", "override_usd", "author", "reason", "created_at", "expires_at")
+SHOWN = ("override_id", "version", "override", "author", "reason", "created_at", "expires_at")
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def test_a_number_is_beside_the_forecast_at_once_and_the_forecast_stays(client: 
     assert override == {
         "override_id": 8,
         "version": 3,
-        "override_usd": 175.5,
+        "override": 175.5,
         "author": "Ada",
         "reason": UNICODE,
         "created_at": "2012-10-29T08:00:00Z",
         "expires_at": None,
     }
-    assert (made["status"], made["forecast_usd"], made["vintage_id"]) == ("active", 131.0, before["vintage_id"])
+    assert (made["status"], made["forecast"], made["vintage_id"]) == ("active", 131.0, before["vintage_id"])
     after = before | {"override": override}
     key = {name: BODY[name] for name in ("store_id", "dept_id", "week")}
     assert client.get(POINT).json() == after
@@ -75,17 +75,17 @@ def test_a_number_is_beside_the_forecast_at_once_and_the_forecast_stays(client: 
 def test_a_repeated_key_answers_what_was_made_and_makes_nothing(client: httpx.Client) -> None:
     first = give(client)
     # The same moment and the same number, written otherwise.
-    again = give(client, override_usd=175.50)
+    again = give(client, override=175.50)
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
-    assert "belongs to override 8" in problem(give(client, override_usd=175.6), 422)
+    assert "belongs to override 8" in problem(give(client, override=175.6), 422)
     assert "belongs to override 8" in problem(give(client, dept_id=4), 422)
     assert len(client.get("/v1/overrides").json()["items"]) == 8
 
 
 def test_null_withdraws_the_number(client: httpx.Client) -> None:
     give(client)
-    withdrawn = give(client, "other", override_usd=None).json()
+    withdrawn = give(client, "other", override=None).json()
     assert (withdrawn["version"], withdrawn["status"]) == (4, "withdrawn")
     assert client.get(POINT).json()["override"] is None
     assert client.get("/v1/overrides/8").json()["status"] == "superseded"
@@ -122,12 +122,12 @@ def test_overrides_are_narrowed(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"override_usd": 1e308}, "override_usd"),
-        ({"override_usd": "1e5"}, "override_usd"),
-        ({"override_usd": "12"}, "override_usd"),
-        ({"override_usd": True}, "override_usd"),
-        ({"override_usd": [1]}, "override_usd"),
-        ({"override_usd": {}}, "override_usd"),
+        ({"override": 1e308}, "override"),
+        ({"override": "1e5"}, "override"),
+        ({"override": "12"}, "override"),
+        ({"override": True}, "override"),
+        ({"override": [1]}, "override"),
+        ({"override": {}}, "override"),
         ({"author": ""}, "author"),
         ({"author": "  "}, "author"),
         ({"author": None}, "author"),
@@ -164,11 +164,11 @@ def test_a_body_without_meaning_is_refused_by_name(refusing: httpx.Client, chang
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", "1e13"])
 def test_a_number_that_is_none_is_refused(refusing: httpx.Client, number: str) -> None:
-    text = json.dumps(BODY | {"override_usd": 0.25}).replace("0.25", number)
+    text = json.dumps(BODY | {"override": 0.25}).replace("0.25", number)
     answer = refusing.post(
         "/v1/overrides", content=text, headers={"Idempotency-Key": "k", "Content-Type": "application/json"}
     )
-    assert "override_usd" in problem(answer, 422)
+    assert "override" in problem(answer, 422)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def refusing(full: httpx.Client) -> Iterator[httpx.Client]:
 
 
 def test_the_longest_texts_are_kept_as_they_are(client: httpx.Client) -> None:
-    made = give(client, author="ß" * 100, reason="🎪" * 1000, override_usd=-1e12).json()
+    made = give(client, author="ß" * 100, reason="🎪" * 1000, override=-1e12).json()
     shown = client.get(f"/v1/overrides/{made['override_id']}").json()
-    assert (shown["author"], shown["reason"], shown["override_usd"]) == ("ß" * 100, "🎪" * 1000, -1e12)
+    assert (shown["author"], shown["reason"], shown["override"]) == ("ß" * 100, "🎪" * 1000, -1e12)
     formula = give(client, "formula", reason=FORMULA).json()
     assert formula["reason"] == FORMULA
     assert "'=HYPERLINK" in client.get("/v1/overrides?format=csv").text
@@ -227,43 +227,43 @@ def test_one_key_sent_a_hundred_times_at_once_is_one_number(client: httpx.Client
 
 def test_keys_sent_at_once_are_versions_without_gaps(client: httpx.Client) -> None:
     with ThreadPoolExecutor(10) as threads:
-        sent = [threads.submit(give, client, f"new-{number}", override_usd=float(number)) for number in range(10)]
+        sent = [threads.submit(give, client, f"new-{number}", override=float(number)) for number in range(10)]
     answers = [each.result() for each in sent]
     assert sorted(answer.json()["version"] for answer in answers) == list(range(3, 13))
     newest = max((answer.json() for answer in answers), key=lambda body: body["version"])
-    assert client.get(POINT).json()["override"]["override_usd"] == newest["override_usd"]
+    assert client.get(POINT).json()["override"]["override"] == newest["override"]
 
 
 def test_what_planners_added_is_scored_against_sales(client: httpx.Client, own_url: str) -> None:
     body = client.get("/v1/overrides/accuracy").json()
     # |131 - 331| - |300 - 331|, |141 - 341| - |120 - 341|, |231 - 332| - |331 - 332|
-    assert [(row["override_id"], row["fva_usd"]) for row in body["items"]] == [(3, 100.0), (2, -21.0), (1, 169.0)]
+    assert [(row["override_id"], row["fva"]) for row in body["items"]] == [(3, 100.0), (2, -21.0), (1, 169.0)]
     assert body["items"][2] == {
         "override_id": 1,
         "store_id": 1,
         "dept_id": 3,
         "week": "2012-10-26",
         "author": "Ada",
-        "override_usd": 300.0,
-        "forecast_usd": 131.0,
-        "actual_usd": 331.0,
-        "fva_usd": 169.0,
+        "override": 300.0,
+        "forecast": 131.0,
+        "actual": 331.0,
+        "fva": 169.0,
     }
-    assert body["summary"] == {"overrides": 3, "fva_usd": 248.0, "share_better": 2 / 3}
+    assert body["summary"] == {"overrides": 3, "fva": 248.0, "share_better": 2 / 3}
     one = client.get("/v1/overrides/accuracy?store_id=1&dept_id=4").json()
-    assert one["summary"] == {"overrides": 1, "fva_usd": -21.0, "share_better": 0.0}
+    assert one["summary"] == {"overrides": 1, "fva": -21.0, "share_better": 0.0}
     none = client.get("/v1/overrides/accuracy?dept_id=9").json()
-    assert (none["items"], none["summary"]) == ([], {"overrides": 0, "fva_usd": 0.0, "share_better": None})
+    assert (none["items"], none["summary"]) == ([], {"overrides": 0, "fva": 0.0, "share_better": None})
     # The last version before the week's end counts, and a correction of the sales counts anew.
-    give(client, override_usd=145.0)
+    give(client, override=145.0)
     engine = create_engine_for(own_url)
     publish_actuals(engine, [(1, 3, WEEK, 150.0, False)])
     newest = client.get("/v1/overrides/accuracy?limit=1").json()
-    assert (newest["items"][0]["override_id"], newest["items"][0]["fva_usd"]) == (8, 14.0)
-    assert newest["summary"]["fva_usd"] == 262.0
+    assert (newest["items"][0]["override_id"], newest["items"][0]["fva"]) == (8, 14.0)
+    assert newest["summary"]["fva"] == 262.0
     # |141 - 150| - |159 - 150|: no better, no worse.
-    give(client, "other", dept_id=4, override_usd=159.0)
+    give(client, "other", dept_id=4, override=159.0)
     publish_actuals(engine, [(1, 4, WEEK, 150.0, False)])
     engine.dispose()
     summary = client.get("/v1/overrides/accuracy").json()["summary"]
-    assert summary == {"overrides": 5, "fva_usd": 262.0, "share_better": 3 / 5}
+    assert summary == {"overrides": 5, "fva": 262.0, "share_better": 3 / 5}

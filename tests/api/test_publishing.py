@@ -77,7 +77,7 @@ class Readers:
 def told(rows: list[dict[str, Any]]) -> tuple[str, int, float]:
     vintages = {row["vintage_id"] for row in rows}
     assert len(vintages) == 1, vintages
-    return vintages.pop(), len(rows), sum(row["forecast_usd"] for row in rows)
+    return vintages.pop(), len(rows), sum(row["forecast"] for row in rows)
 
 
 def got(client: httpx.Client, address: str) -> httpx.Response:
@@ -106,7 +106,7 @@ def pages(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
 def sizes(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
     for row in got(client, "/v1/vintages").json()["items"]:
         assert row["series"] == STORES * DEPTS
-        yield row["vintage_id"], row["rows"], row["forecast_usd"]
+        yield row["vintage_id"], row["rows"], row["forecast"]
 
 
 def points(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
@@ -158,4 +158,4 @@ def test_a_vintage_that_a_list_was_of_is_the_one_that_point_reads_are_of(tmp_pat
         publish_vintage(engine, replace(RECORD, model_version="8", published_at=NOW), [row])
         engine.dispose()
         assert client.get("/v1/forecasts").json()["vintage"]["model_version"] == "8"
-        assert client.get("/forecast", params=ASKED).json()["forecast_usd"] == 1.5
+        assert client.get("/forecast", params=ASKED).json()["forecast"] == 1.5

@@ -28,7 +28,7 @@ from tests.api.conftest import ASKED, NOW, fill_full, problem, serving
 from tests.waiting import GUARD_S, until
 
 BODY: dict[str, Any] = {
-    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override_usd": 1.0, "author": "Ada", "reason": "fair",
+    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
 }  # fmt: skip
 SECURITY = {
     "x-content-type-options": "nosniff",

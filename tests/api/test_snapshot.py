@@ -67,7 +67,7 @@ def test_a_vintage_is_kept_in_memory_up_to_so_many_rows_and_answered_beyond(
         rows = refresh(app).snapshot.rows
         assert (None if rows is None else sorted(rows)) == kept
     with serving(url, memory_rows=most) as client:
-        assert client.get("/forecast", params=ASKED).json()["forecast_usd"] == 100.5
+        assert client.get("/forecast", params=ASKED).json()["forecast"] == 100.5
         metrics = client.get("/metrics").text
     assert f"\ndemand_api_memory_forecasts {len(kept or ())}.0\n" in metrics
 
@@ -232,6 +232,6 @@ def test_a_point_read_from_the_store_is_the_newest_there_is(tmp_path: Path) -> N
         points = app.state.service.points
         read: Callable[..., Awaitable[Any]] = points.from_store
         body, _ = asyncio.run(read(KEYS[0], WEEK))
-        assert b'"forecast_usd":7.0' in body
+        assert b'"forecast":7.0' in body
         assert asyncio.run(read((1, 4, KEYS[0][2]), WEEK)) is None
         assert points.from_memory((1, 4, KEYS[0][2])) is None

@@ -54,7 +54,7 @@ def test_one_row_per_series_origin_target_and_model(result: Backtest, features: 
     assert not result.points.duplicated(keys).any()
     expected = features["origin_week"].isin(ORIGINS).sum()
     assert result.points.groupby("model").size().to_dict() == dict.fromkeys([*sorted(BASELINES), "xgboost"], expected)
-    assert np.isfinite(result.points[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].to_numpy()).all()
+    assert np.isfinite(result.points[["forecast", "p10", "p50", "p90"]].to_numpy()).all()
     assert result.fit_seconds > 0
 
 
@@ -91,8 +91,8 @@ def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> 
         [
             {
                 "store_id": 1, "dept_id": 2, "origin_week": origin, "target_week": add_weeks(origin, ahead),
-                "horizon": ahead, "model": model, "forecast_usd": 1000.0, "actual_usd": 1000.0 + error,
-                "is_holiday": False, "scale_usd": 500.0,
+                "horizon": ahead, "model": model, "forecast": 1000.0, "actual": 1000.0 + error,
+                "is_holiday": False, "scale": 500.0,
             }
             for model, both in errors.items()
             for ahead, error in enumerate(both, start=1)
@@ -154,9 +154,9 @@ def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: 
 
 
 def test_scores_equal_the_metrics(result: Backtest) -> None:
-    known = result.points[(result.points["model"] == "xgboost") & result.points["actual_usd"].notna()]
+    known = result.points[(result.points["model"] == "xgboost") & result.points["actual"].notna()]
     row = metrics.score(result.points).set_index("model").loc["xgboost"]
-    arguments = known["actual_usd"], known["forecast_usd"]
+    arguments = known["actual"], known["forecast"]
     assert row["points"] == len(known)
     assert row["wmae"] == pytest.approx(metrics.wmae(*arguments, known["is_holiday"]))
     assert row["mae"] == pytest.approx(metrics.mae(*arguments))
@@ -169,7 +169,7 @@ def test_a_backtest_forecast_ignores_later_sales(
 ) -> None:
     known = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
     early = backtest(features, known, panel, ORIGINS[:1], 4, ModelConfig(rounds=15, seed=3, threads=1))
-    columns = ["store_id", "dept_id", "target_week", "model", "forecast_usd", "p10_usd", "p90_usd"]
+    columns = ["store_id", "dept_id", "target_week", "model", "forecast", "p10", "p90"]
     expected = result.points.loc[result.points["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(early.points[columns], expected)
 
@@ -179,7 +179,7 @@ def test_baselines_by_hand(panel: Panel, features: pd.DataFrame, retailer: Sampl
     naive, last = seasonal_naive(panel, rows), last_value(panel, rows)
     for index, row in enumerate(rows.itertuples()):
         own = retailer.sales.query("store_id == @row.store_id and dept_id == @row.dept_id").set_index("week")
-        known = own.loc[: ORIGINS[0], "weekly_sales_usd"]
+        known = own.loc[: ORIGINS[0], "sales"]
         newest = known.iloc[-1]
         assert last[index] == newest
         assert naive[index] == known.get(row.target_week - pd.Timedelta(weeks=52), newest)
@@ -215,9 +215,9 @@ def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer:
 
 
 def test_coverage_counts_known_actuals() -> None:
-    points = pd.DataFrame({"actual_usd": [1.0, 9.0, np.nan], "p10_usd": [0.0] * 3, "p90_usd": [2.0] * 3})
+    points = pd.DataFrame({"actual": [1.0, 9.0, np.nan], "p10": [0.0] * 3, "p90": [2.0] * 3})
     assert metrics.coverage(points) == 0.5
-    edges = pd.DataFrame({"actual_usd": [0.0, 2.0, -0.1, 2.1], "p10_usd": 0.0, "p90_usd": 2.0})
+    edges = pd.DataFrame({"actual": [0.0, 2.0, -0.1, 2.1], "p10": 0.0, "p90": 2.0})
     assert metrics.coverage(edges) == 0.5
     assert np.isnan(metrics.coverage(points.tail(1)))
 
@@ -227,8 +227,8 @@ def test_scores_by_department_by_hand() -> None:
         {
             "model": ["b", "a", "a", "a", "a"],
             "dept_id": [1, 2, 1, 1, 1],
-            "forecast_usd": [10.0, 10.0, 12.0, 6.0, 99.0],
-            "actual_usd": [14.0, 9.0, 10.0, 10.0, np.nan],
+            "forecast": [10.0, 10.0, 12.0, 6.0, 99.0],
+            "actual": [14.0, 9.0, 10.0, 10.0, np.nan],
             "is_holiday": [True, False, False, True, True],
         }
     )
@@ -244,7 +244,7 @@ def test_scores_by_department_by_hand() -> None:
     added = metrics.forecast_value_added(expected, "a").to_dict("records")
     better = 4 - 22 / 6
     assert added == [
-        {"baseline": "b", "dept_id": 1, "fva_usd": pytest.approx(better), "fva_share": pytest.approx(better / 4)}
+        {"baseline": "b", "dept_id": 1, "fva": pytest.approx(better), "fva_share": pytest.approx(better / 4)}
     ]
 
 
@@ -253,10 +253,10 @@ def test_interval_scores_by_model_and_horizon_count_actuals_on_an_edge() -> None
         {
             "model": ["b", "a", "a", "a"],
             "horizon": [1, 2, 1, 1],
-            "actual_usd": [21.0, 4.0, 5.0, 20.0],
-            "p10_usd": 5.0,
-            "p50_usd": [10.0, 10.0, 5.0, 20.0],
-            "p90_usd": [20.0, 25.0, 20.0, 20.0],
+            "actual": [21.0, 4.0, 5.0, 20.0],
+            "p10": 5.0,
+            "p50": [10.0, 10.0, 5.0, 20.0],
+            "p90": [20.0, 25.0, 20.0, 20.0],
         }
     )
     # Of the first row 16, 11 and 1 above its quantiles; of the second 1, 6 and 21 below; the others 15 off once.
@@ -266,7 +266,7 @@ def test_interval_scores_by_model_and_horizon_count_actuals_on_an_edge() -> None
             ("a", 2, 0.0, 20.0, (0.9 * 1 + 0.5 * 6 + 0.1 * 21) / 3),
             ("b", 1, 0.0, 15.0, (0.1 * 16 + 0.5 * 11 + 0.9 * 1) / 3),
         ],
-        columns=["model", "horizon", "coverage", "width_usd", "pinball_usd"],
+        columns=["model", "horizon", "coverage", "width", "pinball"],
     )
     pd.testing.assert_frame_equal(metrics.interval_score(points, ["horizon"]), expected)
 
@@ -275,30 +275,28 @@ def test_interval_scores_by_hand() -> None:
     points = pd.DataFrame(
         {
             "model": "a",
-            "actual_usd": [10.0, 30.0, np.nan],
-            "p10_usd": [5.0, 5.0, 0.0],
-            "p50_usd": [10.0, 10.0, 0.0],
-            "p90_usd": [20.0, 20.0, 0.0],
+            "actual": [10.0, 30.0, np.nan],
+            "p10": [5.0, 5.0, 0.0],
+            "p50": [10.0, 10.0, 0.0],
+            "p90": [20.0, 20.0, 0.0],
         }
     )
     row = metrics.interval_score(points).iloc[0]
     assert row["coverage"] == 0.5
-    assert row["width_usd"] == 15.0
+    assert row["width"] == 15.0
     first, second = (0.1 * 5 + 0 + 0.1 * 10) / 3, (0.1 * 25 + 0.5 * 20 + 0.9 * 10) / 3
-    assert row["pinball_usd"] == pytest.approx((first + second) / 2)
+    assert row["pinball"] == pytest.approx((first + second) / 2)
     assert metrics.coverage(points) == 0.5
 
 
 def test_value_added_is_the_baselines_error_less_the_models() -> None:
     scores = pd.DataFrame({"model": ["naive", "own"], "wmae": [10.0, 8.0]})
     added = metrics.forecast_value_added(scores, "own")
-    assert added.to_dict("records") == [{"baseline": "naive", "fva_usd": 2.0, "fva_share": pytest.approx(0.2)}]
+    assert added.to_dict("records") == [{"baseline": "naive", "fva": 2.0, "fva_share": pytest.approx(0.2)}]
 
 
 def test_a_calibration_curve_counts_actuals_below_each_quantile() -> None:
-    points = pd.DataFrame(
-        {"horizon": [1, 1, 2], "actual_usd": [2.0, 3.0, 9.0], "p10_usd": 0.0, "p50_usd": 2.0, "p90_usd": 4.0}
-    )
+    points = pd.DataFrame({"horizon": [1, 1, 2], "actual": [2.0, 3.0, 9.0], "p10": 0.0, "p50": 2.0, "p90": 4.0})
     curve = metrics.calibration_curve(points, "horizon").pivot_table(
         index="horizon", columns="quantile", values="observed"
     )

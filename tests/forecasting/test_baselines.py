@@ -97,18 +97,16 @@ def test_from_two_years_on_the_decomposition_of_each_origin_speaks() -> None:
     assert svd_stl(panel, rows).tolist() == pytest.approx(expected)
 
 
-def test_the_aligned_baseline_is_its_feature_in_usd_and_each_has_its_column(
-    panel: Panel, features: pd.DataFrame
-) -> None:
+def test_the_aligned_baseline_is_its_feature_in_and_each_has_its_column(panel: Panel, features: pd.DataFrame) -> None:
     rows = _rows(panel, features)
-    expected = rows["aligned"].astype(float) * rows["scale_usd"]
+    expected = rows["aligned"].astype(float) * rows["scale"]
     assert aligned_seasonal_naive(panel, rows).tolist() == expected.tolist()
     found = baseline_forecasts(panel, rows)
     assert list(found) == [
-        "seasonal_naive_usd", "aligned_seasonal_naive_usd", "svd_stl_usd", "moving_average_usd", "last_value_usd",
+        "seasonal_naive", "aligned_seasonal_naive", "svd_stl", "moving_average", "last_value",
     ]  # fmt: skip
     for name, baseline in BASELINES.items():
-        np.testing.assert_array_equal(found[f"{name}_usd"], baseline(panel, rows))
+        np.testing.assert_array_equal(found[f"{name}"], baseline(panel, rows))
 
 
 @pytest.mark.parametrize("dept", [1, 4, 9])

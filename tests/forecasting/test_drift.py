@@ -270,7 +270,7 @@ def _origins(weeks: pd.DatetimeIndex, seed: int = 1) -> pd.DataFrame:
         "is_holiday": np.float32(0),
         "origin_is_holiday": (holiday_kind(pd.DatetimeIndex(keys["origin_week"])) > 0).astype(np.float32),
         "prediction": values["lag_0"],
-        "scale_usd": 1000.0,
+        "scale": 1000.0,
     }
     return keys.assign(**{**values, **by_store, **fixed})
 
@@ -380,7 +380,7 @@ def test_figures_of_a_row_are_those_of_its_weeks() -> None:
     rows = HISTORY[HISTORY["dept_id"].isin([3, 20])].copy()
     # Values without outliers, of which a mean would be drawn in.
     rows["growth_4"] = np.where(draw.random(len(rows)) > 0.2, draw.uniform(0.5, 1.5, len(rows)), np.nan)
-    rows["scale_usd"] = np.where(rows["dept_id"] == 3, 1000.0, 3000.0)
+    rows["scale"] = np.where(rows["dept_id"] == 3, 1000.0, 3000.0)
     report = _of_variable(rows, "growth_4").query("group_kind == 'department' and group_id == '3'")
     of = report.set_index("reference").T
     own = rows[rows["dept_id"] == 3].groupby("origin_week")["growth_4"]
@@ -667,7 +667,7 @@ def test_a_report_in_blocks_of_variables_is_the_whole_one(most: int) -> None:
 
 
 def test_measured_rows_are_one_per_series_with_the_scaled_forecast(features: pd.DataFrame) -> None:
-    rows = measured(features, 2 * features["scale_usd"].to_numpy())
+    rows = measured(features, 2 * features["scale"].to_numpy())
     assert len(rows) == len(features[["store_id", "dept_id", "origin_week"]].drop_duplicates())
     assert (rows["prediction"] == 2).all()
     assert [department_group(dept) for dept in (1, 9, 10, 99)] == ["0-9", "0-9", "10-19", "90-99"]

@@ -146,7 +146,7 @@ def test_every_feature_equals_plain_loops_over_each_series(origin: int) -> None:
     made = made[made["horizon"].isin(horizons)].reset_index(drop=True)
     expected = pd.DataFrame(_plain_rows(panel, origin, horizons))[list(made.columns)]
     pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=2e-6, atol=1e-6)
-    exact = ["base_usd", "scale_usd"]
+    exact = ["base", "scale"]
     pd.testing.assert_frame_equal(made[exact], expected[exact], rtol=1e-9)
 
 
@@ -164,8 +164,8 @@ def test_every_series_has_a_baseline_even_without_last_year(retailer: SampleData
     rows = build_features(build_panel(sales, retailer.conditions, retailer.stores, calendar, 4), [newest], 4)
     new = rows[rows["dept_id"] == 998]
     assert len(new) == 4
-    assert np.isfinite(rows["base_usd"]).all()
-    assert (rows["scale_usd"] >= 1.0).all()
+    assert np.isfinite(rows["base"]).all()
+    assert (rows["scale"] >= 1.0).all()
 
 
 def test_a_blend_takes_the_side_that_is_known() -> None:

@@ -68,7 +68,7 @@ def test_a_member_learns_scaled_residuals_weighted_by_scale_and_five_times_on_ho
     weeks = pd.DatetimeIndex(["2011-07-15", "2011-07-22", "2011-07-29", "2011-08-05", "2011-07-29"])
     given = {
         "store_id": 1, "dept_id": 2, "horizon": 1, "origin_week": weeks - pd.Timedelta(days=7), "target_week": weeks,
-        "scale_usd": [100.0, 10.0, 50.0, 1.0, 1.0], "base_usd": [80.0, 12.0, 40.0, 0.0, 0.0],
+        "scale": [100.0, 10.0, 50.0, 1.0, 1.0], "base": [80.0, 12.0, 40.0, 0.0, 0.0],
         "is_holiday": [0.0, 1.0, 0.0, 0.0, 1.0],
     }  # fmt: skip
     others = {name: np.arange(5.0) + place for place, name in enumerate(FEATURE_COLUMNS) if name not in given}
@@ -116,7 +116,7 @@ def test_every_setting_changes_the_model(
     usual = ModelConfig(rounds=8, seed=3, threads=1, keep_one_in=1, members=1)
     rows = features[features["origin_week"] == AS_OF]
     one, other = (
-        fit(features, retailer.sales, AS_OF, usual.model_copy(update=update)).predict(rows)["forecast_usd"]
+        fit(features, retailer.sales, AS_OF, usual.model_copy(update=update)).predict(rows)["forecast"]
         for update in ({}, change)
     )
     assert (one - other).abs().max() > 1.0
@@ -131,9 +131,7 @@ def test_no_forecast_moves_when_everything_after_the_origin_changes(
     origins = [week for week in features["origin_week"].unique() if week <= AS_OF]
     changed = build_features(dataclasses.replace(panel, sales=sales), origins, 4)
     later = retailer.sales["week"] > AS_OF
-    changed_sales = retailer.sales.assign(
-        weekly_sales_usd=retailer.sales["weekly_sales_usd"].where(~later, -retailer.sales["weekly_sales_usd"])
-    )
+    changed_sales = retailer.sales.assign(sales=retailer.sales["sales"].where(~later, -retailer.sales["sales"]))
     rows = features[features["origin_week"] == AS_OF].reset_index(drop=True)
     changed_rows = changed[changed["origin_week"] == AS_OF].reset_index(drop=True)
     expected = fit(features, retailer.sales, AS_OF, config).predict(rows)
@@ -190,8 +188,8 @@ def test_a_model_trained_on_a_gpu_forecasts_as_one_trained_without(
         fit(features, retailer.sales, AS_OF, whole.model_copy(update={"device": device})).predict(rows)
         for device in ("cpu", "cuda")
     )
-    difference = (there["forecast_usd"] - here["forecast_usd"]).abs().sum()
-    assert difference < 0.02 * here["forecast_usd"].abs().sum()
+    difference = (there["forecast"] - here["forecast"]).abs().sum()
+    assert difference < 0.02 * here["forecast"].abs().sum()
 
 
 def test_members_learn_from_different_rows_and_are_averaged(
@@ -206,7 +204,7 @@ def test_members_learn_from_different_rows_and_are_averaged(
     both = fit(features, retailer.sales, AS_OF, config.model_copy(update={"members": 2, "keep_one_in": 2}))
     assert both.booster.num_boosted_rounds() == 2 * config.rounds
     assert both.rows == sum(map(len, shares))
-    assert both.predict(rows)["forecast_usd"].notna().all()
+    assert both.predict(rows)["forecast"].notna().all()
     # A third member of two shares learns from the first one again.
     assert [len(training_rows(features, actuals, AS_OF, 2, share)) for share in (2, 3)] == list(map(len, shares))
 
@@ -227,15 +225,15 @@ def test_an_averaged_booster_forecasts_and_explains_the_mean_of_its_members() ->
 def test_actuals_equal_a_join(features: pd.DataFrame, retailer: SampleData) -> None:
     keys = ["store_id", "dept_id", "target_week"]
     joined = features[keys].merge(retailer.sales.rename(columns={"week": "target_week"}), on=keys, how="left")
-    np.testing.assert_array_equal(actuals_of(features, retailer.sales), joined["weekly_sales_usd"])
+    np.testing.assert_array_equal(actuals_of(features, retailer.sales), joined["sales"])
     shuffled = retailer.sales.sample(frac=1, random_state=1)
-    np.testing.assert_array_equal(actuals_of(features, shuffled), joined["weekly_sales_usd"])
+    np.testing.assert_array_equal(actuals_of(features, shuffled), joined["sales"])
     assert np.isnan(actuals_of(features, retailer.sales.iloc[:0])).all()
 
 
 def test_no_forecast_is_missing(forecaster: Forecaster, features: pd.DataFrame) -> None:
     forecast = forecaster.predict(features)
-    assert np.isfinite(forecast[["forecast_usd", *COLUMNS]].to_numpy()).all()
+    assert np.isfinite(forecast[["forecast", *COLUMNS]].to_numpy()).all()
     assert len(forecast) == len(features)
 
 
@@ -288,10 +286,10 @@ def _errors(n: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "horizon": horizon,
-            "scale_usd": scale,
+            "scale": scale,
             "is_holiday": rng.random(n) < 0.1,
-            "forecast_usd": scale,
-            "actual_usd": scale + scale * 0.1 * horizon * rng.standard_normal(n),
+            "forecast": scale,
+            "actual": scale + scale * 0.1 * horizon * rng.standard_normal(n),
         }
     )
 
@@ -299,26 +297,26 @@ def _errors(n: int, seed: int) -> pd.DataFrame:
 def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
     calibration, fresh = calibrate(_errors(20_000, 1), 4), _errors(20_000, 2)
     bands = calibration.bands(
-        fresh["forecast_usd"].to_numpy(), fresh["scale_usd"].to_numpy(), fresh["horizon"].to_numpy(),
+        fresh["forecast"].to_numpy(), fresh["scale"].to_numpy(), fresh["horizon"].to_numpy(),
         fresh["is_holiday"].to_numpy(),
     )  # fmt: skip
-    inside = (fresh["actual_usd"] >= bands["p10_usd"]) & (fresh["actual_usd"] <= bands["p90_usd"])
+    inside = (fresh["actual"] >= bands["p10"]) & (fresh["actual"] <= bands["p90"])
     assert inside.mean() == pytest.approx(0.8, abs=0.02)
     assert inside.groupby(fresh["horizon"]).mean().between(0.77, 0.83).all()
-    assert (bands["p10_usd"] <= bands["p50_usd"]).all()
-    assert (bands["p50_usd"] <= bands["p90_usd"]).all()
-    width = pd.Series((bands["p90_usd"] - bands["p10_usd"]) / fresh["scale_usd"]).groupby(fresh["horizon"]).mean()
+    assert (bands["p10"] <= bands["p50"]).all()
+    assert (bands["p50"] <= bands["p90"]).all()
+    width = pd.Series((bands["p90"] - bands["p10"]) / fresh["scale"]).groupby(fresh["horizon"]).mean()
     assert width.is_monotonic_increasing
 
 
 def _plain_calibration(points: pd.DataFrame, horizon_weeks: int) -> dict[tuple[int, int, int], list[float]]:
     """Segment, horizon from 1 and kind -> scaled error quantiles, with one loop over the rows for each group."""
-    rows = [row for row in points.to_dict("records") if not np.isnan(row["actual_usd"])]
-    scales = sorted(row["scale_usd"] for row in rows)
+    rows = [row for row in points.to_dict("records") if not np.isnan(row["actual"])]
+    scales = sorted(row["scale"] for row in rows)
     edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)]
     for row in rows:
-        row["segment"] = sum(edge < row["scale_usd"] for edge in edges)
-        row["error"] = (row["actual_usd"] - row["forecast_usd"]) / row["scale_usd"]
+        row["segment"] = sum(edge < row["scale"] for edge in edges)
+        row["error"] = (row["actual"] - row["forecast"]) / row["scale"]
 
     def errors(**wanted: object) -> list[float]:
         return [row["error"] for row in rows if all(row[name] == value for name, value in wanted.items())]
@@ -347,9 +345,9 @@ def test_a_calibration_equals_a_plain_one_of_the_smallest_group_with_200_errors(
     points = _errors(count, 7)
     points["is_holiday"] &= points.index < flagged
     # Errors that lean to one side, and more so on holidays and for large series; some weeks without an actual.
-    lean = points["scale_usd"] * (points["is_holiday"] * 0.3 + points["scale_usd"] / 5_000 + 0.1)
-    points = points.assign(actual_usd=points["actual_usd"] + lean)
-    points = pd.concat([points, points.head(40).assign(actual_usd=np.nan, scale_usd=1e6)], ignore_index=True)
+    lean = points["scale"] * (points["is_holiday"] * 0.3 + points["scale"] / 5_000 + 0.1)
+    points = points.assign(actual=points["actual"] + lean)
+    points = pd.concat([points, points.head(40).assign(actual=np.nan, scale=1e6)], ignore_index=True)
     made = calibrate(points, 4)
     for (segment, horizon, kind), expected in _plain_calibration(points, 4).items():
         if segment < len(made.offsets):
@@ -380,7 +378,7 @@ def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:
 
 
 def test_without_errors_there_is_no_interval() -> None:
-    calibration = calibrate(_errors(5, 1).assign(actual_usd=np.nan), 4)
+    calibration = calibrate(_errors(5, 1).assign(actual=np.nan), 4)
     bands = calibration.bands(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
     assert {name: value.tolist() for name, value in bands.items()} == {name: [5.0] for name in COLUMNS}
 
@@ -400,12 +398,10 @@ def test_any_set_of_quantiles_is_forecast_in_order(
     rows = features[features["origin_week"] == AS_OF]
     forecaster = fit(features, retailer.sales, AS_OF, wide)
     uncalibrated = forecaster.predict(rows)
-    assert (uncalibrated["p2.5_usd"] == uncalibrated["forecast_usd"]).all()
-    points = rows.assign(
-        forecast_usd=rows["base_usd"], actual_usd=rows["base_usd"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost"
-    )
+    assert (uncalibrated["p2.5"] == uncalibrated["forecast"]).all()
+    points = rows.assign(forecast=rows["base"], actual=rows["base"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost")
     calibrated = forecaster.with_calibration(calibrate(points, 4, wide.quantiles)).predict(rows)
-    bands = calibrated[["p2.5_usd", "p10_usd", "p50_usd", "p90_usd", "p97.5_usd"]].to_numpy()
+    bands = calibrated[["p2.5", "p10", "p50", "p90", "p97.5"]].to_numpy()
     assert (np.diff(bands, axis=1) >= 0).all()
     assert (bands[:, 0] < bands[:, 1]).mean() > 0.9
 

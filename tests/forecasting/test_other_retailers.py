@@ -104,7 +104,7 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     forecast = forecaster.predict(newest)
     recent = sales[sales["week"] > panel.weeks[-1] - pd.Timedelta(weeks=52)]
     assert len(forecast) == HORIZON * len(recent[["store_id", "dept_id"]].drop_duplicates())
-    values = forecast[["p10_usd", "p50_usd", "p90_usd"]].to_numpy()
+    values = forecast[["p10", "p50", "p90"]].to_numpy()
     assert np.isfinite(values).all()
-    assert np.isfinite(forecast["forecast_usd"]).all()
+    assert np.isfinite(forecast["forecast"]).all()
     assert (np.diff(values, axis=1) >= 0).all()

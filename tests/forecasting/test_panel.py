@@ -25,7 +25,7 @@ def _built(unit: int = 1, stores: tuple[int, ...] = (3, 1, 2)) -> Panel:
             (3, 5, WEEKS[2], 352.0), (1, 2, WEEKS[2], 122.0), (1, 5, WEEKS[0], 150.0), (3, 5, WEEKS[0], 350.0),
             (1, 5, WEEKS[1], 151.0), (3, 7, WEEKS[1], 371.0),
         ],
-        columns=["store_id", "dept_id", "week", "weekly_sales_usd"],
+        columns=["store_id", "dept_id", "week", "sales"],
     )  # fmt: skip
     sales[["store_id", "dept_id"]] *= unit
     kinds = [*CONDITION_COLUMNS, *MARKDOWN_COLUMNS]
@@ -79,7 +79,7 @@ def test_a_part_of_a_panel_numbers_its_departments_anew_and_keeps_the_stores() -
 def test_sales_of_an_unknown_store_and_no_sales_are_refused() -> None:
     with pytest.raises(SchemaError, match="store 3 has sales but is not in stores"):
         _built(stores=(1, 2))
-    empty = pd.DataFrame({"store_id": [], "dept_id": [], "week": [], "weekly_sales_usd": []})
+    empty = pd.DataFrame({"store_id": [], "dept_id": [], "week": [], "sales": []})
     with pytest.raises(SchemaError, match="there are no sales"):
         build_panel(empty, empty, empty, empty, 2)
 

@@ -22,8 +22,8 @@ def points(model: str, error: object, holiday: bool = False, origin: pd.Timestam
     return pd.DataFrame(
         {
             "store_id": 1, "dept_id": DEPTS, "origin_week": origin, "target_week": TARGET, "horizon": 1,
-            "model": model, "forecast_usd": 1000.0 + off, "actual_usd": 1000.0, "is_holiday": holiday,
-            "p10_usd": np.where(DEPTS <= 16, 900.0, 1001.0), "p50_usd": 1000.0, "p90_usd": 1100.0,
+            "model": model, "forecast": 1000.0 + off, "actual": 1000.0, "is_holiday": holiday,
+            "p10": np.where(DEPTS <= 16, 900.0, 1001.0), "p50": 1000.0, "p90": 1100.0,
         }
     )  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
 
 
 def test_the_first_model_that_beats_naive_is_promoted_with_every_figure() -> None:
-    better_baseline, unknown = points("moving_average", 20.0), challenger(7.0, naive=7.0).assign(actual_usd=np.nan)
+    better_baseline, unknown = points("moving_average", 20.0), challenger(7.0, naive=7.0).assign(actual=np.nan)
     decision = decide(pd.concat([challenger(30.0), better_baseline, unknown]), WEEK)
     assert decision.promote
     assert decision.reasons == (
@@ -60,7 +60,7 @@ def test_the_first_model_that_beats_naive_is_promoted_with_every_figure() -> Non
 
 
 def test_a_model_without_a_known_actual_is_refused() -> None:
-    decision = decide(challenger(1.0).assign(actual_usd=np.nan), WEEK)
+    decision = decide(challenger(1.0).assign(actual=np.nan), WEEK)
     assert not decision.promote
     assert decision.reasons == ("it was never judged: its backtest has no point with an actual",)
     assert decision.figures == {}
@@ -76,8 +76,8 @@ def _scattered(model: str, seed: int, size: float) -> pd.DataFrame:
     keys = keys[keys.index % 5 != 3]
     return keys.assign(
         target_week=keys["origin_week"] + pd.to_timedelta(7 * keys["horizon"], unit="D"),
-        model=model, forecast_usd=1000.0 + draw.normal(0.0, size, len(keys)), actual_usd=1000.0,
-        is_holiday=keys["horizon"] == 2, p10_usd=900.0, p50_usd=1000.0, p90_usd=1100.0,
+        model=model, forecast=1000.0 + draw.normal(0.0, size, len(keys)), actual=1000.0,
+        is_holiday=keys["horizon"] == 2, p10=900.0, p50=1000.0, p90=1100.0,
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_difference_is_judged_by_its_sums_per_department_and_origin() -> None:
     ours, other, weights = 0.0, 0.0, 0.0
     for own, reference in zip(mine.itertuples(), theirs.itertuples(), strict=True):
         weight = 5.0 if own.is_holiday else 1.0
-        errors = weight * abs(own.forecast_usd - 1000.0), weight * abs(reference.forecast_usd - 1000.0)
+        errors = weight * abs(own.forecast - 1000.0), weight * abs(reference.forecast - 1000.0)
         gains[own.dept_id, own.origin_week] += errors[1] - errors[0]
         ours, other, weights = ours + errors[0], other + errors[1], weights + weight
     assert len(gains) == 12
@@ -105,9 +105,9 @@ def test_a_difference_is_judged_by_its_sums_per_department_and_origin() -> None:
 def test_a_champion_is_compared_on_shared_points_only() -> None:
     # Elsewhere both are biased, on holidays too.
     later, earlier = pd.Timestamp("2012-02-03"), pd.Timestamp("2011-01-07")
-    own = points("xgboost", 50.0, holiday=True, origin=later).assign(forecast_usd=1050.0)
+    own = points("xgboost", 50.0, holiday=True, origin=later).assign(forecast=1050.0)
     naive = points("seasonal_naive", 90.0, holiday=True, origin=later)
-    other = points("xgboost", 1.0, holiday=True, origin=earlier).assign(forecast_usd=1001.0)
+    other = points("xgboost", 1.0, holiday=True, origin=earlier).assign(forecast=1001.0)
     mine = pd.concat([challenger(30.0, holiday=True), own, naive])
     decision = decide(mine, LATER, pd.concat([points("xgboost", 40.0, holiday=True), other]), WEEK)
     assert decision.promote
@@ -203,11 +203,11 @@ def test_holidays_may_be_a_twentieth_worse(error: float, promoted: bool) -> None
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_bias_is_refused_unless_the_champion_has_a_larger_one(sign: int) -> None:
     mine = challenger(0.0).assign(
-        forecast_usd=lambda p: np.where(p["model"] == "xgboost", 1000.0 + sign * 80.0, 1000.0 + sign * 200.0)
+        forecast=lambda p: np.where(p["model"] == "xgboost", 1000.0 + sign * 80.0, 1000.0 + sign * 200.0)
     )
     unbiased, more_biased = (
         points("xgboost", 85.0),
-        points("xgboost", 0.0).assign(forecast_usd=1000.0 + sign * 100.0),
+        points("xgboost", 0.0).assign(forecast=1000.0 + sign * 100.0),
     )
     for refused in (decide(mine, LATER, unbiased, WEEK), decide(mine, WEEK)):
         assert not refused.promote
@@ -219,17 +219,17 @@ def test_a_bias_is_refused_unless_the_champion_has_a_larger_one(sign: int) -> No
 
 @pytest.mark.parametrize(("bias", "promoted"), [(50.0, True), (50.5, False)])
 def test_a_bias_of_a_twentieth_of_sales_is_allowed(bias: float, promoted: bool) -> None:
-    mine = challenger(0.0).assign(forecast_usd=lambda p: np.where(p["model"] == "xgboost", 1000.0 + bias, 1200.0))
+    mine = challenger(0.0).assign(forecast=lambda p: np.where(p["model"] == "xgboost", 1000.0 + bias, 1200.0))
     assert decide(mine, WEEK).promote is promoted
     # Of a mean of -1,000 USD, as of a department of returns, the same share.
     returns = mine.assign(
-        actual_usd=-1000.0, forecast_usd=mine["forecast_usd"] - 2000.0, p10_usd=np.where(mine["dept_id"] < 17, -1e9, 0)
+        actual=-1000.0, forecast=mine["forecast"] - 2000.0, p10=np.where(mine["dept_id"] < 17, -1e9, 0)
     )
     assert decide(returns, WEEK).promote is promoted
 
 
 def test_intervals_that_hold_too_little_are_refused() -> None:
-    decision = decide(challenger(30.0).assign(p10_usd=999.5, p90_usd=999.9), WEEK)
+    decision = decide(challenger(30.0).assign(p10=999.5, p90=999.9), WEEK)
     assert not decision.promote
     assert decision.reasons[0] == "p10 to p90 hold 0%, 60% to 95% allowed"
 
@@ -238,20 +238,20 @@ def test_intervals_that_hold_too_little_are_refused() -> None:
 def test_intervals_must_hold_60_to_95_percent_of_actuals(held: int, promoted: bool) -> None:
     # An actual of 1,000 USD on either edge of its interval is within it.
     inside = challenger(30.0)["dept_id"] <= held
-    low = challenger(30.0).assign(p10_usd=np.where(inside, 1000.0, 1001.0), p90_usd=1100.0)
-    high = challenger(30.0).assign(p10_usd=900.0, p90_usd=np.where(inside, 1000.0, 999.0))
+    low = challenger(30.0).assign(p10=np.where(inside, 1000.0, 1001.0), p90=1100.0)
+    high = challenger(30.0).assign(p10=900.0, p90=np.where(inside, 1000.0, 999.0))
     assert [decide(points, WEEK).promote for points in (low, high)] == [promoted, promoted]
 
 
 def test_points_without_an_interval_say_nothing_of_coverage() -> None:
     early = pd.Timestamp("2011-12-09")
-    without = points("xgboost", 30.0, origin=early).assign(p10_usd=1000.0, p90_usd=1000.0)
+    without = points("xgboost", 30.0, origin=early).assign(p10=1000.0, p90=1000.0)
     naive = points("seasonal_naive", 90.0, origin=early)
     assert decide(pd.concat([challenger(30.0), without, naive]), WEEK).figures["coverage"] == 0.8
 
 
 def test_without_intervals_coverage_is_not_judged() -> None:
-    decision = decide(challenger(30.0).assign(p10_usd=1000.0, p90_usd=1000.0), WEEK)
+    decision = decide(challenger(30.0).assign(p10=1000.0, p90=1000.0), WEEK)
     assert decision.promote
     assert "coverage" not in decision.figures
 
@@ -269,20 +269,20 @@ def test_the_champion_forecasts_later_origins_itself_and_earlier_ones_by_its_bac
     champion = fit(features, retailer.sales, as_of, ModelConfig(rounds=3, members=1, seed=3, threads=1))
     rows = features[features["origin_week"].isin([early, as_of])]
     keys = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
-    wanted = rows[keys].assign(model="xgboost", actual_usd=1.0, is_holiday=False)
-    stored = rows[keys].assign(model="xgboost", forecast_usd=7.0, p10_usd=6.0, p50_usd=7.0, p90_usd=8.0)
+    wanted = rows[keys].assign(model="xgboost", actual=1.0, is_holiday=False)
+    stored = rows[keys].assign(model="xgboost", forecast=7.0, p10=6.0, p50=7.0, p90=8.0)
     found = champion_points(champion, rows, wanted, stored)
     assert len(found) == len(wanted)
-    assert found.loc[found["origin_week"] == early, "forecast_usd"].eq(7.0).all()
-    own = champion.predict(rows[rows["origin_week"] == as_of])["forecast_usd"].to_numpy()
-    assert found.loc[found["origin_week"] == as_of, "forecast_usd"].to_numpy().tolist() == own.tolist()
+    assert found.loc[found["origin_week"] == early, "forecast"].eq(7.0).all()
+    own = champion.predict(rows[rows["origin_week"] == as_of])["forecast"].to_numpy()
+    assert found.loc[found["origin_week"] == as_of, "forecast"].to_numpy().tolist() == own.tolist()
 
 
 def test_without_a_champion_to_run_its_stored_backtest_speaks_for_every_origin() -> None:
     mine = pd.concat([challenger(30.0, holiday=True), points("xgboost", 20.0, origin=WEEK)])
     stored = pd.concat(
         [
-            points("xgboost", 5.0).assign(actual_usd=7.0).iloc[:3],
+            points("xgboost", 5.0).assign(actual=7.0).iloc[:3],
             points("seasonal_naive", 1.0),
             points("xgboost", 5.0, origin=LATER),
         ]

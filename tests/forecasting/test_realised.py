@@ -16,19 +16,17 @@ from demand_assets.forecasting.realised import (
     tracking_signals,
 )
 
-ACTUALS = pd.DataFrame(
-    {"store_id": [1, 1, 2], "dept_id": [3, 4, 3], "weekly_sales_usd": [100.0, 50.0, 30.0], "is_holiday": False}
-)
+ACTUALS = pd.DataFrame({"store_id": [1, 1, 2], "dept_id": [3, 4, 3], "sales": [100.0, 50.0, 30.0], "is_holiday": False})
 FORECASTS = pd.DataFrame(
     {
         "store_id": [1, 1, 2, 2],
         "dept_id": [3, 4, 3, 4],
         "horizon": 1,
-        "forecast_usd": [110.0, 30.0, 30.0, 7.0],
-        "p10_usd": [90.0, 20.0, 20.0, 5.0],
-        "p90_usd": [120.0, 40.0, 40.0, 9.0],
-        "order_usd": [115.0, 35.0, 36.0, 8.0],
-        "seasonal_naive_usd": [140.0, 50.0, 10.0, 6.0],
+        "forecast": [110.0, 30.0, 30.0, 7.0],
+        "p10": [90.0, 20.0, 20.0, 5.0],
+        "p90": [120.0, 40.0, 40.0, 9.0],
+        "order_quantity": [115.0, 35.0, 36.0, 8.0],
+        "seasonal_naive": [140.0, 50.0, 10.0, 6.0],
     }
 )
 POINTS = realised_points(FORECASTS, ACTUALS, "v1", "xgboost")
@@ -37,15 +35,15 @@ POINTS = realised_points(FORECASTS, ACTUALS, "v1", "xgboost")
 def signals(errors: list[float], now: float) -> float:
     """Tracking signal of one total after `errors` of earlier weeks and `now`."""
     total = pd.DataFrame(
-        {"model": ["xgboost"], "horizon": 1, "level": "chain", "store_id": 0, "dept_id": 0, "error_usd": now}
+        {"model": ["xgboost"], "horizon": 1, "level": "chain", "store_id": 0, "dept_id": 0, "total_error": now}
     )
     weeks = pd.date_range("2012-01-06", periods=len(errors), freq="7D")
-    earlier = pd.concat([total.assign(week=week, error_usd=error) for week, error in zip(weeks, errors, strict=True)])
+    earlier = pd.concat([total.assign(week=week, total_error=error) for week, error in zip(weeks, errors, strict=True)])
     return float(tracking_signals(total, earlier).iloc[0])
 
 
 def test_a_point_is_a_series_with_forecast_and_actual_once_per_model() -> None:
-    columns = ["store_id", "dept_id", "model", "forecast_usd", "p90_usd", "actual_usd"]
+    columns = ["store_id", "dept_id", "model", "forecast", "p90", "actual"]
     expected = pd.DataFrame(
         [
             (1, 3, "xgboost", 110.0, 120.0, 100.0),
@@ -77,7 +75,7 @@ def test_accuracy_of_stores_departments_and_the_chain() -> None:
             (*own, "store", 1, 0, 2, 15.0, 15.0, math.sqrt(250), -5.0, 150.0, -10.0, 0.5, 5.0),
             (*own, "store", 2, 0, 1, 0.0, 0.0, 0.0, 0.0, 30.0, 0.0, 1.0, 20.0),
         ],
-        columns=[*KEYS, "points", "wmae", "mae", "rmse", "bias", "actual_usd", "error_usd", "coverage", "fva_usd"],
+        columns=[*KEYS, "points", "wmae", "mae", "rmse", "bias", "actual", "total_error", "coverage", "fva"],
     )
     table = realised_accuracy(POINTS)
     pd.testing.assert_frame_equal(table[expected.columns], expected, check_dtype=False)
@@ -85,14 +83,14 @@ def test_accuracy_of_stores_departments_and_the_chain() -> None:
 
 
 def test_a_vintage_without_stored_baselines_is_scored_alone() -> None:
-    points = realised_points(FORECASTS.drop(columns="seasonal_naive_usd"), ACTUALS, "v1", "xgboost")
+    points = realised_points(FORECASTS.drop(columns="seasonal_naive"), ACTUALS, "v1", "xgboost")
     table = realised_accuracy(points)
     assert set(table["model"]) == {"xgboost"}
-    assert table["fva_usd"].isna().all()
+    assert table["fva"].isna().all()
 
 
 def test_two_vintages_of_a_week_do_not_mix() -> None:
-    other = POINTS.assign(vintage_id="v2", forecast_usd=POINTS["actual_usd"] + 1)
+    other = POINTS.assign(vintage_id="v2", forecast=POINTS["actual"] + 1)
     chain = realised_accuracy(pd.concat([POINTS, other])).query("level == 'chain' and model == 'xgboost'")
     assert chain.set_index("vintage_id")["wmae"].to_dict() == {"v1": 10.0, "v2": 1.0}
 
@@ -117,9 +115,9 @@ def test_the_tracking_signal_is_the_sum_of_errors_by_their_mean_size(
 
 def test_a_tracking_signal_reads_only_its_own_total() -> None:
     weeks = pd.date_range("2012-01-06", periods=3, freq="7D")
-    earlier = realised_accuracy(POINTS)[["model", "horizon", "level", "store_id", "dept_id", "error_usd"]]
+    earlier = realised_accuracy(POINTS)[["model", "horizon", "level", "store_id", "dept_id", "total_error"]]
     table = realised_accuracy(POINTS, pd.concat([earlier.assign(week=week) for week in weeks]))
-    expected = np.sign(table["error_usd"]) * 4
+    expected = np.sign(table["total_error"]) * 4
     pd.testing.assert_series_equal(table["tracking_signal"], expected, check_names=False)
     longer = earlier.assign(horizon=2)
     assert (
@@ -137,7 +135,7 @@ def test_rows_are_pooled_by_their_points() -> None:
             "wmae": [10.0, 2.0, 5.0],
             "bias": [-4.0, 8.0, 1.0],
             "coverage": [1.0, 0.0, np.nan],
-            "fva_usd": [2.0, 6.0, np.nan],
+            "fva": [2.0, 6.0, np.nan],
         }
     )
     expected = pd.DataFrame(
@@ -147,7 +145,7 @@ def test_rows_are_pooled_by_their_points() -> None:
             "wmae": [5.0, 8.0],
             "bias": [1.0, -1.0],
             "coverage": [np.nan, 0.75],
-            "fva_usd": [np.nan, 3.0],
+            "fva": [np.nan, 3.0],
         }
     )
     pd.testing.assert_frame_equal(pooled_accuracy(rows), expected)
@@ -180,15 +178,13 @@ def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
     ],
 )
 def test_the_reason_says_what_happened(actual: float, forecast: float, reason: str) -> None:
-    one = FORECASTS.head(1).assign(forecast_usd=forecast, p10_usd=forecast - 5, p90_usd=forecast + 5)
-    assert exceptions(outside_band(one, ACTUALS.head(1).assign(weekly_sales_usd=actual), 3, 1))["reason"].tolist() == [
-        reason
-    ]
+    one = FORECASTS.head(1).assign(forecast=forecast, p10=forecast - 5, p90=forecast + 5)
+    assert exceptions(outside_band(one, ACTUALS.head(1).assign(sales=actual), 3, 1))["reason"].tolist() == [reason]
 
 
 def test_without_an_order_quantity_the_forecast_stands_for_it_and_the_list_ends_where_told() -> None:
-    outside = outside_band(FORECASTS.assign(order_usd=None), ACTUALS, underage=3.0, overage=1.0)
-    assert outside["at_risk_usd"].tolist() == [60.0, 7.0]
+    outside = outside_band(FORECASTS.assign(order_quantity=None), ACTUALS, underage=3.0, overage=1.0)
+    assert outside["at_risk"].tolist() == [60.0, 7.0]
     assert exceptions(outside, most=1)["dept_id"].tolist() == [4]
     assert exceptions(outside.head(0)).empty
 
@@ -196,16 +192,16 @@ def test_without_an_order_quantity_the_forecast_stands_for_it_and_the_list_ends_
 def test_sales_at_the_ends_of_the_band_are_inside_it() -> None:
     one = FORECASTS.head(1)
     for actual, listed in ((89.99, 1), (90.0, 0), (120.0, 0), (120.01, 1)):
-        sold = ACTUALS.head(1).assign(weekly_sales_usd=actual)
+        sold = ACTUALS.head(1).assign(sales=actual)
         assert len(outside_band(one, sold, underage=3.0, overage=1.0)) == listed
         table = realised_accuracy(realised_points(one, sold, "v1", "xgboost")).query("model == 'xgboost'")
         assert table["coverage"].tolist() == [1.0 - listed] * 3
 
 
 def test_nothing_is_ordered_where_less_than_nothing_is_forecast_and_equal_risks_are_listed_by_series() -> None:
-    forecasts = FORECASTS.assign(forecast_usd=-5.0, p10_usd=-9.0, p90_usd=-1.0, order_usd=None)
-    outside = outside_band(forecasts.iloc[::-1], ACTUALS.assign(weekly_sales_usd=10.0), underage=3.0, overage=1.0)
-    columns = ["store_id", "dept_id", "at_risk_usd"]
+    forecasts = FORECASTS.assign(forecast=-5.0, p10=-9.0, p90=-1.0, order_quantity=None)
+    outside = outside_band(forecasts.iloc[::-1], ACTUALS.assign(sales=10.0), underage=3.0, overage=1.0)
+    columns = ["store_id", "dept_id", "at_risk"]
     expected = [(1, 3, 30.0), (1, 4, 30.0), (2, 3, 30.0), (2, 4, 0.0)]
     assert list(outside[columns].itertuples(index=False, name=None)) == expected
 
@@ -218,7 +214,7 @@ def test_a_hundred_exceptions_are_listed() -> None:
 
 def test_a_baseline_over_other_series_says_nothing_about_the_value_of_a_forecast() -> None:
     points = POINTS.drop(POINTS.index[(POINTS["model"] == "seasonal_naive") & (POINTS["store_id"] == 2)])
-    own = realised_accuracy(points).query("model == 'xgboost'").set_index(["level", "store_id", "dept_id"])["fva_usd"]
+    own = realised_accuracy(points).query("model == 'xgboost'").set_index(["level", "store_id", "dept_id"])["fva"]
     assert own.dropna().to_dict() == {("department", 0, 4): -20.0, ("store", 1, 0): 5.0}
 
 

@@ -19,7 +19,7 @@ def test_reasons_sum_to_the_forecast(features: pd.DataFrame, retailer: SampleDat
     why, forecast = reasons(forecaster, rows), forecaster.predict(rows)
     keys = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
     pd.testing.assert_frame_equal(why[keys], forecast[keys])
-    np.testing.assert_allclose(why.drop(columns=keys).sum(axis=1), forecast["forecast_usd"], rtol=1e-4, atol=0.5)
+    np.testing.assert_allclose(why.drop(columns=keys).sum(axis=1), forecast["forecast"], rtol=1e-4, atol=0.5)
     assert why["recent trend"].abs().max() > 0
 
 
@@ -32,12 +32,12 @@ def test_a_reason_is_the_sum_of_what_its_features_moved(
     forecaster = fit(features, retailer.sales, AS_OF, deep)
     assert (Forest.of(forecaster.booster) is None) is (depth == 10)
     rows = features[features["origin_week"] == AS_OF].head(20)
-    scale, moved = rows["scale_usd"].to_numpy(), forecaster.contributions(rows)
+    scale, moved = rows["scale"].to_numpy(), forecaster.contributions(rows)
     expected = {reason: np.zeros(len(rows)) for _, reason in REASONS}
     for place, name in enumerate(forecaster.features):
         expected[reason_of(name)] += moved[:, place] * scale
     # What the forecast starts from: last year, and what the model adds to every row.
-    expected["last year"] += rows["base_usd"].to_numpy() + moved[:, -1] * scale
+    expected["last year"] += rows["base"].to_numpy() + moved[:, -1] * scale
     why = reasons(forecaster, rows)
     for reason, usd in expected.items():
         np.testing.assert_allclose(why[reason], usd, rtol=1e-4, atol=0.2, err_msg=reason)

@@ -39,8 +39,8 @@ def _forecast() -> pd.DataFrame:
             "origin_week": ORIGIN,
             "target_week": TARGET,
             "horizon": 1,
-            "forecast_usd": [100.0, 20.0, 50.0],
-            "scale_usd": [90.0, 10.0, 100.0],
+            "forecast": [100.0, 20.0, 50.0],
+            "scale": [90.0, 10.0, 100.0],
             "is_holiday": False,
         }
     )
@@ -62,10 +62,10 @@ def _points(origins: int, stores: int = 6, depts: int = 5, seed: int = 0) -> pd.
     forecast = scale * draw.normal(1, 0.1, len(rows))
     return rows.assign(
         model="xgboost",
-        forecast_usd=forecast,
-        actual_usd=forecast + scale * draw.normal(0, 0.1, len(rows)),
+        forecast=forecast,
+        actual=forecast + scale * draw.normal(0, 0.1, len(rows)),
         is_holiday=False,
-        scale_usd=scale,
+        scale=scale,
     )
 
 
@@ -86,9 +86,7 @@ def test_totals_by_hand() -> None:
 def test_every_level_sums_to_the_chain() -> None:
     points = _points(2)
     totals = total(points, calibrate_totals(total_points(points), 4))
-    sums = totals.pivot_table(
-        index=["origin_week", "target_week"], columns="level", values="forecast_usd", aggfunc="sum"
-    )
+    sums = totals.pivot_table(index=["origin_week", "target_week"], columns="level", values="forecast", aggfunc="sum")
     assert len(sums) == 8
     np.testing.assert_allclose(sums[STORE], sums[CHAIN], rtol=1e-12)
     np.testing.assert_allclose(sums[DEPARTMENT], sums[CHAIN], rtol=1e-12)
@@ -96,13 +94,13 @@ def test_every_level_sums_to_the_chain() -> None:
 
 def test_totals_equal_a_slow_reference() -> None:
     points = _points(2, seed=4).sample(frac=0.8, random_state=1)
-    points.loc[points.index[:30], "actual_usd"] = np.nan
-    other = points.assign(model="seasonal_naive", forecast_usd=1e9)
+    points.loc[points.index[:30], "actual"] = np.nan
+    other = points.assign(model="seasonal_naive", forecast=1e9)
     made = total_points(pd.concat([other, points]))
     keys = ["level", "store_id", "dept_id", "target_week"]
     expected: dict[tuple[object, ...], list[float]] = {}
     for row in points.to_dict(orient="records"):
-        if np.isnan(row["actual_usd"]):
+        if np.isnan(row["actual"]):
             continue
         for level, store, dept in (
             (STORE, row["store_id"], ALL),
@@ -110,9 +108,9 @@ def test_totals_equal_a_slow_reference() -> None:
             (CHAIN, ALL, ALL),
         ):
             sums = expected.setdefault((level, store, dept, row["target_week"]), [0.0, 0.0, 0.0, 0.0])
-            for index, value in enumerate((row["forecast_usd"], row["actual_usd"], row["scale_usd"], 1.0)):
+            for index, value in enumerate((row["forecast"], row["actual"], row["scale"], 1.0)):
                 sums[index] += value
-    values = made.set_index(keys)[["forecast_usd", "actual_usd", "scale_usd", "series"]]
+    values = made.set_index(keys)[["forecast", "actual", "scale", "series"]]
     assert set(values.index) == set(expected)
     np.testing.assert_allclose(values.to_numpy(), [expected[key] for key in values.index])
 
@@ -120,7 +118,7 @@ def test_totals_equal_a_slow_reference() -> None:
 def test_few_errors_give_students_t_and_fewer_a_wider_one() -> None:
     totals = total_points(_points(2))
     chain = totals[totals["level"] == CHAIN]
-    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    error = ((chain["actual"] - chain["forecast"]) / chain["scale"]).to_numpy()
     assert len(error) == 8 < MIN_POINTS
     expected = [error.mean() + t.ppf(q, 7) * error.std(ddof=1) * np.sqrt(9 / 8) for q in (0.1, 0.5, 0.9)]
     made = calibrate_totals(totals, 4)[CHAIN]
@@ -136,7 +134,7 @@ def test_enough_errors_are_calibrated_as_those_of_series_are() -> None:
     stores = totals[totals["level"] == STORE]
     np.testing.assert_array_equal(made[STORE].offsets, calibrate(stores, 4).offsets)
     chain = totals[totals["level"] == CHAIN]
-    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    error = ((chain["actual"] - chain["forecast"]) / chain["scale"]).to_numpy()
     n = len(error)
     ranks = [0.1 - 0.4 / n, 0.5, 0.9 + 0.4 / n]
     np.testing.assert_allclose(made[CHAIN].offsets[0, 0, 0], np.quantile(error, ranks))
@@ -152,21 +150,19 @@ def test_intervals_of_totals_are_narrower_than_sums_of_quantiles_and_cover() -> 
     np.testing.assert_allclose(covered[["below", "coverage", "above"]].sum(axis=1), 1.0)
     totals = total(points, calibrate_totals(total_points(points), 4))
     own = calibrate(points, 4).bands(
-        *(points[name].to_numpy() for name in ("forecast_usd", "scale_usd", "horizon", "is_holiday"))
+        *(points[name].to_numpy() for name in ("forecast", "scale", "horizon", "is_holiday"))
     )
-    summed = (own["p90_usd"] - own["p10_usd"]).sum()
+    summed = (own["p90"] - own["p10"]).sum()
     chain = totals[totals["level"] == CHAIN]
     # Independent errors add up by their squares: 30 of unequal size to about a fifth of their sum.
-    assert (chain["p90_usd"] - chain["p10_usd"]).sum() < summed / 3
-    bands = totals[["p10_usd", "p50_usd", "p90_usd"]].to_numpy()
+    assert (chain["p90"] - chain["p10"]).sum() < summed / 3
+    bands = totals[["p10", "p50", "p90"]].to_numpy()
     assert (np.diff(bands, axis=1) >= 0).all()
 
 
 def test_coverage_learns_from_errors_known_at_the_origin_only() -> None:
     totals = total_points(_points(4))
-    changed = totals.assign(
-        actual_usd=totals["actual_usd"].where(totals["origin_week"] != totals["origin_week"].max(), 1e12)
-    )
+    changed = totals.assign(actual=totals["actual"].where(totals["origin_week"] != totals["origin_week"].max(), 1e12))
     before, after = (rolling_coverage(one, 4).set_index("level") for one in (totals, changed))
     # Of two scored origins the last one missed; the first one's intervals did not move.
     last = totals["origin_week"].max()
@@ -179,7 +175,7 @@ def test_coverage_learns_from_errors_known_at_the_origin_only() -> None:
 def test_a_level_begins_with_three_errors_and_is_calibrated_by_ranks_from_fifty_on() -> None:
     totals = total_points(_points(15))
     chain = totals[totals["level"] == CHAIN]
-    error = ((chain["actual_usd"] - chain["forecast_usd"]) / chain["scale_usd"]).to_numpy()
+    error = ((chain["actual"] - chain["forecast"]) / chain["scale"]).to_numpy()
     assert calibrate_totals(chain.head(2), 4)[CHAIN].is_none
     for count in (3, 49):
         own = error[:count]
@@ -197,8 +193,8 @@ def test_a_total_takes_the_band_of_its_horizon_and_of_holidays() -> None:
     later = _forecast().assign(horizon=2, target_week=add_weeks(TARGET, 1), is_holiday=[True, False, False])
     totals = total(pd.concat([_forecast(), later]), calibrations)
     chain = totals[totals["level"] == CHAIN].set_index("horizon")
-    assert chain.loc[1, ["p10_usd", "p50_usd", "p90_usd"]].tolist() == [170.0, 172.0, 174.0]
-    assert chain.loc[2, ["p10_usd", "p50_usd", "p90_usd"]].tolist() == pytest.approx([188.0, 190.0, 192.0])
+    assert chain.loc[1, ["p10", "p50", "p90"]].tolist() == [170.0, 172.0, 174.0]
+    assert chain.loc[2, ["p10", "p50", "p90"]].tolist() == pytest.approx([188.0, 190.0, 192.0])
 
 
 def test_coverage_of_an_origin_counts_errors_of_targets_that_had_ended() -> None:
@@ -209,13 +205,13 @@ def test_coverage_of_an_origin_counts_errors_of_targets_that_had_ended() -> None
         (weeks[1], weeks[2], 1.0), (weeks[1], weeks[3], 100.0),
         (weeks[2], weeks[3], 2.0), (weeks[2], weeks[4], -3.0),
     ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["origin_week", "target_week", "actual_usd"])
+    frame = pd.DataFrame(rows, columns=["origin_week", "target_week", "actual"])
     horizon = (frame["target_week"] - frame["origin_week"]).dt.days // 7
-    totals = frame.assign(level=CHAIN, horizon=horizon, forecast_usd=0.0, scale_usd=1.0, is_holiday=False)
+    totals = frame.assign(level=CHAIN, horizon=horizon, forecast=0.0, scale=1.0, is_holiday=False)
     # Errors of -1, 0 and 1: mean 0, deviation 1, so p10 and p90 are 1.886 * sqrt(4 / 3) = 2.18 below and above.
     expected = {"level": CHAIN, "points": 2, "weeks": 2, "below": 0.5, "coverage": 0.5, "above": 0.0}
     assert rolling_coverage(totals, 2).to_dict("records") == [expected]
-    above = rolling_coverage(totals.assign(actual_usd=-totals["actual_usd"]), 2).to_dict("records")
+    above = rolling_coverage(totals.assign(actual=-totals["actual"]), 2).to_dict("records")
     assert above == [{**expected, "below": 0.0, "above": 0.5}]
 
 
@@ -224,10 +220,10 @@ def test_a_total_that_differs_or_lacks_its_series_is_found(off: float) -> None:
     forecast = _forecast()
     totals = total(forecast, PLAIN)
     assert differences(totals, forecast)["agrees"].all()
-    totals.loc[totals["store_id"] == 2, "forecast_usd"] += off
+    totals.loc[totals["store_id"] == 2, "forecast"] += off
     closed = totals[totals["store_id"] == 1].assign(store_id=9)
     found = differences(pd.concat([totals[totals["dept_id"] != 7], closed]), forecast)
-    wrong = found[~found["agrees"]].set_index(["level", "store_id", "dept_id"])[["total_usd", "series_usd"]]
+    wrong = found[~found["agrees"]].set_index(["level", "store_id", "dept_id"])[["total", "sum_of_series"]]
     assert sorted(wrong.index) == [(DEPARTMENT, ALL, 7), (STORE, 2, ALL), (STORE, 9, ALL)]
     np.testing.assert_array_equal(wrong.loc[(DEPARTMENT, ALL, 7)], [np.nan, 20.0])
     np.testing.assert_array_equal(wrong.loc[(STORE, 2, ALL)], [50.0 + off, 50.0])
@@ -237,9 +233,9 @@ def test_a_total_that_differs_or_lacks_its_series_is_found(off: float) -> None:
 @pytest.mark.parametrize(("off", "agrees"), [(0.9, True), (1.1, False), (-1.1, False)])
 def test_what_rounding_may_change_is_a_billionth_of_the_absolute_forecasts(off: float, agrees: bool) -> None:
     # Sales and returns cancel out, so that a billionth of their sum would be next to nothing.
-    forecast = _forecast().assign(store_id=1, dept_id=[1, 2, 3], forecast_usd=[5e8, -4e8, -1e8])
+    forecast = _forecast().assign(store_id=1, dept_id=[1, 2, 3], forecast=[5e8, -4e8, -1e8])
     totals = total(forecast, PLAIN)
-    totals.loc[totals["level"] == CHAIN, "forecast_usd"] += off
+    totals.loc[totals["level"] == CHAIN, "forecast"] += off
     found = differences(totals, forecast)
     assert found.loc[found["level"] == CHAIN, "agrees"].tolist() == [agrees]
 
@@ -247,6 +243,6 @@ def test_what_rounding_may_change_is_a_billionth_of_the_absolute_forecasts(off: 
 def test_a_series_without_scale_or_there_twice_is_refused() -> None:
     forecast = _forecast()
     with pytest.raises(ModelError, match="got 0 doubled and 3 without"):
-        total(forecast.assign(scale_usd=np.nan), PLAIN)
+        total(forecast.assign(scale=np.nan), PLAIN)
     with pytest.raises(ModelError, match="got 3 doubled and 0 without"):
         total(pd.concat([forecast, forecast]), PLAIN)

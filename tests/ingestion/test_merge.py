@@ -17,10 +17,10 @@ Row = tuple[pd.Timestamp, int, int, float]
 
 
 def sales(*rows: Row) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["week", "store_id", "dept_id", "weekly_sales_usd"])
-    types = {"store_id": "int32", "dept_id": "int32", "weekly_sales_usd": "float64", "week": "datetime64[ns]"}
+    frame = pd.DataFrame(rows, columns=["week", "store_id", "dept_id", "sales"])
+    types = {"store_id": "int32", "dept_id": "int32", "sales": "float64", "week": "datetime64[ns]"}
     frame = frame.astype(types).assign(is_holiday=False)
-    return frame[["store_id", "dept_id", "week", "weekly_sales_usd", "is_holiday"]]
+    return frame[["store_id", "dept_id", "week", "sales", "is_holiday"]]
 
 
 NOTHING = sales()
@@ -93,7 +93,7 @@ def test_a_file_that_changed_nothing_is_remembered_so_that_it_cannot_undo_a_late
     assert same.recorded_weeks.tolist() == [W1, W2]
     fix = delivery("fix", sales((W1, 1, 1, 99)))
     fixed = merge_week_partitions(same.frame, same.landings, [FIRST, copy, fix], SALES_KEYS, weeks=WEEKS)
-    assert fixed.frame["weekly_sales_usd"].tolist() == [99, 20, 11]
+    assert fixed.frame["sales"].tolist() == [99, 20, 11]
 
 
 def test_only_the_weeks_asked_for_are_touched() -> None:
@@ -106,7 +106,7 @@ def test_only_the_weeks_asked_for_are_touched() -> None:
 def test_a_key_twice_in_one_file_stays_twice_until_a_corrected_file_lands() -> None:
     double = delivery("double", sales((W1, 1, 1, 10), (W1, 1, 1, 12)))
     bad = merge_week_partitions(NOTHING, {}, [double], SALES_KEYS, weeks=WEEKS)
-    assert bad.frame["weekly_sales_usd"].tolist() == [10, 12]
+    assert bad.frame["sales"].tolist() == [10, 12]
     fix = delivery("fix", sales((W1, 1, 1, 12)))
     good = merge_week_partitions(bad.frame, bad.landings, [double, fix], SALES_KEYS, weeks=WEEKS)
     pd.testing.assert_frame_equal(good.frame, fix.frame)

@@ -104,7 +104,7 @@ def test_medians_of_runs_are_those_of_pandas() -> None:
 
 
 def test_what_is_found_does_not_depend_on_the_order_of_rows() -> None:
-    bad = changed(SALES, 100, weekly_sales_usd=1e9, is_holiday=True)
+    bad = changed(SALES, 100, sales=1e9, is_holiday=True)
     bad = pd.concat([bad, SALES.iloc[[7]]], ignore_index=True)
     found = check_sales(bad.sort_values(list(SALES_KEYS), kind="stable"), NONE, CONDITIONS, STORES)
     shuffled = check_sales(bad.sample(frac=1, random_state=2), NONE, CONDITIONS, STORES)

@@ -18,7 +18,7 @@ EXPECTED_SALES = pd.DataFrame(
         "store_id": pd.array([1, 2, 1], dtype="int32").to_numpy(),
         "dept_id": pd.array([1, 1, 1], dtype="int32").to_numpy(),
         "week": pd.to_datetime(["2010-02-05", "2010-02-05", "2010-02-12"]),
-        "weekly_sales_usd": [24924.5, -3.5, 20.0],
+        "sales": [24924.5, -3.5, 20.0],
         "is_holiday": [False, False, True],
     }
 )

@@ -24,7 +24,7 @@ def past_and(series: dict[tuple[int, int], tuple[float, float]], weeks: pd.Datet
     return sales(*past, *((last, *key, now) for key, (_, now) in series.items()))
 
 
-def test_20x_of_the_past_or_of_1000_usd_is_the_last_amount_that_passes() -> None:
+def test_20x_of_the_past_or_of_1000_is_the_last_amount_that_passes() -> None:
     frame = past_and({(1, 1): (100, 20_000), (1, 2): (2_000, 40_000), (1, 3): (100, 20_000.5), (1, 4): (100, -20_001)})
     for given, history, rows in ((frame, NOTHING, 36), (frame[32:].reset_index(drop=True), frame[:32], 4)):
         outcome = plausibility.sales_are_within_20x_of_their_past(SPEC, given, history)
@@ -41,7 +41,7 @@ def test_20x_of_the_past_or_of_1000_usd_is_the_last_amount_that_passes() -> None
                 "store_weeks_off": 0,
                 "store_level_lowest": 1.0,
                 "store_level_highest": 1.0,
-                "floor_usd": 1_000.0,
+                "floor": 1_000.0,
             },
         )
         # The level of the store is the median of 200, 20, 200.005 and 200.01.
@@ -49,7 +49,7 @@ def test_20x_of_the_past_or_of_1000_usd_is_the_last_amount_that_passes() -> None
             outcome.failing_rows,
             frame[34:]
             .reset_index(drop=True)
-            .assign(largest_before_usd=100.0, times_its_past=[20.0005, 20.001], store_level=200.0025),
+            .assign(largest_before=100.0, times_its_past=[20.0005, 20.001], store_level=200.0025),
         )
 
 
@@ -67,7 +67,7 @@ def test_a_series_with_seven_earlier_weeks_is_not_judged() -> None:
             "store_weeks_off": 0,
             "store_level_lowest": 1.0,
             "store_level_highest": 1.0,
-            "floor_usd": 1_000.0,
+            "floor": 1_000.0,
         },
     )
     # Beside one that is judged, a young one still is not.
@@ -107,11 +107,11 @@ def test_a_store_is_off_where_the_median_of_five_series_is_beyond_20x_or_a_20th(
             "store_weeks_off": 2,
             "store_level_lowest": pytest.approx(0.049),
             "store_level_highest": 20.01,
-            "floor_usd": 1_000.0,
+            "floor": 1_000.0,
         },
     )
     assert shown(outcome) == [*([3, dept] for dept in range(1, 6)), *([4, dept] for dept in range(1, 6)), [6, 1]]
-    beside = outcome.failing_rows[["largest_before_usd", "times_its_past", "store_level"]].to_numpy()
+    beside = outcome.failing_rows[["largest_before", "times_its_past", "store_level"]].to_numpy()
     expected = [[100, 2.001, 20.01]] * 5 + [[100, 0.0049, 0.049]] * 5 + [[100, 30, 300]]
     np.testing.assert_allclose(beside, expected)
 
@@ -123,7 +123,7 @@ def test_of_rows_in_several_weeks_the_first_20_are_shown_beside_their_past() -> 
     outcome = plausibility.sales_are_within_20x_of_their_past(SPEC, frame, NOTHING)
     assert outcome.metrics["rows_over"] == 24
     assert outcome.failing_rows["week"].tolist() == [NINTH] * 12 + [TENTH] * 8
-    assert outcome.failing_rows["largest_before_usd"].tolist() == [1e3] * 12 + [1e5] * 8
+    assert outcome.failing_rows["largest_before"].tolist() == [1e3] * 12 + [1e5] * 8
     assert outcome.failing_rows["times_its_past"].tolist() == [100.0] * 20
     # 1e7 over the mean of eight weeks of 1,000 and one of 100,000 USD.
     assert outcome.failing_rows["store_level"].tolist() == [100.0] * 12 + [1e7 / 12_000] * 8
@@ -299,8 +299,8 @@ def test_negative_amounts_are_summed_as_far_as_they_are_finite() -> None:
     assert said(outcome) == (
         False,
         "3 of 6 rows negative, -1,001.25 USD together, first 2012-01-06 store 1 dept 1; kept as returns",
-        {"rows": 6, "negative_rows": 3, "negative_usd": -1001.25},
+        {"rows": 6, "negative_rows": 3, "negative": -1001.25},
     )
     assert shown(outcome) == [[1, 1], [1, 2], [1, 4]]
     none = plausibility.negative_sales_are_returns(SPEC, frame[:1])
-    assert said(none) == (True, "1 row, none negative", {"rows": 1, "negative_rows": 0, "negative_usd": 0.0})
+    assert said(none) == (True, "1 row, none negative", {"rows": 1, "negative_rows": 0, "negative": 0.0})

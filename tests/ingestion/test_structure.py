@@ -31,7 +31,7 @@ from tests.ingestion.test_quality import (
 SPEC = CheckSpec("the_check", "its rule", "warn")
 W1, W2, W3 = FRIDAYS[:3]
 NO_DATE = pd.NaT
-COLUMNS = "store_id, dept_id, week, weekly_sales_usd, is_holiday"
+COLUMNS = "store_id, dept_id, week, sales, is_holiday"
 
 
 def said(outcome: CheckOutcome) -> tuple[bool, str, dict[str, object]]:
@@ -78,7 +78,7 @@ def test_every_structural_check_says_what_it_looked_at() -> None:
 @pytest.mark.parametrize(
     ("frame", "why", "has", "rows"),
     [
-        (SALES[["week", "dept_id"]], "lacks store_id, weekly_sales_usd, is_holiday", "week, dept_id", 240),
+        (SALES[["week", "dept_id"]], "lacks store_id, sales, is_holiday", "week, dept_id", 240),
         (
             pd.concat([SALES, SALES[["week", "dept_id"]]], axis=1),
             "has a column twice: week, dept_id",
@@ -100,11 +100,11 @@ def test_a_frame_that_cannot_be_judged_says_why(frame: pd.DataFrame, why: str, h
 
 
 def test_all_frames_that_keep_a_check_from_judging_are_named_at_once() -> None:
-    past, told, stores = SALES.drop(columns="weekly_sales_usd"), CONDITIONS[["week"]], STORES[["size_sqft"]]
+    past, told, stores = SALES.drop(columns="sales"), CONDITIONS[["week"]], STORES[["size_sqft"]]
     first, *others = check_sales(SALES, past, told, stores)
     assert first.passed
     assert {one.description for one in others} == {
-        "not judged: history given: sales lacks weekly_sales_usd; "
+        "not judged: history given: sales lacks sales; "
         "conditions given: conditions lacks store_id, is_holiday; stores given: stores lacks store_id"
     }
     first, *others = check_conditions(CONDITIONS, stores)
@@ -151,8 +151,8 @@ def test_all_faults_of_a_schema_are_told_with_the_number_of_their_rows() -> None
     ("column", "low", "high"),
     [
         ("temperature_f", -100, 150),
-        ("fuel_price_usd", 0, 100),
-        *((f"markdown{i}_usd", -1e8, 1e8) for i in range(1, 6)),
+        ("fuel_price", 0, 100),
+        *((f"markdown{i}", -1e8, 1e8) for i in range(1, 6)),
         ("cpi", 0, 10_000),
         ("unemployment_pct", 0, 100),
     ],
@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_replaced_and_rows_are_put_in_order() -> None:
             "store_id": ["2", 2**31 - 1, 2**31, None],
             "dept_id": ["7", "x", -(2**31), 3],
             "week": ["2012-01-06", "2012-01-13T00:00:00+02:00", "soon", None],
-            "weekly_sales_usd": ["1.5", "much", None, 4],
+            "sales": ["1.5", "much", None, 4],
             "more": 1,
         },
         index=[7, 8, 9, 9],
@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_replaced_and_rows_are_put_in_order() -> None:
             "store_id": [-1, -1, 2, 2**31 - 1],
             "dept_id": [-1, 3, 7, -1],
             "week": pd.to_datetime([NO_DATE, NO_DATE, "2012-01-06T00:00", "2012-01-12T22:00"]),
-            "weekly_sales_usd": [np.nan, 4.0, 1.5, np.nan],
+            "sales": [np.nan, 4.0, 1.5, np.nan],
             "is_holiday": [False, False, True, False],
         }
     )
@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_replaced_and_rows_are_put_in_order() -> None:
 
 def test_what_fits_is_kept_as_it_is_with_rows_counted_from_0() -> None:
     assert structure.fit(SALES, "sales", SALES_FORMAT.columns) is SALES
-    small = SALES.astype({"store_id": "uint16", "dept_id": "int64", "weekly_sales_usd": "float32"})
+    small = SALES.astype({"store_id": "uint16", "dept_id": "int64", "sales": "float32"})
     assert structure.fit(small, "sales", SALES_FORMAT.columns) is small
     for size in ("uint32", "int64", "float32"):
         stores = STORES.astype({"size_sqft": size})
@@ -219,7 +219,7 @@ def test_rows_that_share_a_key_are_found_wherever_they_are() -> None:
             "expected one row per week, store and dept",
             {"rows": 6, "rows_sharing_a_key": 3, "keys": 4},
         )
-        assert outcome.failing_rows["weekly_sales_usd"].tolist() == [1.0, 4.0, 6.0]
+        assert outcome.failing_rows["sales"].tolist() == [1.0, 4.0, 6.0]
 
 
 @pytest.mark.parametrize(

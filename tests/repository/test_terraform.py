@@ -281,8 +281,8 @@ def test_a_cluster_for_heavy_work_is_made_where_it_is_asked_for_and_has_no_tasks
 
 
 def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terraform) -> None:
-    measures = {"ForecastAgeHours", "ForecastRows", "RealisedWmaeUsd", "SevereDriftSalesShare"}
-    code, said = terraform.plan("prod", "realised_wmae_usd=2000")
+    measures = {"ForecastAgeHours", "ForecastRows", "RealisedWmae", "SevereDriftSalesShare"}
+    code, said = terraform.plan("prod", "realised_wmae=2000")
     assert code == 0, said
     assert measures <= set(re.findall(r'metric_name += "(\w+)"', said))
     widgets = (TERRAFORM / "modules" / "monitoring" / "main.tf").read_text().partition("widgets = [")[2]
@@ -292,7 +292,7 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("realised_wmae_usd=-1", "0 or more"),
+        ("realised_wmae=-1", "0 or more"),
         ("nat_gateways=3", "one NAT gateway per zone at most"),
         ('interface_endpoints=["ecs"]', "Without a NAT gateway"),
         ('operator_cidrs=["0.0.0.0/0"]', "and not everyone"),

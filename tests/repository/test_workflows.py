@@ -309,7 +309,7 @@ class _Service(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-FORECAST = {"store_id": 1, "dept_id": 3, "target_week": "2012-11-02", "forecast_usd": 12.5}
+FORECAST = {"store_id": 1, "dept_id": 3, "target_week": "2012-11-02", "forecast": 12.5}
 WELL = {
     "/health": (200, {"status": "ok", "vintages": 3}),
     "/ready": (200, {"status": "ready", "is_stale": False}),

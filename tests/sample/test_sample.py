@@ -58,13 +58,13 @@ def test_files_are_byte_for_byte_in_the_shipped_form(tmp_path: Path) -> None:
             "store_id": [1, 1],
             "dept_id": [2, 2],
             "week": week,
-            "weekly_sales_usd": [24924.5, -3.0],
+            "sales": [24924.5, -3.0],
             "is_holiday": [False, True],
         }
     )
     conditions = pd.DataFrame(
-        {"store_id": [1], "week": week[:1], "temperature_f": [42.31], "fuel_price_usd": [2.572]}
-        | {f"markdown{number}_usd": [np.nan] for number in range(1, 6)}
+        {"store_id": [1], "week": week[:1], "temperature_f": [42.31], "fuel_price": [2.572]}
+        | {f"markdown{number}": [np.nan] for number in range(1, 6)}
         | {"cpi": [211.0963582], "unemployment_pct": [np.nan], "is_holiday": [False]}
     )
     stores = pd.DataFrame({"store_id": [1, 2], "store_type": ["A", "B"], "size_sqft": [151315, 202307]})
@@ -101,18 +101,18 @@ def test_the_sample_has_the_traits_of_retail(large: SampleData) -> None:
     keys = ["store_id", "dept_id"]
     assert not sales.duplicated([*keys, "week"]).any()
     assert (sales["week"].dt.dayofweek == 4).all()
-    assert 0.0005 < (sales["weekly_sales_usd"] < 0).mean() < 0.02
+    assert 0.0005 < (sales["sales"] < 0).mean() < 0.02
     by_series = sales.groupby(keys)["week"]
     assert (by_series.min() > sales["week"].min()).any()
     assert (by_series.max() < sales["week"].max()).any()
     span = (by_series.max() - by_series.min()).dt.days // 7 + 1
     assert (by_series.size() < span).any()
-    totals = sales.groupby("week")["weekly_sales_usd"].sum()
+    totals = sales.groupby("week")["sales"].sum()
     assert totals["2010-11-26"] > 1.2 * totals.median()
     assert totals["2010-12-24"] > 1.2 * totals.median()
     flagged = sales.loc[sales["is_holiday"], "week"].drop_duplicates().sort_values()
     assert [f"{week:%m-%d}" for week in flagged[:4]] == ["02-12", "09-10", "11-26", "12-31"]
-    markdowns = large.conditions.set_index("week")["markdown1_usd"]
+    markdowns = large.conditions.set_index("week")["markdown1"]
     assert markdowns[: pd.Timestamp("2011-11-04")].isna().all()
     assert markdowns[pd.Timestamp("2011-11-11") :].notna().any()
     assert large.conditions["week"].max() == sales["week"].max() + pd.Timedelta(weeks=39)

@@ -85,7 +85,7 @@ FROM forecast_vintages v JOIN forecasts f USING (vintage_id) GROUP BY 1, 2, 3 OR
 
 
 FORECASTS = """
-SELECT store_id, dept_id, target_week, horizon, forecast_usd, p10_usd, p50_usd, p90_usd, order_usd
+SELECT store_id, dept_id, target_week, horizon, forecast, p10, p50, p90, order_quantity
 FROM forecasts ORDER BY 1, 2, 3
 """
 
@@ -170,7 +170,7 @@ def test_landed_csvs_become_a_forecast_that_the_api_answers(
     answer = stack.wait_for("the API to serve the new vintage", lambda: _newest(api, second[1]), 30)
     item = answer["items"][0]
     asked = {name: item[name] for name in ("store_id", "dept_id", "week")}
-    assert httpx.get(f"{api}/forecast", params=asked).json()["forecast_usd"] == item["forecast_usd"]
+    assert httpx.get(f"{api}/forecast", params=asked).json()["forecast"] == item["forecast"]
     assert rows(stack, "SELECT count(*) FROM forecast_accuracy WHERE level = 'chain'")[0][0] > 0
 
     # What is measured, and an alert: a week whose amounts are in cents fails a check.

@@ -41,10 +41,10 @@ def rows(engine: Engine, statement: Any, *names: str) -> list[tuple[Any, ...]]:
 def test_an_override_keeps_the_forecast_it_was_made_against(engine: Engine, vintage: str) -> None:
     row, is_new = record_override(engine, REQUEST, NOW)
     assert is_new
-    assert {name: row[name] for name in ("version", "override_usd", "forecast_usd", "vintage_id", "created_at")} == {
+    assert {name: row[name] for name in ("version", "override", "forecast", "vintage_id", "created_at")} == {
         "version": 1,
-        "override_usd": 120.0,
-        "forecast_usd": 100.0,
+        "override": 120.0,
+        "forecast": 100.0,
         "vintage_id": vintage,
         "created_at": NOW,
     }
@@ -52,10 +52,10 @@ def test_an_override_keeps_the_forecast_it_was_made_against(engine: Engine, vint
 
 def test_a_request_sent_twice_counts_once_and_a_key_serves_one_request(engine: Engine, vintage: str) -> None:
     first, _ = record_override(engine, REQUEST, NOW)
-    same = replace(REQUEST, override_usd=120)
+    same = replace(REQUEST, override=120)
     assert record_override(engine, same, NOW + timedelta(days=9)) == (first, False)
     with pytest.raises(IdempotencyConflictError, match="'key-1' belongs to override 1"):
-        record_override(engine, replace(REQUEST, override_usd=121.0), NOW)
+        record_override(engine, replace(REQUEST, override=121.0), NOW)
     assert rows(engine, active_overrides(NOW), "override_id") == [(1,)]
 
 
@@ -72,14 +72,14 @@ def test_the_same_moment_in_another_zone_is_the_same_request(engine: Engine, vin
 
 def test_every_part_of_a_request_but_its_key_makes_another_request() -> None:
     changes: list[dict[str, Any]] = [
-        {}, {"store_id": 3}, {"dept_id": 1}, {"target_week": WEEK + timedelta(weeks=1)}, {"override_usd": 120.5},
-        {"override_usd": None}, {"override_usd": 0.0}, {"author": "local fair"}, {"reason": "ann"},
+        {}, {"store_id": 3}, {"dept_id": 1}, {"target_week": WEEK + timedelta(weeks=1)}, {"override": 120.5},
+        {"override": None}, {"override": 0.0}, {"author": "local fair"}, {"reason": "ann"},
         {"expires_at": WEEK_END},
     ]  # fmt: skip
     hashes = [replace(REQUEST, **each).content_hash for each in changes]
     assert len(set(hashes)) == len(changes)
     assert replace(REQUEST, idempotency_key="other").content_hash == hashes[0]
-    assert replace(REQUEST, override_usd=-0.0).content_hash == replace(REQUEST, override_usd=0).content_hash
+    assert replace(REQUEST, override=-0.0).content_hash == replace(REQUEST, override=0).content_hash
 
 
 def test_versions_are_counted_per_series_and_week(engine: Engine) -> None:
@@ -89,7 +89,7 @@ def test_versions_are_counted_per_series_and_week(engine: Engine) -> None:
     publish_vintage(engine, replace(RECORD, horizon_weeks=2), rows)
     wanted = [dict(zip(("store_id", "dept_id", "target_week"), key, strict=True)) for key in keys]
     for version in (1, 2):
-        made = [record_override(engine, again(**key, override_usd=float(version)), NOW)[0] for key in wanted]
+        made = [record_override(engine, again(**key, override=float(version)), NOW)[0] for key in wanted]
         assert [row["version"] for row in made] == [version] * len(keys)
         with engine.connect() as connection:
             assert sorted(map(tuple, connection.execute(active_overrides(NOW)))) == [
@@ -104,13 +104,13 @@ def test_what_nothing_forecasts_cannot_be_overridden(engine: Engine, vintage: st
 
 def test_the_newest_version_is_in_force_until_withdrawn_or_expired(engine: Engine, vintage: str) -> None:
     record_override(engine, REQUEST, NOW)
-    record_override(engine, again(dept_id=4, override_usd=7.0), NOW)
-    record_override(engine, again(override_usd=130.0, expires_at=NOW + timedelta(hours=5)), NOW)
-    columns = ("dept_id", "version", "override_usd")
+    record_override(engine, again(dept_id=4, override=7.0), NOW)
+    record_override(engine, again(override=130.0, expires_at=NOW + timedelta(hours=5)), NOW)
+    columns = ("dept_id", "version", "override")
     assert sorted(rows(engine, active_overrides(NOW), *columns)) == [(3, 2, 130.0), (4, 1, 7.0)]
     # An expired version does not bring the one before back.
     assert rows(engine, active_overrides(NOW + timedelta(hours=5)), *columns) == [(4, 1, 7.0)]
-    withdrawn, _ = record_override(engine, again(dept_id=4, override_usd=None), NOW)
+    withdrawn, _ = record_override(engine, again(dept_id=4, override=None), NOW)
     assert withdrawn["version"] == 2
     assert rows(engine, active_overrides(NOW), *columns) == [(3, 2, 130.0)]
 
@@ -138,7 +138,7 @@ def test_versions_at_once_are_numbered_without_gaps(engine: Engine, vintage: str
     versions: list[int] = []
 
     def send(number: int) -> None:
-        versions.append(record_override(engine, again(override_usd=float(number)), NOW)[0]["version"])
+        versions.append(record_override(engine, again(override=float(number)), NOW)[0]["version"])
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -150,22 +150,22 @@ def test_versions_at_once_are_numbered_without_gaps(engine: Engine, vintage: str
 
 def test_the_version_in_force_at_the_end_of_the_week_is_scored(engine: Engine, vintage: str) -> None:
     record_override(engine, REQUEST, NOW)
-    record_override(engine, again(override_usd=140.0), WEEK_END - timedelta(microseconds=1))
-    record_override(engine, again(override_usd=150.0), WEEK_END)
+    record_override(engine, again(override=140.0), WEEK_END - timedelta(microseconds=1))
+    record_override(engine, again(override=150.0), WEEK_END)
     assert rows(engine, override_scores(), "dept_id") == []  # no sales yet
     publish_actuals(engine, [(1, 3, WEEK, 150.0, False), (1, 4, WEEK, 150.0, False)])
-    columns = ("version", "override_usd", "actual_usd", "fva_usd")
+    columns = ("version", "override", "actual", "fva")
     assert rows(engine, override_scores(), *columns) == [(2, 140.0, 150.0, 40.0)]
     assert rows(engine, override_scores(dept_id=4), *columns) == []
-    assert rows(engine, override_scores(store_id=1, dept_id=3), "fva_usd") == [(40.0,)]
+    assert rows(engine, override_scores(store_id=1, dept_id=3), "fva") == [(40.0,)]
 
 
 @pytest.mark.parametrize(
     ("last", "scored"),
     [
-        ({"override_usd": None}, []),
-        ({"override_usd": 90.0, "expires_at": WEEK_END - timedelta(seconds=1)}, []),
-        ({"override_usd": 90.0, "expires_at": WEEK_END}, [(-10.0,)]),
+        ({"override": None}, []),
+        ({"override": 90.0, "expires_at": WEEK_END - timedelta(seconds=1)}, []),
+        ({"override": 90.0, "expires_at": WEEK_END}, [(-10.0,)]),
     ],
 )
 def test_an_override_that_ended_before_its_week_is_not_scored(
@@ -174,12 +174,12 @@ def test_an_override_that_ended_before_its_week_is_not_scored(
     record_override(engine, REQUEST, NOW)
     record_override(engine, again(**last), NOW)
     publish_actuals(engine, [(1, 3, WEEK, 150.0, False)])
-    assert rows(engine, override_scores(), "fva_usd") == scored
+    assert rows(engine, override_scores(), "fva") == scored
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"override_usd": float("nan")}, "a finite number"), ({"expires_at": datetime(2012, 11, 2)}, "a time zone")],
+    [({"override": float("nan")}, "a finite number"), ({"expires_at": datetime(2012, 11, 2)}, "a time zone")],
 )
 def test_a_request_without_meaning_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

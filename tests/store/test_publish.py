@@ -148,9 +148,9 @@ def test_new_content_is_a_new_vintage_and_the_old_one_stays(engine: Engine) -> N
         assert connection.execute(reads.store_exists(2, 3)).all()
         assert not connection.execute(reads.store_exists(3, 3)).all()
     assert newest is not None
-    assert (newest["vintage_id"], newest["forecast_usd"]) == (new.vintage_id, 101.0)
+    assert (newest["vintage_id"], newest["forecast"]) == (new.vintage_id, 101.0)
     assert newest["published_at"] == later.published_at
-    assert [(row["store_id"], row["forecast_usd"], row["order_usd"]) for row in kept] == [
+    assert [(row["store_id"], row["forecast"], row["order_quantity"]) for row in kept] == [
         (1, 100.0, 120.0),
         (2, -5.0, 0.0),
     ]
@@ -174,8 +174,8 @@ def test_a_later_origin_wins_over_a_later_publication(engine: Engine) -> None:
     [
         ([], "got no rows"),
         ([ROWS[0], ROWS[0]], "store_id 1, dept_id 3, target_week 2012-11-02 more than once"),
-        ([(1, 3, WEEKS[0], 1, float("nan"), 1.0, 1.0, 1.0, None)], "forecast_usd must be a finite number, got nan"),
-        ([(1, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, float("inf"), None)], "p90_usd must be a finite number, got inf"),
+        ([(1, 3, WEEKS[0], 1, float("nan"), 1.0, 1.0, 1.0, None)], "forecast must be a finite number, got nan"),
+        ([(1, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, float("inf"), None)], "p90 must be a finite number, got inf"),
         ([(1, 3, WEEKS[0], 2, 1.0, 1.0, 1.0, 1.0, None)], "got 2012-11-02 with horizon 2"),
         ([(1, 3, date(2012, 11, 1), 1, 1.0, 1.0, 1.0, 1.0, None)], "a Friday, got 2012-11-01"),
         ([(2**31, 3, WEEKS[0], 1, 1.0, 1.0, 1.0, 1.0, None)], "store_id must be an integer"),
@@ -267,7 +267,7 @@ def test_actuals_count_only_the_rows_that_changed(engine: Engine) -> None:
     with pytest.raises(StoreError, match="store_id 1, dept_id 3, week 2012-11-02 more than once"):
         publish_actuals(engine, corrected)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT dept_id, weekly_sales_usd FROM actuals ORDER BY dept_id")).all()
+        found = connection.execute(text("SELECT dept_id, actual FROM actuals ORDER BY dept_id")).all()
     assert [tuple(row) for row in found] == [(3, 11.0), (4, -2.5), (5, 0.0)]
     # Of several, only those that differ are written and counted.
     assert publish_actuals(engine, [*corrected[:2], (1, 5, WEEKS[0], 1.0, False)]) == 1
@@ -282,7 +282,7 @@ def test_conditions_are_corrected_in_place_and_run_ahead_of_sales(engine: Engine
     assert publish_conditions(engine, rows) == 0
     assert publish_conditions(engine, [rows[0], (*rows[1][:7], 15.0)]) == 1
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT is_holiday, markdown_usd FROM store_conditions ORDER BY week")).all()
+        found = connection.execute(text("SELECT is_holiday, markdown FROM store_conditions ORDER BY week")).all()
     assert [(bool(holiday), usd) for holiday, usd in found] == [(False, 1200.0), (True, 15.0)]
 
 
@@ -319,9 +319,7 @@ def test_accuracy_is_corrected_in_place(engine: Engine) -> None:
     with pytest.raises(StoreError, match="bias must be a finite number"):
         publish_accuracy(engine, [(*row[:11], float("nan"), *row[12:])])
     with engine.connect() as connection:
-        found = connection.execute(
-            text("SELECT level, fva_usd, tracking_signal FROM forecast_accuracy ORDER BY 1")
-        ).all()
+        found = connection.execute(text("SELECT level, fva, tracking_signal FROM forecast_accuracy ORDER BY 1")).all()
     assert [tuple(each) for each in found] == [("chain", 1.5, -4.5), ("store", 1.5, None)]
 
 

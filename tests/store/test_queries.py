@@ -165,12 +165,12 @@ def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> No
         last = queries.errors_before(connection, third, 1)
         assert queries.errors_before(connection, ORIGIN, 7) == []
         earlier = queries.errors_before(connection, ORIGIN + timedelta(weeks=2), 1)
-    assert sorted((row["horizon"], row["level"], row["model"], row["error_usd"]) for row in last) == [
+    assert sorted((row["horizon"], row["level"], row["model"], row["total_error"]) for row in last) == [
         (1, "chain", "xgboost", 4.0),
         (1, "store", "xgboost", 7.0),
         (2, "chain", "xgboost", 8.0),
     ]
-    assert sorted((row["week"], row["horizon"], row["model"], row["error_usd"]) for row in earlier) == [
+    assert sorted((row["week"], row["horizon"], row["model"], row["total_error"]) for row in earlier) == [
         (ORIGIN + timedelta(weeks=1), 1, "seasonal_naive", 30.0),
         (ORIGIN + timedelta(weeks=1), 1, "xgboost", 10.0),
     ]

@@ -43,19 +43,19 @@ def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dic
 class _Registry:
     """Of one model, which forecasts one and a half times the base."""
 
-    inputs = ("base_usd", "scale_usd")
+    inputs = ("base", "scale")
 
     def load(self, champion: RegisteredVersion) -> "_Registry":
         return self
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"forecast_usd": features["base_usd"].to_numpy() * 1.5})
+        return pd.DataFrame({"forecast": features["base"].to_numpy() * 1.5})
 
 
 def test_a_past_week_is_predicted_once_until_its_features_or_the_champion_change(tmp_path: Path) -> None:
     lake = ParquetLake(uri=str(tmp_path))
     for key, base in {"2012-06-15": [1.0], "2012-06-22": [2.0, 4.0]}.items():
-        rows = pd.DataFrame({"base_usd": base, "scale_usd": 2.0, "horizon": 1.0})
+        rows = pd.DataFrame({"base": base, "scale": 2.0, "horizon": 1.0})
         # A second horizon, which is not watched.
         lake.write("demand_features", key, pd.concat([rows, rows.assign(horizon=2.0)]))
     first = RegisteredVersion("1", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})

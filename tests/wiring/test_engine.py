@@ -11,7 +11,7 @@ from demand_assets.resources import build_compute
 from demand_assets.settings import Settings
 from tests.wiring.conftest import SETTINGS, run
 
-KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon", "seasonal_naive_usd"]
+KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon", "seasonal_naive"]
 
 
 def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
@@ -29,7 +29,7 @@ def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
     assert one is not None
     assert other is not None
     pd.testing.assert_frame_equal(one[KEYS], other[KEYS])
-    assert other["forecast_usd"].sum() == pytest.approx(one["forecast_usd"].sum(), rel=0.05)
+    assert other["forecast"].sum() == pytest.approx(one["forecast"].sum(), rel=0.05)
 
 
 def test_no_cluster_is_opened_for_work_of_one_part() -> None:

@@ -51,7 +51,7 @@ def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, ob
     assert summary["rows_landed"] == summary["rows_in_lake"] == len(retailer.sales)
     lake = pd.read_parquet(home / "lake" / "raw_sales")
     keys = ["week", "store_id", "dept_id"]
-    columns = [*keys, "weekly_sales_usd", "is_holiday"]
+    columns = [*keys, "sales", "is_holiday"]
     landed = retailer.sales[columns].sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(lake[columns].sort_values(keys, ignore_index=True), landed)
 
@@ -65,7 +65,7 @@ def test_every_active_series_is_forecast_for_every_week_ahead(
     with closing(sqlite3.connect(finished[0] / "store.db")) as connection:
         stored = pd.read_sql("select * from forecasts", connection)
     assert len(stored) == expected
-    assert stored[["forecast_usd", "p10_usd", "p50_usd", "p90_usd"]].notna().all(axis=None)
+    assert stored[["forecast", "p10", "p50", "p90"]].notna().all(axis=None)
 
 
 def test_totals_of_the_run_are_the_sums_of_its_forecasts(finished: tuple[Path, dict[str, object]]) -> None:
@@ -79,11 +79,11 @@ def test_totals_of_the_run_are_the_sums_of_its_forecasts(finished: tuple[Path, d
         "department": forecast["dept_id"].nunique(),
         "chain": 1,
     }
-    expected = forecast.groupby("target_week")["forecast_usd"].sum()
+    expected = forecast.groupby("target_week")["forecast"].sum()
     for _, level in totals.groupby("level"):
-        pd.testing.assert_series_equal(level.groupby("target_week")["forecast_usd"].sum(), expected)
-    assert (totals["p10_usd"] < totals["p50_usd"]).all()
-    assert (totals["p50_usd"] < totals["p90_usd"]).all()
+        pd.testing.assert_series_equal(level.groupby("target_week")["forecast"].sum(), expected)
+    assert (totals["p10"] < totals["p50"]).all()
+    assert (totals["p50"] < totals["p90"]).all()
 
 
 def test_totals_reasons_and_conditions_are_in_the_store(
@@ -96,21 +96,21 @@ def test_totals_reasons_and_conditions_are_in_the_store(
             for table in ("forecast_totals", "forecast_reasons", "forecasts", "store_conditions")
         )
     assert set(totals["vintage_id"]) == {summary["vintage"]}
-    chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast_usd"]
-    pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast_usd"].sum())
+    chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast"]
+    pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast"].sum())
     keys = ["vintage_id", "store_id", "dept_id", "target_week"]
     both = forecasts.merge(reasons, on=keys, validate="one_to_one")
     assert len(both) == len(forecasts) == len(reasons)
-    summed = both[[name for name in reasons if name.endswith("_usd")]].sum(axis=1)
+    summed = both[[name for name in reasons if name not in keys]].sum(axis=1)
     # TreeSHAP adds up in single precision.
-    assert summed.to_numpy() == pytest.approx(both["forecast_usd"].to_numpy(), rel=1e-4, abs=1)
+    assert summed.to_numpy() == pytest.approx(both["forecast"].to_numpy(), rel=1e-4, abs=1)
     # Every week that has been delivered from the first sales on, those after the last sales included.
     delivered = retailer.conditions[retailer.conditions["week"] >= retailer.sales["week"].min()]
     assert len(conditions) == len(delivered)
     assert conditions["week"].max() == f"{delivered['week'].max():%Y-%m-%d}" > str(summary["last_week"])
-    markdowns = delivered[[f"markdown{kind}_usd" for kind in range(1, 6)]]
-    assert conditions["markdown_usd"].sum() == pytest.approx(markdowns.sum().sum())
-    assert conditions["markdown_usd"].isna().sum() == markdowns.isna().all(axis=1).sum()
+    markdowns = delivered[[f"markdown{kind}" for kind in range(1, 6)]]
+    assert conditions["markdown"].sum() == pytest.approx(markdowns.sum().sum())
+    assert conditions["markdown"].isna().sum() == markdowns.isna().all(axis=1).sum()
     assert conditions["is_holiday"].sum() == delivered["is_holiday"].sum()
 
 
@@ -140,7 +140,7 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspa
     summary = run(home, zone)
     lake = pd.read_parquet(home / "lake" / "raw_sales" / f"{week}.parquet")
     row = lake[(lake["store_id"] == int(store)) & (lake["dept_id"] == int(dept))]
-    assert row["weekly_sales_usd"].tolist() == [4321.5]
+    assert row["sales"].tolist() == [4321.5]
     footer = pq.read_schema(home / "lake" / "raw_sales" / f"{week}.parquet").metadata
     landings = json.loads(footer[b"landings"])
     assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
@@ -172,15 +172,15 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     sales = pd.read_csv(zone / "delivery.csv").rename(columns={"Store": "store_id", "Dept": "dept_id"})
     both = file[file["target_week"] == following].merge(sales, on=["store_id", "dept_id"])
     for model in chain.index:
-        forecast = both["forecast_usd" if model == "xgboost" else f"{model}_usd"]
+        forecast = both["forecast" if model == "xgboost" else model]
         assert chain.loc[model, "wmae"] == pytest.approx((forecast - both["Weekly_Sales"]).abs().mean())
-    assert chain.loc["xgboost", "fva_usd"] == chain.loc["seasonal_naive", "wmae"] - chain.loc["xgboost", "wmae"]
-    outside = ~both["Weekly_Sales"].between(both["p10_usd"], both["p90_usd"])
+    assert chain.loc["xgboost", "fva"] == chain.loc["seasonal_naive", "wmae"] - chain.loc["xgboost", "wmae"]
+    outside = ~both["Weekly_Sales"].between(both["p10"], both["p90"])
     assert {(row.store_id, row.dept_id) for row in listed.itertuples() if "no sales row" not in row.reason} <= set(
         both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None)
     )
     assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
-    assert listed["at_risk_usd"].is_monotonic_decreasing
+    assert listed["at_risk"].is_monotonic_decreasing
     in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
     assert len(in_lake) == len(scored)
 
@@ -190,10 +190,10 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     (zone / "late.csv").write_text(f"{header}\n{corrected}\n")
     os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
     run(home, zone)
-    query = "select actual_usd from forecast_accuracy where level = 'chain' and model = 'xgboost'"
+    query = "select actual from forecast_accuracy where level = 'chain' and model = 'xgboost'"
     with closing(sqlite3.connect(home / "store.db")) as connection:
         ((after,),) = connection.execute(query).fetchall()
-    assert after - chain.loc["xgboost", "actual_usd"] == pytest.approx(1000)
+    assert after - chain.loc["xgboost", "actual"] == pytest.approx(1000)
 
 
 def kill_once_done(asset: str, home: Path, zone: Path) -> None:
@@ -315,9 +315,9 @@ def test_the_backtest_file_alone_gives_its_wmae(csv_folder: Path, tmp_path: Path
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     points = pd.read_parquet(output)
-    points = points[points["actual_usd"].notna()]
+    points = points[points["actual"].notna()]
     weight = points["is_holiday"].map({True: 5, False: 1})
-    error = (points["forecast_usd"] - points["actual_usd"]).abs() * weight
+    error = (points["forecast"] - points["actual"]).abs() * weight
     recomputed = error.groupby(points["model"]).sum() / weight.groupby(points["model"]).sum()
     printed = {row["model"]: row["wmae"] for row in json.loads(ended.stdout)}
     assert printed == pytest.approx(recomputed.to_dict())

@@ -24,11 +24,11 @@ def test_reasons_of_another_model_version_are_refused() -> None:
 
 def test_markdowns_are_summed_and_missing_only_when_all_are(retailer: SampleData) -> None:
     conditions = retailer.conditions.iloc[:3].reset_index(drop=True)
-    kinds = [f"markdown{kind}_usd" for kind in range(1, 6)]
+    kinds = [f"markdown{kind}" for kind in range(1, 6)]
     conditions[kinds] = float("nan")
     conditions.loc[1, kinds[:2]] = [10.0, -2.5]
     conditions.loc[2, kinds] = 0.0
-    assert published_columns(conditions)["markdown_usd"].fillna(-1).tolist() == [-1.0, 7.5, 0.0]
+    assert published_columns(conditions)["markdown"].fillna(-1).tolist() == [-1.0, 7.5, 0.0]
 
 
 def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, Path]) -> None:

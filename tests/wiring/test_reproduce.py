@@ -59,12 +59,12 @@ def test_a_changed_row_in_the_store_is_named_with_both_values(
     with closing(sqlite3.connect(home / "store.db")) as connection, connection:
         key = connection.execute("select store_id, dept_id, target_week from forecasts limit 1").fetchone()
         connection.execute(
-            "update forecasts set p90_usd = 12345678.5 where (store_id, dept_id, target_week) = (?, ?, ?)", key
+            "update forecasts set p90 = 12345678.5 where (store_id, dept_id, target_week) = (?, ?, ?)", key
         )
     found = made_again(home, finished[1]["origin_week"])
     assert found["identical"] is False
     (named, hashed) = found["differences"]  # type: ignore[misc]
-    assert named.startswith("p90_usd differs in 1 of ")
+    assert named.startswith("p90 differs in 1 of ")
     assert f"first store {key[0]}, dept {key[1]}, week {key[2]}: 12345678.5 in the store" in named
     assert "its id is not their hash" in hashed
 

@@ -33,10 +33,10 @@ class _Registry:
         return RegisteredVersion(version, "run", "made from", "2012-06-01", "2012-05-04", "", "", (), 0, {})
 
     def backtest_of(self, version: RegisteredVersion) -> pd.DataFrame:
-        weeks = pd.DataFrame({"target_week": pd.DatetimeIndex(BACKTESTED), "actual_usd": 1000.0, "is_holiday": False})
+        weeks = pd.DataFrame({"target_week": pd.DatetimeIndex(BACKTESTED), "actual": 1000.0, "is_holiday": False})
         off = 100.0 * int(version.version)
-        own = weeks.assign(model="xgboost", forecast_usd=1000.0 + off)
-        return pd.concat([own, weeks.assign(model="seasonal_naive", forecast_usd=1001.0)])
+        own = weeks.assign(model="xgboost", forecast=1000.0 + off)
+        return pd.concat([own, weeks.assign(model="seasonal_naive", forecast=1001.0)])
 
 
 class _Ledger(PromotionLedger):

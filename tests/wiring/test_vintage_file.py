@@ -17,11 +17,11 @@ def test_a_changed_vintage_file_is_named_by_its_columns(
     (file,) = (home / "lake" / "published_forecast").rglob("*.parquet")
     # Its footer stays, and still says what the rows were.
     table = pq.read_table(file)
-    place = table.schema.get_field_index("order_usd")
-    pq.write_table(table.set_column(place, "order_usd", pc.add(table["order_usd"], pa.scalar(1.0))), file)
+    place = table.schema.get_field_index("order_quantity")
+    pq.write_table(table.set_column(place, "order_quantity", pc.add(table["order_quantity"], pa.scalar(1.0))), file)
     ended = demand(home, "reproduce", "--origin", origin, "--json")
     found = json.loads(ended.stdout)
     assert (ended.returncode, found["identical"]) == (1, False)
-    assert found["differences"] == ["the Parquet file differs in order_usd"]
+    assert found["differences"] == ["the Parquet file differs in order_quantity"]
     # The forecast itself was made again.
     assert found["made_again_as"] == found["vintage_id"]

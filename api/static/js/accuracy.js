@@ -92,7 +92,7 @@ function scoresOf(level, week, items, params) {
       { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
       { key: "wmae", label: "WMAE", numeric: true, show: usd },
       { key: "bias", label: "Bias", numeric: true, show: signedUsd },
-      { key: "fva_usd", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signedUsd(value)) },
+      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signedUsd(value)) },
       { key: "coverage", label: "Coverage", numeric: true, show: (value) => percent(value, 0) },
       { key: "tracking_signal", label: "Tracking", numeric: true, show: (value) => decimal(value, 1) },
       { key: "points", label: "Series", numeric: true, show: usd },
@@ -131,19 +131,19 @@ function errorChart(rows, query, signal) {
 }
 
 function valueChart(rows, query, signal) {
-  const known = rows.filter((row) => row.fva_usd !== null);
-  const won = known.filter((row) => row.fva_usd > 0).length;
+  const known = rows.filter((row) => row.fva !== null);
+  const won = known.filter((row) => row.fva > 0).length;
   return chart({
     name: nameOf("fva", query),
     title: "Forecast value added by week, USD per series and week",
-    summary: `WMAE of seasonal naive less the model's; above zero the model was better, as in ${won} of ${known.length} weeks. Mean: ${signedUsd(mean(rows, "fva_usd"))} USD.`,
+    summary: `WMAE of seasonal naive less the model's; above zero the model was better, as in ${won} of ${known.length} weeks. Mean: ${signedUsd(mean(rows, "fva"))} USD.`,
     weeks: rows.map((row) => row.week),
     height: 210,
     range: [0, 0],
     format: signedUsd,
     axisFormat: shortUsd,
     signal,
-    lines: [{ key: "fva_usd", label: "FVA", values: rows.map((row) => row.fva_usd), colour: "--forecast", kind: "bars" }],
+    lines: [{ key: "fva", label: "FVA", values: rows.map((row) => row.fva), colour: "--forecast", kind: "bars" }],
   });
 }
 

@@ -38,10 +38,10 @@ async function nextWeek(level, key, origin, signal) {
   const byId = (answer) => new Map(answer.items.map((row) => [row[key], row]));
   const [sold, old] = [byId(now), byId(before)];
   const rows = next.items
-    .filter((row) => row.forecast_usd !== null)
+    .filter((row) => row.forecast !== null)
     .map((row) => {
-      const last_year_usd = old.get(row[key])?.actual_usd ?? null;
-      return { ...row, newest_usd: sold.get(row[key])?.actual_usd ?? null, last_year_usd, change: shareOfChange(row.forecast_usd, last_year_usd) };
+      const last_year = old.get(row[key])?.actual ?? null;
+      return { ...row, newest: sold.get(row[key])?.actual ?? null, last_year, change: shareOfChange(row.forecast, last_year) };
     });
   return { week, from, rows };
 }
@@ -60,14 +60,14 @@ function totalsPanel(level, key, title, origin, params, signal) {
         caption: `Week of ${week}, USD; sales of ${from} and of last year beside`,
         rows,
         params,
-        sort: "-forecast_usd",
+        sort: "-forecast",
         columns: [
           { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
-          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
-          { key: "p10_usd", label: "p10", numeric: true, show: usd },
-          { key: "p90_usd", label: "p90", numeric: true, show: usd },
-          { key: "newest_usd", label: "Newest sales", numeric: true, show: usd },
-          { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
+          { key: "forecast", label: "Forecast", numeric: true, show: usd },
+          { key: "p10", label: "p10", numeric: true, show: usd },
+          { key: "p90", label: "p90", numeric: true, show: usd },
+          { key: "newest", label: "Newest sales", numeric: true, show: usd },
+          { key: "last_year", label: "Last year", numeric: true, show: usd },
           { key: "change", label: "Change", numeric: true, show: signedShare },
         ],
       });
@@ -89,15 +89,15 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) 
         caption: `Week of ${items[0].week}, USD`,
         rows: items,
         params,
-        sort: "-forecast_usd",
+        sort: "-forecast",
         columns: [
           { key, label: "Series", show: (_id, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
-          { key: "p10_usd", label: "p10", numeric: true, show: usd },
-          { key: "p50_usd", label: "p50", numeric: true, show: usd },
-          { key: "p90_usd", label: "p90", numeric: true, show: usd },
-          { key: "order_usd", label: "Order", numeric: true, show: usd },
-          { key: "override_usd", label: "Override", numeric: true, value: (row) => row.override?.override_usd ?? null, show: usd },
+          { key: "forecast", label: "Forecast", numeric: true, show: usd },
+          { key: "p10", label: "p10", numeric: true, show: usd },
+          { key: "p50", label: "p50", numeric: true, show: usd },
+          { key: "p90", label: "p90", numeric: true, show: usd },
+          { key: "order_quantity", label: "Order", numeric: true, show: usd },
+          { key: "override", label: "Override", numeric: true, value: (row) => row.override?.override ?? null, show: usd },
         ],
       });
     },

@@ -33,10 +33,10 @@ export function overridePanels(detail, params, signal, changed) {
 
 /**
  * What overrides added, in a sentence.
- * @param {{overrides: number, fva_usd: number, share_better: ?number}} summary
+ * @param {{overrides: number, fva: number, share_better: ?number}} summary
  * @returns {string}
  */
-export function summaryOf({ overrides, fva_usd: value, share_better: share }) {
+export function summaryOf({ overrides, fva: value, share_better: share }) {
   return `${counted(overrides, "override")} scored: FVA ${signedUsd(value)} USD; nearer than the model in ${percent(share, 0)} of them.`;
 }
 
@@ -53,7 +53,7 @@ function formPanel(detail, params, changed) {
   for (const row of detail.forecasts) {
     week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, row.week));
   }
-  const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast_usd]));
+  const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast]));
   const model = h("span", {});
   const said = () => (model.textContent = `Model: ${usd(forecasts.get(week.value))} USD`);
   week.addEventListener("change", said);
@@ -74,7 +74,7 @@ function formPanel(detail, params, changed) {
       store_id: detail.store_id,
       dept_id: detail.dept_id,
       week: week.value,
-      override_usd: value,
+      override: value,
       author: author.value.trim(),
       reason: reason.value.trim(),
       expires_at: expiry.value ? `${expiry.value}T23:59:59Z` : null,
@@ -88,7 +88,7 @@ function formPanel(detail, params, changed) {
       const made = await post("/v1/overrides", body, sent.key);
       sent = { key: freshKey(), body: null };
       rememberAuthor(body.author);
-      const told = made.override_usd === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override_usd)} USD stands beside the forecast of ${usd(made.forecast_usd)} for the week of ${made.week}`;
+      const told = made.override === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override)} USD stands beside the forecast of ${usd(made.forecast)} for the week of ${made.week}`;
       result.replaceChildren(h("p", { class: "success" }, `${told} (version ${made.version}).`));
       amount.value = reason.value = "";
       changed();

@@ -11,7 +11,7 @@ import { emptyNote } from "./panels.js";
  */
 export function seriesChart(detail, params, signal) {
   const forecasts = new Map(detail.forecasts.map((row) => [row.week, row]));
-  const sold = detail.history.filter((row) => row.actual_usd !== null);
+  const sold = detail.history.filter((row) => row.actual !== null);
   if (detail.history.length === 0) return emptyNote("No sales and no forecast.", "This series has neither in the weeks asked for.");
   const origin = detail.vintage?.origin_week ?? null;
   const last = sold.at(-1)?.week ?? detail.history[0].week;
@@ -20,10 +20,10 @@ export function seriesChart(detail, params, signal) {
   const rows = withoutGaps(known.length > 0 ? known : detail.history);
   const column = (key) => rows.map((row) => row[key] ?? null);
   const ahead = (key) => rows.map((row) => forecasts.get(row.week)?.[key] ?? null);
-  const active = new Map(detail.overrides.filter((row) => row.status === "active").map((row) => [row.week, row.override_usd]));
+  const active = new Map(detail.overrides.filter((row) => row.status === "active").map((row) => [row.week, row.override]));
   const inForce = [...active].filter(([week]) => forecasts.has(week)).sort();
   const earlier = params.get("earlier") === "1" ? earlierLines(detail.earlier, rows) : [];
-  const markdowns = column("markdown_usd");
+  const markdowns = column("markdown");
   const hasMarkdowns = markdowns.some((value) => value !== null && value !== 0);
   const holidays = rows.filter((row) => row.is_holiday).map((row) => row.week);
 
@@ -36,17 +36,17 @@ export function seriesChart(detail, params, signal) {
     origin: origin && rows.some((row) => row.week === origin) ? origin : null,
     height: 340,
     signal,
-    bands: [["p90_usd", "p10_usd"]],
+    bands: [["p90", "p10"]],
     lines: [
-      ...(hasMarkdowns ? [{ key: "markdown_usd", label: "Markdowns of the store", values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
-      { key: "p10_usd", label: "p10", values: ahead("p10_usd"), kind: "edge", colour: "--forecast" },
-      { key: "p90_usd", label: "p90", legend: "p10 to p90", values: ahead("p90_usd"), kind: "edge", colour: "--forecast" },
+      ...(hasMarkdowns ? [{ key: "markdown", label: "Markdowns of the store", values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
+      { key: "p10", label: "p10", values: ahead("p10"), kind: "edge", colour: "--forecast" },
+      { key: "p90", label: "p90", legend: "p10 to p90", values: ahead("p90"), kind: "edge", colour: "--forecast" },
       ...earlier,
-      { key: "last_year_usd", label: "Last year", values: column("last_year_usd"), colour: "--last-year", dash: [2, 3], width: 1.5 },
-      { key: "actual_usd", label: "Sales", values: column("actual_usd"), colour: "--actual", width: 1.75 },
-      { key: "p50_usd", label: "p50", values: ahead("p50_usd"), colour: "--forecast", width: 1, dash: [1, 2] },
-      { key: "forecast_usd", label: "Forecast", values: ahead("forecast_usd"), colour: "--forecast", width: 2.25, dash: [6, 3] },
-      ...(active.size > 0 ? [{ key: "override_usd", label: "Override", values: rows.map((row) => active.get(row.week) ?? null), kind: "points", colour: "--override" }] : []),
+      { key: "last_year", label: "Last year", values: column("last_year"), colour: "--last-year", dash: [2, 3], width: 1.5 },
+      { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
+      { key: "p50", label: "p50", values: ahead("p50"), colour: "--forecast", width: 1, dash: [1, 2] },
+      { key: "forecast", label: "Forecast", values: ahead("forecast"), colour: "--forecast", width: 2.25, dash: [6, 3] },
+      ...(active.size > 0 ? [{ key: "override", label: "Override", values: rows.map((row) => active.get(row.week) ?? null), kind: "points", colour: "--override" }] : []),
     ],
   });
 }
@@ -56,7 +56,7 @@ function withoutGaps(known) {
   const by = new Map(known.map((row) => [row.week, row]));
   const rows = [];
   for (let week = known[0].week; week <= known.at(-1).week; week = addWeeks(week, 1)) {
-    rows.push(by.get(week) ?? { week, actual_usd: null, last_year_usd: null, is_holiday: null, markdown_usd: null });
+    rows.push(by.get(week) ?? { week, actual: null, last_year: null, is_holiday: null, markdown: null });
   }
   return rows;
 }
@@ -66,19 +66,19 @@ function earlierLines(earlier, rows) {
   const origins = [...new Set(earlier.map((row) => row.origin_week))].sort();
   const newestFirst = [...earlier].sort((a, b) => b.origin_week.localeCompare(a.origin_week));
   const nearest = new Map();
-  for (const row of newestFirst) if (!nearest.has(row.week)) nearest.set(row.week, row.forecast_usd);
+  for (const row of newestFirst) if (!nearest.has(row.week)) nearest.set(row.week, row.forecast);
   const lines = origins.map((origin) => {
-    const said = new Map(earlier.filter((row) => row.origin_week === origin).map((row) => [row.week, row.forecast_usd]));
+    const said = new Map(earlier.filter((row) => row.origin_week === origin).map((row) => [row.week, row.forecast]));
     return { key: `origin-${origin}`, label: origin, values: rows.map((row) => said.get(row.week) ?? null), colour: "--earlier", width: 1, unlisted: true };
   });
-  return [...lines, { key: "earlier_usd", label: "Earlier forecasts", values: rows.map((row) => nearest.get(row.week) ?? null), colour: "--earlier", width: 1, kind: "hidden" }];
+  return [...lines, { key: "earlier", label: "Earlier forecasts", values: rows.map((row) => nearest.get(row.week) ?? null), colour: "--earlier", width: 1, kind: "hidden" }];
 }
 
 function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   const parts = [];
-  if (sold.length > 0) parts.push(`Newest sales: ${usd(sold.at(-1).actual_usd)} USD in the week of ${sold.at(-1).week}.`);
+  if (sold.length > 0) parts.push(`Newest sales: ${usd(sold.at(-1).actual)} USD in the week of ${sold.at(-1).week}.`);
   for (const row of detail.forecasts.slice(0, 1)) {
-    parts.push(`Next week, ${row.week}: forecast ${usd(row.forecast_usd)} USD, p10 to p90 ${usd(row.p10_usd)} to ${usd(row.p90_usd)}.`);
+    parts.push(`Next week, ${row.week}: forecast ${usd(row.forecast)} USD, p10 to p90 ${usd(row.p10)} to ${usd(row.p90)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
   if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${usd(value)}`).join(", ")} USD.`);

@@ -36,8 +36,8 @@ export function forecastTable(detail, params, signal) {
       const { items } = await get("/v1/orders", { store_id: detail.store_id, dept_id: detail.dept_id, service_level: level }, signal);
       // An answer to an older position of the slider must not replace a newer one.
       if (mine !== asked || signal.aborted) return;
-      slot.replaceChildren(drawn(detail, about, new Map(items.map((row) => [row.week, row.order_usd])), level));
-      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${usd(row.order_usd)} for ${row.week}`).join(", ")}`);
+      slot.replaceChildren(drawn(detail, about, new Map(items.map((row) => [row.week, row.order_quantity])), level));
+      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${usd(row.order_quantity)} for ${row.week}`).join(", ")}`);
     } catch (error) {
       if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
     }
@@ -69,10 +69,10 @@ export function forecastTable(detail, params, signal) {
 function drawn(detail, about, orders, level) {
   const rows = detail.forecasts.map((row) => ({
     ...row,
-    last_year_usd: about.get(row.week)?.last_year_usd ?? null,
+    last_year: about.get(row.week)?.last_year ?? null,
     is_holiday: about.get(row.week)?.is_holiday ?? null,
-    at_level_usd: orders.get(row.week) ?? null,
-    planner_usd: row.override?.override_usd ?? null,
+    at_level: orders.get(row.week) ?? null,
+    planner: row.override?.override ?? null,
   }));
   return table({
     name: `forecast-${detail.store_id}-${detail.dept_id}`,
@@ -80,14 +80,14 @@ function drawn(detail, about, orders, level) {
     rows,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "at_level_usd", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, usd(value)) },
-      { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
-      { key: "p10_usd", label: "p10", numeric: true, show: usd },
-      { key: "p50_usd", label: "p50", numeric: true, show: usd },
-      { key: "p90_usd", label: "p90", numeric: true, show: usd },
-      { key: "planner_usd", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, usd(value))) },
-      { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
-      { key: "order_usd", label: "Published order", numeric: true, show: usd },
+      { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, usd(value)) },
+      { key: "forecast", label: "Forecast", numeric: true, show: usd },
+      { key: "p10", label: "p10", numeric: true, show: usd },
+      { key: "p50", label: "p50", numeric: true, show: usd },
+      { key: "p90", label: "p90", numeric: true, show: usd },
+      { key: "planner", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, usd(value))) },
+      { key: "last_year", label: "Last year", numeric: true, show: usd },
+      { key: "order_quantity", label: "Published order", numeric: true, show: usd },
     ],
   });
 }
@@ -127,19 +127,19 @@ function orNoReasons(error) {
   return { missing: error.message };
 }
 
-function reasonsOf({ reasons, forecast_usd: forecast, week }) {
+function reasonsOf({ reasons, forecast: forecast, week }) {
   const base = reasons.find((each) => each.reason === "last year");
   const moved = reasons.filter((each) => each !== base);
   // Last year carries most of a forecast; on its scale nothing else would be seen.
-  const most = Math.max(...moved.map((each) => Math.abs(each.contribution_usd)), 1);
+  const most = Math.max(...moved.map((each) => Math.abs(each.contribution)), 1);
   const rows = [
-    ...(base ? [{ reason: "Last year's level", contribution_usd: base.contribution_usd, bar: false }] : []),
+    ...(base ? [{ reason: "Last year's level", contribution: base.contribution, bar: false }] : []),
     ...moved.map((each) => ({ ...each, reason: each.reason[0].toUpperCase() + each.reason.slice(1), bar: true })),
-    { reason: "Forecast", contribution_usd: forecast, bar: false, total: true },
+    { reason: "Forecast", contribution: forecast, bar: false, total: true },
   ];
-  const up = moved.filter((each) => each.contribution_usd > 0)[0];
-  const down = moved.filter((each) => each.contribution_usd < 0)[0];
-  const said = [up && `${up.reason} adds most (${signedUsd(up.contribution_usd)})`, down && `${down.reason} takes most away (${signedUsd(down.contribution_usd)})`].filter(Boolean).join(", ");
+  const up = moved.filter((each) => each.contribution > 0)[0];
+  const down = moved.filter((each) => each.contribution < 0)[0];
+  const said = [up && `${up.reason} adds most (${signedUsd(up.contribution)})`, down && `${down.reason} takes most away (${signedUsd(down.contribution)})`].filter(Boolean).join(", ");
   const bars = table({
     name: `reasons-${week}`,
     caption: `Contributions to the forecast of ${week}, USD; they sum to it`,
@@ -147,8 +147,8 @@ function reasonsOf({ reasons, forecast_usd: forecast, week }) {
     mark: (row) => (row.total ? "strong" : null),
     columns: [
       { key: "reason", label: "Reason" },
-      { key: "contribution_usd", label: "USD", numeric: true, show: (value, row) => (row.bar ? signedUsd(value) : usd(value)) },
-      { key: "share", label: "Up or down", value: (row) => (row.bar ? row.contribution_usd / most : null), show: (value) => barOf(value) },
+      { key: "contribution", label: "USD", numeric: true, show: (value, row) => (row.bar ? signedUsd(value) : usd(value)) },
+      { key: "share", label: "Up or down", value: (row) => (row.bar ? row.contribution / most : null), show: (value) => barOf(value) },
     ],
   });
   bars.classList.add("bars");

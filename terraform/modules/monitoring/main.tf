@@ -76,11 +76,11 @@ locals {
       }
     },
     # The pipeline's own alert holds it to a band of its history; this is a limit that somebody has set.
-    var.realised_wmae_usd == 0 ? {} : {
+    var.realised_wmae == 0 ? {} : {
       realised-wmae = {
         why       = "Published forecasts of the newest week missed by more than was agreed"
-        namespace = var.metrics_namespace, metric = "RealisedWmaeUsd", dimensions = {}
-        statistic = "Maximum", above = true, threshold = var.realised_wmae_usd, period = 3600, periods = 1, missing = "notBreaching"
+        namespace = var.metrics_namespace, metric = "RealisedWmae", dimensions = {}
+        statistic = "Maximum", above = true, threshold = var.realised_wmae, period = 3600, periods = 1, missing = "notBreaching"
       }
     },
     {
@@ -180,7 +180,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 locals {
   widgets = [
     { title = "Age of the newest forecast, hours", metrics = [[var.metrics_namespace, "ForecastAgeHours"]], stat = "Maximum" },
-    { title = "Realised WMAE, USD", metrics = [[var.metrics_namespace, "RealisedWmaeUsd"]], stat = "Maximum" },
+    { title = "Realised WMAE, USD", metrics = [[var.metrics_namespace, "RealisedWmae"]], stat = "Maximum" },
     { title = "Share of sales that drifted severely", metrics = [[var.metrics_namespace, "SevereDriftSalesShare"]], stat = "Maximum" },
     { title = "Rows of the newest forecast", metrics = [[var.metrics_namespace, "ForecastRows"]], stat = "Maximum" },
     { title = "Alerts", metrics = [for severity in ["critical", "warning"] : [var.metrics_namespace, "Alerts", "Severity", severity]], stat = "Sum" },

@@ -68,7 +68,7 @@ variable "forecast_age_hours" {
   type        = number
 }
 
-variable "realised_wmae_usd" {
+variable "realised_wmae" {
   description = "Realised WMAE of the newest scored week, above which it alarms; 0: no alarm."
   type        = number
 }

@@ -48,13 +48,13 @@ function nothing(week, filtered) {
 }
 
 function drawn({ items, week }, params) {
-  const risk = items.reduce((sum, row) => sum + row.at_risk_usd, 0);
-  const over = items.filter((row) => row.actual_usd > row.p90_usd).length;
+  const risk = items.reduce((sum, row) => sum + row.at_risk, 0);
+  const over = items.filter((row) => row.actual > row.p90).length;
   const figures = h(
     "dl",
     { class: "figures" },
     figure("Week", week, counted(items.length, "series")),
-    figure("Money at risk, together", `${usd(risk)} USD`, `largest ${usd(Math.max(...items.map((row) => row.at_risk_usd)))}`),
+    figure("Money at risk, together", `${usd(risk)} USD`, `largest ${usd(Math.max(...items.map((row) => row.at_risk)))}`),
     figure("Sold more than p90", usd(over), "may have run short"),
     figure("Sold less than p10", usd(items.length - over), "may have too much"),
   );
@@ -70,14 +70,14 @@ function drawn({ items, week }, params) {
       columns: [
         { key: "rank", label: "Rank", numeric: true },
         { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-        { key: "at_risk_usd", label: "At risk", numeric: true, show: (value) => h("strong", {}, usd(value)) },
-        { key: "actual_usd", label: "Sales", numeric: true, show: usd },
-        { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
-        { key: "against_forecast", label: "Against it", numeric: true, value: (row) => (row.forecast_usd ? row.actual_usd / row.forecast_usd - 1 : null), show: (_v, row) => change(row.actual_usd, row.forecast_usd) },
-        { key: "range", label: "In its range", value: (row) => (row.actual_usd > row.p90_usd ? "above p90" : "below p10"), show: (text, row) => h("span", {}, rangeOf(row), h("span", { class: "unseen" }, text)) },
-        { key: "p10_usd", label: "p10", numeric: true, show: usd },
-        { key: "p90_usd", label: "p90", numeric: true, show: usd },
-        { key: "order_usd", label: "Order", numeric: true, show: usd },
+        { key: "at_risk", label: "At risk", numeric: true, show: (value) => h("strong", {}, usd(value)) },
+        { key: "actual", label: "Sales", numeric: true, show: usd },
+        { key: "forecast", label: "Forecast", numeric: true, show: usd },
+        { key: "against_forecast", label: "Against it", numeric: true, value: (row) => (row.forecast ? row.actual / row.forecast - 1 : null), show: (_v, row) => change(row.actual, row.forecast) },
+        { key: "range", label: "In its range", value: (row) => (row.actual > row.p90 ? "above p90" : "below p10"), show: (text, row) => h("span", {}, rangeOf(row), h("span", { class: "unseen" }, text)) },
+        { key: "p10", label: "p10", numeric: true, show: usd },
+        { key: "p90", label: "p90", numeric: true, show: usd },
+        { key: "order_quantity", label: "Order", numeric: true, show: usd },
         { key: "reason", label: "Reason", wide: true },
       ],
     }),
@@ -85,7 +85,7 @@ function drawn({ items, week }, params) {
 }
 
 /** p10 to p90 as a bar, the forecast as a tick, the sales as a dot. */
-function rangeOf({ p10_usd: low, p90_usd: high, forecast_usd: middle, actual_usd: sold }) {
+function rangeOf({ p10: low, p90: high, forecast: middle, actual: sold }) {
   const [min, max] = [Math.min(low, sold, middle), Math.max(high, sold, middle)];
   const at = (value) => 6 + (108 * (value - min)) / (max - min || 1);
   return svg(

@@ -39,7 +39,7 @@ export function draw(params, signal) {
           "dl",
           { class: "figures" },
           figure("Scored", usd(summary.overrides), "in force at the end of their week"),
-          figure("FVA, all together", `${signedUsd(summary.fva_usd)} USD`, "error saved; below zero: added", summary.fva_usd >= 0 ? "good" : "bad"),
+          figure("FVA, all together", `${signedUsd(summary.fva)} USD`, "error saved; below zero: added", summary.fva >= 0 ? "good" : "bad"),
           figure("Nearer than the model", percent(summary.share_better, 0), "of the overrides scored"),
         ),
         scoresTable("override-scores", items, params),

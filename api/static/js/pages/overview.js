@@ -91,48 +91,48 @@ function scopeForm({ level, id }) {
 }
 
 function figuresOf(items, vintage) {
-  const scored = items.filter((row) => row.actual_usd !== null && row.forecast_usd !== null).at(-1);
-  const sold = items.filter((row) => row.actual_usd !== null).at(-1);
-  const ahead = items.filter((row) => vintage && row.week > vintage.origin_week && row.forecast_usd !== null);
-  const before = new Map(items.map((row) => [row.week, row.actual_usd]));
+  const scored = items.filter((row) => row.actual !== null && row.forecast !== null).at(-1);
+  const sold = items.filter((row) => row.actual !== null).at(-1);
+  const ahead = items.filter((row) => vintage && row.week > vintage.origin_week && row.forecast !== null);
+  const before = new Map(items.map((row) => [row.week, row.actual]));
   const parts = [];
   if (ahead.length > 0) {
     const next = ahead[0];
-    const range = next.p10_usd === null ? "" : `p10 to p90: ${usd(next.p10_usd)} to ${usd(next.p90_usd)}`;
-    parts.push(figure(`Forecast, week of ${next.week}`, usd(next.forecast_usd), range));
+    const range = next.p10 === null ? "" : `p10 to p90: ${usd(next.p10)} to ${usd(next.p90)}`;
+    parts.push(figure(`Forecast, week of ${next.week}`, usd(next.forecast), range));
     const old = before.get(addWeeks(next.week, -52)) ?? null;
-    parts.push(figure("Against the same week last year", change(next.forecast_usd, old), `last year ${usd(old)}`));
+    parts.push(figure("Against the same week last year", change(next.forecast, old), `last year ${usd(old)}`));
   }
-  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, usd(sold.actual_usd), `${change(sold.actual_usd, before.get(addWeeks(sold.week, -52)))} on last year`));
+  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, usd(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
   if (scored) {
-    const miss = scored.actual_usd - scored.forecast_usd;
-    const known = scored.p10_usd !== null;
-    const inside = known && scored.actual_usd >= scored.p10_usd && scored.actual_usd <= scored.p90_usd;
-    const said = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${usd(scored.forecast_usd)}`;
-    parts.push(figure(`Sales less forecast, ${scored.week}`, signedUsd(miss), `${change(scored.actual_usd, scored.forecast_usd)}, ${said}`, known && !inside ? "bad" : ""));
+    const miss = scored.actual - scored.forecast;
+    const known = scored.p10 !== null;
+    const inside = known && scored.actual >= scored.p10 && scored.actual <= scored.p90;
+    const said = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${usd(scored.forecast)}`;
+    parts.push(figure(`Sales less forecast, ${scored.week}`, signedUsd(miss), `${change(scored.actual, scored.forecast)}, ${said}`, known && !inside ? "bad" : ""));
   } else if (sold) {
     parts.push(figure("Sales less forecast", "–", "no forecast week has been sold yet"));
   }
   if (ahead.length > 0) {
-    const sum = ahead.reduce((total, row) => total + row.forecast_usd, 0);
+    const sum = ahead.reduce((total, row) => total + row.forecast, 0);
     parts.push(figure(`Next ${counted(ahead.length, "week")} together`, usd(sum), `to the week of ${ahead.at(-1).week}`));
   }
   return h("dl", { class: "figures", "aria-label": "Figures" }, parts);
 }
 
 function totalsChart(items, vintage, weeksShown, scope, signal) {
-  const actual = new Map(items.map((row) => [row.week, row.actual_usd]));
-  const sold = items.filter((row) => row.actual_usd !== null);
+  const actual = new Map(items.map((row) => [row.week, row.actual]));
+  const sold = items.filter((row) => row.actual !== null);
   const last = sold.at(-1)?.week ?? vintage?.origin_week;
   const from = weeksShown === "all" ? "" : addWeeks(last, 1 - Number(weeksShown || 60));
   const rows = items.filter((row) => row.week >= from);
   const column = (key) => rows.map((row) => row[key]);
-  const ahead = rows.filter((row) => row.actual_usd === null && row.forecast_usd !== null);
-  const foreseen = rows.filter((row) => row.actual_usd !== null && row.p10_usd !== null);
-  const held = foreseen.filter((row) => row.actual_usd >= row.p10_usd && row.actual_usd <= row.p90_usd).length;
+  const ahead = rows.filter((row) => row.actual === null && row.forecast !== null);
+  const foreseen = rows.filter((row) => row.actual !== null && row.p10 !== null);
+  const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
-    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => usd(row.forecast_usd)).join(", ")} USD` : "",
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => usd(row.forecast)).join(", ")} USD` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
     ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
   ].join("");
@@ -145,23 +145,23 @@ function totalsChart(items, vintage, weeksShown, scope, signal) {
     origin: vintage && rows.some((row) => row.week === vintage.origin_week) ? vintage.origin_week : null,
     height: 330,
     signal,
-    bands: [["p90_usd", "p10_usd"]],
+    bands: [["p90", "p10"]],
     lines: [
-      { key: "p10_usd", label: "p10", values: column("p10_usd"), kind: "edge", colour: "--forecast" },
-      { key: "p90_usd", label: "p90", legend: "p10 to p90", values: column("p90_usd"), kind: "edge", colour: "--forecast" },
-      { key: "last_year_usd", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
-      { key: "actual_usd", label: "Sales", values: column("actual_usd"), colour: "--actual", width: 1.75 },
-      { key: "forecast_usd", label: "Forecast", values: column("forecast_usd"), colour: "--forecast", dash: [6, 3], width: 2 },
+      { key: "p10", label: "p10", values: column("p10"), kind: "edge", colour: "--forecast" },
+      { key: "p90", label: "p90", legend: "p10 to p90", values: column("p90"), kind: "edge", colour: "--forecast" },
+      { key: "last_year", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
+      { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
+      { key: "forecast", label: "Forecast", values: column("forecast"), colour: "--forecast", dash: [6, 3], width: 2 },
     ],
   });
 }
 
 function comingOf(items, params) {
-  const before = new Map(items.map((row) => [row.week, row.actual_usd]));
+  const before = new Map(items.map((row) => [row.week, row.actual]));
   const rows = items
-    .filter((row) => row.actual_usd === null && row.forecast_usd !== null)
-    .map((row) => ({ ...row, last_year_usd: before.get(addWeeks(row.week, -52)) ?? null }))
-    .map((row) => ({ ...row, change: shareOfChange(row.forecast_usd, row.last_year_usd) }));
+    .filter((row) => row.actual === null && row.forecast !== null)
+    .map((row) => ({ ...row, last_year: before.get(addWeeks(row.week, -52)) ?? null }))
+    .map((row) => ({ ...row, change: shareOfChange(row.forecast, row.last_year) }));
   if (rows.length === 0) return emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones.");
   return table({
     name: "weeks-to-come",
@@ -170,10 +170,10 @@ function comingOf(items, params) {
     params,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
-      { key: "p10_usd", label: "p10", numeric: true, show: usd },
-      { key: "p90_usd", label: "p90", numeric: true, show: usd },
-      { key: "last_year_usd", label: "Last year", numeric: true, show: usd },
+      { key: "forecast", label: "Forecast", numeric: true, show: usd },
+      { key: "p10", label: "p10", numeric: true, show: usd },
+      { key: "p90", label: "p90", numeric: true, show: usd },
+      { key: "last_year", label: "Last year", numeric: true, show: usd },
       { key: "change", label: "Change", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
     ],
   });
@@ -194,9 +194,9 @@ function exceptionsPanel(scope, signal) {
         rows: items,
         columns: [
           { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-          { key: "at_risk_usd", label: "At risk", numeric: true, show: usd },
-          { key: "actual_usd", label: "Sales", numeric: true, show: usd },
-          { key: "forecast_usd", label: "Forecast", numeric: true, show: usd },
+          { key: "at_risk", label: "At risk", numeric: true, show: usd },
+          { key: "actual", label: "Sales", numeric: true, show: usd },
+          { key: "forecast", label: "Forecast", numeric: true, show: usd },
         ],
       });
     },
