@@ -108,9 +108,9 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
     import dagster as dg
 
     from demand_assets.adapters.landing import LandingZone
-    from demand_assets.automation import weeks_of
     from demand_assets.commands.instance import child_environment
     from demand_assets.partitions import known_weeks, range_tags, register_weeks
+    from demand_assets.planning import weeks_of
     from demand_assets.settings import read_settings
     from demand_assets.store.migrations import migrate
 

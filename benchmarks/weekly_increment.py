@@ -44,8 +44,8 @@ def _run_job(job: str, first: str, last: str, began: float) -> None:
     import dagster as dg
 
     from demand_assets.adapters.landing import LandingZone
-    from demand_assets.automation import weeks_of
     from demand_assets.partitions import range_tags, register_weeks
+    from demand_assets.planning import weeks_of
     from demand_assets.settings import read_settings
     from demand_assets.store.migrations import migrate
 

@@ -46,12 +46,12 @@ def register_weeks(instance: dg.DagsterInstance, weeks: Iterable[pd.Timestamp]) 
         instance.add_dynamic_partitions("weeks", wanted[len(held) :])
 
 
-def key_ranges(keys: Iterable[str], known: Sequence[str]) -> list[tuple[str, str]]:
-    """`keys` as the fewest (first, last) slices of `known`, each one run that reads every CSV once."""
+def key_ranges(keys: Iterable[str], known: Sequence[str], gap: int = 0) -> list[tuple[str, str]]:
+    """`keys` as (first, last) slices of `known`; up to `gap` other weeks between two keys do not part them."""
     position = {key: index for index, key in enumerate(known)}
     ranges: list[tuple[str, str]] = []
     for key in sorted(set(keys)):
-        if ranges and position[ranges[-1][1]] + 1 == position[key]:
+        if ranges and position[key] - position[ranges[-1][1]] <= gap + 1:
             ranges[-1] = (ranges[-1][0], key)
         else:
             ranges.append((key, key))

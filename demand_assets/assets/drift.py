@@ -17,14 +17,14 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown
-from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
 from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.provenance import code_version, fingerprint
+from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
+from demand_assets.provenance import code_version
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
@@ -45,20 +45,14 @@ def keep_predictions(
 
     Made are those without any, and those whose champion, features (`versions` by origin) or code were others.
     """
-    notes = lake.notes(PREDICTIONS_TABLE, versions)
-    wanted = {key: predicted_from(champion, version) for key, version in versions.items()}
-    due = [key for key, made_from in wanted.items() if notes.get(key, {}).get(INPUT_NOTE) != made_from]
+    wanted = {key: champion_recipe(champion, version) for key, version in versions.items()}
+    due = outdated(lake, PREDICTIONS_TABLE, wanted)
     features = LakeRows(lake.place("demand_features"), "demand_features", tuple(due))
     if due:
         made = compute.engine(len(due)).map(stored_predictions, due, features, registry.load(champion))
         for key, predictions in zip(due, made, strict=True):
-            lake.write(PREDICTIONS_TABLE, key, predictions, {INPUT_NOTE: wanted[key]})
+            lake.write(PREDICTIONS_TABLE, key, predictions, wanted[key].note)
     return len(due)
-
-
-def predicted_from(champion: RegisteredVersion, features_version: str) -> str:
-    """What a champion's predictions of an origin are made from."""
-    return fingerprint([champion.version, champion.fingerprint, code_version(), features_version])
 
 
 @dg.asset(
@@ -97,17 +91,8 @@ def drift_report(
     keys = [origin for origin in lake.partitions("demand_features") if earliest <= origin < key]
     versions = lake.versions_of("demand_features", [*keys, key])
     shown = [one for one in lake.partitions("drift_report") if one < key][-WEEKS_SHOWN + 1 :]
-    made_from = fingerprint(
-        {
-            "features": versions,
-            "forecast": lake.versions_of("weekly_forecast", [key]),
-            "champion": [champion.version, champion.fingerprint],
-            "weeks before": lake.versions_of("drift_report", shown),
-            "code": code_version(),
-        }
-    )
-    note = lake.notes("drift_report", [key]).get(key, {})
-    stored = lake.read("drift_report", [key]) if note.get(INPUT_NOTE) == made_from else None
+    recipe = drift_recipe(lake, champion, key, versions, shown)
+    stored = reusable(lake, "drift_report", key, recipe)
     if stored is not None:
         report, verdict = stored, drift_verdict(stored)
     else:
@@ -119,7 +104,7 @@ def drift_report(
         predictions = predictions_table(forecast["forecast"].to_numpy(), now)
         # Another model may have been promoted since the week's forecast was made.
         own = set(forecast["model_version"]) == {champion.version}
-        made = {INPUT_NOTE: predicted_from(champion, versions[key])} if own else {}
+        made = champion_recipe(champion, versions[key]).note if own else {}
         lake.write(PREDICTIONS_TABLE, key, predictions, made)
         rows = DriftRows(
             *(LakeRows(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
@@ -135,7 +120,7 @@ def drift_report(
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
     publish_drift(store.engine(), week.date(), store_rows(report[list(DRIFT)]))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
-    notes = {INPUT_NOTE: made_from, CHAMPION_NOTE: champion.version}
+    notes = {**recipe.note, CHAMPION_NOTE: champion.version}
     counts = report["severity"].value_counts()
     return dg.MaterializeResult(
         value=LakeTable(report, {key: notes}),

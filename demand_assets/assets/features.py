@@ -11,43 +11,11 @@ from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
 
-INPUT_NOTE = "input_version"
 PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
-
-
-def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
-    """For each landed week: one hash of everything its features are made from, code included."""
-    sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
-    tables = {
-        name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")
-    }
-    hashes: dict[str, str] = {}
-    running = fingerprint({"code": code_version(), "horizon": horizon_weeks, **tables})
-    for key in sorted(sales):
-        running = fingerprint([running, key, sales[key], conditions.get(key)])
-        hashes[key] = running
-    return hashes
-
-
-def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[str]:
-    """Of the `newest` origins those whose stored features are missing, name no manifest, or are outdated.
-
-    Outdated are those made from other data or code than there is now.
-    """
-    from demand_assets.forecasting.features import first_origin
-
-    wanted = input_versions(lake, horizon_weeks)
-    if not wanted:
-        return []
-    earliest = week_key(first_origin(pd.DatetimeIndex(sorted(wanted))))
-    stored = lake.notes("demand_features", lake.partitions("demand_features"))
-    fresh = {key for key, notes in stored.items() if notes.get(INPUT_NOTE) == wanted.get(str(key))}
-    told = {key for key, notes in stored.items() if MANIFEST_NOTE in notes}
-    due = [key for key in wanted if key >= earliest][-newest:]
-    return [key for key in due if key not in fresh & told]
 
 
 @dg.asset(
@@ -83,8 +51,8 @@ def demand_features(
     origins = run_weeks(context)
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
     panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
-    made_from = input_versions(lake, training.horizon_weeks)
-    notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)], MANIFEST_NOTE: manifest} for week in origins}
+    recipes = feature_recipes(lake, training.horizon_weeks)
+    notes = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
     engine = compute.engine(len(origins))
     return dg.MaterializeResult(
         value=LakeWork(

@@ -18,7 +18,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.features import INPUT_NOTE, PANEL_SALES
+from demand_assets.assets.features import PANEL_SALES
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
@@ -26,7 +26,8 @@ from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.provenance import code_version, environment, fingerprint
+from demand_assets.planning import champion_recipe, reusable
+from demand_assets.provenance import code_version, environment
 from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
@@ -277,16 +278,15 @@ def forecast_reasons(
     key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)
     features = lake.versions_of("demand_features", [key])[key]
-    made_from = fingerprint([features, champion.version, champion.fingerprint, code_version()])
-    note = lake.notes("forecast_reasons", [key]).get(key, {})
-    stored = lake.read("forecast_reasons", [key]) if note.get(INPUT_NOTE) == made_from else None
+    recipe = champion_recipe(champion, features)
+    stored = reusable(lake, "forecast_reasons", key, recipe)
     if stored is not None:
         why = stored
     else:
         why = reasons(registry.load(champion), demand_features).assign(model_version=champion.version)
     words = list(dict.fromkeys(reason for _, reason in REASONS))
     return dg.MaterializeResult(
-        value=LakeTable(why, {key: {INPUT_NOTE: made_from}}),
+        value=LakeTable(why, {key: recipe.note}),
         data_version=dg.DataVersion(content_version(why)),
         metadata={
             "model version": int(champion.version),

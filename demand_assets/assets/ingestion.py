@@ -3,9 +3,7 @@
 The conditions go on into the SQL store, with what has been delivered of weeks to come.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 
 import dagster as dg
 import pandas as pd
@@ -20,14 +18,12 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
-from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_rows
 from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
-from demand_assets.ingestion.merge import Landing as LandingRecord
 from demand_assets.ingestion.merge import merge_table, merge_week_partitions
 from demand_assets.ingestion.quality import (
     CHECKS,
@@ -39,14 +35,20 @@ from demand_assets.ingestion.quality import (
 )
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.planning import (
+    LANDINGS_NOTE,
+    ahead_note,
+    applied_landings,
+    conditions_ahead,
+    landings_note,
+    publishing_recipe,
+    read_landings,
+)
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
-LANDINGS_NOTE = "landings"
-# In the newest week's file: the version of what was published of the weeks after it.
-AHEAD_NOTE = "weeks_ahead_version"
 PUBLISHED_CONDITIONS = {
     "store_id": "Store number",
     "week": "The Friday that ends the week",
@@ -57,24 +59,6 @@ PUBLISHED_CONDITIONS = {
     "unemployment": "Unemployment rate in the region, percent",
     "markdown": "Markdowns of all types together, USD; missing where none is reported",
 }
-
-
-def read_landings(note: str | None) -> tuple[LandingRecord, ...]:
-    """The landings kept in a partition's footer, oldest first."""
-    return tuple(LandingRecord(**record) for record in json.loads(note or "[]"))
-
-
-def landings_note(landings: Sequence[LandingRecord]) -> dict[str, str]:
-    """What a file of the lake keeps of the deliveries laid into it."""
-    return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
-
-
-def applied_landings(
-    lake: ParquetLake, table: str, keys: Sequence[str]
-) -> dict[pd.Timestamp, tuple[LandingRecord, ...]]:
-    """For each week with a file: the deliveries already laid into it."""
-    notes = lake.notes(table, keys)
-    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
 
 
 def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) -> list[Delivery]:
@@ -247,20 +231,6 @@ def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
     return named.assign(markdown=markdowns)[list(PUBLISHED_CONDITIONS)]
 
 
-def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
-    """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
-    own = [delivery for delivery in deliveries if delivery.kind == "conditions"]
-    later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
-    if not later:
-        return None
-    weeks = pd.DatetimeIndex(later, name="week")
-    return merge_week_partitions(own[0].frame.iloc[:0], {}, own, CONDITIONS.keys, weeks=weeks).frame
-
-
-def _ahead_version(ahead: pd.DataFrame | None) -> str:
-    return "none" if ahead is None else content_version(ahead)
-
-
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
@@ -285,7 +255,7 @@ def published_conditions(
 
     keys = [week_key(week) for week in run_weeks(context)]
     versions = lake.versions_of("raw_conditions", keys)
-    notes = {key: {INPUT_NOTE: versions[key]} for key in keys}
+    notes = {key: publishing_recipe(versions[key]).note for key in keys}
     table = published_columns(raw_conditions)
     engine = store.engine()
     changed, later = publish_conditions(engine, store_rows(table)), 0
@@ -294,45 +264,7 @@ def published_conditions(
         ahead = conditions_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
             later = publish_conditions(engine, store_rows(published_columns(ahead)))
-        notes[newest][AHEAD_NOTE] = _ahead_version(ahead)
+        notes[newest] |= ahead_note(ahead)
     return dg.MaterializeResult(
         value=LakeTable(table, notes), metadata={"rows changed": changed, "rows of later weeks changed": later}
     )
-
-
-def unpublished_conditions(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
-    """Weeks whose present conditions are not in the store, as after a run that was killed before it got there.
-
-    The newest week also when what has been delivered of the weeks after it is not.
-    """
-    versions = lake.versions("raw_conditions")
-    notes = lake.notes("published_conditions", versions)
-    due = {key for key, version in versions.items() if notes.get(key, {}).get(INPUT_NOTE) != version}
-    if versions:
-        newest = max(versions)
-        if notes.get(newest, {}).get(AHEAD_NOTE) != _ahead_version(conditions_ahead(deliveries, newest)):
-            due.add(newest)
-    return sorted(due)
-
-
-def pending_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> list[str]:
-    """Keys of the weeks into which some delivery has not been laid yet; for a new stores file the newest week."""
-    pending: set[str] = set()
-    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_conditions")):
-        applied = {
-            week: {landing.content_hash for landing in landings}
-            for week, landings in applied_landings(lake, table, known).items()
-        }
-        for delivery in deliveries:
-            if delivery.kind == kind:
-                pending |= {
-                    week_key(week)
-                    for week in delivery.weeks
-                    if delivery.content_hash not in applied.get(week, set()) and week_key(week) in known
-                }
-    seen = {
-        landing.content_hash for landing in read_landings(lake.notes("stores", [None]).get(None, {}).get(LANDINGS_NOTE))
-    }
-    if any(delivery.kind == "stores" and delivery.content_hash not in seen for delivery in deliveries):
-        pending.add(known[-1])
-    return sorted(pending)

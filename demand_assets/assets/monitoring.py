@@ -8,12 +8,11 @@ import pandas as pd
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import store_rows, store_table
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.provenance import fingerprint
+from demand_assets.planning import scoring_recipe
 from demand_assets.resources import ForecastStore, OrderCosts
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ EXCEPTION_COLUMNS = {
 }
 # In these tables' order of columns.
 EXCEPTION_ROW = ["week", "vintage_id", "store_id", "dept_id", "rank", *list(EXCEPTION_COLUMNS)[5:]]
-SCORED_TABLES = {"forecast_accuracy": ACCURACY_COLUMNS, "forecast_exceptions": EXCEPTION_COLUMNS}
 OWNERS = ["team:forecasting"]
 TOP = 10
 # By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
@@ -67,29 +65,11 @@ ACTUALS = ["store_id", "dept_id", "week", "sales", "is_holiday"]
 ACTUALS_AT_ONCE = 4_000_000
 
 
-def unscored_weeks(lake: ParquetLake) -> list[str]:
-    """Weeks whose present sales have not been scored yet, as after a run that was killed between the two.
-
-    A week scored in another form (other columns) counts as well.
-    """
-    due: set[str] = set()
-    versions = lake.versions("raw_sales")
-    for table in SCORED_TABLES:
-        notes = lake.notes(table, lake.partitions(table))
-        scored = {key: note.get(INPUT_NOTE) for key, note in notes.items()}
-        due |= {key for key, version in versions.items() if scored.get(key) != _scored_from(table, version)}
-    return sorted(due)
-
-
-def _scored_from(table: str, sales_version: str) -> str:
-    return fingerprint([sales_version, *SCORED_TABLES[table]])
-
-
 def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.DatetimeIndex) -> LakeTable:
     """The frame with, for each week, what it was made from."""
     keys = [week_key(week) for week in weeks]
     versions = lake.versions_of("raw_sales", keys)
-    return LakeTable(frame, {key: {INPUT_NOTE: _scored_from(table, versions[key])} for key in keys})
+    return LakeTable(frame, {key: scoring_recipe(table, versions[key]).note for key in keys})
 
 
 @dg.asset(

@@ -10,12 +10,12 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.errors import ModelError
 from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, judge
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
+from demand_assets.planning import reusable, training_recipe
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
@@ -24,7 +24,6 @@ OWNERS = ["team:forecasting"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 # By name: whoever trains reads them.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="lake_rows")
-FINGERPRINT_NOTE = "fingerprint"
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26
 
@@ -43,22 +42,6 @@ BACKTEST_COLUMNS = {
     "is_holiday": "Whether the target is a holiday week (weight 5)",
     "scale": "Mean weekly sales of the series at the origin, USD",
 }
-
-
-def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> str:
-    """Hash of all that decides the model of a week: data, code and configuration."""
-    features = lake.notes("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
-    return fingerprint(
-        {
-            "as_of": as_of,
-            "code": code_version(),
-            "features": {str(key): note.get(INPUT_NOTE) for key, note in features.items()},
-            # Threads decide how fast, not what.
-            "config": {**training.config().model_dump(exclude={"threads"}), "horizon": training.horizon_weeks},
-            "origins": [training.backtest_origins, training.backtest_step_weeks],
-            "most": [training.backtest_series, training.training_rows, training.feature_origins],
-        }
-    )
 
 
 @dg.asset(
@@ -93,9 +76,8 @@ def backtest_report(
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
-    made_from = training_fingerprint(lake, training, key)
-    note = lake.notes("backtest_report", [key]).get(key, {})
-    stored = lake.read("backtest_report", [key]) if note.get(FINGERPRINT_NOTE) == made_from else None
+    recipe = training_recipe(lake, training, key)
+    stored = reusable(lake, "backtest_report", key, recipe)
     if stored is not None:
         points, seconds = stored, 0.0
     else:
@@ -125,7 +107,7 @@ def backtest_report(
     overall, by_origin = score(points), score(points, ["origin_week"])
     holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
     return dg.MaterializeResult(
-        value=LakeTable(points, {key: {FINGERPRINT_NOTE: made_from}}),
+        value=LakeTable(points, {key: recipe.note}),
         data_version=dg.DataVersion(content_version(points)),
         metadata={
             "scores": frame_markdown(overall),
@@ -178,7 +160,7 @@ def trained_model(
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
-    made_from = training_fingerprint(lake, training, key)
+    made_from = training_recipe(lake, training, key).version
     version = registry.with_fingerprint(made_from)
     reused = version is not None
     seconds = 0.0
@@ -254,7 +236,7 @@ def promoted_model(
     from demand_assets.store.ledger import PROMOTED
 
     key = week_key(run_weeks(context)[0])
-    challenger = registry.with_fingerprint(training_fingerprint(lake, training, key))
+    challenger = registry.with_fingerprint(training_recipe(lake, training, key).version)
     if challenger is None:
         raise ModelError(f"no model was trained as of {key} on the present data; materialise trained_model first")
     champion = ledger.champion()

@@ -6,7 +6,7 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.ingestion.delivery import Delivery
+    from demand_assets.planning import Plan
+    from demand_assets.resources import Training
 
 COMMAND_TAG = "demand/command"
 
@@ -58,8 +61,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
-    from demand_assets.automation import weeks_of
     from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+    from demand_assets.planning import TRAIN_AND_FORECAST, weeks_of
 
     zone = LandingZone(settings.landing)
     deliveries = zone.read_all()
@@ -83,10 +86,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         migrate(settings.store)
         import dagster as dg
 
-        from demand_assets.assets.features import stale_origins
-        from demand_assets.assets.ingestion import pending_weeks, unpublished_conditions
-        from demand_assets.assets.monitoring import unscored_weeks
-        from demand_assets.partitions import key_ranges, known_weeks, range_tags, register_weeks
+        from demand_assets.partitions import known_weeks, range_tags, register_weeks
+        from demand_assets.resources import build_training
 
         progress = Progress()
         with dg.DagsterInstance.get() as instance:
@@ -95,23 +96,12 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             known = known_weeks(instance)
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
-            due = sorted(
-                {
-                    *pending_weeks(lake, deliveries, known),
-                    *unscored_weeks(lake),
-                    *(key for key in unpublished_conditions(lake, deliveries) if key in set(known)),
-                }
-            )
-            if not due:
-                console.print("  nothing new has landed")
-            for first, last in key_ranges(due, known):
-                _execute(console, status, instance, "ingest", range_tags(first, last), progress)
-            origins = stale_origins(lake, settings.horizon_weeks, settings.feature_origins)
-            stale = [key for key in origins if key in set(known)]
-            for first, last in key_ranges(stale, known):
-                _execute(console, status, instance, "build_features", range_tags(first, last), progress)
+            for plan in _plans(lake, deliveries, build_training(settings), known):
+                console.print(f"  {plan.reason}", markup=False)
+                for run in plan.runs:
+                    _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
             newest = max(lake.partitions("raw_sales"))
-            _execute(console, status, instance, "train_and_forecast", {"dagster/partition": newest}, progress)
+            _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
     if own_workspace:
         remember_workspace(settings)
@@ -119,6 +109,16 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         print(json.dumps(summary, indent=1))  # noqa: T201
     else:
         _print_summary(console, summary)
+
+
+def _plans(
+    lake: "ParquetLake", deliveries: "Sequence[Delivery]", training: "Training", known: "Sequence[str]"
+) -> "Iterator[Plan]":
+    """What is due before training, each plan made once the runs of the one before have ended."""
+    from demand_assets.planning import plan_features, plan_ingestion
+
+    yield plan_ingestion(lake, deliveries, known)
+    yield plan_features(lake, training, known)
 
 
 @contextmanager

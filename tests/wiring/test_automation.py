@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.assets.features import stale_origins
 from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
 from demand_assets.definitions import defs, job_named
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
-from demand_assets.resources import RetrainingRules, build_resources
+from demand_assets.planning import stale_origins
+from demand_assets.resources import RetrainingRules, Training, build_resources
 from demand_assets.sample import SampleData
 from demand_assets.settings import read_settings
 from demand_assets.store.migrations import migrate
@@ -45,7 +45,7 @@ def lake(resources: dict[str, object]) -> ParquetLake:
 
 def look(instance: dg.DagsterInstance, resources: dict[str, object], cursor: str | None = None) -> dg.SensorResult:
     context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
-    result = landing_zone_sensor(context, landing=resources["landing"])
+    result = landing_zone_sensor(context, landing=resources["landing"], lake=resources["lake"])
     return dg.SensorResult(skip_reason=result) if isinstance(result, dg.SkipReason) else result
 
 
@@ -70,23 +70,27 @@ def test_a_new_file_is_asked_for_once_and_for_exactly_its_weeks(
     instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, retailer: SampleData
 ) -> None:
     first = look(instance, resources)
-    assert first.run_requests
-    sales = next(request for request in first.run_requests if request.tags["demand/file"] == "train.csv")
+    (request,) = first.run_requests or ()
     weeks = retailer.sales["week"]
-    assert sales.tags.items() >= range_tags(f"{weeks.min():%Y-%m-%d}", f"{weeks.max():%Y-%m-%d}").items()
+    assert request.tags.items() >= range_tags(f"{weeks.min():%Y-%m-%d}", f"{weeks.max():%Y-%m-%d}").items()
+    assert request.tags["demand/reason"] == "new: features.csv, stores.csv, train.csv"
     assert known_weeks(instance) == sorted({f"{week:%Y-%m-%d}" for week in weeks})
 
     again = look(instance, resources, first.cursor)
     assert not again.run_requests
 
     lines = (zone / "train.csv").read_text().splitlines()
-    correction = [lines[0], *(line for line in lines if "2011-05-06" in line or "2011-07-01" in line)]
+    # Two weeks close to each other are one run; the third is another.
+    corrected = ("2010-12-03", "2011-05-06", "2011-07-01")
+    correction = [lines[0], *(line for line in lines if any(week in line for week in corrected))]
     (zone / "correction.csv").write_text("\n".join(correction) + "\n")
     third = look(instance, resources, first.cursor)
-    assert third.run_requests
-    asked = [request.tags["dagster/asset_partition_range_start"] for request in third.run_requests]
-    assert asked == ["2011-05-06", "2011-07-01"]
-    assert len({request.run_key for request in third.run_requests}) == 2
+    asked = [
+        [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+        for request in third.run_requests or ()
+    ]
+    assert asked == [["2010-12-03", "2010-12-03"], ["2011-05-06", "2011-07-01"]]
+    assert len({request.run_key for request in third.run_requests or ()}) == 2
 
 
 def test_conditions_of_weeks_to_come_ask_for_the_newest_week(
@@ -176,8 +180,10 @@ def test_features_are_stale_until_built_from_the_present_data(
     assert result.run_requests
     (request,) = result.run_requests
     assert request.tags.items() >= range_tags(known[52], known[-1]).items()
-    assert stale_origins(lake, 4, 520) == known[52:]
-    assert stale_origins(lake, 4, 3) == known[-3:]
+    training = resources["training"]
+    assert isinstance(training, Training)
+    assert stale_origins(lake, training) == known[52:]
+    assert stale_origins(lake, training.model_copy(update={"feature_origins": 3})) == known[-3:]
 
 
 def test_the_schedule_says_why_it_skips(

@@ -8,8 +8,9 @@ import pytest
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.forecasting import require_reasons_of
-from demand_assets.assets.ingestion import conditions_ahead, published_columns, unpublished_conditions
+from demand_assets.assets.ingestion import published_columns
 from demand_assets.errors import ModelError
+from demand_assets.planning import conditions_ahead, unpublished_weeks
 from demand_assets.sample import SampleData
 
 
@@ -34,10 +35,10 @@ def test_markdowns_are_summed_and_missing_only_when_all_are(retailer: SampleData
 def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lake, deliveries = ParquetLake(uri=str(home / "lake")), LandingZone(str(zone)).read_all()
-    assert unpublished_conditions(lake, deliveries) == []
+    assert unpublished_weeks(lake, deliveries) == []
     weeks = lake.partitions("published_conditions")
     (home / "lake" / "published_conditions" / f"{weeks[3]}.parquet").unlink()
-    assert unpublished_conditions(lake, deliveries) == [weeks[3]]
+    assert unpublished_weeks(lake, deliveries) == [weeks[3]]
     # Other weeks ahead than those that were published with the newest week.
     assert conditions_ahead(deliveries, weeks[-1]) is not None
-    assert unpublished_conditions(lake, []) == [weeks[3], weeks[-1]]
+    assert unpublished_weeks(lake, []) == [weeks[3], weeks[-1]]

@@ -1,0 +1,335 @@
+"""What is due and why. The `demand` command, the sensors, the schedule and reuse inside assets all ask here.
+
+A recipe is everything that decides a result: the versions of its inputs, the code, the configuration. Its version is
+kept in the footer of the result's file, so a result is up to date exactly when its file names the present version.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from demand_assets.adapters.manifests import MANIFEST_NOTE
+from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.ingestion.delivery import Delivery
+from demand_assets.ingestion.formats import CONDITIONS
+from demand_assets.ingestion.merge import Landing, merge_week_partitions
+from demand_assets.partitions import key_ranges, week_key
+from demand_assets.provenance import code_version, fingerprint
+from demand_assets.resources import Training
+from demand_assets.retraining import gather_evidence
+from demand_assets.store.tables import metadata
+
+if TYPE_CHECKING:
+    from demand_assets.adapters.ledger import PromotionLedger
+    from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
+    from demand_assets.forecasting.retraining import RetrainingPolicy
+
+INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
+
+# Made of a week's sales and of what was forecast for it.
+SCORED_TABLES = ("forecast_accuracy", "forecast_exceptions")
+
+# Notes in the footer of a file of the lake.
+RECIPE_NOTE = "recipe"
+LANDINGS_NOTE = "landings"
+# In the newest week's file: the version of the conditions of later weeks that were published with it.
+AHEAD_NOTE = "weeks_ahead_version"
+# Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
+WEEKS_PER_RUN_START = 13
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a result, as JSON-like values; `code` is empty where code does not count."""
+
+    inputs: Mapping[str, Any]
+    code: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Hash of the recipe, 16 hex digits."""
+        return fingerprint(asdict(self))
+
+    @property
+    def note(self) -> dict[str, str]:
+        """What the result's file keeps of it."""
+        return {RECIPE_NOTE: self.version}
+
+
+def outdated(lake: ParquetLake, table: str, wanted: Mapping[str, Recipe]) -> list[str]:
+    """Of the `wanted` partitions of a table those that are missing or were made by another recipe, sorted."""
+    notes = lake.notes(table, wanted)
+    return sorted(key for key, recipe in wanted.items() if notes.get(key, {}).get(RECIPE_NOTE) != recipe.version)
+
+
+def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.DataFrame | None:
+    """The stored partition if it was made by this recipe."""
+    return None if outdated(lake, table, {key: recipe}) else lake.read(table, [key])
+
+
+def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
+    """For each landed week, in order: what its features are made from, namely that week and all before it."""
+    sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
+    whole = {name: lake.notes(name, [None]).get(None, {}).get(VERSION_NOTE) for name in ("stores", "holiday_calendar")}
+    recipes: dict[str, Recipe] = {}
+    before = fingerprint(whole)
+    for key in sorted(sales):
+        inputs = {"before": before, "week": key, "sales": sales[key], "conditions": conditions.get(key)}
+        recipes[key] = Recipe(inputs, code_version(), {"horizon_weeks": horizon_weeks})
+        before = recipes[key].version
+    return recipes
+
+
+def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
+    """What the backtest and the model of a week are made from."""
+    notes = lake.notes("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
+    return Recipe(
+        {"as_of": as_of, "features": {str(key): note.get(RECIPE_NOTE) for key, note in notes.items()}},
+        code_version(),
+        # Threads decide how fast, not what.
+        {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
+    )
+
+
+def champion_recipe(champion: "RegisteredVersion", features_version: str) -> Recipe:
+    """What the champion's predictions and attributions of an origin are made from."""
+    return Recipe({"features": features_version, "champion": [champion.version, champion.fingerprint]}, code_version())
+
+
+def drift_recipe(
+    lake: ParquetLake, champion: "RegisteredVersion", key: str, features: Mapping[str, str], shown: Sequence[str]
+) -> Recipe:
+    """What the drift report of a week is made from. `features`: version by origin; `shown`: earlier reports."""
+    inputs = {
+        "features": features,
+        "forecast": lake.versions_of("weekly_forecast", [key]),
+        "champion": [champion.version, champion.fingerprint],
+        "weeks before": lake.versions_of("drift_report", shown),
+    }
+    return Recipe(inputs, code_version())
+
+
+def scoring_recipe(table: str, sales_version: str) -> Recipe:
+    """What a week's rows of one of `SCORED_TABLES` are made from; other columns make another recipe."""
+    return Recipe({"sales": sales_version}, config={"columns": metadata.tables[table].columns.keys()})
+
+
+def publishing_recipe(conditions_version: str) -> Recipe:
+    """What a week's published conditions are made from."""
+    return Recipe({"conditions": conditions_version})
+
+
+def read_landings(note: str | None) -> tuple[Landing, ...]:
+    """The landings kept in a partition's footer, oldest first."""
+    return tuple(Landing(**record) for record in json.loads(note or "[]"))
+
+
+def landings_note(landings: Sequence[Landing]) -> dict[str, str]:
+    """What a file of the lake keeps of the deliveries laid into it."""
+    return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
+
+
+def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict[pd.Timestamp, tuple[Landing, ...]]:
+    """For each week with a file: the deliveries already laid into it."""
+    notes = lake.notes(table, keys)
+    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
+
+
+def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
+    """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
+    own = [delivery for delivery in deliveries if delivery.kind == "conditions"]
+    later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
+    if not later:
+        return None
+    weeks = pd.DatetimeIndex(later, name="week")
+    return merge_week_partitions(own[0].frame.iloc[:0], {}, own, CONDITIONS.keys, weeks=weeks).frame
+
+
+def ahead_note(ahead: pd.DataFrame | None) -> dict[str, str]:
+    """What the newest week's file keeps of the later weeks that were published with it."""
+    return {AHEAD_NOTE: "none" if ahead is None else content_version(ahead)}
+
+
+def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
+    """The weeks that sales files cover: those that become partitions."""
+    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
+    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of `job` over the weeks from `first` to `last`. `key` names the evidence: the same asks for one run."""
+
+    job: str
+    first: str
+    last: str
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that are due, in order of time; `reason` says why, or why none is."""
+
+    runs: tuple[PlannedRun, ...]
+    reason: str
+
+
+def _runs(job: str, due: Mapping[str, Any], known: Sequence[str], reason: str) -> Plan:
+    """`due`: week -> evidence. Weeks that are not registered wait until they are."""
+    wanted = {key: due[key] for key in sorted(due) if key in set(known)}
+    runs = []
+    for first, last in key_ranges(wanted, known, WEEKS_PER_RUN_START):
+        evidence = fingerprint({key: value for key, value in wanted.items() if first <= key <= last})
+        runs.append(PlannedRun(job, first, last, f"{first}:{last}:{evidence}", reason))
+    return Plan(tuple(runs), reason)
+
+
+def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
+    """Ingestion of the weeks into which some delivery has not been laid yet.
+
+    A new stores file, and conditions of weeks to come that are not published, go with the newest week.
+    """
+    due = _undelivered(lake, deliveries, known)
+    files = sorted({name for names in due.values() for name in names.values()})
+    return _runs(INGEST, due, known, f"new: {', '.join(files)}" if files else "no file covers a week that lacks it")
+
+
+def plan_ingestion(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
+    """`plan_landing`, and weeks that a killed run landed without scoring or publishing them."""
+    due: dict[str, Any] = _undelivered(lake, deliveries, known)
+    due |= dict.fromkeys({*unscored_weeks(lake), *unpublished_weeks(lake, deliveries)} - set(due), "unfinished")
+    reason = f"{len(due)} weeks have new files, or were landed without being scored and published"
+    return _runs(INGEST, due, known, reason if due else "nothing new has landed")
+
+
+def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Week -> content hash and name of each delivery that it lacks."""
+    due: dict[str, dict[str, str]] = {}
+    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_conditions")):
+        applied = {
+            week_key(week): {landing.content_hash for landing in landings}
+            for week, landings in applied_landings(lake, table, known).items()
+        }
+        for delivery in (one for one in deliveries if one.kind == kind):
+            for key in {week_key(week) for week in delivery.weeks} & set(known):
+                if delivery.content_hash not in applied.get(key, ()):
+                    due.setdefault(key, {})[delivery.content_hash] = delivery.file.name
+    whole = lake.notes("stores", [None]).get(None, {})
+    seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_NOTE))}
+    with_newest = [one for one in deliveries if one.kind == "stores" and one.content_hash not in seen]
+    if known and not _ahead_is_published(lake, deliveries, known[-1]):
+        with_newest += [one for one in deliveries if one.kind == "conditions" and week_key(max(one.weeks)) > known[-1]]
+    for delivery in with_newest if known else ():
+        due.setdefault(known[-1], {})[delivery.content_hash] = delivery.file.name
+    return due
+
+
+def _ahead_is_published(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
+    """Whether the delivered conditions of the weeks after `newest` are those that were published with it."""
+    published = lake.notes("published_conditions", [newest]).get(newest, {}).get(AHEAD_NOTE)
+    return published == ahead_note(conditions_ahead(deliveries, newest))[AHEAD_NOTE]
+
+
+def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
+    """Weeks whose present conditions are not in the store.
+
+    The newest week also when what has been delivered of the weeks after it is not.
+    """
+    versions = lake.versions("raw_conditions")
+    wanted = {key: publishing_recipe(version) for key, version in versions.items()}
+    due = set(outdated(lake, "published_conditions", wanted))
+    if versions and not _ahead_is_published(lake, deliveries, max(versions)):
+        due.add(max(versions))
+    return sorted(due)
+
+
+def unscored_weeks(lake: ParquetLake) -> list[str]:
+    """Weeks whose present sales have not been scored."""
+    versions = lake.versions("raw_sales")
+    due: set[str] = set()
+    for table in SCORED_TABLES:
+        due |= set(outdated(lake, table, {key: scoring_recipe(table, one) for key, one in versions.items()}))
+    return sorted(due)
+
+
+def stale_origins(lake: ParquetLake, training: Training) -> list[str]:
+    """Of the newest origins those whose features are missing, outdated, or name no manifest of their inputs."""
+    recipes = feature_recipes(lake, training.horizon_weeks)
+    if not recipes:
+        return []
+    # A year of sales lies behind the first origin.
+    earliest = week_key(add_weeks(pd.Timestamp(min(recipes)), WEEKS_PER_YEAR))
+    wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
+    notes = lake.notes("demand_features", wanted)
+    unnamed = {key for key in wanted if MANIFEST_NOTE not in notes.get(key, {})}
+    return sorted({*outdated(lake, "demand_features", wanted), *unnamed})
+
+
+def plan_features(lake: ParquetLake, training: Training, known: Sequence[str]) -> Plan:
+    """Features of the origins that are missing or were made from other data, code or settings."""
+    due = stale_origins(lake, training)
+    recipes = feature_recipes(lake, training.horizon_weeks) if due else {}
+    reason = f"{len(due)} origins were made from other data, code or settings, or not yet"
+    return _runs(
+        BUILD_FEATURES,
+        {key: recipes[key].version for key in due},
+        known,
+        reason if due else "features are up to date with the data",
+    )
+
+
+def plan_week(lake: ParquetLake, ledger: "PromotionLedger", known: Sequence[str], due_by: date) -> Plan:
+    """The weekly job of the newest landed week, unless it is forecast already or there is no model yet."""
+    landed = lake.versions("raw_sales")
+    if not landed:
+        return Plan((), "no week of sales has landed yet")
+    newest = max(landed)
+    if newest not in known:
+        return Plan((), f"week {newest} is in the lake but not registered; run the landing zone sensor first")
+    if ledger.champion() is None:
+        return Plan((), "no model is in production yet; the retraining sensor trains the first one")
+    if newest in {key.split("/")[0] for key in lake.partitions("published_forecast", nested=True)}:
+        waiting = f"the delivery due by {due_by:%Y-%m-%d} has not landed"
+        return Plan((), f"the newest landed week, {newest}, is forecast already; {waiting}")
+    reason = f"week {newest} has landed and is not forecast"
+    return Plan((PlannedRun(WEEKLY, newest, newest, f"{newest}:{landed[newest]}", reason),), reason)
+
+
+def plan_training(
+    lake: ParquetLake,
+    registry: "ModelRegistry",
+    ledger: "PromotionLedger",
+    training: Training,
+    policy: "RetrainingPolicy",
+    known: Sequence[str],
+    under_way: str | None,
+) -> Plan:
+    """Training as of the newest week with features, when loss, drift or age ask for it.
+
+    `under_way`: id of a training run that has not ended. The evidence is judged as a whole each time, so that what
+    arrives during a cool-down or another training is not lost.
+    """
+    from demand_assets.forecasting.retraining import decide_retraining
+
+    built = [key for key in lake.partitions("demand_features") if key in set(known)]
+    if not built:
+        return Plan((), "no week has features yet")
+    week = built[-1]
+    if set(stale_origins(lake, training)) & set(known):
+        return Plan((), f"features are being rebuilt; week {week} is judged when they are there")
+    if under_way is not None:
+        return Plan((), f"run {under_way} is training already; the evidence is judged when it has ended")
+    evidence = gather_evidence(lake, registry, ledger, week)
+    decision = decide_retraining(evidence, policy)
+    if not decision.act:
+        return Plan((), f"no retraining: {decision.words}")
+    key = f"{decision.trigger}:{week}:{fingerprint(evidence.described())}"
+    reason = f"{decision.trigger}: {decision.words}"
+    return Plan((PlannedRun(TRAIN_AND_FORECAST, week, week, key, reason),), reason)
