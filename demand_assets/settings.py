@@ -12,104 +12,123 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from demand_assets.errors import SettingsError
 
 PREFIX = "DEMAND_"
-# What the last `demand run` worked on, so that `demand dev` and `demand models` show the same workspace.
+# The workspace of the last `demand run`: `demand dev` and `demand models` show the same one.
 CURRENT_WORKSPACE = Path(".demand/current.env")
 
 
 def usable_cores() -> int:
-    """Cores this process may use: xgboost collapses with more threads than that."""
+    """Number of cores this process may use; training slows down badly with more threads than that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
-    """Every setting of the pipeline; field `x` is read from `DEMAND_X`. Empty addresses live under `home`."""
+    """Every setting of the pipeline; field `x` is read from `DEMAND_X`. Empty addresses are below `home`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     deployment: Annotated[
-        Literal["local", "aws"], Field(description="Where the parts run: on this machine, or on S3, RDS and ECS.")
+        Literal["local", "aws"], Field(description="Where the pipeline runs: on this machine, or on S3, RDS and ECS.")
     ] = "local"
     bucket: Annotated[
-        str, Field(pattern=r"^(s3://[^/]+(/.+)?)?$", description="On aws: what every address below begins with.")
+        str, Field(pattern=r"^(s3://[^/]+(/.+)?)?$", description="Bucket (or prefix) of all data on AWS.")
     ] = ""
     home: Annotated[Path, Field(description="Folder of everything the pipeline writes.")] = Path(".demand/workspace")
     landing_uri: Annotated[str, Field(description="Landing zone: a folder or s3://bucket/prefix of CSVs.")] = ""
     lake_uri: Annotated[str, Field(description="Parquet lake: a folder or s3://bucket/prefix.")] = ""
     store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
     mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
-    mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow keeps artefacts of new experiments.")] = ""
-    alert_uri: Annotated[str, Field(description="Records of alerts: a folder or s3://bucket/prefix.")] = ""
+    mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow stores the artefacts of new experiments.")] = ""
+    alert_uri: Annotated[str, Field(description="Where sent alerts are recorded: a folder or s3://bucket/prefix.")] = ""
     alert_sns_topic: Annotated[
-        str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic alerts go to.")
+        str,
+        Field(
+            pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic that receives alerts."
+        ),
     ] = ""
-    metrics_namespace: Annotated[str, Field(description="CloudWatch namespace that alerts are counted in.")] = ""
+    metrics_namespace: Annotated[str, Field(description="CloudWatch namespace of the metrics.")] = ""
     forecast_deadline_hours: Annotated[
-        int, Field(ge=1, le=168, description="Hours after a week's end by which it is to be forecast.")
+        int,
+        Field(ge=1, le=168, description="Hours after the end of a week within which its forecast must be published."),
     ] = 72
     weekly_cron: Annotated[
-        str, Field(pattern=r"^\S+( \S+){4}$", description="When the weekly schedule looks, cron, UTC.")
+        str, Field(pattern=r"^\S+( \S+){4}$", description="Cron expression (UTC) of the weekly schedule.")
     ] = "0 6 * * 1"
-    model_name: Annotated[str, Field(description="Registered model name in MLflow.")] = "demand_forecaster"
-    horizon_weeks: Annotated[int, Field(ge=1, le=52, description="H, weeks ahead.")] = 4
-    backtest_origins: Annotated[int, Field(ge=1, le=104, description="Rolling origins the gate is judged on.")] = 6
-    backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between those origins.")] = 4
+    model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
+    horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
+    backtest_origins: Annotated[int, Field(ge=1, le=104, description="Number of rolling origins in the backtest.")] = 6
+    backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between two backtest origins.")] = 4
     backtest_series: Annotated[
         int,
-        Field(ge=1, description="Of more series the backtest judges whole stores, evenly spread, of about as many."),
+        Field(ge=1, description="Maximum series in the backtest; larger panels are sampled by store."),
     ] = 50_000
     training_rows: Annotated[
-        int, Field(ge=1000, description="Of more rows a member learns from about as many, thinned evenly.")
+        int, Field(ge=1000, description="Maximum training rows per member; more are subsampled.")
     ] = 2_000_000
-    feature_origins: Annotated[int, Field(ge=1, description="Newest origins whose features are kept up to date.")] = 520
+    feature_origins: Annotated[
+        int, Field(ge=1, description="Number of newest origins whose features are kept up to date.")
+    ] = 520
     rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 100
-    members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
-    max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
-    learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.07
+    members: Annotated[
+        int, Field(ge=1, le=64, description="Number of models that are averaged; each has its own rows and seed.")
+    ] = 2
+    max_depth: Annotated[int, Field(ge=1, le=16, description="Maximum depth of a tree.")] = 6
+    learning_rate: Annotated[float, Field(gt=0, le=1, description="Learning rate of the boosting.")] = 0.07
     quantiles: Annotated[
         str,
-        Field(pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5, 0.9 among them."),
+        Field(
+            pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5 and 0.9 are required."
+        ),
     ] = "0.1,0.5,0.9"
-    underage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too few, against `overage_cost`.")] = 3.0
-    overage_cost: Annotated[float, Field(gt=0, description="Cost of a unit too many.")] = 1.0
+    underage_cost: Annotated[
+        float, Field(gt=0, description="Cost of one unit too few, relative to `overage_cost`.")
+    ] = 3.0
+    overage_cost: Annotated[float, Field(gt=0, description="Cost of one unit too many.")] = 1.0
     promotion_margin: Annotated[
-        float, Field(ge=0, lt=1, description="By how much a challenger's WMAE must be below the champion's.")
+        float, Field(ge=0, lt=1, description="Share by which a challenger's WMAE must be below the champion's.")
     ] = 0.005
-    promotion_significance: Annotated[float, Field(gt=0, lt=1, description="Largest p-value of that difference.")] = (
+    promotion_significance: Annotated[float, Field(gt=0, lt=1, description="Maximum p-value of that difference.")] = (
         0.05
     )
     max_model_age_weeks: Annotated[
-        int, Field(ge=1, le=520, description="Weeks after which a model is retrained and gives way to an equal one.")
+        int,
+        Field(
+            ge=1, le=520, description="Age in weeks at which a model is retrained and may be replaced by an equal one."
+        ),
     ] = 26
     retraining_cooldown_weeks: Annotated[
-        int, Field(ge=0, le=520, description="Weeks after a training in which none is started by itself.")
+        int, Field(ge=0, le=520, description="Weeks after a training before the sensor starts another.")
     ] = 4
     clock: Annotated[
         str,
-        Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$", description="Time of every record, ISO 8601; empty: now."),
+        Field(
+            pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$",
+            description="Fixed time of every record, ISO 8601; empty: the current time.",
+        ),
     ] = ""
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
-    device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
-    threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of all random numbers.")] = 7
+    device: Annotated[Literal["cpu", "cuda"], Field(description="Device on which the model is trained.")] = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024, description="Number of threads.")] = Field(
         default_factory=usable_cores
     )
     engine: Annotated[
-        Literal["local", "dask"], Field(description="Where heavy work runs: in the run, or on workers of Dask.")
+        Literal["local", "dask"],
+        Field(description="Where heavy work runs: in the process of the run, or on Dask workers."),
     ] = "local"
     dask_scheduler: Annotated[
         str,
         Field(
             pattern=r"^((tcp|tls)://[^/\s]+:\d+)?$",
-            description="Address of the Dask scheduler; empty: processes of this machine.",
+            description="Address of the Dask scheduler; empty: start workers on this machine.",
         ),
     ] = ""
     dask_workers: Annotated[
-        int, Field(ge=1, le=1000, description="Workers to start, or to wait for at the scheduler.")
+        int, Field(ge=1, le=1000, description="Number of Dask workers to start, or to wait for at the scheduler.")
     ] = 2
     dask_services: Annotated[
         str,
         Field(
             pattern=r"^([\w-]+/[\w-]+)?$",
-            description="ECS cluster/prefix of services that are run while a run needs them.",
+            description="ECS cluster/prefix of the Dask services; they run only while a run needs them.",
         ),
     ] = ""
 
@@ -126,7 +145,7 @@ class Settings(BaseSettings):
             needed = ("bucket", "store_url", "mlflow_tracking_uri")
             missing = [PREFIX + name.upper() for name in needed if not getattr(self, name)]
             if missing:
-                raise ValueError(f"the deployment aws needs {', '.join(missing)}")
+                raise ValueError(f"deployment aws requires {', '.join(missing)}")
         return self
 
     def _place(self, prefix: str, folder: str) -> str:
@@ -145,7 +164,7 @@ class Settings(BaseSettings):
 
     @property
     def lake_places(self) -> dict[str, str]:
-        """Tables of the lake that others read have a prefix of their own on aws: vintages, and pages."""
+        """Tables of the lake with a prefix of their own on AWS, because other systems read them: vintages and pages."""
         if self.deployment != "aws" or self.lake_uri:
             return {}
         return {"published_forecast": self._place("forecasts", ""), "drift_report_html": self._place("reports", "")}
@@ -157,12 +176,12 @@ class Settings(BaseSettings):
 
     @property
     def tracking(self) -> str:
-        """MLflow tracking and registry address."""
+        """Address of MLflow's tracking server and registry."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> str:
-        """Root of MLflow's artefacts; empty: as the MLflow server has it."""
+        """Root of MLflow's artefacts; empty: the MLflow server decides."""
         if self.deployment == "aws":
             return self.mlflow_artifact_uri
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
@@ -178,7 +197,7 @@ class Settings(BaseSettings):
         return self.home / "dagster"
 
     def environment(self) -> dict[str, str]:
-        """The variables that make a child process read these very settings."""
+        """Environment variables from which a child process reads the same settings."""
         fields = type(self).model_fields
         return {PREFIX + name.upper(): str(getattr(self, name)) for name in fields if getattr(self, name) != ""}
 
@@ -207,14 +226,14 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
 
 
 def workspace_for(raw_dir: str) -> Path:
-    """The workspace of one landing zone, so that two retailers' data never mix in one lake."""
+    """The workspace of one landing zone: data of two retailers never mix in one lake."""
     address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
     name = address.rstrip("/").rsplit("/", 1)[-1] or "root"
     return Path(".demand") / f"{name}-{zlib.crc32(address.encode()):08x}"
 
 
 def remember_workspace(settings: Settings) -> None:
-    """Make `settings` what later commands in this folder use, unless their environment says otherwise."""
+    """Save the workspace as the default of later commands in this folder; their environment overrides it."""
     CURRENT_WORKSPACE.parent.mkdir(parents=True, exist_ok=True)
     lines = f"DEMAND_HOME={settings.home}\nDEMAND_LANDING_URI={settings.landing}\n"
     temporary = CURRENT_WORKSPACE.with_suffix(f".{os.getpid()}.tmp")

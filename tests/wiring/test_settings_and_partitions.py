@@ -54,7 +54,7 @@ def test_on_aws_every_address_is_a_prefix_of_the_bucket(tmp_path: Path) -> None:
 
 
 def test_aws_without_its_services_is_refused_by_name() -> None:
-    with pytest.raises(SettingsError, match="the deployment aws needs DEMAND_BUCKET, DEMAND_MLFLOW_TRACKING_URI"):
+    with pytest.raises(SettingsError, match="deployment aws requires DEMAND_BUCKET, DEMAND_MLFLOW_TRACKING_URI"):
         read_settings(deployment="aws", store_url="postgresql://demand@db/demand")
 
 
