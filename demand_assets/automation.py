@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import pandas as pd
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
@@ -49,6 +48,10 @@ TASK_SIZES = {
     "train_and_forecast": (4096, 16384),
     "weekly": (2048, 4096),
 }
+
+
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 
 
 def _task_size(job: str) -> dict[str, str]:
@@ -228,9 +231,7 @@ def retraining_sensor(
     week = built[-1]
     if set(stale_origins(lake, training.horizon_weeks, training.feature_origins)) & known:
         return dg.SkipReason(f"features are being rebuilt; week {week} is judged when they are there")
-    under_way = context.instance.get_runs(
-        dg.RunsFilter(job_name=forecast_job.name, statuses=[*NOT_FINISHED_STATUSES]), limit=1
-    )
+    under_way = context.instance.get_runs(dg.RunsFilter(job_name=forecast_job.name, statuses=UNFINISHED), limit=1)
     if under_way:
         return dg.SkipReason(f"run {under_way[0].run_id} is training already; the evidence is judged when it has ended")
     evidence = gather_evidence(lake, registry, ledger, week)
