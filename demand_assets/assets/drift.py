@@ -58,7 +58,7 @@ def keep_predictions(
 
 def predicted_from(champion: RegisteredVersion, features_version: str) -> str:
     """What a champion's predictions of an origin are made from."""
-    return fingerprint([champion.version, champion.fingerprint, code_version(), features_version])
+    return fingerprint([champion.version, champion.fingerprint, code_version("drift"), features_version])
 
 
 @dg.asset(
@@ -66,7 +66,7 @@ def predicted_from(champion: RegisteredVersion, features_version: str) -> str:
     owners=["team:forecasting"],
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("drift"),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
     ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )
@@ -103,7 +103,7 @@ def drift_report(
             "forecast": lake.versions_of("weekly_forecast", [key]),
             "champion": [champion.version, champion.fingerprint],
             "weeks before": lake.versions_of("drift_report", shown),
-            "code": code_version(),
+            "code": code_version("drift"),
         }
     )
     note = lake.notes("drift_report", [key]).get(key, {})

@@ -25,7 +25,7 @@ def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
         name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")
     }
     hashes: dict[str, str] = {}
-    running = fingerprint({"code": code_version(), "horizon": horizon_weeks, **tables})
+    running = fingerprint({"code": code_version("features"), "horizon": horizon_weeks, **tables})
     for key in sorted(sales):
         running = fingerprint([running, key, sales[key], conditions.get(key)])
         hashes[key] = running
@@ -56,7 +56,7 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     kinds={"pandas", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=code_version(),
+    code_version=code_version("features"),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "origin_week",

@@ -179,7 +179,7 @@ def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("forecast"),
     deps=[promoted_model],
     ins={
         "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
@@ -222,7 +222,7 @@ def weekly_forecast(
         order_costs,
         model_version=champion.version,
         data_version=features_footer[VERSION_NOTE],
-        code=code_version(),
+        code=code_version("forecast"),
         predict=compute.engine(len(demand_features) // ROWS_PER_PIECE + 1).predict,
     )
     made_with = {
@@ -256,7 +256,7 @@ def weekly_forecast(
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("reasons"),
     deps=[promoted_model],
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
 )
@@ -277,7 +277,7 @@ def forecast_reasons(
     key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)
     features = lake.versions_of("demand_features", [key])[key]
-    made_from = fingerprint([features, champion.version, champion.fingerprint, code_version()])
+    made_from = fingerprint([features, champion.version, champion.fingerprint, code_version("reasons")])
     note = lake.notes("forecast_reasons", [key]).get(key, {})
     stored = lake.read("forecast_reasons", [key]) if note.get(INPUT_NOTE) == made_from else None
     if stored is not None:
@@ -301,7 +301,7 @@ def forecast_reasons(
     owners=OWNERS,
     kinds={"parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("totals"),
     ins={
         "demand_features": dg.AssetIn(
             metadata={"columns": ["store_id", "dept_id", "origin_week", "target_week", "scale_usd", "is_holiday"]}

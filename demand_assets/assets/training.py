@@ -51,7 +51,7 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
     return fingerprint(
         {
             "as_of": as_of,
-            "code": code_version(),
+            "code": code_version("training"),
             "features": {str(key): note.get(INPUT_NOTE) for key, note in features.items()},
             # Threads decide how fast, not what.
             "config": {**training.config().model_dump(exclude={"threads"}), "horizon": training.horizon_weeks},
@@ -66,7 +66,7 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("training"),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS, "raw_conditions": ALL_WEEKS},
 )
@@ -153,7 +153,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
     owners=OWNERS,
     kinds={"xgboost", "mlflow"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("training"),
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def trained_model(
@@ -203,7 +203,7 @@ def trained_model(
                 "as_of": key,
                 "judged_to": week_key(backtest_report["origin_week"].max()),
                 "data_version": fingerprint(lake.versions("raw_sales")),
-                "code_version": code_version(),
+                "code_version": code_version("training"),
                 "horizon_weeks": str(training.horizon_weeks),
             },
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
