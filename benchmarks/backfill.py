@@ -176,9 +176,8 @@ def launch(address: str, asset: str, keys: list[str]) -> str:
 def follow(instance: Any, backfill: str, asked: float) -> dict[str, Any]:
     """Wait for a backfill; the runs it became and seconds from the request until each step of the way."""
     import dagster as dg
-    from dagster._core.execution.backfill import BulkActionStatus
 
-    ended = (BulkActionStatus.COMPLETED_SUCCESS, BulkActionStatus.COMPLETED_FAILED, BulkActionStatus.FAILED)
+    ended = ("COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED")
     tagged = dg.RunsFilter(tags={"dagster/backfill": backfill})
     deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
@@ -186,7 +185,7 @@ def follow(instance: Any, backfill: str, asked: float) -> dict[str, Any]:
         # The backfill itself is marked at the daemon's next look; what was asked for is there when its runs are.
         if records and all(record.dagster_run.is_finished for record in records):
             break
-        if instance.get_backfill(backfill).status in ended:
+        if instance.get_backfill(backfill).status.value in ended:
             break
         time.sleep(0.25)
     if not records or not all(record.dagster_run.is_success for record in records):

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from demand_assets.adapters.alerts import Alert, Alerts, one_line
+from demand_assets.adapters.dagster_internals import InstigatorStatus, TickStatus
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
@@ -20,8 +21,6 @@ from demand_assets.resources import Clock
 from demand_assets.retraining import DRIFT_COLUMNS, chain_losses
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
-    from dagster._core.execution.plan.objects import StepFailureData
     from dagster_shared.error import SerializableErrorInfo
     from sqlalchemy import Connection
 
@@ -45,8 +44,9 @@ def root_cause(error: "SerializableErrorInfo") -> str:
     return error.message.strip().removeprefix(f"demand_assets.errors.{error.cls_name}: ")
 
 
-def failure_reason(data: "StepFailureData") -> str:
-    """Why a step failed: the description it gave, else its innermost cause."""
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Why a step failed, of the event that says so: the description it gave, else its innermost cause."""
+    data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description.strip()
     return root_cause(data.error) if data.error else "failed without an error"
@@ -96,7 +96,7 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
     return [*alerts, *([_missing_checks(run, sorted(map(_check_name, missing)))] if missing else [])]
 
 
-def _is_wrong(evaluation: "AssetCheckEvaluation") -> bool:
+def _is_wrong(evaluation: dg.AssetCheckEvaluation) -> bool:
     """Whether a check failed as an error; one that only warns, as returns do every week, is read in the UI."""
     return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
 
@@ -106,7 +106,7 @@ def _failed_run(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> Alert:
     failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
     ended = [event.message for event in events if event.event_type == DagsterEventType.RUN_FAILURE and event.message]
     step = failed[0].step_key if failed else None
-    reason = one_line(failure_reason(failed[0].step_failure_data) if failed else "\n".join(ended[-1:]))
+    reason = one_line(failure_reason(failed[0]) if failed else "\n".join(ended[-1:]))
     where = f" at {step}" if step else ""
     return Alert(
         kind="run_failed",
@@ -119,7 +119,7 @@ def _failed_run(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> Alert:
     )
 
 
-def _failed_check(run: dg.DagsterRun, evaluation: "AssetCheckEvaluation") -> Alert:
+def _failed_check(run: dg.DagsterRun, evaluation: dg.AssetCheckEvaluation) -> Alert:
     weeks = weeks_of_run(run)
     name = _check_name(evaluation.asset_check_key)
     why = f": {one_line(evaluation.description)}" if evaluation.description else ""
@@ -162,8 +162,6 @@ def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
 
     One alert per stretch of failures: the tick that last went well is its evidence.
     """
-    from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
-
     alerts: list[Alert] = []
     good = [TickStatus.SUCCESS, TickStatus.SKIPPED]
     running = [state for state in instance.all_instigator_state() if state.status != InstigatorStatus.STOPPED]

@@ -3,7 +3,6 @@
 import json
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
@@ -59,6 +58,10 @@ TASK_SIZES = {
     TRAIN_AND_FORECAST: (4096, 16384),
     WEEKLY: (2048, 4096),
 }
+
+
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 
 
 def _task_size(job: str) -> dict[str, str]:
@@ -184,7 +187,7 @@ def retraining_sensor(
     retraining: RetrainingRules,
 ) -> dg.RunRequest | dg.SkipReason:
     """One training per piece of evidence: the run's key names it, and every tick says why or why not."""
-    unfinished = dg.RunsFilter(job_name=forecast_job.name, statuses=[*NOT_FINISHED_STATUSES])
+    unfinished = dg.RunsFilter(job_name=forecast_job.name, statuses=UNFINISHED)
     under_way = next((run.run_id for run in context.instance.get_runs(unfinished, limit=1)), None)
     known = known_weeks(context.instance)
     plan = plan_training(lake, registry, ledger, training, retraining.policy(), known, under_way)

@@ -81,7 +81,7 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     before = fingerprint(whole)
     for key in sorted(sales):
         inputs = {"before": before, "week": key, "sales": sales[key], "conditions": conditions.get(key)}
-        recipes[key] = Recipe(inputs, code_version(), {"horizon_weeks": horizon_weeks})
+        recipes[key] = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
         before = recipes[key].version
     return recipes
 
@@ -91,15 +91,16 @@ def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe
     notes = lake.notes("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
     return Recipe(
         {"as_of": as_of, "features": {str(key): note.get(RECIPE_NOTE) for key, note in notes.items()}},
-        code_version(),
+        code_version("training"),
         # Threads decide how fast, not what.
         {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
     )
 
 
-def champion_recipe(champion: "RegisteredVersion", features_version: str) -> Recipe:
-    """What the champion's predictions and attributions of an origin are made from."""
-    return Recipe({"features": features_version, "champion": [champion.version, champion.fingerprint]}, code_version())
+def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
+    """What a `result` of the champion from one origin is made from: its predictions ("drift") or "reasons"."""
+    inputs = {"features": features_version, "champion": [champion.version, champion.fingerprint]}
+    return Recipe(inputs, code_version(result))
 
 
 def drift_recipe(
@@ -112,7 +113,7 @@ def drift_recipe(
         "champion": [champion.version, champion.fingerprint],
         "weeks before": lake.versions_of("drift_report", shown),
     }
-    return Recipe(inputs, code_version())
+    return Recipe(inputs, code_version("drift"))
 
 
 def scoring_recipe(table: str, sales_version: str) -> Recipe:

@@ -48,7 +48,7 @@ def instance(collected: None) -> Iterator[dg.DagsterInstance]:
 
     It does not keep what steps print: for that it starts processes, and does not wait for their end.
     """
-    silent = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    silent = {"module": "demand_assets.adapters.dagster_internals", "class": "NoOpComputeLogManager"}
     with dg.instance_for_test(overrides={"compute_logs": silent}) as own:
         yield own
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagster import Field, StringSource
-from dagster._serdes import ConfigurableClassData
 from dagster_aws.ecs import EcsRunLauncher
 
 
@@ -19,7 +18,6 @@ class FargateRunLauncher(EcsRunLauncher):
         self,
         subnets: str,
         security_group: str,
-        inst_data: ConfigurableClassData | None = None,
         run_task_kwargs: Mapping[str, Any] | None = None,
         **others: Any,
     ):
@@ -29,7 +27,6 @@ class FargateRunLauncher(EcsRunLauncher):
             "assignPublicIp": "DISABLED",
         }
         super().__init__(
-            inst_data=inst_data,
             run_task_kwargs={**(run_task_kwargs or {}), "networkConfiguration": {"awsvpcConfiguration": network}},
             **others,
         )

@@ -45,7 +45,7 @@ def keep_predictions(
 
     Made are those without any, and those whose champion, features (`versions` by origin) or code were others.
     """
-    wanted = {key: champion_recipe(champion, version) for key, version in versions.items()}
+    wanted = {key: champion_recipe(champion, version, "drift") for key, version in versions.items()}
     due = outdated(lake, PREDICTIONS_TABLE, wanted)
     features = LakeRows(lake.place("demand_features"), "demand_features", tuple(due))
     if due:
@@ -60,7 +60,7 @@ def keep_predictions(
     owners=["team:forecasting"],
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("drift"),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
     ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )
@@ -104,7 +104,7 @@ def drift_report(
         predictions = predictions_table(forecast["forecast"].to_numpy(), now)
         # Another model may have been promoted since the week's forecast was made.
         own = set(forecast["model_version"]) == {champion.version}
-        made = champion_recipe(champion, versions[key]).note if own else {}
+        made = champion_recipe(champion, versions[key], "drift").note if own else {}
         lake.write(PREDICTIONS_TABLE, key, predictions, made)
         rows = DriftRows(
             *(LakeRows(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))

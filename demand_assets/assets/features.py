@@ -24,7 +24,7 @@ PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
     kinds={"pandas", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version=code_version(),
+    code_version=code_version("features"),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "origin_week",

@@ -180,7 +180,7 @@ def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("forecast"),
     deps=[promoted_model],
     ins={
         "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
@@ -223,7 +223,7 @@ def weekly_forecast(
         order_costs,
         model_version=champion.version,
         data_version=features_footer[VERSION_NOTE],
-        code=code_version(),
+        code=code_version("forecast"),
         predict=compute.engine(len(demand_features) // ROWS_PER_PIECE + 1).predict,
     )
     made_with = {
@@ -257,7 +257,7 @@ def weekly_forecast(
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("reasons"),
     deps=[promoted_model],
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
 )
@@ -278,7 +278,7 @@ def forecast_reasons(
     key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)
     features = lake.versions_of("demand_features", [key])[key]
-    recipe = champion_recipe(champion, features)
+    recipe = champion_recipe(champion, features, "reasons")
     stored = reusable(lake, "forecast_reasons", key, recipe)
     if stored is not None:
         why = stored
@@ -301,7 +301,7 @@ def forecast_reasons(
     owners=OWNERS,
     kinds={"parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("totals"),
     ins={
         "demand_features": dg.AssetIn(
             metadata={"columns": ["store_id", "dept_id", "origin_week", "target_week", "scale", "is_holiday"]}

@@ -49,7 +49,7 @@ BACKTEST_COLUMNS = {
     owners=OWNERS,
     kinds={"xgboost", "parquet"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("training"),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS, "raw_conditions": ALL_WEEKS},
 )
@@ -135,7 +135,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
     owners=OWNERS,
     kinds={"xgboost", "mlflow"},
     partitions_def=weeks_partitions,
-    code_version=code_version(),
+    code_version=code_version("training"),
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def trained_model(
@@ -185,7 +185,7 @@ def trained_model(
                 "as_of": key,
                 "judged_to": week_key(backtest_report["origin_week"].max()),
                 "data_version": fingerprint(lake.versions("raw_sales")),
-                "code_version": code_version(),
+                "code_version": code_version("training"),
                 "horizon_weeks": str(training.horizon_weeks),
             },
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},

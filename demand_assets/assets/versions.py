@@ -1,8 +1,12 @@
 """Data versions of weekly partitions: each the hash of its own content."""
 
+from collections.abc import Mapping
+
 import dagster as dg
-from dagster import AssetMaterialization, DagsterEvent, DagsterEventType
-from dagster._core.events import DagsterEventBatchMetadata, StepMaterializationData
+from dagster import AssetMaterialization, DagsterEventType
+
+from demand_assets.adapters.dagster_internals import DagsterEventBatchMetadata
+from demand_assets.adapters.parquet import VERSION_NOTE
 
 VERSION_TAG = "dagster/data_version"
 # What a file's footer may say of its rows, and what the UI draws over the partitions.
@@ -21,40 +25,43 @@ def record_partition_versions(context: dg.HookContext) -> None:
     records = context.instance.get_records_for_run(
         context.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=10_000
     ).records
-    made = [
-        record.asset_materialization
+    made = {
+        str(event.partition): (record.event_log_entry.get_dagster_event(), event)
         for record in records
-        if record.asset_materialization is not None
-        and record.asset_materialization.partition is not None
+        if (event := record.asset_materialization) is not None
+        and event.partition is not None
         and record.event_log_entry.step_key == context.step_key
-    ]
+    }
     if not made:
         return
-    table = made[0].asset_key.to_user_string()
-    notes = lake.notes(table, [event.partition for event in made])
-    versions = {event.partition: notes[event.partition]["data_version"] for event in made}
-    wrong = [event for event in made if (event.tags or {}).get(VERSION_TAG) != versions[event.partition]]
+    table = next(iter(made.values()))[1].asset_key.to_user_string()
+    notes = lake.notes(table, list(made))
+    wrong = [key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != notes[key][VERSION_NOTE]]
     # The newest week last, which is then what the asset's page shows.
-    for number, event in enumerate(sorted(wrong, key=lambda event: str(event.partition)), start=1):
-        rows = notes[event.partition].get(ROWS_NOTE)
-        versioned = AssetMaterialization(
-            asset_key=event.asset_key,
-            partition=event.partition,
-            metadata=event.metadata if rows is None else {**event.metadata, ROWS_METADATA: int(rows)},
-            tags={
-                **(event.tags or {}),
-                VERSION_TAG: versions[event.partition],
-                "dagster/data_version_is_user_provided": "true",
-            },
-        )
+    for number, key in enumerate(sorted(wrong), start=1):
+        recorded, event = made[key]
         context.instance.report_dagster_event(
-            DagsterEvent(
-                event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
-                job_name=context.job_name,
-                step_key=context.step_key,
-                event_specific_data=StepMaterializationData(versioned),
-                message=f"{table} {event.partition} has its own data version.",
+            recorded._replace(
+                event_specific_data=recorded.step_materialization_data._replace(
+                    materialization=_versioned(event, notes[key])
+                ),
+                message=f"{table} {key} has its own data version.",
             ),
             run_id=context.run_id,
             batch_metadata=DagsterEventBatchMetadata(f"{context.run_id} {context.step_key}", number == len(wrong)),
         )
+
+
+def _versioned(event: AssetMaterialization, notes: Mapping[str, str]) -> AssetMaterialization:
+    """The same materialisation with the version, and if noted the number of rows, of its own partition."""
+    rows = notes.get(ROWS_NOTE)
+    return AssetMaterialization(
+        asset_key=event.asset_key,
+        partition=event.partition,
+        metadata=event.metadata if rows is None else {**event.metadata, ROWS_METADATA: int(rows)},
+        tags={
+            **(event.tags or {}),
+            VERSION_TAG: notes[VERSION_NOTE],
+            "dagster/data_version_is_user_provided": "true",
+        },
+    )

@@ -32,8 +32,10 @@ def child_environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         **settings.environment(),
         "DAGSTER_HOME": str(prepare_dagster_home(settings)),
-        # A run over many weeks records as many materialisations, which its storage then writes together.
+        # A run over many weeks records as many materialisations, which PostgreSQL then writes together.
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
+        # One event says which weeks a run plans to make of an asset, not one a week: SQLite waits for the disk at each.
+        "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }

@@ -102,7 +102,7 @@ def _made_again(
             f"{'no file' if made_with is None else 'a file of an older version without it'}; restore it from a backup"
         )
     for what, then, now in (
-        ("code", vintage["code_version"], code_version()),
+        ("code", vintage["code_version"], code_version("forecast")),
         ("environment", made_with[ENVIRONMENT_NOTE], environment()),
     ):
         if then != now:

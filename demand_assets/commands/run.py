@@ -91,7 +91,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
         progress = Progress()
         with dg.DagsterInstance.get() as instance:
-            _bury_killed_runs(instance)
+            _fail_orphaned_runs(instance)
             register_weeks(instance, weeks)
             known = known_weeks(instance)
             if not known:
@@ -133,7 +133,7 @@ def _only_run(home: Path) -> Iterator[None]:
         yield
 
 
-def _bury_killed_runs(instance: "dg.DagsterInstance") -> None:
+def _fail_orphaned_runs(instance: "dg.DagsterInstance") -> None:
     """Mark runs of this command that a kill left `started` as failed; the lock says that none is alive."""
     import dagster as dg
 
@@ -240,7 +240,7 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
         case "STEP_FAILURE":
             from demand_assets.alerting import failure_reason
 
-            reason = failure_reason(event.step_failure_data)
+            reason = failure_reason(event)
             progress.failures.append(f"{step}: {' '.join(reason.split())}")
             console.print(f"  [red]failed[/] {step}")
 

@@ -18,18 +18,13 @@ import pandas as pd
 import psycopg
 import pytest
 import yaml
-from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.launcher import LaunchRunContext
-from dagster._core.origin import RepositoryPythonOrigin
-from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
-from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 from dagster_postgres.event_log import PostgresEventLogStorage
 from sqlalchemy import make_url
 
 from api.settings import ApiSettings
+from demand_assets.adapters.dagster_internals import ComputeIOType
 from demand_assets.automation import TASK_SIZES, jobs
 from demand_assets.definitions import job_named
 from demand_assets.partitions import range_tags, register_weeks, week_key
@@ -326,17 +321,9 @@ def launched(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str]) ->
     launcher = instance.run_launcher
     assert isinstance(launcher, EcsRunLauncher)
     launcher.ecs.meta.events.register("provide-client-params.ecs.RunTask", lambda params, **_: asked.append(params))
-    # As the code server in its container names the code.
-    code = RepositoryPythonOrigin(
-        executable_path="/opt/venv/bin/python",
-        code_pointer=ModuleCodePointer("demand_assets.definitions", "defs", "/opt/dagster"),
-        entry_point=["dagster"],
-        container_context={},
-    )
-    run = instance.create_run_for_job(
-        job_named(job), tags={**job_named(job).tags, **tags}, job_code_origin=code.get_job_origin(job)
-    )
-    launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+    code = dg.build_reconstructable_job("demand_assets.definitions", "job_named", (job,)).get_python_origin()
+    run = instance.create_run_for_job(job_named(job), tags={**job_named(job).tags, **tags}, job_code_origin=code)
+    instance.launch_run(run.run_id, None)
     (request,) = asked
     return request
 
@@ -404,12 +391,18 @@ def test_the_instance_on_aws_watches_its_runs_and_sends_no_telemetry(on_aws: dg.
     assert not on_aws.nux_enabled
 
 
-def test_the_workspace_on_aws_names_the_code_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_CODE_HOST", "127.0.0.1")
-    monkeypatch.setenv("DAGSTER_CODE_PORT", "1")
-    [origin] = WorkspaceFileTarget(paths=[str(DOCKER / "workspace.aws.yaml")]).create_origins()
-    assert isinstance(origin, GrpcServerCodeLocationOrigin)
-    assert (origin.location_name, origin.host, origin.port) == ("demand", "127.0.0.1", 1)
+def test_the_workspace_on_aws_names_the_code_server_of_the_environment() -> None:
+    assert yaml.safe_load((DOCKER / "workspace.aws.yaml").read_text()) == {
+        "load_from": [
+            {
+                "grpc_server": {
+                    "host": {"env": "DAGSTER_CODE_HOST"},
+                    "port": {"env": "DAGSTER_CODE_PORT"},
+                    "location_name": "demand",
+                }
+            }
+        ]
+    }
 
 
 # The local stack

@@ -9,9 +9,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
-from dagster._core.workspace.autodiscovery import loadable_targets_from_python_module
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_aws.ecs.container_context import EcsContainerContext
 
 from demand_assets.settings import PREFIX, Settings
@@ -77,19 +74,6 @@ def test_both_workspace_files_name_the_same_code() -> None:
     assert workspace["location_name"] == cloud["location_name"]
 
 
-def test_the_workspace_file_loads_every_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    [origin] = WorkspaceFileTarget(paths=["workspace.yaml"]).create_origins()
-    assert isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin)
-    module = origin.loadable_target_origin.module_name
-    assert module is not None
-    [target] = loadable_targets_from_python_module(module, working_directory=None)
-    loaded = target.target_definition
-    assert isinstance(loaded, dg.Definitions)
-    names = {job.name for job in loaded.get_repository_def().get_all_jobs()}
-    assert {"ingest", "build_features", "train_and_forecast", "weekly"} <= names
-
-
 def test_the_file_of_dagster_plus_has_its_form() -> None:
     """Keys of dagster-cloud-cli 1.13's models, which refuse others; the part of ECS by the schema that Dagster has."""
     cloud = yaml.safe_load((ROOT / "dagster_cloud.yaml").read_text())
@@ -122,6 +106,15 @@ def test_every_make_target_is_described() -> None:
     named = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert named is not None
     assert set(named.group(1).split()) == set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
+
+
+def test_private_modules_of_dagster_are_named_in_one_file_alone() -> None:
+    private = "dagster" + "._"
+    sources = [path for ending in ("*.py", "*.yaml", "*.toml", "Makefile") for path in ROOT.glob(ending)]
+    for folder in ("demand_assets", "api", "benchmarks", "docker", "tests"):
+        sources += [path for ending in ("*.py", "*.yaml", "*.toml") for path in (ROOT / folder).rglob(ending)]
+    named = {str(path.relative_to(ROOT)) for path in sources if private in path.read_text()}
+    assert named == {"demand_assets/adapters/dagster_internals.py"}
 
 
 def test_no_page_or_source_names_a_registry_or_this_machine() -> None:

@@ -11,25 +11,22 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import (
-    ManagedGrpcPythonEnvCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    SensorInstigatorData,
-    TickData,
-    TickStatus,
-)
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._core.utils import make_new_run_id
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import insert
 
 from demand_assets.adapters.alerts import Alerts
+from demand_assets.adapters.dagster_internals import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    LoadableTargetOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
@@ -384,7 +381,7 @@ def test_a_store_that_is_gone_a_sensor_that_fails_and_a_silent_daemon_are_seen(
     (home / "store.db").unlink()
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
-        Ticks(instance, f"sensor_{make_new_run_id()[:8]}").add(TickStatus.FAILURE, "no such file")
+        Ticks(instance, "sensor_of_the_test").add(TickStatus.FAILURE, "no such file")
     ended = demand(home, "watch", "--daemon", "--json")
     assert ended.returncode == 1
     report = json.loads(ended.stdout)

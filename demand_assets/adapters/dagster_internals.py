@@ -1,0 +1,50 @@
+"""What this project takes from private modules of Dagster, for want of a public name. Nothing else imports them.
+
+A private name may change with any release, which is one reason why pyproject.toml pins Dagster to the patch.
+
+Pipeline:
+- `DagsterEventBatchMetadata`: events reported with it reach the storage together (`assets.versions`).
+- `InstigatorStatus`, `TickStatus`: `DagsterInstance.get_ticks` takes and returns them (`alerting`).
+- `LocalArtifactStorage`: the class that a `dagster.yaml` must name to give the folder another place (`docker/`).
+
+Tests only:
+- `NoOpComputeLogManager`: the class by which an instance keeps nothing of what steps print.
+- `ComputeIOType`: the argument of a compute log manager's `open_log_stream`.
+- `InstigatorState`, `TickData` and what they are made of: ticks as the daemon records them.
+"""
+
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import DagsterEventBatchMetadata
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.storage.compute_log_manager import ComputeIOType
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+__all__ = [
+    "ComputeIOType",
+    "DagsterEventBatchMetadata",
+    "InstigatorState",
+    "InstigatorStatus",
+    "InstigatorType",
+    "LoadableTargetOrigin",
+    "LocalArtifactStorage",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "NoOpComputeLogManager",
+    "RemoteInstigatorOrigin",
+    "RemoteRepositoryOrigin",
+    "SensorInstigatorData",
+    "TickData",
+    "TickStatus",
+]
