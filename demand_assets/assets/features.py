@@ -8,6 +8,7 @@ from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLak
 from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
@@ -15,7 +16,6 @@ from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
 
 INPUT_NOTE = "input_version"
-PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
 
 
 def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
@@ -61,11 +61,16 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS, "float32", base="float64", scale="float64", is_holiday="float32"
+            FEATURE_DESCRIPTIONS,
+            "float32",
+            is_holiday="float32",
+            **dict.fromkeys(("base", "scale", *BASELINES), "float64"),
         ),
     },
     ins={
-        "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
+        "raw_sales": dg.AssetIn(
+            partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
+        ),
         "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
     },
 )
