@@ -153,6 +153,7 @@ class PlainFeatures:
             decomposed = self.level[series] + at(self.season[series], target - self.season_back[target], origin)
         base = smooth if math.isnan(decomposed) else (smooth + decomposed) / 2
         return {
+            **self._baselines(series, target, aligned),
             "base": base,
             "base_scaled": base / scale,
             "aligned": aligned / scale,
@@ -168,6 +169,22 @@ class PlainFeatures:
             "dept_index": dept_then,
             "dept_index_change": index_change,
             "store_index": ratio(at(store_sales, position, origin), self._yearly(store_sales)),
+        }
+
+    def _baselines(self, series: int, target: int, aligned: float) -> dict[str, float]:
+        """In the unit of sales."""
+        origin, own = self.origin, self.sales[series]
+        last = known(own[: origin + 1])[-1]
+        like = target - 52
+        while like > origin:
+            like -= 52
+        seasonal = last if like < 0 or math.isnan(own[like]) else own[like]
+        return {
+            "seasonal_naive": seasonal,
+            "aligned_seasonal_naive": aligned,
+            "svd_stl": seasonal if origin + 1 < 104 else self.level[series] + self.season[series][target % 52],
+            "moving_average": mean(known(own[max(origin - 7, 0) : origin + 1]) or [last]),
+            "last_value": last,
         }
 
     def _pairs(self, own: Weeks) -> Pairs:

@@ -193,10 +193,10 @@ class DaskEngine:
         self,
         features: LakeRows,
         sales: LakeRows,
-        panel: "Panel",
         origins: "Sequence[pd.Timestamp]",
         horizon_weeks: int,
         config: "ModelConfig",
+        stores: Sequence[int] | None = None,
         progress: "Callable[[pd.Timestamp], None] | None" = None,
     ) -> "Backtest":
         """Origins side by side, each a worker's own while its rows fit there; else one after another by all workers."""
@@ -212,9 +212,9 @@ class DaskEngine:
         newest = len(features.only(features.keys[-1:]).read(["horizon"]))
         if self._fits(newest * len(features.keys), config):
             # The newest first: it has the most rows, and would else be waited for alone.
-            tasks = self.map(forecast_stored_origin, wanted[::-1], features, sales, panel, here)
+            tasks = self.map(forecast_stored_origin, wanted[::-1], features, sales, stores, here)
         else:
-            tasks = (self._forecast_together(features, sales, panel, here, origin) for origin in wanted[::-1])
+            tasks = (self._forecast_together(features, sales, stores, here, origin) for origin in wanted[::-1])
         made = []
         for origin, forecasts in zip(wanted[::-1], tasks, strict=True):
             made.append(forecasts)
@@ -233,10 +233,15 @@ class DaskEngine:
         return bool(limits) and size <= FIT_SHARE * min(limits)
 
     def _forecast_together(
-        self, features: LakeRows, sales: LakeRows, panel: "Panel", config: "ModelConfig", origin: "pd.Timestamp"
+        self,
+        features: LakeRows,
+        sales: LakeRows,
+        stores: Sequence[int] | None,
+        config: "ModelConfig",
+        origin: "pd.Timestamp",
     ) -> "tuple[pd.DataFrame, float]":
         forecaster = self.fit(features, sales, origin, config)
-        (made,) = self.map(forecast_with_stored, [origin], features, sales, panel, forecaster)
+        (made,) = self.map(forecast_with_stored, [origin], features, sales, stores, forecaster)
         return made
 
     def fit(self, features: LakeRows, sales: LakeRows, as_of: "pd.Timestamp", config: "ModelConfig") -> "Forecaster":

@@ -50,13 +50,13 @@ class Engine(Protocol):
         self,
         features: LakeRows,
         sales: LakeRows,
-        panel: "Panel",
         origins: "Sequence[pd.Timestamp]",
         horizon_weeks: int,
         config: "ModelConfig",
+        stores: Sequence[int] | None = None,
         progress: "Callable[[pd.Timestamp], None] | None" = None,
     ) -> "Backtest":
-        """`forecasting.backtest.backtest` at `origins`."""
+        """`forecasting.backtest.backtest` at `origins`, of the series of `stores` where they are given."""
 
     def predict(self, forecaster: "Forecaster", features: "pd.DataFrame") -> "pd.DataFrame":
         """`Forecaster.predict`, one row per row of `features`."""
@@ -98,10 +98,10 @@ class LocalEngine:
         self,
         features: LakeRows,
         sales: LakeRows,
-        panel: "Panel",
         origins: "Sequence[pd.Timestamp]",
         horizon_weeks: int,
         config: "ModelConfig",
+        stores: Sequence[int] | None = None,
         progress: "Callable[[pd.Timestamp], None] | None" = None,
     ) -> "Backtest":
         """One origin after the other, from rows that are read once."""
@@ -117,7 +117,7 @@ class LocalEngine:
         made = []
         for origin in wanted:
             forecaster = fit_members(learnt, origin, config)
-            made.append(forecast_with_stored(features, sales, panel, forecaster, origin))
+            made.append(forecast_with_stored(features, sales, stores, forecaster, origin))
             if progress is not None:
                 progress(origin)
         return judged(made, origins, horizon_weeks, config.quantiles)
@@ -196,19 +196,27 @@ def fit_stored(features: LakeRows, sales: LakeRows, as_of: "pd.Timestamp", confi
 
 
 def forecast_stored_origin(
-    features: LakeRows, sales: LakeRows, panel: "Panel", config: "ModelConfig", origin: "pd.Timestamp"
+    features: LakeRows,
+    sales: LakeRows,
+    stores: Sequence[int] | None,
+    config: "ModelConfig",
+    origin: "pd.Timestamp",
 ) -> "tuple[pd.DataFrame, float]":
     """`forecast_with_stored` of a model trained on the stored weeks before the origin."""
     from demand_assets.partitions import week_key
 
     before = features.only([key for key in features.keys if key < week_key(origin)])
-    return forecast_with_stored(features, sales, panel, fit_stored(before, sales, origin, config), origin)
+    return forecast_with_stored(features, sales, stores, fit_stored(before, sales, origin, config), origin)
 
 
 def forecast_with_stored(
-    features: LakeRows, sales: LakeRows, panel: "Panel", forecaster: "Forecaster", origin: "pd.Timestamp"
+    features: LakeRows,
+    sales: LakeRows,
+    stores: Sequence[int] | None,
+    forecaster: "Forecaster",
+    origin: "pd.Timestamp",
 ) -> "tuple[pd.DataFrame, float]":
-    """`forecasting.backtest.forecast_origin` of one stored origin."""
+    """`forecasting.backtest.forecast_origin` of one stored origin; sales are read only as the actuals."""
     from demand_assets.forecasting.backtest import forecast_origin
     from demand_assets.forecasting.weeks import add_weeks
     from demand_assets.partitions import week_key
@@ -217,4 +225,4 @@ def forecast_with_stored(
     held = sales.only([week_key(add_weeks(origin, int(step))) for step in rows["horizon"].unique()])
     # No target has come yet: the columns of any week, without its rows.
     known = held.read(SALES_COLUMNS) if held.keys else sales.only(sales.keys[-1:]).read(SALES_COLUMNS).iloc[:0]
-    return forecast_origin(forecaster, rows, known, panel)
+    return forecast_origin(forecaster, rows, known, stores)

@@ -8,14 +8,13 @@ from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLak
 from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
-
-PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
 
 
 @dg.asset(
@@ -29,11 +28,16 @@ PANEL_SALES = {**HISTORY, "columns": list(SALES_COLUMNS)}
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS, "float32", base="float64", scale="float64", is_holiday="float32"
+            FEATURE_DESCRIPTIONS,
+            "float32",
+            is_holiday="float32",
+            **dict.fromkeys(("base", "scale", *BASELINES), "float64"),
         ),
     },
     ins={
-        "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
+        "raw_sales": dg.AssetIn(
+            partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
+        ),
         "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
     },
 )

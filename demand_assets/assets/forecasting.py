@@ -18,12 +18,13 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.features import PANEL_SALES
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, reusable
@@ -32,7 +33,6 @@ from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, T
 
 if TYPE_CHECKING:
     from demand_assets.forecasting.model import Forecaster
-    from demand_assets.forecasting.panel import Panel
 
 GROUP = "forecasting"
 OWNERS = ["team:forecasting"]
@@ -48,11 +48,7 @@ FORECAST_COLUMNS = {
     "p90": "90% quantile, USD",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
     "order_quantity": "Stock to have for the week, USD at selling prices",
-    "seasonal_naive": "Baseline: the value 52 weeks before the target, USD",
-    "aligned_seasonal_naive": "Baseline: last year at the aligned week times recent growth, USD",
-    "svd_stl": "Baseline: SVD + STL + exponential smoothing, USD",
-    "moving_average": "Baseline: mean of the eight weeks to the origin, USD",
-    "last_value": "Baseline: the newest value known at the origin, USD",
+    **{name: FEATURE_DESCRIPTIONS[name] for name in BASELINES},
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -100,7 +96,6 @@ PUBLISHED_REASONS = {
     "weather_economy": "weather and economy",
 }
 PUBLISHED_TOTALS = [name for name in TOTALS_COLUMNS if name != "origin_week"]
-ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 UNDERAGE_NOTE, OVERAGE_NOTE, ENVIRONMENT_NOTE = "underage_cost", "overage_cost", "environment"
 PUBLISHED_COLUMNS = (
     "store_id",
@@ -129,7 +124,6 @@ def champion_of(ledger: PromotionLedger) -> RegisteredVersion:
 def forecast_with(
     forecaster: "Forecaster",
     features: pd.DataFrame,
-    panel: "Panel",
     costs: OrderCosts,
     *,
     model_version: str,
@@ -140,9 +134,7 @@ def forecast_with(
     """`FORECAST_COLUMNS` of each row of demand_features: the one place where forecasts are made.
 
     `predict` makes those of the model elsewhere than here.
-    `panel` ends at the origin: the baselines know no more than the model did.
     """
-    from demand_assets.forecasting.baselines import baseline_forecasts
     from demand_assets.forecasting.methods import method_of
     from demand_assets.forecasting.orders import order_quantities
 
@@ -150,7 +142,7 @@ def forecast_with(
     return predicted.assign(
         method=method_of(features),
         order_quantity=order_quantities(predicted, costs.underage, costs.overage),
-        **baseline_forecasts(panel, features),
+        **{name: features[name].to_numpy() for name in BASELINES},
         model_version=model_version,
         data_version=data_version,
         code_version=code,
@@ -182,10 +174,7 @@ def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
     partitions_def=weeks_partitions,
     code_version=code_version("forecast"),
     deps=[promoted_model],
-    ins={
-        "raw_sales": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=PANEL_SALES),
-        "raw_conditions": ALL_WEEKS,
-    },
+    ins={"raw_sales": RECENT_SALES},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
 @outlasting
@@ -198,28 +187,23 @@ def weekly_forecast(
     compute: Compute,
     demand_features: pd.DataFrame,
     raw_sales: pd.DataFrame,
-    raw_conditions: pd.DataFrame,
-    stores: pd.DataFrame,
-    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: forecast, quantiles and order quantity of the production model.
 
-    Beside them the baselines from what was known at the origin, so that what comes is judged by no hindsight.
+    The baselines stand beside them, as they were known at the origin, so that later scores use no hindsight. Sales are
+    only shown in the plot.
     """
     from demand_assets.adapters.engine import ROWS_PER_PIECE
     from demand_assets.forecasting.methods import METHODS
     from demand_assets.forecasting.orders import service_level
-    from demand_assets.forecasting.panel import build_panel
 
     origin = run_weeks(context)[0]
     key = week_key(origin)
     champion = champion_of(ledger)
     features_footer = lake.notes("demand_features", [key])[key]
-    horizon = int(demand_features["horizon"].max())
     forecast = forecast_with(
         registry.load(champion),
         demand_features,
-        build_panel(raw_sales, raw_conditions, stores, holiday_calendar, horizon),
         order_costs,
         model_version=champion.version,
         data_version=features_footer[VERSION_NOTE],

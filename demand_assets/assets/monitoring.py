@@ -194,10 +194,10 @@ def _with_baselines(
     lake: ParquetLake, vintage: "Mapping[str, Any]", week: pd.Timestamp, forecasts: pd.DataFrame
 ) -> pd.DataFrame:
     """The forecasts and the baselines in the vintage's file; one made before baselines were stored has none."""
-    from demand_assets.forecasting.baselines import BASELINE_COLUMNS
+    from demand_assets.forecasting.baselines import BASELINES
 
     file = lake.read(f"published_forecast/{vintage['origin_week']}", [vintage["vintage_id"]])
-    held = [] if file is None else [column for column in BASELINE_COLUMNS.values() if column in file.columns]
+    held = [] if file is None else [name for name in BASELINES if name in file.columns]
     if file is None or not held:
         return forecasts
     keys = ["store_id", "dept_id"]

@@ -21,7 +21,6 @@ from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
 GROUP = "training"
 OWNERS = ["team:forecasting"]
-ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 # By name: whoever trains reads them.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="lake_rows")
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
@@ -51,7 +50,7 @@ BACKTEST_COLUMNS = {
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
-    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS, "raw_conditions": ALL_WEEKS},
+    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def backtest_report(
     context: dg.AssetExecutionContext,
@@ -60,18 +59,14 @@ def backtest_report(
     compute: Compute,
     demand_features: LakeRows,
     raw_sales: LakeRows,
-    raw_conditions: pd.DataFrame,
-    stores: pd.DataFrame,
-    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """Rolling-origin forecasts of the model and the baselines, one row per series x origin x target x model.
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import judged_panel, rolling_origins, weeks_to_judge
+    from demand_assets.forecasting.backtest import rolling_origins, sample_stores, weeks_to_judge
     from demand_assets.forecasting.metrics import coverage, interval_score, score
     from demand_assets.forecasting.model import thinned
-    from demand_assets.forecasting.panel import SALES_COLUMNS, build_panel
     from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]
@@ -91,16 +86,14 @@ def backtest_report(
                 f"no origin before {key} can be judged: it takes 52 weeks and "
                 f"{before + weeks_to_judge(training.horizon_weeks)} more"
             )
-        panel = build_panel(
-            raw_sales.read(SALES_COLUMNS), raw_conditions, stores, holiday_calendar, training.horizon_weeks
-        )
+        newest = demand_features.only(demand_features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
         result = compute.engine().backtest(
             demand_features,
             raw_sales,
-            judged_panel(panel, training.backtest_series),
             origins,
             training.horizon_weeks,
             thinned(training.config(), demand_features.count(), training.training_rows),
+            sample_stores(newest, training.backtest_series),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
         )
         points, seconds = result.points, result.fit_seconds

@@ -66,7 +66,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     with Progress(console=console) as bar:
         task = bar.add_task("Training at each origin", total=len(weeks) + WARM_UP_ORIGINS)
         result = backtest(
-            features, sales, panel, weeks, horizon, config, lambda week: bar.update(task, advance=1, refresh=True)
+            features, sales, weeks, horizon, config, lambda week: bar.update(task, advance=1, refresh=True)
         )
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def _made_again(
     result.superseded_inputs = sum(map(len, manifest.superseded(lake).values()))
     inputs = manifest.inputs(lake)
     horizon = manifest.horizon_weeks
-    # The same extent of weeks as then: later series widen the panel.
+    # The manifest names the same weeks as then: a series that began later would widen the panel.
     panel = build_panel(
         inputs["raw_sales"], inputs["raw_conditions"], inputs["stores"], inputs["holiday_calendar"], horizon
     )
@@ -121,12 +121,10 @@ def _made_again(
     if made != vintage["data_version"]:
         result.differences.append(f"features of the recorded raw data are {made}, were {vintage['data_version']}")
 
-    until = {name: inputs[name][inputs[name]["week"] <= origin] for name in ("raw_sales", "raw_conditions")}
     registry = resources["registry"]
     forecast = forecast_with(
         registry.load(registry.version(vintage["model_version"])),
         features,
-        build_panel(until["raw_sales"], until["raw_conditions"], inputs["stores"], inputs["holiday_calendar"], horizon),
         OrderCosts(underage=float(made_with[UNDERAGE_NOTE]), overage=float(made_with[OVERAGE_NOTE])),
         model_version=vintage["model_version"],
         data_version=made,

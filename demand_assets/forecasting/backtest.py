@@ -10,7 +10,6 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.model import MODEL_NAME, Forecaster, ModelConfig, actuals_of, fit
-from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
 COLUMNS = (
@@ -63,25 +62,23 @@ def rolling_origins(
     return list(on_grid[-count:])
 
 
-def judged_panel(panel: Panel, most_series: int) -> Panel:
-    """The panel, or of one with more series that of whole stores, evenly spread, with about `most_series`.
+def sample_stores(series: pd.DataFrame, most_series: int) -> list[int] | None:
+    """Ids of evenly spread stores that hold about `most_series` of the series; None when there are no more than that.
 
-    Whole stores, so that their totals can be judged too; those of departments and the chain are then of these stores.
+    `series` has one row per series, with its `store_id`. Whole stores, so that their totals can be scored too; totals
+    of departments and of the chain are then those of the sample.
     """
-    series = len(panel.series)
-    if series <= most_series:
-        return panel
-    store = panel.series["store"].to_numpy()
-    selling = np.unique(store)
-    count = max(1, len(selling) * most_series // series)
-    drawn = selling[np.linspace(0, len(selling) - 1, count).round().astype(np.int64)]
-    return panel.of(np.flatnonzero(np.isin(store, drawn)))
+    if len(series) <= most_series:
+        return None
+    stores = np.unique(series["store_id"])
+    count = max(1, len(stores) * most_series // len(series))
+    drawn: list[int] = stores[np.linspace(0, len(stores) - 1, count).round().astype(np.int64)].tolist()
+    return drawn
 
 
 def backtest(
     features: pd.DataFrame,
     sales: pd.DataFrame,
-    panel: Panel,
     origins: Sequence[pd.Timestamp],
     horizon_weeks: int,
     config: ModelConfig,
@@ -97,7 +94,7 @@ def backtest(
     made = []
     for origin in origins_to_forecast(origins, stored, horizon_weeks):
         rows = features[features["origin_week"] == origin].reset_index(drop=True)
-        made.append(forecast_origin(fit(features, sales, origin, config), rows, sales, panel))
+        made.append(forecast_origin(fit(features, sales, origin, config), rows, sales))
         if progress is not None:
             progress(origin)
     return judged(made, origins, horizon_weeks, config.quantiles)
@@ -120,17 +117,17 @@ def origins_to_forecast(
 
 
 def forecast_origin(
-    forecaster: Forecaster, rows: pd.DataFrame, sales: pd.DataFrame, panel: Panel
+    forecaster: Forecaster, rows: pd.DataFrame, sales: pd.DataFrame, stores: Sequence[int] | None = None
 ) -> tuple[pd.DataFrame, float]:
-    """What the model and every baseline forecast from one origin, whose features are `rows`; seconds of its training.
+    """Forecasts of the model and every baseline from one origin, whose features are `rows`; seconds of its training.
 
-    Rows of stores that the panel does not have are left out. One row per series x target x model, `COLUMNS`, model by
-    model in the order of the features.
+    One row per series x target x model, `COLUMNS`, model by model in the order of the features; only series of
+    `stores` where they are given. `sales` holds the actuals.
     """
-    judged = rows["store_id"].isin(panel.series["store_id"].unique())
-    rows = rows if judged.all() else rows[judged].reset_index(drop=True)
+    if stores is not None:
+        rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
     forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast"].to_numpy()}
-    forecasts |= {name: baseline(panel, rows) for name, baseline in BASELINES.items()}
+    forecasts |= {name: rows[name].to_numpy() for name in BASELINES}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales)
     )

@@ -8,9 +8,7 @@ forward by simple exponential smoothing. Without robustness weights STL is linea
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from demand_assets.forecasting.panel import SERIES_PER_BLOCK, department_blocks
 from demand_assets.forecasting.smoothing import smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
@@ -39,23 +37,6 @@ def decompose(
     smooth, _ = smooth_departments(sales, dept, RANK, width)
     season = _season(smooth)
     return season, _level(smooth - season)
-
-
-def svd_stl_forecast(
-    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", horizon_weeks: int
-) -> "NDArray[np.float64] | None":
-    """(H, S) forecasts in USD from (T, S) sales, NaN where there are none; None with under two years of weeks."""
-    if len(sales) < TWO_YEARS:
-        return None
-    ahead = np.empty((horizon_weeks, sales.shape[1]))
-    phase = (len(sales) + np.arange(horizon_weeks)) % WEEKS_PER_YEAR
-    width = int(np.bincount(dept).max())
-    with threadpool_limits(1, user_api="blas"):
-        for columns in department_blocks(dept, SERIES_PER_BLOCK):
-            numbered = np.unique(dept[columns], return_inverse=True)[1]
-            season, level = decompose(sales[:, columns], numbered, width)
-            ahead[:, columns] = level + season[phase]
-    return ahead
 
 
 def _season(values: "NDArray[np.float64]") -> "NDArray[np.float64]":

@@ -2,7 +2,8 @@
 
 One vectorised pass over the panel serves every origin. The forecast is built on `base`, the mean of two guesses:
 last year's value at the aligned week times recent growth, and the season and level of the decomposed history. The
-model learns what that misses, in units of the series' own scale.
+model learns what that misses, in units of the series' own scale. The baselines are made in the same pass, in the unit
+of sales; they are no inputs of the model.
 """
 
 import warnings
@@ -17,8 +18,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
-from demand_assets.forecasting.decomposition import LEAST_WEEKS, decompose
+from demand_assets.forecasting.decomposition import LEAST_WEEKS, TWO_YEARS, decompose
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, department_blocks
 from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
@@ -34,6 +36,8 @@ LAGS = (0, 1, 2, 3, 4, 7, 12)
 MEANS = (4, 8, 13, 26)
 DEVIATIONS = (13, 52)
 GROWTH_WEEKS = (4, 8, 16)
+# Of the moving average among the baselines.
+AVERAGE_WEEKS = 8
 # Growth is judged on eight weeks and shrunk towards the department's as if eight typical weeks had grown like it.
 BASE_GROWTH_WEEKS = 8
 SHRINKAGE_WEEKS = 8.0
@@ -51,6 +55,7 @@ _DESCRIBED: dict[str, str] = {
     "horizon": "Weeks from origin to target, 1..H",
     "base": "Mean of smoothed last year times growth and of the decomposition, USD; the forecast starts here",
     "scale": "Mean weekly sales of the 52 weeks to the origin, USD; unit of every scaled feature",
+    **{name: f"Baseline: {text[0].lower()}{text[1:]}" for name, text in BASELINES.items()},
     **{f"lag_{k}": f"Sales {k} weeks before the origin, scaled" for k in LAGS},
     **{f"mean_{k}": f"Mean sales of the {k} weeks to the origin, scaled" for k in MEANS},
     **{f"deviation_{k}": f"Standard deviation of the {k} weeks to the origin, scaled" for k in DEVIATIONS},
@@ -97,7 +102,7 @@ _DESCRIBED: dict[str, str] = {
 FEATURE_DESCRIPTIONS: Mapping[str, str] = _DESCRIBED
 FEATURE_COLUMNS: tuple[str, ...] = (
     "horizon",
-    *(name for name in _DESCRIBED if name not in (*KEYS, "base", "scale")),
+    *(name for name in _DESCRIBED if name not in (*KEYS, "base", "scale", *BASELINES)),
 )
 
 
@@ -109,8 +114,8 @@ def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
 def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1) -> pd.DataFrame:
     """demand_features: one row per active series (a sale in the 52 weeks to the origin) x origin x horizon 1..H.
 
-    Keys, `base`, `scale`, then `FEATURE_COLUMNS` as float32; sorted by origin, store, dept, horizon.
-    SchemaError when an origin is outside the panel.
+    Keys, then `base`, `scale` and `BASELINES` as float64, then `FEATURE_COLUMNS` as float32; sorted by origin, store,
+    dept, horizon. SchemaError when an origin is outside the panel.
     """
     (block,) = feature_blocks(panel, len(panel.series))
     parts = [part for _, part in block_features(block, origins, horizon_weeks, threads)]
@@ -176,7 +181,7 @@ def block_features(
             f"origin {outside[0]:%Y-%m-%d} is outside the sales, which run from "
             f"{panel.weeks[0]:%Y-%m-%d} to {panel.weeks[-1]:%Y-%m-%d}"
         )
-    names = (*KEYS, "base", "scale", *(name for name in FEATURE_COLUMNS if name != "horizon"))
+    names = (*KEYS, "base", "scale", *BASELINES, *(name for name in FEATURE_COLUMNS if name != "horizon"))
     rows = sorted(set(at.tolist()))
     # The matrix products are small: with more threads than idle cores BLAS spends its time waiting for itself.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
@@ -344,17 +349,17 @@ def _at_origin(panel: Panel, history: _History, row: int, horizon_weeks: int) ->
     horizons = np.arange(1, horizon_weeks + 1)
     repeated = {name: np.repeat(value.astype(np.float32), horizon_weeks) for name, value in features.items()}
     by_target = {name: np.ascontiguousarray(value.T).ravel() for name, value in ahead.items()}
-    base = by_target.pop("base")
+    in_units = {name: by_target.pop(name) for name in ("base", *BASELINES)}
     flagged = panel.flagged_weeks()
     names = panel.series.iloc[active]
     return {
         "store_id": np.repeat(names["store_id"].to_numpy(), horizon_weeks),
         "dept_id": np.repeat(names["dept_id"].to_numpy(), horizon_weeks),
-        "origin_week": np.full(len(base), panel.weeks[row].to_datetime64()),
+        "origin_week": np.full(horizon_weeks * len(active), panel.weeks[row].to_datetime64()),
         "target_week": np.tile(flagged[targets].to_numpy(), len(active)),
         "horizon": np.tile(horizons, len(active)).astype(np.int16),
-        "base": base,
         "scale": np.repeat(scale, horizon_weeks),
+        **in_units,
         **repeated,
         **{name: value.astype(np.float32) for name, value in by_target.items()},
     }
@@ -458,7 +463,7 @@ def _targets(
     naive = np.where(np.isnan(last_year), level * season, last_year * series.growth)
     blended = last_year + SMOOTH_SHARE * (smooth_last_year - last_year)
     smooth = np.where(np.isnan(blended), naive, blended * series.growth)
-    decomposed = _decomposed(panel, history, row, targets)[:, series.active]
+    decomposed, svd_stl = (ahead[:, series.active] for ahead in _decomposed(panel, history, row, targets))
     base = np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2)
 
     weeks = panel.flagged_weeks()[targets]
@@ -471,6 +476,7 @@ def _targets(
     shape = last_year.shape
     return {
         "base": base,
+        **_baselines(history, row, targets, series.active, naive, svd_stl),
         "last_year": last_year / scale,
         "last_year_before": before / scale,
         "last_year_after": after / scale,
@@ -489,9 +495,41 @@ def _targets(
     }
 
 
-def _decomposed(panel: Panel, history: _History, row: int, targets: "NDArray[np.int64]") -> "Matrix":
-    """(H, S) level plus season in USD, from all weeks to the origin; NaN until a year and a little more is there."""
+def _decomposed(panel: Panel, history: _History, row: int, targets: "NDArray[np.int64]") -> "tuple[Matrix, Matrix]":
+    """(H, S) level plus season in the unit of sales, from all weeks to the origin; NaN until there are enough.
+
+    First with the season of the aligned week, known from `LEAST_WEEKS` on; then with that of the same week of the
+    year, from two years on.
+    """
+    unknown = np.full((len(targets), history.sales.shape[1]), np.nan)
     if row + 1 < LEAST_WEEKS:
-        return np.full((len(targets), history.sales.shape[1]), np.nan)
+        return unknown, unknown
     season, level = decompose(history.sales[: row + 1], panel.series["dept"].to_numpy(), history.width)
-    return level + aligned(season, targets - history.season_back[targets], row)
+    moved = level + aligned(season, targets - history.season_back[targets], row)
+    return moved, unknown if row + 1 < TWO_YEARS else level + season[targets % WEEKS_PER_YEAR]
+
+
+def _baselines(
+    history: _History,
+    row: int,
+    targets: "NDArray[np.int64]",
+    active: "NDArray[np.int64]",
+    aligned_naive: "Matrix",
+    svd_stl: "Matrix",
+) -> "dict[str, Matrix]":
+    """(H, n) `BASELINES` of the active series, by name; `svd_stl` is NaN where the decomposition has none."""
+    sales = history.sales[:, active]
+    year = sales[max(row + 1 - WEEKS_PER_YEAR, 0) : row + 1]
+    # An active series has a sale in the year to the origin.
+    last = year[len(year) - 1 - np.argmax(~np.isnan(year[::-1]), axis=0), np.arange(len(active))]
+    mean = history.means[AVERAGE_WEEKS][row, active]
+    seasonal = aligned(sales, (targets - WEEKS_PER_YEAR).astype(float), row)
+    seasonal = np.where(np.isnan(seasonal), last, seasonal)
+    ahead = (
+        seasonal,
+        aligned_naive,
+        np.where(np.isnan(svd_stl), seasonal, svd_stl),
+        np.where(np.isnan(mean), last, mean),
+        last,
+    )
+    return {name: np.broadcast_to(values, seasonal.shape) for name, values in zip(BASELINES, ahead, strict=True)}

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.baselines import BASELINE_COLUMNS, SEASONAL_NAIVE
+from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE
 from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.orders import order_cost
 from demand_assets.forecasting.totals import ALL, LEVELS
@@ -64,7 +64,7 @@ _CENT = 0.01
 def realised_points(forecasts: pd.DataFrame, actuals: pd.DataFrame, vintage_id: str, model: str) -> pd.DataFrame:
     """One row per series x horizon x model: the vintage's own forecast, and each baseline that `forecasts` has.
 
-    `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90] and any `BASELINE_COLUMNS` of one target
+    `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90] and any of `BASELINES` of one target
     week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only. Baselines have no
     quantiles (NaN).
     """
@@ -73,9 +73,9 @@ def realised_points(forecasts: pd.DataFrame, actuals: pd.DataFrame, vintage_id: 
     common = both[keys].rename(columns={"sales": "actual"}).assign(vintage_id=vintage_id)
     own = common.assign(model=model, **{name: both[name] for name in ("forecast", "p10", "p90")})
     baselines = [
-        common.assign(model=name, forecast=both[column], p10=np.nan, p90=np.nan)
-        for name, column in BASELINE_COLUMNS.items()
-        if column in both.columns
+        common.assign(model=name, forecast=both[name], p10=np.nan, p90=np.nan)
+        for name in BASELINES
+        if name in both.columns
     ]
     return pd.concat([own, *baselines], ignore_index=True)
 

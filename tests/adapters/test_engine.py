@@ -109,12 +109,12 @@ def test_rows_read_week_by_week_train_the_same_model(
 
 
 def test_an_origin_without_known_targets_is_forecast_too(
-    stored: LakeRows, sales: LakeRows, features: pd.DataFrame, retailer: SampleData, panel: Panel
+    stored: LakeRows, sales: LakeRows, features: pd.DataFrame, retailer: SampleData
 ) -> None:
-    config, origin = ModelConfig(rounds=5, seed=3, threads=1), panel.weeks[-1]
+    config, origin = ModelConfig(rounds=5, seed=3, threads=1), features["origin_week"].max()
     rows = features[features["origin_week"] == origin].reset_index(drop=True)
-    expected, _ = forecast_origin(fit(features, retailer.sales, origin, config), rows, retailer.sales, panel)
-    found, _ = forecast_stored_origin(stored, sales, panel, config, origin)
+    expected, _ = forecast_origin(fit(features, retailer.sales, origin, config), rows, retailer.sales)
+    found, _ = forecast_stored_origin(stored, sales, None, config, origin)
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -122,15 +122,14 @@ def test_a_backtest_on_workers_is_the_same(
     dask: DaskEngine,
     stored: LakeRows,
     sales: LakeRows,
-    panel: Panel,
     features: pd.DataFrame,
     retailer: SampleData,
     config: ModelConfig,
 ) -> None:
     origins = [pd.Timestamp("2011-06-03"), AS_OF]
     seen: list[pd.Timestamp] = []
-    found = dask.backtest(stored, sales, panel, origins, HORIZON, config, seen.append)
-    expected = backtest(features, retailer.sales, panel, origins, HORIZON, config)
+    found = dask.backtest(stored, sales, origins, HORIZON, config, progress=seen.append)
+    expected = backtest(features, retailer.sales, origins, HORIZON, config)
     pd.testing.assert_frame_equal(found.points, expected.points)
     assert set(origins) < set(seen)
 
@@ -164,15 +163,10 @@ def test_drift_measured_by_workers_is_the_same(
 
 
 def test_a_backtest_too_large_for_one_worker_is_trained_by_all(
-    dask: DaskEngine,
-    stored: LakeRows,
-    sales: LakeRows,
-    panel: Panel,
-    config: ModelConfig,
-    monkeypatch: pytest.MonkeyPatch,
+    dask: DaskEngine, stored: LakeRows, sales: LakeRows, config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "FIT_SHARE", 0.0)
-    found = dask.backtest(stored, sales, panel, [AS_OF], HORIZON, config)
+    found = dask.backtest(stored, sales, [AS_OF], HORIZON, config)
     model = found.points[found.points["model"] == "xgboost"]
     assert len(model)
     assert model["forecast"].notna().all()

@@ -11,15 +11,15 @@ from demand_assets.forecasting.backtest import (
     Backtest,
     backtest,
     calibration_of,
+    forecast_origin,
     judged,
-    judged_panel,
     origins_to_forecast,
     rolling_origins,
+    sample_stores,
     weeks_to_judge,
 )
-from demand_assets.forecasting.baselines import BASELINES, last_value, seasonal_naive
-from demand_assets.forecasting.model import ModelConfig
-from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.model import ModelConfig, fit
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.sample import SampleData
 
@@ -27,9 +27,9 @@ ORIGINS = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
 
 
 @pytest.fixture(scope="module")
-def result(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> Backtest:
+def result(features: pd.DataFrame, retailer: SampleData) -> Backtest:
     config = ModelConfig(rounds=15, seed=3, threads=1)
-    return backtest(features, retailer.sales, panel, ORIGINS, 4, config)
+    return backtest(features, retailer.sales, ORIGINS, 4, config)
 
 
 def test_metrics_by_hand() -> None:
@@ -58,31 +58,26 @@ def test_one_row_per_series_origin_target_and_model(result: Backtest, features: 
     assert result.fit_seconds > 0
 
 
-def test_of_many_series_whole_stores_are_judged(
-    features: pd.DataFrame, retailer: SampleData, panel: Panel, config: ModelConfig
+def test_of_many_series_whole_stores_are_scored(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
 ) -> None:
-    assert judged_panel(panel, len(panel.series)) is panel
-    fewer = judged_panel(panel, len(panel.series) // 2)
-    held = fewer.series["store_id"].unique()
-    assert 0 < len(held) < panel.series["store_id"].nunique()
-    whole = panel.series[panel.series["store_id"].isin(held)]
-    assert (
-        fewer.series[["store_id", "dept_id"]].to_numpy().tolist() == whole[["store_id", "dept_id"]].to_numpy().tolist()
-    )
-    points = backtest(features, retailer.sales, fewer, [pd.Timestamp("2011-08-26")], 4, config).points
-    assert sorted(points["store_id"].unique()) == sorted(held)
-    assert len(judged_panel(panel, 1).series["store_id"].unique()) == 1
+    origin = pd.Timestamp("2011-08-26")
+    rows = features[features["origin_week"] == origin]
+    stores = sample_stores(rows[["store_id", "dept_id"]].drop_duplicates(), len(rows) // 8)
+    assert stores is not None
+    assert 0 < len(stores) < rows["store_id"].nunique()
+    model = fit(features, retailer.sales, origin, config)
+    points, _ = forecast_origin(model, rows, retailer.sales, stores)
+    whole, _ = forecast_origin(model, rows, retailer.sales)
+    pd.testing.assert_frame_equal(points, whole[whole["store_id"].isin(stores)].reset_index(drop=True))
 
 
-def test_the_stores_judged_are_spread_evenly_and_have_about_the_series_allowed() -> None:
-    series = pd.DataFrame({"store_id": np.repeat(np.arange(11, 21), 2), "store": np.repeat(np.arange(10), 2)})
-    series = series.assign(dept_id=[1, 2] * 10, dept=[0, 1] * 10)
-    weeks = weeks_between(ORIGINS[0], ORIGINS[1])
-    whole = Panel(weeks, np.zeros((len(weeks), 20)), series, pd.DataFrame(), {}, np.zeros(len(weeks), dtype=bool))
-    assert judged_panel(whole, 8).series["store_id"].unique().tolist() == [11, 14, 17, 20]
-    assert judged_panel(whole, 9).series["store_id"].unique().tolist() == [11, 14, 17, 20]
-    assert judged_panel(whole, 19).series["store_id"].nunique() == 9
-    assert judged_panel(whole, 1).series["store_id"].tolist() == [11, 11]
+def test_the_stores_scored_are_spread_evenly_and_have_about_the_series_allowed() -> None:
+    series = pd.DataFrame({"store_id": np.repeat(np.arange(11, 21), 2), "dept_id": [1, 2] * 10})
+    assert sample_stores(series, 20) is None
+    assert sample_stores(series, 8) == sample_stores(series, 9) == [11, 14, 17, 20]
+    assert len(sample_stores(series, 19) or []) == 9
+    assert sample_stores(series, 1) == [11]
 
 
 def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> pd.DataFrame:
@@ -146,10 +141,10 @@ def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained()
         numbers([10, 9, 7], without=(7, 10))
 
 
-def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> None:
+def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: SampleData) -> None:
     told: list[pd.Timestamp] = []
     config = ModelConfig(rounds=1, members=1, seed=3, threads=1)
-    backtest(features, retailer.sales, panel, ORIGINS[1:], 4, config, told.append)
+    backtest(features, retailer.sales, ORIGINS[1:], 4, config, told.append)
     assert told == [add_weeks(ORIGINS[1], -8), add_weeks(ORIGINS[1], -4), ORIGINS[1]]
 
 
@@ -165,24 +160,23 @@ def test_scores_equal_the_metrics(result: Backtest) -> None:
 
 
 def test_a_backtest_forecast_ignores_later_sales(
-    result: Backtest, features: pd.DataFrame, retailer: SampleData, panel: Panel
+    result: Backtest, features: pd.DataFrame, retailer: SampleData
 ) -> None:
     known = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
-    early = backtest(features, known, panel, ORIGINS[:1], 4, ModelConfig(rounds=15, seed=3, threads=1))
+    early = backtest(features, known, ORIGINS[:1], 4, ModelConfig(rounds=15, seed=3, threads=1))
     columns = ["store_id", "dept_id", "target_week", "model", "forecast", "p10", "p90"]
     expected = result.points.loc[result.points["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(early.points[columns], expected)
 
 
-def test_baselines_by_hand(panel: Panel, features: pd.DataFrame, retailer: SampleData) -> None:
-    rows = features[features["origin_week"] == ORIGINS[0]].reset_index(drop=True)
-    naive, last = seasonal_naive(panel, rows), last_value(panel, rows)
-    for index, row in enumerate(rows.itertuples()):
-        own = retailer.sales.query("store_id == @row.store_id and dept_id == @row.dept_id").set_index("week")
-        known = own.loc[: ORIGINS[0], "sales"]
-        newest = known.iloc[-1]
-        assert last[index] == newest
-        assert naive[index] == known.get(row.target_week - pd.Timedelta(weeks=52), newest)
+def test_baselines_by_hand(features: pd.DataFrame, retailer: SampleData) -> None:
+    rows = features[features["origin_week"] == ORIGINS[0]]
+    past = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
+    held = {key: own.set_index("week")["sales"] for key, own in past.groupby(["store_id", "dept_id"])}
+    for row in rows.to_dict("records"):
+        known = held[row["store_id"], row["dept_id"]]
+        assert row["last_value"] == known.iloc[-1]
+        assert row["seasonal_naive"] == known.get(add_weeks(row["target_week"], -52), known.iloc[-1])
 
 
 def test_origins_lie_on_one_grid_whatever_the_week() -> None:
@@ -209,9 +203,9 @@ def test_the_newest_origins_on_the_grid_are_judged_once_half_their_targets_are_k
     assert rolling_origins(add_weeks(only, 2), only, 3, 4, 4) == [only]
 
 
-def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer: SampleData, panel: Panel) -> None:
+def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer: SampleData) -> None:
     with pytest.raises(ModelError, match="origin 2010-06-04 has no features"):
-        backtest(features, retailer.sales, panel, [pd.Timestamp("2010-06-04")], 4, ModelConfig(seed=1, threads=1))
+        backtest(features, retailer.sales, [pd.Timestamp("2010-06-04")], 4, ModelConfig(seed=1, threads=1))
 
 
 def test_coverage_counts_known_actuals() -> None:

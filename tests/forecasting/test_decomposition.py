@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demand_assets.forecasting.decomposition import _level, _loess, _season, decompose, svd_stl_forecast
+from demand_assets.forecasting.decomposition import _level, _loess, _season, decompose
 
 ONE = np.zeros(1, dtype=np.int64)
 
@@ -11,9 +11,8 @@ ONE = np.zeros(1, dtype=np.int64)
 def test_a_pure_season_is_continued() -> None:
     weeks = np.arange(130)
     sales = (500 + 100 * np.sin(2 * np.pi * weeks / 52))[:, None]
-    forecast = svd_stl_forecast(sales[:120], ONE, 10)
-    assert forecast is not None
-    np.testing.assert_allclose(forecast, sales[120:], atol=8)
+    season, level = decompose(sales[:120], ONE)
+    np.testing.assert_allclose(level + season[np.arange(120, 130) % 52], sales[120:], atol=8)
 
 
 def test_a_level_shift_is_followed() -> None:
@@ -22,19 +21,6 @@ def test_a_level_shift_is_followed() -> None:
     season, level = decompose(sales, ONE)
     assert level[0] == pytest.approx(700, rel=0.08)
     assert abs(season[:52].mean()) < 1e-6
-
-
-def test_under_two_years_there_is_none() -> None:
-    assert svd_stl_forecast(np.ones((103, 1)), ONE, 4) is None
-    np.testing.assert_allclose(svd_stl_forecast(np.ones((104, 1)), ONE, 60), np.ones((60, 1)))
-
-
-def test_weeks_over_a_year_ahead_take_the_season_again() -> None:
-    sales = np.random.default_rng(4).normal(1000.0, 200.0, (107, 3))
-    dept = np.array([0, 1, 0])
-    season, level = decompose(sales, dept)
-    expected = [level + season[(107 + ahead) % 52] for ahead in range(60)]
-    np.testing.assert_allclose(svd_stl_forecast(sales, dept, 60), expected)
 
 
 def _plain_loess(values: np.ndarray, window: int) -> np.ndarray:

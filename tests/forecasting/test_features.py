@@ -9,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.calendar import calendar_from_conditions, holiday_kind
 from demand_assets.forecasting.features import (
     FEATURE_COLUMNS,
@@ -146,7 +147,7 @@ def test_every_feature_equals_plain_loops_over_each_series(origin: int) -> None:
     made = made[made["horizon"].isin(horizons)].reset_index(drop=True)
     expected = pd.DataFrame(_plain_rows(panel, origin, horizons))[list(made.columns)]
     pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=2e-6, atol=1e-6)
-    exact = ["base", "scale"]
+    exact = ["base", "scale", *BASELINES]
     pd.testing.assert_frame_equal(made[exact], expected[exact], rtol=1e-9)
 
 

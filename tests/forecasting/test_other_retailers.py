@@ -95,7 +95,7 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     features = build_features(panel, stored, HORIZON)
     config = ModelConfig(rounds=40, seed=1, threads=1)
 
-    result = backtest(features, sales, panel, [stored[-9], stored[-5]], HORIZON, config)
+    result = backtest(features, sales, [stored[-9], stored[-5]], HORIZON, config)
     wmae = score(result.points).set_index("model")["wmae"]
     assert wmae["xgboost"] < wmae["seasonal_naive"]
 
