@@ -56,11 +56,12 @@ stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from la
 stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; about 11 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k whatever
 
-check: $(STAMP) ## formatting, lint, types, import rules, YAML and workflows
+check: $(STAMP) ## formatting, lint, types, import rules, declared dependencies, YAML and workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry .
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/zizmor --offline --quiet .github/workflows

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from demand_assets.adapters.alerts import Alert, Alerts, one_line
-from demand_assets.adapters.dagster_internals import InstigatorStatus, TickStatus
+from demand_assets.adapters.dagster_internals import InstigatorStatus, SerializableErrorInfo, TickStatus
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
@@ -21,7 +21,6 @@ from demand_assets.resources import Clock
 from demand_assets.retraining import DRIFT_COLUMNS, chain_losses
 
 if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
     from sqlalchemy import Connection
 
 PARTITION = "dagster/partition"
@@ -37,7 +36,7 @@ _RUN_EVENTS = {
 }
 
 
-def root_cause(error: "SerializableErrorInfo") -> str:
+def root_cause(error: SerializableErrorInfo) -> str:
     """What the innermost cause of an error says, without the name of this package's errors."""
     while error.cause is not None:
         error = error.cause

@@ -30,6 +30,12 @@ def replaced(old: str, new: str) -> Edit:
     return lambda text: text.replace(old, new)
 
 
+def module_with(text: str) -> str:
+    """The one module of the package that holds a text, relative to it."""
+    (found,) = (path for path in PACKAGE.rglob("*.py") if text in path.read_text())
+    return str(found.relative_to(PACKAGE))
+
+
 def versions(package: Path) -> dict[str, str]:
     return {result: code_version(result, package=package) for result in DECIDED_BY}
 
@@ -60,8 +66,8 @@ def test_a_docstring_more_or_less_does_not_count(tmp_path: Path) -> None:
 
 
 def test_another_selection_of_rows_is_another_training_from_the_same_features(tmp_path: Path) -> None:
-    (module,) = (path for path in PACKAGE.rglob("*.py") if "def stored_member_rows(" in path.read_text())
-    changed = edited(tmp_path, {str(module.relative_to(PACKAGE)): replaced("if week <= as_of", "if week < as_of")})
+    module = module_with("def stored_member_rows(")
+    changed = edited(tmp_path, {module: replaced("if week <= as_of", "if week < as_of")})
     differing = {result for result, version in versions(changed).items() if version != versions(PACKAGE)[result]}
     assert "training" in differing
     assert differing.isdisjoint({"features", "reasons", "totals"})

@@ -5,6 +5,7 @@ A private name may change with any release, which is one reason why pyproject.to
 Pipeline:
 - `DagsterEventBatchMetadata`: events reported with it reach the storage together (`assets.versions`).
 - `InstigatorStatus`, `TickStatus`: `DagsterInstance.get_ticks` takes and returns them (`alerting`).
+- `SerializableErrorInfo`: what failed steps and ticks say of their error (`alerting`).
 - `LocalArtifactStorage`: the class that a `dagster.yaml` must name to give the folder another place (`docker/`).
 
 Tests only:
@@ -31,6 +32,7 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]
 
 __all__ = [
     "ComputeIOType",
@@ -45,6 +47,7 @@ __all__ = [
     "RemoteInstigatorOrigin",
     "RemoteRepositoryOrigin",
     "SensorInstigatorData",
+    "SerializableErrorInfo",
     "TickData",
     "TickStatus",
 ]

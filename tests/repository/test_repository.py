@@ -63,6 +63,7 @@ def test_dagster_and_its_libraries_are_one_release() -> None:
     }
     core, minor = pinned["dagster"].split("."), pinned["dagster-aws"].split(".")
     assert pinned["dagster-webserver"] == pinned["dagster"]
+    assert f"dagster-dg-cli=={pinned['dagster']}" in PROJECT["optional-dependencies"]["dev"]
     assert minor == ["0", str(int(core[1]) + 16), core[2]]
     assert {pinned[name] for name in pinned if name not in ("dagster", "dagster-webserver")} == {".".join(minor)}
 

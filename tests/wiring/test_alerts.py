@@ -11,7 +11,6 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
-from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import insert
 
 from demand_assets.adapters.alerts import Alerts
@@ -24,6 +23,7 @@ from demand_assets.adapters.dagster_internals import (
     RemoteInstigatorOrigin,
     RemoteRepositoryOrigin,
     SensorInstigatorData,
+    SerializableErrorInfo,
     TickData,
     TickStatus,
 )
