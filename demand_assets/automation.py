@@ -200,4 +200,14 @@ def retraining_sensor(
     )
 
 
-sensors = [landing_zone_sensor, stale_features_sensor, retraining_sensor]
+@dg.run_failure_sensor(
+    monitor_all_code_locations=True,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends the MLflow run that a Dagster run left open when its process was killed.",
+)
+def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry) -> None:
+    """Nothing for a run that failed by itself: it ended its MLflow run."""
+    registry.end_runs_of(context.dagster_run.run_id)
+
+
+sensors = [landing_zone_sensor, stale_features_sensor, retraining_sensor, end_mlflow_runs]

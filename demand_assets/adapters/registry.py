@@ -7,7 +7,8 @@ fingerprint is never registered twice, so a run repeated after a crash ends wher
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
 BACKTEST_FILE = "backtest.parquet"
+# The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
+# that could train, also where nothing is trained, and its hook does not see a process that was killed.
+DAGSTER_RUN_TAG = "dagster_run_id"
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class ModelRegistry(dg.ConfigurableResource):
         self,
         forecaster: "Forecaster",
         *,
+        dagster_run_id: str,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
@@ -159,9 +164,11 @@ class ModelRegistry(dg.ConfigurableResource):
         from mlflow.exceptions import MlflowException
         from mlflow.models import infer_signature
 
-        run = client.create_run(self._experiment_id(client), run_name=f"as of {tags['as_of']}", tags=dict(tags))
-        run_id = run.info.run_id
-        with tempfile.TemporaryDirectory() as folder:
+        named = {**tags, DAGSTER_RUN_TAG: dagster_run_id}
+        with (
+            self._run(client, f"as of {tags['as_of']}", named) as run_id,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             parts = Path(folder) / "forecaster"
             forecaster.save(parts)
             client.log_artifacts(run_id, str(parts), "forecaster")
@@ -185,11 +192,10 @@ class ModelRegistry(dg.ConfigurableResource):
             points = Path(folder) / BACKTEST_FILE
             backtest.to_parquet(points, index=False)
             client.log_artifact(run_id, str(points))
-        for name, value in params.items():
-            client.log_param(run_id, name, value)
-        for name, number in metrics.items():
-            client.log_metric(run_id, name, number)
-        client.set_terminated(run_id)
+            for name, value in params.items():
+                client.log_param(run_id, name, value)
+            for name, number in metrics.items():
+                client.log_metric(run_id, name, number)
         try:
             client.create_registered_model(self.model_name)
         except MlflowException as error:
@@ -202,6 +208,27 @@ class ModelRegistry(dg.ConfigurableResource):
             tags=dict(tags),
         )
         return self._described(client, client.get_model_version(self.model_name, version.version))
+
+    @contextmanager
+    def _run(self, client: "MlflowClient", run_name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """The id of a run that ends with the block: FINISHED, or FAILED where it raises."""
+        run_id: str = client.create_run(self._experiment_id(client), run_name=run_name, tags=dict(tags)).info.run_id
+        status = "FAILED"
+        try:
+            yield run_id
+            status = "FINISHED"
+        finally:
+            client.set_terminated(run_id, status)
+
+    def end_runs_of(self, dagster_run_id: str) -> None:
+        """Mark as KILLED what a Dagster run that is over has left RUNNING, as one does whose process was killed."""
+        client = self._client()
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return
+        left = f"attributes.status = 'RUNNING' and tags.{DAGSTER_RUN_TAG} = '{dagster_run_id}'"
+        for run in client.search_runs([experiment.experiment_id], filter_string=left):
+            client.set_terminated(run.info.run_id, "KILLED")
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""

@@ -173,6 +173,7 @@ def trained_model(
         }
         version = registry.register(
             forecaster,
+            dagster_run_id=context.run_id,
             tags={
                 "fingerprint": made_from,
                 "as_of": key,

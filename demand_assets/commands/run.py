@@ -91,7 +91,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
         progress = Progress()
         with dg.DagsterInstance.get() as instance:
-            _fail_orphaned_runs(instance)
+            _fail_orphaned_runs(instance, settings)
             register_weeks(instance, weeks)
             known = known_weeks(instance)
             if not known:
@@ -133,14 +133,20 @@ def _only_run(home: Path) -> Iterator[None]:
         yield
 
 
-def _fail_orphaned_runs(instance: "dg.DagsterInstance") -> None:
-    """Mark runs of this command that a kill left `started` as failed; the lock says that none is alive."""
+def _fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> None:
+    """Mark runs of this command that a kill left `started` as failed, and end their MLflow runs.
+
+    The lock says that none is alive.
+    """
     import dagster as dg
+
+    from demand_assets.resources import build_resources
 
     alive = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={COMMAND_TAG: "run"}
     )
     for run in instance.get_runs(alive):
+        build_resources(settings)["registry"].end_runs_of(run.run_id)
         instance.report_run_failed(run, "The process of this run was killed; it has been run again.")
 
 

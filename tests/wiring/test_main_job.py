@@ -335,3 +335,10 @@ def test_a_wrong_origin_is_one_clear_line(origins: str, message: str, csv_folder
     assert ended.returncode == 1
     assert message in ended.stderr.strip().splitlines()[-1]
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_one_event_plans_all_weeks_of_an_asset(finished: tuple[Path, dict[str, object]]) -> None:
+    planned = "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'"
+    with closing(sqlite3.connect(finished[0] / "dagster" / "history" / "runs" / "index.db")) as connection:
+        (events,) = connection.execute(f"{planned} and asset_key like '%raw_sales%'").fetchone()
+    assert events == 1
