@@ -25,7 +25,7 @@ from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.forecasting.calendar import calendar_from_conditions
 from demand_assets.forecasting.drift import JudgedWeek
-from demand_assets.forecasting.drift_measures import HISTORY_WEEKS
+from demand_assets.forecasting.drift_metrics import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
 from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned

@@ -18,7 +18,7 @@ import pandas as pd
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_conditions
 from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_verdict
-from demand_assets.forecasting.drift_measures import department_group, measured
+from demand_assets.forecasting.drift_metrics import department_group, measured
 from demand_assets.forecasting.drift_severity import SEVERE, WARN
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.model import Forecaster, ModelConfig, fit
@@ -108,7 +108,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
         ("10% level shift, groups in turn", chosen),
     ):
         depts = [int(dept) for dept in groups.index[groups == group]]
-        yield Shift(name, week, raised(depts), frozenset({("dept_group", group)}), ("miss_0",))
+        yield Shift(name, week, raised(depts), frozenset({("dept_group", group)}), ("residual_lag_0",))
     dept = int(by_dept.index[turn % 20])
     named = frozenset({("department", str(dept)), ("dept_group", department_group(dept))})
     yield Shift("10% level shift, one large department", week, raised([dept]), named, ("miss_", "growth_", "lag_0"))
@@ -135,7 +135,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
         gone = (sales["week"] >= week).to_numpy() & (draw.random(len(sales)) < share)
         return sales[~gone], conditions
 
-    yield Shift("missing sales rows doubled", week, thinned, frozenset({("chain", "all")}), ("lag_0", "miss_0"))
+    yield Shift("missing sales rows doubled", week, thinned, frozenset({("chain", "all")}), ("lag_0", "residual_lag_0"))
 
 
 def lost_flags(history: History) -> Iterator[Shift]:

@@ -20,7 +20,9 @@ import pandas as pd
 from benchmarks import machine
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.features import DEVIATIONS, LAGS, MEANS, build_features, first_origin
+from demand_assets.forecasting.features import build_features, first_origin
+from demand_assets.forecasting.features.history import DEVIATIONS, MEANS
+from demand_assets.forecasting.features.recent import LAGS
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.forecasting.windows import window_statistics

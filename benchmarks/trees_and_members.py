@@ -13,7 +13,7 @@ import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.features import FEATURE_COLUMNS, build_features, first_origin
+from demand_assets.forecasting.features import FEATURES, build_features, first_origin
 from demand_assets.forecasting.metrics import wmae
 from demand_assets.forecasting.model import ModelConfig, actuals_of, member_rows, train_member
 from demand_assets.forecasting.panel import build_panel
@@ -47,7 +47,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
         here = (features["origin_week"] == origin).to_numpy() & ~np.isnan(actuals)
         rows, truth = features[here], actuals[here]
         matrix = xgboost.DMatrix(
-            rows[list(FEATURE_COLUMNS)].to_numpy(np.float32), feature_names=list(FEATURE_COLUMNS), nthread=threads
+            rows[list(FEATURES)].to_numpy(np.float32), feature_names=list(FEATURES), nthread=threads
         )
         sums = dict.fromkeys(ROUNDS, np.zeros(len(rows)))
         for member in range(max(MEMBERS)):

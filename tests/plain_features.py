@@ -109,9 +109,11 @@ class PlainFeatures:
         now, then = pairs.sums(origin, 8)
         usual = 1.0 if math.isnan(row["dept_growth_8"]) else row["dept_growth_8"]
         growth = clipped((now + 8 * scale * usual) / max(then + 8 * scale, 8 * scale), 0.5, 2.0)
-        for name, ending, weeks in (("miss_0", 0, 1), ("miss_1", 1, 1), ("miss_4", 0, 4), ("miss_13", 0, 13)):
-            row[name] = self._miss(series, origin - ending, weeks, growth) / scale
-        for name, both in (("dept_miss_4", dept_pairs), ("store_miss_4", store_pairs)):
+        for lag in (0, 1):
+            row[f"residual_lag_{lag}"] = self._residual(series, origin - lag, 1, growth) / scale
+        for weeks in (4, 13):
+            row[f"residual_mean_{weeks}"] = self._residual(series, origin, weeks, growth) / scale
+        for name, both in (("dept_residual_mean_4", dept_pairs), ("store_residual_mean_4", store_pairs)):
             now, then = both.sums(origin, 4)
             row[name] = ratio(now - both.growth(origin, 8) * then, now)
         row |= self._conditions(self.store[series], store_sales)
@@ -204,7 +206,7 @@ class PlainFeatures:
             found[group] = (_sum([self.sales[one] for one in members]), together)
         return found
 
-    def _miss(self, series: int, row: int, weeks: int, growth: float) -> float:
+    def _residual(self, series: int, row: int, weeks: int, growth: float) -> float:
         """Mean error of last year times growth over the weeks that have a counterpart."""
         own = self.sales[series]
         recent = range(max(row - weeks + 1, 0), row + 1)

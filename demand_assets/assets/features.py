@@ -8,8 +8,7 @@ from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLak
 from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
+from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
@@ -61,10 +60,7 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS,
-            "float32",
-            is_holiday="float32",
-            **dict.fromkeys(("base", "scale", *BASELINES), "float64"),
+            column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
         ),
     },
     ins={
@@ -101,6 +97,6 @@ def demand_features(
         metadata={
             "origins": len(origins),
             "series": len(panel.series),
-            "features": len(FEATURE_DESCRIPTIONS),
+            "features": len(column_texts()),
         },
     )

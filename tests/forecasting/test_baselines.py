@@ -7,7 +7,7 @@ import pytest
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.calendar import holiday_kind
 from demand_assets.forecasting.decomposition import decompose
-from demand_assets.forecasting.features import FEATURE_COLUMNS, build_features
+from demand_assets.forecasting.features import FEATURES, build_features
 from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
 
 
@@ -32,7 +32,7 @@ def test_baselines_are_in_the_unit_of_sales_and_no_inputs_of_the_model(features:
     assert list(BASELINES) == ["seasonal_naive", "aligned_seasonal_naive", "svd_stl", "moving_average", "last_value"]
     assert (features.dtypes[list(BASELINES)] == np.float64).all()
     assert np.isfinite(features[list(BASELINES)]).all(axis=None)
-    assert not set(BASELINES) & set(FEATURE_COLUMNS)
+    assert not set(BASELINES) & set(FEATURES)
 
 
 def test_the_aligned_baseline_is_the_feature_in_the_unit_of_sales(features: pd.DataFrame) -> None:
