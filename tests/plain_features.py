@@ -71,7 +71,7 @@ class PlainFeatures:
     def __init__(self, panel: Panel, origin: int) -> None:
         self.panel, self.origin = panel, origin
         dates = panel.flagged_weeks()
-        self.back, self.season_back = weeks_back(dates).tolist(), weeks_back(dates, easter=False).tolist()
+        self.back, self.season_back = weeks_back(dates).tolist(), weeks_back(dates, with_easter=False).tolist()
         self.holiday_kind, self.easter_offset = holiday_kind(dates).tolist(), easter_offset(dates).tolist()
         self.sales: list[Weeks] = panel.sales.T.tolist()
         self.store, self.dept = panel.series["store"].tolist(), panel.series["dept"].tolist()
@@ -116,7 +116,7 @@ class PlainFeatures:
         for name, both in (("dept_residual_mean_4", dept_pairs), ("store_residual_mean_4", store_pairs)):
             now, then = both.sums(origin, 4)
             row[name] = ratio(now - both.growth(origin, 8) * then, now)
-        row |= self._conditions(self.store[series], store_sales)
+        row |= self._covariates(self.store[series], store_sales)
         store, target = self.panel.stores.iloc[self.store[series]], origin + horizon
         row |= {
             "store_type": {"A": 0.0, "B": 1.0, "C": 2.0}.get(store["store_type"], -1.0),
@@ -212,9 +212,9 @@ class PlainFeatures:
         recent = range(max(row - weeks + 1, 0), row + 1)
         return mean(known([own[week] - growth * at(own, week - self.back[week], week) for week in recent]))
 
-    def _conditions(self, store: int, store_sales: Weeks) -> dict[str, float]:
+    def _covariates(self, store: int, store_sales: Weeks) -> dict[str, float]:
         origin = self.origin
-        held = {name: values[:, store].tolist() for name, values in self.panel.conditions.items()}
+        held = {name: values[:, store].tolist() for name, values in self.panel.covariates.items()}
 
         def before(name: str) -> float:
             return held[name][origin - 52] if origin >= 52 else NAN

@@ -8,7 +8,7 @@ from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.calendar import holiday_kind
 from demand_assets.forecasting.decomposition import decompose
 from demand_assets.forecasting.features import FEATURES, build_features
-from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.panel import COVARIATE_COLUMNS, MARKDOWN_COLUMNS, Panel
 
 
 def _panel(sales: np.ndarray, depts: list[int], most_weeks_ahead: int = 105) -> Panel:
@@ -16,7 +16,7 @@ def _panel(sales: np.ndarray, depts: list[int], most_weeks_ahead: int = 105) -> 
     series = pd.DataFrame({"store_id": 1, "dept_id": depts, "store": 0, "dept": range(len(depts))})
     dates = pd.date_range("2010-02-05", periods=len(sales) + most_weeks_ahead, freq="7D")
     stores = pd.DataFrame({"store_id": [1], "store_type": "A", "size_sqft": 1_000})
-    unknown = {name: np.full((len(sales), 1), np.nan) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    unknown = {name: np.full((len(sales), 1), np.nan) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
     return Panel(dates[: len(sales)], sales, series, stores, unknown, holiday_kind(dates) > 0)
 
 

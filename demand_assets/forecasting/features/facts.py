@@ -8,7 +8,7 @@ import numpy as np
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind
 from demand_assets.forecasting.features.history import ratio
 from demand_assets.forecasting.features.origin import MIN_SCALE
-from demand_assets.forecasting.panel import CONDITION_COLUMNS
+from demand_assets.forecasting.panel import COVARIATE_COLUMNS
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def series_facts(origin: "Origin") -> "Columns":
 def covariates(origin: "Origin") -> "Columns":
     """(n,) covariates of the origin week, against a year before where the level itself would only name the year."""
     history, row = origin.history, origin.row
-    observed = origin.panel.conditions
+    observed = origin.panel.covariates
     unknown = np.full(len(origin.panel.stores), np.nan)
-    now = {name: observed[name][row] for name in CONDITION_COLUMNS}
+    now = {name: observed[name][row] for name in COVARIATE_COLUMNS}
     before = {
-        name: observed[name][row - WEEKS_PER_YEAR] if row >= WEEKS_PER_YEAR else unknown for name in CONDITION_COLUMNS
+        name: observed[name][row - WEEKS_PER_YEAR] if row >= WEEKS_PER_YEAR else unknown for name in COVARIATE_COLUMNS
     }
     size = np.maximum(origin.yearly_mean(history.store_sales), MIN_SCALE)
     recent = history.markdown[max(row - 3, 0) : row + 1]

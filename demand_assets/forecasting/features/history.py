@@ -47,11 +47,11 @@ class ChainHistory:
             paired_now, paired_then, _ = _paired(part.sales, back)
             now, then = _grouped(paired_now, *in_store, now), _grouped(paired_then, *in_store, then)
             sales = _grouped(np.nan_to_num(part.sales), *in_store, sales)
-        markdowns = np.nansum([panel.conditions[name] for name in MARKDOWN_COLUMNS], axis=0)
-        reported = ~np.all([np.isnan(panel.conditions[name]) for name in MARKDOWN_COLUMNS], axis=0)
+        markdowns = np.nansum([panel.covariates[name] for name in MARKDOWN_COLUMNS], axis=0)
+        reported = ~np.all([np.isnan(panel.covariates[name]) for name in MARKDOWN_COLUMNS], axis=0)
         return cls(
             back=back,
-            season_back=weeks_back(panel.flagged_weeks(), easter=False),
+            season_back=weeks_back(panel.flagged_weeks(), with_easter=False),
             now=running(now),
             then=running(then),
             sales=sales,
