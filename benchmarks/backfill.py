@@ -82,7 +82,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     forget()
     lake, beside = ParquetLake(uri=settings.lake), ParquetLake(uri=str(home / "bare"))
     landed = LandingZone(settings.landing).read_all(["sales"])
-    stores, conditions = lake.read("stores", None), lake.read("raw_conditions", lake.partitions("raw_conditions"))
+    stores, conditions = lake.read("stores", None), lake.read("raw_covariates", lake.partitions("raw_covariates"))
     assert stores is not None
     assert conditions is not None
     raise_on_failure(validate_deliveries(landed, stores))
@@ -93,7 +93,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     write_weeks(beside, "raw_sales", merged)
 
 
-_RAW = ("raw_sales", "raw_conditions")
+_RAW = ("raw_sales", "raw_covariates")
 _BARE = {"demand_features": bare_features, "raw_sales": bare_sales}
 
 

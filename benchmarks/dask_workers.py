@@ -23,9 +23,9 @@ from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stor
 from demand_assets.adapters.engine import Engine, LocalEngine
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.drift import JudgedWeek
-from demand_assets.forecasting.drift_measures import HISTORY_WEEKS
+from demand_assets.forecasting.drift_metrics import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
 from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
@@ -51,7 +51,7 @@ class _Job:
         for week, rows in data.sales.groupby("week"):
             self.lake.write("raw_sales", week_key(pd.Timestamp(str(week))), rows)
         self.sales = LakeRows(self.lake.uri, "raw_sales", tuple(self.lake.partitions("raw_sales")))
-        calendar = calendar_from_conditions(data.conditions)
+        calendar = calendar_from_covariates(data.conditions)
         self.panel: Panel = build_panel(data.sales, data.conditions, data.stores, calendar, HORIZON)
         self.origins = list(weeks_between(first_origin(self.panel.weeks), self.panel.weeks[-1]))
         # All targets of the judged origin have come.

@@ -32,7 +32,7 @@ REASON_TAG = "demand/reason"
 INGESTION_ASSETS = [
     "stores",
     "holiday_calendar",
-    "raw_conditions",
+    "raw_covariates",
     "raw_sales",
     "published_conditions",
     "forecast_accuracy",

@@ -75,12 +75,12 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     """For each landed week, in order: what its features are made from, namely that week and all before it."""
-    sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
+    sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
     whole = {name: lake.notes(name, [None]).get(None, {}).get(VERSION_NOTE) for name in ("stores", "holiday_calendar")}
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
     for key in sorted(sales):
-        inputs = {"before": before, "week": key, "sales": sales[key], "conditions": conditions.get(key)}
+        inputs = {"before": before, "week": key, "sales": sales[key], "covariates": covariates.get(key)}
         recipes[key] = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
         before = recipes[key].version
     return recipes
@@ -98,7 +98,7 @@ def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe
 
 
 def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
-    """What a `result` of the champion from one origin is made from: its predictions ("drift") or "reasons"."""
+    """What a `result` of the champion from one origin is made from: its predictions ("drift") or "attributions"."""
     inputs = {"features": features_version, "champion": [champion.version, champion.fingerprint]}
     return Recipe(inputs, code_version(result))
 
@@ -121,9 +121,9 @@ def scoring_recipe(table: str, sales_version: str) -> Recipe:
     return Recipe({"sales": sales_version}, config={"columns": metadata.tables[table].columns.keys()})
 
 
-def publishing_recipe(conditions_version: str) -> Recipe:
-    """What a week's published conditions are made from."""
-    return Recipe({"conditions": conditions_version})
+def publishing_recipe(covariates_version: str) -> Recipe:
+    """What a week's published covariates are made from."""
+    return Recipe({"covariates": covariates_version})
 
 
 def read_landings(note: str | None) -> tuple[Landing, ...]:
@@ -142,7 +142,7 @@ def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict
     return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
 
 
-def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
+def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
     """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
     own = [delivery for delivery in deliveries if delivery.kind == "conditions"]
     later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
@@ -213,7 +213,7 @@ def plan_ingestion(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seq
 def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> dict[str, dict[str, str]]:
     """Week -> content hash and name of each delivery that it lacks."""
     due: dict[str, dict[str, str]] = {}
-    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_conditions")):
+    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_covariates")):
         applied = {
             week_key(week): {landing.content_hash for landing in landings}
             for week, landings in applied_landings(lake, table, known).items()
@@ -235,7 +235,7 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
 def _ahead_is_published(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
     """Whether the delivered conditions of the weeks after `newest` are those that were published with it."""
     published = lake.notes("published_conditions", [newest]).get(newest, {}).get(AHEAD_NOTE)
-    return published == ahead_note(conditions_ahead(deliveries, newest))[AHEAD_NOTE]
+    return published == ahead_note(covariates_ahead(deliveries, newest))[AHEAD_NOTE]
 
 
 def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
@@ -243,7 +243,7 @@ def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list
 
     The newest week also when what has been delivered of the weeks after it is not.
     """
-    versions = lake.versions("raw_conditions")
+    versions = lake.versions("raw_covariates")
     wanted = {key: publishing_recipe(version) for key, version in versions.items()}
     due = set(outdated(lake, "published_conditions", wanted))
     if versions and not _ahead_is_published(lake, deliveries, max(versions)):

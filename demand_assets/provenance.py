@@ -22,7 +22,7 @@ DECIDED_BY: Mapping[str, tuple[str, ...]] = {
         "forecasting.orders",
         "forecasting.panel",
     ),
-    "reasons": ("forecasting.reasons",),
+    "attributions": ("forecasting.attributions",),
     "totals": ("forecasting.totals",),
     "drift": ("adapters.drift_rows", "forecasting.drift"),
 }

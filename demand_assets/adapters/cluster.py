@@ -202,7 +202,7 @@ class DaskEngine:
         """Origins side by side, each a worker's own while its rows fit there; else one after another by all workers."""
         import pandas as pd
 
-        from demand_assets.forecasting.backtest import judged, origins_to_forecast
+        from demand_assets.forecasting.backtest import assemble_folds, origins_to_forecast
         from demand_assets.forecasting.weeks import as_week
 
         self._ready()
@@ -220,16 +220,16 @@ class DaskEngine:
             made.append(forecasts)
             if progress is not None:
                 progress(origin)
-        return judged(made[::-1], origins, horizon_weeks, config.quantiles)
+        return assemble_folds(made[::-1], origins, horizon_weeks, config.quantiles)
 
     def _fits(self, rows: int, config: "ModelConfig") -> bool:
         """Whether one worker can hold what all members of a fit learn from."""
-        from demand_assets.forecasting.features import FEATURE_COLUMNS
+        from demand_assets.forecasting.features import FEATURES
 
         known = self._known()
         # Without a limit a worker would not be known to be too small.
         limits = [worker["memory_limit"] for worker in known.values() if worker["memory_limit"]]
-        size = rows * len(FEATURE_COLUMNS) * 4 * config.members / config.keep_one_in
+        size = rows * len(FEATURES) * 4 * config.members / config.keep_one_in
         return bool(limits) and size <= FIT_SHARE * min(limits)
 
     def _forecast_together(
@@ -303,7 +303,7 @@ class DaskEngine:
         from dask import array as dask_array
         from xgboost.collective import Config
 
-        from demand_assets.forecasting.features import FEATURE_COLUMNS
+        from demand_assets.forecasting.features import FEATURES
 
         da: Any = dask_array
         sizes = self.client.gather([self._on(worker, _size, part) for worker, part in parts.items()])
@@ -322,10 +322,10 @@ class DaskEngine:
 
         matrix = xgboost.dask.DaskQuantileDMatrix(
             self.client,
-            column("values", (len(FEATURE_COLUMNS),), "float32"),
+            column("values", (len(FEATURES),), "float32"),
             label=column("target", (), "float64"),
             weight=column("weight", (), "float64"),
-            feature_names=list(FEATURE_COLUMNS),
+            feature_names=list(FEATURES),
             max_bin=config.max_bin,
         )
         trained = xgboost.dask.train(

@@ -107,7 +107,7 @@ class LocalEngine:
         """One origin after the other, from rows that are read once."""
         import pandas as pd
 
-        from demand_assets.forecasting.backtest import judged, origins_to_forecast
+        from demand_assets.forecasting.backtest import assemble_folds, origins_to_forecast
         from demand_assets.forecasting.model import fit_members
         from demand_assets.forecasting.weeks import as_week
 
@@ -120,7 +120,7 @@ class LocalEngine:
             made.append(forecast_with_stored(features, sales, stores, forecaster, origin))
             if progress is not None:
                 progress(origin)
-        return judged(made, origins, horizon_weeks, config.quantiles)
+        return assemble_folds(made, origins, horizon_weeks, config.quantiles)
 
     def predict(self, forecaster: "Forecaster", features: "pd.DataFrame") -> "pd.DataFrame":
         """All rows at once."""

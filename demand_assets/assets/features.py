@@ -8,8 +8,7 @@ from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLak
 from demand_assets.adapters.streams import LakeWork
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
+from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
@@ -28,17 +27,14 @@ from demand_assets.resources import Compute, Training
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS,
-            "float32",
-            is_holiday="float32",
-            **dict.fromkeys(("base", "scale", *BASELINES), "float64"),
+            column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
         ),
     },
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
         ),
-        "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
+        "raw_covariates": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
     },
 )
 def demand_features(
@@ -47,14 +43,14 @@ def demand_features(
     training: Training,
     compute: Compute,
     raw_sales: pd.DataFrame,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
     holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
-    panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
+    panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
     recipes = feature_recipes(lake, training.horizon_weeks)
     notes = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
     engine = compute.engine(len(origins))
@@ -68,6 +64,6 @@ def demand_features(
         metadata={
             "origins": len(origins),
             "series": len(panel.series),
-            "features": len(FEATURE_DESCRIPTIONS),
+            "features": len(column_texts()),
         },
     )

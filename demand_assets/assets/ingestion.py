@@ -1,4 +1,4 @@
-"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar, checked before they are written.
+"""Landing zone -> raw_sales, raw_covariates, stores, holiday_calendar, checked before they are written.
 
 The conditions go on into the SQL store, with what has been delivered of weeks to come.
 """
@@ -39,7 +39,7 @@ from demand_assets.planning import (
     LANDINGS_NOTE,
     ahead_note,
     applied_landings,
-    conditions_ahead,
+    covariates_ahead,
     landings_note,
     publishing_recipe,
     read_landings,
@@ -145,10 +145,10 @@ def stores(
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
     """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
-    from demand_assets.forecasting.calendar import calendar_from_conditions
+    from demand_assets.forecasting.calendar import calendar_from_covariates
 
     deliveries = landing.zone().read_all(["conditions"])
-    flags = [calendar_from_conditions(delivery.frame) for delivery in deliveries]
+    flags = [calendar_from_covariates(delivery.frame) for delivery in deliveries]
     stored = lake.read("holiday_calendar", None)
     frames = flags if stored is None else [stored, *flags]
     if not frames:
@@ -167,7 +167,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     kinds={"csv", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_conditions", CHECKS["conditions"]),
+    check_specs=check_specs("raw_covariates", CHECKS["conditions"]),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "week",
@@ -175,7 +175,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
         "dagster/column_schema": columns_of(CONDITIONS_COLUMNS),
     },
 )
-def raw_conditions(
+def raw_covariates(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
@@ -200,7 +200,7 @@ def raw_conditions(
         "dagster/column_schema": columns_of(SALES_COLUMNS),
     },
     ins={
-        "raw_conditions": dg.AssetIn(
+        "raw_covariates": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(),
             metadata={**HISTORY, "columns": ["store_id", "week", "is_holiday"]},
         )
@@ -210,7 +210,7 @@ def raw_sales(
     context: dg.AssetExecutionContext,
     landing: Landing,
     lake: ParquetLake,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales in USD net of returns, so it may be negative."""
@@ -220,7 +220,7 @@ def raw_sales(
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
-    yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
+    yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
     yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
 
 
@@ -245,7 +245,7 @@ def published_conditions(
     landing: Landing,
     lake: ParquetLake,
     store: ForecastStore,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per store and week in the SQL store: holiday, weather, markdowns, economy; corrected in place.
 
@@ -254,14 +254,14 @@ def published_conditions(
     from demand_assets.store.publish import publish_conditions
 
     keys = [week_key(week) for week in run_weeks(context)]
-    versions = lake.versions_of("raw_conditions", keys)
+    versions = lake.versions_of("raw_covariates", keys)
     notes = {key: publishing_recipe(versions[key]).note for key in keys}
-    table = published_columns(raw_conditions)
+    table = published_columns(raw_covariates)
     engine = store.engine()
     changed, later = publish_conditions(engine, store_rows(table)), 0
-    newest = max(lake.partitions("raw_conditions"))
+    newest = max(lake.partitions("raw_covariates"))
     if newest in notes:
-        ahead = conditions_ahead(_delivered(context, landing, "conditions"), newest)
+        ahead = covariates_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
             later = publish_conditions(engine, store_rows(published_columns(ahead)))
         notes[newest] |= ahead_note(ahead)

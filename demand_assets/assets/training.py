@@ -147,7 +147,7 @@ def trained_model(
     version that is registered already.
     """
     from demand_assets.forecasting.backtest import calibration_of
-    from demand_assets.forecasting.features import FEATURE_COLUMNS
+    from demand_assets.forecasting.features import FEATURES
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.model import thinned
 
@@ -185,7 +185,7 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
-            sample=demand_features.only(demand_features.keys[:1]).read(FEATURE_COLUMNS).head(5).astype("float32"),
+            sample=demand_features.only(demand_features.keys[:1]).read(list(FEATURES)).head(5).astype("float32"),
             backtest=backtest_report,
         )
         plots = {
@@ -198,7 +198,7 @@ def trained_model(
         metadata={
             "model version": int(version.version),
             "mlflow run": version.run_id,
-            "features": len(FEATURE_COLUMNS),
+            "features": len(FEATURES),
             "reused": reused,
             "xgboost seconds": seconds,
             **plots,

@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.intervals import QUANTILES, Calibration
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.weeks import week_number
@@ -128,7 +128,7 @@ class Forecaster:
     as_of: pd.Timestamp
     calibration: Calibration
     rows: int
-    features: tuple[str, ...] = FEATURE_COLUMNS
+    features: tuple[str, ...] = field(default_factory=lambda: tuple(FEATURES))
     fit_seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -144,13 +144,13 @@ class Forecaster:
         residual = self.booster.predict(self._matrix(features)).astype(float)
         forecast = features["base"].to_numpy() + residual * features["scale"].to_numpy()
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
-        bands = self.calibration.bands(
+        intervals = self.calibration.intervals(
             forecast,
             features["scale"].to_numpy(),
             features["horizon"].to_numpy(),
             features["is_holiday"].to_numpy(),
         )
-        return keyed.assign(**bands)
+        return keyed.assign(**intervals)
 
     def contributions(self, features: pd.DataFrame) -> "NDArray[np.float64]":
         """(n, F + 1) what each feature moved the scaled residual by (TreeSHAP); last the mean; rows sum to it.
@@ -201,7 +201,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read what `save` wrote; ModelError when a file is missing or the features are others."""
+        """Read what `save` wrote; ModelError when a file is missing or names a feature that is built no more."""
         import xgboost
 
         try:
@@ -210,8 +210,12 @@ class Forecaster:
             booster.load_model(folder / MODEL_FILE)
         except (OSError, xgboost.core.XGBoostError) as error:
             raise ModelError(f"{folder} holds no whole model: {str(error).splitlines()[0]}") from error
-        if tuple(described["features"]) != FEATURE_COLUMNS:
-            raise ModelError("the model was trained on other features than this code builds; train a new one")
+        gone = [name for name in described["features"] if name not in FEATURES]
+        if gone:
+            raise ModelError(
+                f"{folder}: expected a model trained on features that this code builds, got one that needs "
+                f"{', '.join(gone)}; train a new one"
+            )
         config = ModelConfig(**described["config"])
         booster.set_param({"nthread": config.threads})
         return cls(
@@ -220,6 +224,7 @@ class Forecaster:
             as_of=pd.Timestamp(described["as_of"]),
             calibration=Calibration.from_dict(described["calibration"]),
             rows=int(described["rows"]),
+            features=tuple(described["features"]),
         )
 
 
@@ -238,9 +243,7 @@ class MemberRows:
     @classmethod
     def none(cls) -> "MemberRows":
         """No rows."""
-        return cls(
-            np.empty((0, len(FEATURE_COLUMNS)), np.float32), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
-        )
+        return cls(np.empty((0, len(FEATURES)), np.float32), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
     @classmethod
     def joined(cls, parts: "Sequence[MemberRows]") -> "MemberRows":
@@ -319,8 +322,8 @@ def member_rows(
 ) -> MemberRows:
     """The rows of `features` that one member learns from; of a part of the features, its part of them."""
     rows = training_rows(features, actuals, as_of, config.keep_one_in, member)
-    values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
-    for index, name in enumerate(FEATURE_COLUMNS):
+    values = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
+    for index, name in enumerate(FEATURES):
         values[:, index] = features[name].to_numpy()[rows]
     scale = features["scale"].to_numpy()[rows]
     target = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
@@ -336,7 +339,7 @@ def train_member(rows: MemberRows, config: ModelConfig, member: int) -> "xgboost
         rows.values,
         label=rows.target,
         weight=rows.weight / rows.weight.mean(),
-        feature_names=list(FEATURE_COLUMNS),
+        feature_names=list(FEATURES),
         max_bin=config.max_bin,
         nthread=config.threads,
     )

@@ -32,7 +32,7 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting.backtest import backtest, forecast_origin
 from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
-from demand_assets.forecasting.drift_measures import measured
+from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.model import ModelConfig, actuals_of, fit
 from demand_assets.forecasting.panel import Panel

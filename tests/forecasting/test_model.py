@@ -10,7 +10,7 @@ import xgboost
 from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import FEATURE_COLUMNS, build_features
+from demand_assets.forecasting.features import FEATURES, build_features
 from demand_assets.forecasting.intervals import COLUMNS, MIN_POINTS, QUANTILES, Calibration, calibrate
 from demand_assets.forecasting.model import (
     Forecaster,
@@ -71,7 +71,7 @@ def test_a_member_learns_scaled_residuals_weighted_by_scale_and_five_times_on_ho
         "scale": [100.0, 10.0, 50.0, 1.0, 1.0], "base": [80.0, 12.0, 40.0, 0.0, 0.0],
         "is_holiday": [0.0, 1.0, 0.0, 0.0, 1.0],
     }  # fmt: skip
-    others = {name: np.arange(5.0) + place for place, name in enumerate(FEATURE_COLUMNS) if name not in given}
+    others = {name: np.arange(5.0) + place for place, name in enumerate(FEATURES) if name not in given}
     frame = pd.DataFrame({**given, **others})
     # The fourth target was not known at the time, the last week has no sales.
     actuals = np.array([90.0, 7.0, 40.0, 3.0, np.nan])
@@ -80,15 +80,15 @@ def test_a_member_learns_scaled_residuals_weighted_by_scale_and_five_times_on_ho
     assert found.target.tolist() == [0.1, -0.5, 0.0]
     assert found.weight.tolist() == [100.0, 50.0, 50.0]
     assert found.known.tolist() == week_number(weeks[:3]).tolist()
-    np.testing.assert_array_equal(found.values, frame[list(FEATURE_COLUMNS)].iloc[:3].to_numpy(np.float32))
+    np.testing.assert_array_equal(found.values, frame[list(FEATURES)].iloc[:3].to_numpy(np.float32))
 
 
 def test_a_model_leans_to_the_heavier_rows_whatever_the_unit_of_weight() -> None:
     # The same features throughout: two thirds of the rows say 0, but the other third has five times their weight.
     target = np.tile([0.0, 0.0, 1.0], 100)
-    values = np.zeros((300, len(FEATURE_COLUMNS)), dtype=np.float32)
+    values = np.zeros((300, len(FEATURES)), dtype=np.float32)
     config = ModelConfig(seed=1, threads=1, rounds=60, learning_rate=0.3, subsample=1.0, min_child_weight=1.0)
-    matrix = xgboost.DMatrix(values[:1], feature_names=list(FEATURE_COLUMNS))
+    matrix = xgboost.DMatrix(values[:1], feature_names=list(FEATURES))
 
     def learnt(weight: np.ndarray) -> float:
         rows = MemberRows(values, target, weight, np.zeros(300, dtype=np.int64))
@@ -254,10 +254,28 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         Forecaster.load(tmp_path)
 
 
-def test_a_model_of_other_features_is_refused(forecaster: Forecaster, tmp_path: Path) -> None:
-    dataclasses.replace(forecaster, features=("horizon", "other")).save(tmp_path)
-    with pytest.raises(ModelError, match="other features than this code builds"):
+def test_a_model_of_features_that_are_gone_is_refused(forecaster: Forecaster, tmp_path: Path) -> None:
+    dataclasses.replace(forecaster, features=("horizon", "other", "lag_0", "former")).save(tmp_path)
+    with pytest.raises(ModelError, match="got one that needs other, former; train a new one"):
         Forecaster.load(tmp_path)
+
+
+def test_a_model_takes_its_own_features_in_its_own_order(
+    features: pd.DataFrame, retailer: SampleData, config: ModelConfig, tmp_path: Path
+) -> None:
+    own = ("mean_8", "lag_0", "horizon")
+    rows = member_rows(features, actuals_of(features, retailer.sales), AS_OF, config, 0)
+    values = pd.DataFrame(rows.values, columns=list(FEATURES))[list(own)]
+    matrix = xgboost.DMatrix(values.to_numpy(), rows.target, feature_names=list(own))
+    booster = xgboost.train({"nthread": 1}, matrix, 3)
+    Forecaster(booster, config, AS_OF, Calibration.none(), len(rows.target), own).save(tmp_path)
+    loaded = Forecaster.load(tmp_path)
+    assert loaded.features == own
+    shuffled = features[sorted(features.columns)]
+    expected = booster.predict(xgboost.DMatrix(features[list(own)].to_numpy(np.float32), feature_names=list(own)))
+    np.testing.assert_allclose(
+        loaded.predict(shuffled)["forecast"], features["base"] + expected.astype(float) * features["scale"]
+    )
 
 
 def test_importance_names_every_feature(forecaster: Forecaster) -> None:
@@ -296,7 +314,7 @@ def _errors(n: int, seed: int) -> pd.DataFrame:
 
 def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
     calibration, fresh = calibrate(_errors(20_000, 1), 4), _errors(20_000, 2)
-    bands = calibration.bands(
+    bands = calibration.intervals(
         fresh["forecast"].to_numpy(), fresh["scale"].to_numpy(), fresh["horizon"].to_numpy(),
         fresh["is_holiday"].to_numpy(),
     )  # fmt: skip
@@ -366,12 +384,12 @@ def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:
     ]
     calibration = Calibration(np.array([10.0, 20.0]), np.array(place, dtype=float))
     scale, horizon = np.array([2.0, 10.0, 10.5, 20.0, 21.0]), np.array([1, 2, 1, 3, 52])
-    bands = calibration.bands(np.arange(5.0), scale, horizon, np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
+    bands = calibration.intervals(np.arange(5.0), scale, horizon, np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
     # A scale on an edge belongs to the lower segment; horizons past the last take its offsets.
     expected = np.array([110.0, 120.0, 215.0, 220.0, 325.0])
     for name, around in zip(COLUMNS, (-1, 0, 2), strict=True):
         assert bands[name].tolist() == (np.arange(5.0) + scale * (expected + around)).tolist()
-    crossed = Calibration(np.empty(0), np.array([[[[3.0, 1.0, 2.0]] * 2]])).bands(
+    crossed = Calibration(np.empty(0), np.array([[[[3.0, 1.0, 2.0]] * 2]])).intervals(
         np.zeros(1), np.ones(1), np.array([1]), np.zeros(1)
     )
     assert [crossed[name].tolist() for name in COLUMNS] == [[1.0], [2.0], [3.0]]
@@ -379,7 +397,7 @@ def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:
 
 def test_without_errors_there_is_no_interval() -> None:
     calibration = calibrate(_errors(5, 1).assign(actual=np.nan), 4)
-    bands = calibration.bands(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
+    bands = calibration.intervals(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
     assert {name: value.tolist() for name, value in bands.items()} == {name: [5.0] for name in COLUMNS}
 
 
