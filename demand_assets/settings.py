@@ -46,6 +46,7 @@ class Settings(BaseSettings):
         ),
     ] = ""
     metrics_namespace: Annotated[str, Field(description="CloudWatch namespace of the metrics.")] = ""
+    unit: Annotated[str, Field(min_length=1, description="What is counted: a currency or pieces.")] = "USD"
     forecast_deadline_hours: Annotated[
         int,
         Field(ge=1, le=168, description="Hours after the end of a week within which its forecast must be published."),
