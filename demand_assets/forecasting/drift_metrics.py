@@ -50,7 +50,7 @@ def measured(features: pd.DataFrame, forecast: Matrix) -> pd.DataFrame:
 
 
 def scaled_forecast(forecast: Matrix, scale: Matrix) -> NDArray[np.float32]:
-    """(n,) what is watched of a forecast: its size in units of the series."""
+    """(n,) forecasts over the scale of their series: the prediction that is watched for drift."""
     return (forecast / scale).astype(np.float32)
 
 
@@ -61,7 +61,7 @@ def department_group(dept_id: int) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """What one value of a variable belongs to: `key` names it within a week, `kinds` the groups it can differ in."""
+    """Variables with one value a week for each `key`, and the `kinds` of groups in which they are compared."""
 
     key: tuple[str, ...]
     variables: tuple[str, ...]
@@ -70,10 +70,10 @@ class Unit:
 
 SERIES = ("store_id", "dept_id")
 _OF_PREDICTION = DriftClass(OF_SERIES)
-# What has one value of a variable each week: its key, and the groups it can differ in.
+# Drift class -> the key that has one value of a variable each week, and the kinds of groups it is compared in.
 _KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     OF_SERIES: (SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
-    # CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
+    # CPI of a store is one value: counted once per department it would look like a sample of seventy.
     OF_STORE: (("store_id",), (CHAIN, STORE_TYPE)),
     OF_DEPARTMENT: (("dept_id",), (CHAIN,)),
     OF_CALENDAR: ((), (CHAIN,)),
@@ -86,7 +86,7 @@ def drift_classes() -> dict[str, DriftClass]:
 
 
 def units() -> tuple[Unit, ...]:
-    """All watched variables, by what has one value of them each week."""
+    """All watched variables, by their key."""
     classes = drift_classes()
     return tuple(
         Unit(key, tuple(name for name, drift in classes.items() if drift.of == of), kinds)
@@ -112,7 +112,7 @@ def groups_of(rows: pd.DataFrame, kind: str) -> tuple[Places, list[str]]:
     if kind == CHAIN:
         return np.zeros(len(rows), dtype=np.int64), ["all"]
     column = {STORE_TYPE: "store_type", DEPARTMENT: "dept_id", STORE: "store_id"}[kind]
-    # By hash: there are few groups, and sorting millions of rows takes many times as long.
+    # By hash: there are few groups, and sorting millions of rows takes much longer.
     at, codes = pd.factorize(rows[column].to_numpy().astype(np.int32), sort=True)
     types = dict(enumerate(STORE_TYPES))
     return at, [types.get(int(code), "other") if kind == STORE_TYPE else str(code) for code in codes]
@@ -129,7 +129,7 @@ def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> NDArray[np.bool_]
 def without_outliers(values: Values, reference: NDArray[np.bool_]) -> Values:
     """(n, V) values clipped to one range of 5% to 95% of the reference's rows below and above it.
 
-    So that no single series moves the mean of its group, and all of them together still do.
+    A single series then does not move the mean of its group, while all of them together do.
     """
     clipped = values.copy(order="K")
     for column in range(values.shape[1]):
