@@ -48,8 +48,8 @@ def prepare(home: Path, csvs: Path) -> None:
 def bare_features(home: Path, keys: list[str]) -> None:
     """Features of `keys` from the lake's rows into a lake beside it."""
     import pandas as pd
-
     from demand_assets.adapters.engine import LocalEngine
+
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.forecasting.panel import SERIES_PER_BLOCK, build_panel
     from demand_assets.settings import read_settings

@@ -16,19 +16,19 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
+from demand_assets.adapters.cluster import DaskEngine, open_cluster
+from demand_assets.adapters.engine import Engine, LocalEngine
+from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
 
 from benchmarks.machine import write
-from demand_assets.adapters.cluster import DaskEngine, open_cluster
 from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stored_predictions, stored_report
-from demand_assets.adapters.engine import Engine, LocalEngine
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.forecasting.calendar import calendar_from_conditions
 from demand_assets.forecasting.drift import JudgedWeek
 from demand_assets.forecasting.drift_measures import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
-from demand_assets.forecasting.model import Forecaster, ModelConfig, actuals_of, thinned
 from demand_assets.forecasting.panel import SERIES_PER_BLOCK, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.partitions import week_key
@@ -50,7 +50,7 @@ class _Job:
         self.lake = ParquetLake(uri=str(folder / "local"))
         for week, rows in data.sales.groupby("week"):
             self.lake.write("raw_sales", week_key(pd.Timestamp(str(week))), rows)
-        self.sales = LakeRows(self.lake.uri, "raw_sales", tuple(self.lake.partitions("raw_sales")))
+        self.sales = TableRef(self.lake.uri, "raw_sales", tuple(self.lake.partitions("raw_sales")))
         calendar = calendar_from_conditions(data.conditions)
         self.panel: Panel = build_panel(data.sales, data.conditions, data.stores, calendar, HORIZON)
         self.origins = list(weeks_between(first_origin(self.panel.weeks), self.panel.weeks[-1]))
@@ -89,7 +89,7 @@ class _Job:
             ["store_id", "dept_id", "origin_week", "scale", "store_type", "target_week", "is_holiday"]
         )
         judged = JudgedWeek.of(newest, self.as_of)
-        rows = DriftRows(features, LakeRows(self.lake.uri, PREDICTIONS_TABLE, keys))
+        rows = DriftRows(features, TableRef(self.lake.uri, PREDICTIONS_TABLE, keys))
 
         def report() -> pd.DataFrame:
             predicted = engine.map(stored_predictions, keys, features, self.model)
@@ -101,10 +101,10 @@ class _Job:
 
         return _timed(engine, report)
 
-    def _stored_features(self) -> LakeRows:
-        return LakeRows(self.lake.uri, "demand_features", tuple(map(week_key, self.origins)))
+    def _stored_features(self) -> TableRef:
+        return TableRef(self.lake.uri, "demand_features", tuple(map(week_key, self.origins)))
 
-    def _scores(self, model: Forecaster, features: LakeRows) -> dict[str, float]:
+    def _scores(self, model: Forecaster, features: TableRef) -> dict[str, float]:
         rows = features.only([week_key(self.as_of)]).read()
         actual = actuals_of(rows, self.sales.only(self.sales.keys[-HORIZON:]).read())
         forecast = model.predict(rows)["forecast"].to_numpy()

@@ -42,7 +42,7 @@ def main(raw_dir: str | None, threads: int) -> None:
     facts = {"machine": platform.platform(), "cores": threads, "python": platform.python_version()}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "main_job.json").write_text(json.dumps({"facts": facts, "first": first, "second": second}, indent=1))
-    wall, inside = float(str(first["seconds"])), float(str(first["xgboost_seconds"]))
+    wall, inside = float(str(first["seconds"])), float(str(first["fit_seconds"]))
     print(f"sales rows            {first['rows_landed']:>12,}")
     print(f"whole run             {wall:>12.1f} s on {threads} cores")
     print(f"inside xgboost        {inside:>12.1f} s")

@@ -1,5 +1,6 @@
 """Environment -> typed settings, read once. Unknown or bad values are refused by name."""
 
+import json
 import os
 import zlib
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ CURRENT_WORKSPACE = Path(".demand/current.env")
 
 
 def usable_cores() -> int:
-    """Cores this process may use: xgboost collapses with more threads than that."""
+    """Cores this process may use: training collapses with more threads than that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -61,10 +62,10 @@ class Settings(BaseSettings):
         int, Field(ge=1000, description="Of more rows a member learns from about as many, thinned evenly.")
     ] = 2_000_000
     feature_origins: Annotated[int, Field(ge=1, description="Newest origins whose features are kept up to date.")] = 520
-    rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 100
-    members: Annotated[int, Field(ge=1, le=64, description="Models averaged into one, each on its own rows.")] = 2
-    max_depth: Annotated[int, Field(ge=1, le=16, description="Depth of a tree.")] = 6
-    learning_rate: Annotated[float, Field(gt=0, le=1, description="Shrinkage per tree.")] = 0.07
+    model: Annotated[str, Field(description="Name of the model that is trained.")] = "xgboost"
+    model_settings: Annotated[
+        str, Field(description='Settings of that model that differ from its defaults, JSON: {"rounds": 50}.')
+    ] = "{}"
     quantiles: Annotated[
         str,
         Field(pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5, 0.9 among them."),
@@ -88,8 +89,7 @@ class Settings(BaseSettings):
         Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$", description="Time of every record, ISO 8601; empty: now."),
     ] = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 7
-    device: Annotated[Literal["cpu", "cuda"], Field(description="Where xgboost trains.")] = "cpu"
-    threads: Annotated[int, Field(ge=1, le=1024, description="Threads of xgboost.")] = Field(
+    threads: Annotated[int, Field(ge=1, le=1024, description="Threads of heavy work.")] = Field(
         default_factory=usable_cores
     )
     engine: Annotated[
@@ -119,6 +119,17 @@ class Settings(BaseSettings):
         if not {0.1, 0.5, 0.9} <= set(map(float, quantiles.split(","))):
             raise ValueError("expected 0.1, 0.5 and 0.9 among them, which are published")
         return quantiles
+
+    @field_validator("model_settings")
+    @classmethod
+    def _is_a_json_object(cls, text: str) -> str:
+        try:
+            read = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f'expected JSON such as {{"rounds": 50}}: {error}') from error
+        if not isinstance(read, dict):
+            raise ValueError('expected a JSON object such as {"rounds": 50}')
+        return text
 
     @model_validator(mode="after")
     def _aws_names_its_services(self) -> "Settings":

@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import STAGING, ModelRegistry
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
@@ -22,7 +22,7 @@ from demand_assets.resources import Clock, Compute, PromotionGate, Training
 GROUP = "training"
 OWNERS = ["team:forecasting"]
 # By name: whoever trains reads them.
-ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="lake_rows")
+ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
 FINGERPRINT_NOTE = "fingerprint"
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26
@@ -33,7 +33,7 @@ BACKTEST_COLUMNS = {
     "origin_week": "Last week known when the forecast was made",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "model": "xgboost or the name of a baseline",
+    "model": "Name of the trained model or of a baseline",
     "forecast": "Forecast, USD",
     "p10": "10% quantile, USD",
     "p50": "Median, USD",
@@ -53,6 +53,7 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
             "code": code_version(),
             "features": {str(key): note.get(INPUT_NOTE) for key, note in features.items()},
             # Threads decide how fast, not what.
+            "model": training.model,
             "config": {**training.config().model_dump(exclude={"threads"}), "horizon": training.horizon_weeks},
             "origins": [training.backtest_origins, training.backtest_step_weeks],
             "most": [training.backtest_series, training.training_rows, training.feature_origins],
@@ -63,7 +64,7 @@ def training_fingerprint(lake: ParquetLake, training: Training, as_of: str) -> s
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version(),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
@@ -74,16 +75,16 @@ def backtest_report(
     lake: ParquetLake,
     training: Training,
     compute: Compute,
-    demand_features: LakeRows,
-    raw_sales: LakeRows,
+    demand_features: TableRef,
+    raw_sales: TableRef,
 ) -> dg.MaterializeResult:
     """Rolling-origin forecasts of the model and the baselines, one row per series x origin x target x model.
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import rolling_origins, sample_stores, weeks_to_judge
+    from demand_assets.forecasting.backtest import backtest_stored, rolling_origins, sample_stores, weeks_to_judge
+    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.metrics import coverage, interval_score, score
-    from demand_assets.forecasting.model import thinned
     from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]
@@ -105,12 +106,13 @@ def backtest_report(
                 f"{before + weeks_to_judge(training.horizon_weeks)} more"
             )
         newest = demand_features.only(demand_features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
-        result = compute.engine().backtest(
+        result = backtest_stored(
             demand_features,
             raw_sales,
             origins,
             training.horizon_weeks,
-            thinned(training.config(), demand_features.count(), training.training_rows),
+            training.config().bounded(demand_features.count(), training.training_rows),
+            compute.workers_for(),
             sample_stores(newest, training.backtest_series),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
         )
@@ -128,10 +130,10 @@ def backtest_report(
                 score(points, ["horizon"]).pivot_table(index="horizon", columns="model", values="wmae").reset_index()
             ),
             "WMAE by origin": plot_markdown(backtest_plot(by_origin), "WMAE by origin"),
-            "p10-p90 coverage": coverage(points[points["model"] == "xgboost"]),
+            "p10-p90 coverage": coverage(model_rows(points)),
             "origins": ", ".join(f"{week:%Y-%m-%d}" for week in points["origin_week"].unique()),
             "reused": stored is not None,
-            "xgboost seconds": seconds,
+            "fit seconds": seconds,
             **_wmae_metadata(overall),
         },
     )
@@ -144,7 +146,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "mlflow"},
+    kinds={"mlflow"},
     partitions_def=weeks_partitions,
     code_version=code_version(),
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
@@ -155,8 +157,8 @@ def trained_model(
     training: Training,
     registry: ModelRegistry,
     compute: Compute,
-    demand_features: LakeRows,
-    raw_sales: LakeRows,
+    demand_features: TableRef,
+    raw_sales: TableRef,
     backtest_report: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One global model as of a week, in MLflow under the alias `staging`.
@@ -166,8 +168,8 @@ def trained_model(
     """
     from demand_assets.forecasting.backtest import calibration_of
     from demand_assets.forecasting.features import FEATURE_COLUMNS
+    from demand_assets.forecasting.forecaster import train_stored
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import thinned
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -177,8 +179,8 @@ def trained_model(
     seconds = 0.0
     plots: dict[str, Any] = {}
     if version is None:
-        config = thinned(training.config(), demand_features.count(), training.training_rows)
-        forecaster = compute.engine().fit(demand_features, raw_sales, as_of, config)
+        config = training.config().bounded(demand_features.count(), training.training_rows)
+        (forecaster,) = train_stored(demand_features, raw_sales, [as_of], config, compute.workers_for(config.members))
         forecaster = forecaster.with_calibration(
             calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
         )
@@ -202,7 +204,6 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
-            sample=demand_features.only(demand_features.keys[:1]).read(FEATURE_COLUMNS).head(5).astype("float32"),
             backtest=backtest_report,
         )
         plots = {
@@ -217,7 +218,7 @@ def trained_model(
             "mlflow run": version.run_id,
             "features": len(FEATURE_COLUMNS),
             "reused": reused,
-            "xgboost seconds": seconds,
+            "fit seconds": seconds,
             **plots,
         },
     )

@@ -1,7 +1,7 @@
 """Why a forecast is what it is: TreeSHAP contributions, summed into words a planner reads.
 
 Every forecast is the sum of its contributions: what the forecast starts from (last year and the season) and what each
-group of features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 2 (TreeSHAP, as in xgboost).
+group of features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 2 (TreeSHAP).
 """
 
 import re
@@ -9,8 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.model import Forecaster
-from demand_assets.forecasting.shapley import Forest, grouped_contributions
+from demand_assets.forecasting.forecaster import Forecaster
 
 LAST_YEAR = "last year"
 # The first pattern that matches a feature's whole name decides.
@@ -38,15 +37,9 @@ def reasons(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
 
     The reasons of a row sum to its forecast. `last year` holds what the forecast starts from.
     """
-    words = [reason_of(name) for name in forecaster.features]
     names = list(dict.fromkeys(reason for _, reason in REASONS))
-    group = np.array([names.index(word) for word in words])
-    forest = Forest.of(forecaster.booster)
-    if forest is not None:
-        moved = grouped_contributions(forest, forecaster.values(features), group, len(names))
-    else:
-        each = forecaster.contributions(features)
-        moved = np.column_stack([each[:, :-1] @ (group[:, None] == np.arange(len(names))), each[:, -1]])
+    group = np.array([names.index(reason_of(name)) for name in forecaster.features])
+    moved = forecaster.attributions(features, group, len(names))
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.
