@@ -48,9 +48,10 @@ def prepare(home: Path, csvs: Path) -> None:
 def bare_features(home: Path, keys: list[str]) -> None:
     """Features of `keys` from the lake's rows into a lake beside it."""
     import pandas as pd
-    from demand_assets.adapters.engine import LocalEngine
 
+    from demand_assets.adapters.feature_files import write_features
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.compute import ThisMachine
     from demand_assets.forecasting.panel import SERIES_PER_BLOCK, build_panel
     from demand_assets.settings import read_settings
 
@@ -62,8 +63,8 @@ def bare_features(home: Path, keys: list[str]) -> None:
     panel = build_panel(sales, conditions, stores, calendar, settings.horizon_weeks)
     origins = [pd.Timestamp(key) for key in keys]
     notes: dict[str, dict[str, str]] = {}
-    engine = LocalEngine(settings.threads)
-    engine.write_features(beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
+    here = ThisMachine(settings.threads)
+    write_features(here, beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
 
 
 def bare_sales(home: Path, keys: list[str]) -> None:
@@ -82,7 +83,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     forget()
     lake, beside = ParquetLake(uri=settings.lake), ParquetLake(uri=str(home / "bare"))
     landed = LandingZone(settings.landing).read_all(["sales"])
-    stores, conditions = lake.read("stores", None), lake.read("raw_conditions", lake.partitions("raw_conditions"))
+    stores, conditions = lake.read("stores", None), lake.read("raw_covariates", lake.partitions("raw_covariates"))
     assert stores is not None
     assert conditions is not None
     raise_on_failure(validate_deliveries(landed, stores))
@@ -93,7 +94,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     write_weeks(beside, "raw_sales", merged)
 
 
-_RAW = ("raw_sales", "raw_conditions")
+_RAW = ("raw_sales", "raw_covariates")
 _BARE = {"demand_features": bare_features, "raw_sales": bare_sales}
 
 

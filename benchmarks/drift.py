@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_verdict
-from demand_assets.forecasting.drift_measures import department_group, measured
+from demand_assets.forecasting.drift_metrics import department_group, measured
 from demand_assets.forecasting.drift_severity import SEVERE, WARN
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit
@@ -50,7 +50,7 @@ class History:
         self.sales, self.conditions, self.stores = frames["sales"], frames["conditions"], frames["stores"]
         self.horizon = horizon
         panel = build_panel(
-            self.sales, self.conditions, self.stores, calendar_from_conditions(self.conditions), horizon
+            self.sales, self.conditions, self.stores, calendar_from_covariates(self.conditions), horizon
         )
         self.origins = weeks_between(first_origin(panel.weeks), panel.weeks[-1])
         features = build_features(panel, list(self.origins), horizon)
@@ -76,7 +76,7 @@ class History:
         """Reports of the weeks from a shift's start on, each over the shifted weeks before it."""
         last = min(add_weeks(shift.week, WEEKS_WAITED - 1), self.origins[-1])
         sales, conditions = shift.change(self.sales[self.sales["week"] <= last].copy(), self.conditions.copy())
-        panel = build_panel(sales, conditions, self.stores, calendar_from_conditions(conditions), self.horizon)
+        panel = build_panel(sales, conditions, self.stores, calendar_from_covariates(conditions), self.horizon)
         past = self.rows[self.rows["origin_week"] < shift.week]
         for week in weeks_between(shift.week, last):
             features = build_features(panel, [week], self.horizon)
@@ -109,7 +109,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
         ("10% level shift, groups in turn", chosen),
     ):
         depts = [int(dept) for dept in groups.index[groups == group]]
-        yield Shift(name, week, raised(depts), frozenset({("dept_group", group)}), ("miss_0",))
+        yield Shift(name, week, raised(depts), frozenset({("dept_group", group)}), ("residual_lag_0",))
     dept = int(by_dept.index[turn % 20])
     named = frozenset({("department", str(dept)), ("dept_group", department_group(dept))})
     yield Shift("10% level shift, one large department", week, raised([dept]), named, ("miss_", "growth_", "lag_0"))
@@ -136,7 +136,7 @@ def shifts_at(history: History, week: pd.Timestamp, turn: int, seed: int) -> Ite
         gone = (sales["week"] >= week).to_numpy() & (draw.random(len(sales)) < share)
         return sales[~gone], conditions
 
-    yield Shift("missing sales rows doubled", week, thinned, frozenset({("chain", "all")}), ("lag_0", "miss_0"))
+    yield Shift("missing sales rows doubled", week, thinned, frozenset({("chain", "all")}), ("lag_0", "residual_lag_0"))
 
 
 def lost_flags(history: History) -> Iterator[Shift]:

@@ -22,7 +22,7 @@ from benchmarks import machine
 
 WALMART_STORES = 45
 STEPS = {
-    "ingest": ("stores", "holiday_calendar", "raw_conditions", "raw_sales"),
+    "ingest": ("stores", "holiday_calendar", "raw_covariates", "raw_sales"),
     "features": ("demand_features",),
     "train": ("backtest_report", "trained_model", "promoted_model"),
     "forecast": ("weekly_forecast", "forecast_totals", "forecast_reasons"),

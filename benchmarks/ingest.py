@@ -23,7 +23,7 @@ import click
 from benchmarks.machine import cpu_seconds, peak_mb, write
 
 WALMART_STORES = 45
-INGESTED = ("stores", "holiday_calendar", "raw_conditions", "raw_sales")
+INGESTED = ("stores", "holiday_calendar", "raw_covariates", "raw_sales")
 
 
 def bare(folder: Path, target: Path) -> None:
@@ -70,7 +70,7 @@ def ingest(folder: Path, target: Path) -> None:
 
     conditions = pd.DataFrame()
     weeks = None
-    for kind, name, keys in (("sales", "raw_sales", SALES.keys), ("conditions", "raw_conditions", CONDITIONS.keys)):
+    for kind, name, keys in (("sales", "raw_sales", SALES.keys), ("conditions", "raw_covariates", CONDITIONS.keys)):
         landed = zone.read_all([kind])  # type: ignore[list-item]
         raise_on_failure(validate_deliveries(landed, stores))
         if weeks is None:

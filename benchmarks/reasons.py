@@ -1,4 +1,4 @@
-"""Reasons by look-up beside xgboost's own TreeSHAP: the same rows and model, in turn, in one process.
+"""Attributions by look-up beside xgboost's own TreeSHAP: the same rows and model, in turn, in one process.
 
 Trains the default model on the landed history and explains the newest origin, every series and horizon.
 """
@@ -18,12 +18,11 @@ import xgboost
 
 from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.features import build_features, first_origin
+from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, build_features, first_origin
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
-from demand_assets.forecasting.reasons import REASONS, reason_of
 from demand_assets.forecasting.weeks import weeks_between
 
 
@@ -50,13 +49,13 @@ def main(raw_dir: str | None, horizon: int, threads: int, repeat: int) -> None:
             subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder], check=True)
         frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
     sales, conditions = frames["sales"], frames["conditions"]
-    panel = build_panel(sales, conditions, frames["stores"], calendar_from_conditions(conditions), horizon)
+    panel = build_panel(sales, conditions, frames["stores"], calendar_from_covariates(conditions), horizon)
     origins = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     features = build_features(panel, origins, horizon)
     forecaster = fit(features, sales, origins[-1], XGBoostConfig(seed=7, threads=threads))
     rows = features[features["origin_week"] == origins[-1]]
-    names = list(dict.fromkeys(reason for _, reason in REASONS))
-    group = np.array([names.index(reason_of(name)) for name in forecaster.features])
+    names = list(ATTRIBUTION_GROUPS)
+    group = np.array([names.index(FEATURES[name].group) for name in forecaster.features])
 
     boosters = [member.booster for member in forecaster.members if isinstance(member, XGBoost)]
     matrix = xgboost.DMatrix(rows[list(forecaster.features)].to_numpy(np.float32), feature_names=forecaster.features)

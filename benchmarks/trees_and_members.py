@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_conditions
-from demand_assets.forecasting.features import FEATURE_COLUMNS, build_features, first_origin
+from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.features import FEATURES, build_features, first_origin
 from demand_assets.forecasting.metrics import wmae
+from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.training import actuals_of, training_matrix
 from demand_assets.forecasting.weeks import as_week, weeks_between
@@ -37,7 +37,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
 
     frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
     sales, conditions = frames["sales"], frames["conditions"]
-    panel = build_panel(sales, conditions, frames["stores"], calendar_from_conditions(conditions), horizon)
+    panel = build_panel(sales, conditions, frames["stores"], calendar_from_covariates(conditions), horizon)
     weeks = sorted(as_week(text) for text in origins.split(","))
     features = build_features(panel, list(weeks_between(first_origin(panel.weeks), weeks[-1])), horizon)
     actuals = actuals_of(features, sales)
@@ -48,7 +48,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
         here = (features["origin_week"] == origin).to_numpy() & ~np.isnan(actuals)
         rows, truth = features[here], actuals[here]
         matrix = xgboost.DMatrix(
-            rows[list(FEATURE_COLUMNS)].to_numpy(np.float32), feature_names=list(FEATURE_COLUMNS), nthread=threads
+            rows[list(FEATURES)].to_numpy(np.float32), feature_names=list(FEATURES), nthread=threads
         )
         sums = dict.fromkeys(ROUNDS, np.zeros(len(rows)))
         for member in range(max(MEMBERS)):

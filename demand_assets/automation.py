@@ -23,7 +23,7 @@ from demand_assets.retraining import gather_evidence
 INGESTION_ASSETS = [
     "stores",
     "holiday_calendar",
-    "raw_conditions",
+    "raw_covariates",
     "raw_sales",
     "published_conditions",
     "forecast_accuracy",

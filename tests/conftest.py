@@ -17,7 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import make_url
 
-from demand_assets.forecasting.calendar import calendar_from_conditions
+from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel, build_panel
@@ -91,7 +91,7 @@ def csv_folder(retailer: SampleData, shared_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def panel(retailer: SampleData) -> Panel:
-    calendar = calendar_from_conditions(retailer.conditions)
+    calendar = calendar_from_covariates(retailer.conditions)
     return build_panel(retailer.sales, retailer.conditions, retailer.stores, calendar, HORIZON)
 
 

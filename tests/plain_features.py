@@ -71,7 +71,7 @@ class PlainFeatures:
     def __init__(self, panel: Panel, origin: int) -> None:
         self.panel, self.origin = panel, origin
         dates = panel.flagged_weeks()
-        self.back, self.season_back = weeks_back(dates).tolist(), weeks_back(dates, easter=False).tolist()
+        self.back, self.season_back = weeks_back(dates).tolist(), weeks_back(dates, with_easter=False).tolist()
         self.holiday_kind, self.easter_offset = holiday_kind(dates).tolist(), easter_offset(dates).tolist()
         self.sales: list[Weeks] = panel.sales.T.tolist()
         self.store, self.dept = panel.series["store"].tolist(), panel.series["dept"].tolist()
@@ -109,12 +109,14 @@ class PlainFeatures:
         now, then = pairs.sums(origin, 8)
         usual = 1.0 if math.isnan(row["dept_growth_8"]) else row["dept_growth_8"]
         growth = clipped((now + 8 * scale * usual) / max(then + 8 * scale, 8 * scale), 0.5, 2.0)
-        for name, ending, weeks in (("miss_0", 0, 1), ("miss_1", 1, 1), ("miss_4", 0, 4), ("miss_13", 0, 13)):
-            row[name] = self._miss(series, origin - ending, weeks, growth) / scale
-        for name, both in (("dept_miss_4", dept_pairs), ("store_miss_4", store_pairs)):
+        for lag in (0, 1):
+            row[f"residual_lag_{lag}"] = self._residual(series, origin - lag, 1, growth) / scale
+        for weeks in (4, 13):
+            row[f"residual_mean_{weeks}"] = self._residual(series, origin, weeks, growth) / scale
+        for name, both in (("dept_residual_mean_4", dept_pairs), ("store_residual_mean_4", store_pairs)):
             now, then = both.sums(origin, 4)
             row[name] = ratio(now - both.growth(origin, 8) * then, now)
-        row |= self._conditions(self.store[series], store_sales)
+        row |= self._covariates(self.store[series], store_sales)
         store, target = self.panel.stores.iloc[self.store[series]], origin + horizon
         row |= {
             "store_type": {"A": 0.0, "B": 1.0, "C": 2.0}.get(store["store_type"], -1.0),
@@ -204,15 +206,15 @@ class PlainFeatures:
             found[group] = (_sum([self.sales[one] for one in members]), together)
         return found
 
-    def _miss(self, series: int, row: int, weeks: int, growth: float) -> float:
+    def _residual(self, series: int, row: int, weeks: int, growth: float) -> float:
         """Mean error of last year times growth over the weeks that have a counterpart."""
         own = self.sales[series]
         recent = range(max(row - weeks + 1, 0), row + 1)
         return mean(known([own[week] - growth * at(own, week - self.back[week], week) for week in recent]))
 
-    def _conditions(self, store: int, store_sales: Weeks) -> dict[str, float]:
+    def _covariates(self, store: int, store_sales: Weeks) -> dict[str, float]:
         origin = self.origin
-        held = {name: values[:, store].tolist() for name, values in self.panel.conditions.items()}
+        held = {name: values[:, store].tolist() for name, values in self.panel.covariates.items()}
 
         def before(name: str) -> float:
             return held[name][origin - 52] if origin >= 52 else NAN

@@ -37,8 +37,8 @@ class Ridge:
     @classmethod
     def fit(cls, matrix: TrainingMatrix, config: RidgeConfig, member: int) -> "Ridge":
         imputer, scaler = SimpleImputer(keep_empty_features=True), StandardScaler()
-        prepared = make_pipeline(imputer, scaler).fit_transform(matrix.values.astype(float))
-        model = Regression(alpha=config.alpha * matrix.weight.mean()).fit(prepared, matrix.target, matrix.weight)
+        prepared = make_pipeline(imputer, scaler).fit_transform(matrix.X.astype(float))
+        model = Regression(alpha=config.alpha * matrix.weight.mean()).fit(prepared, matrix.y, matrix.weight)
         return cls(
             matrix.features, imputer.statistics_, scaler.mean_, scaler.scale_, model.coef_, float(model.intercept_)
         )

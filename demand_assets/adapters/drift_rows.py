@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from demand_assets.adapters.table_refs import TableRef
-from demand_assets.forecasting.drift_measures import NEAREST, PREDICTION, Unit, scaled_forecast
+from demand_assets.forecasting.drift_metrics import NEAREST, PREDICTION, Unit, scaled_forecast
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MANIFESTS = "input_manifests"
 MANIFEST_NOTE = "manifest"
-WEEKLY = ("raw_sales", "raw_conditions")
+WEEKLY = ("raw_sales", "raw_covariates")
 WHOLE = ("stores", "holiday_calendar")
 _HORIZON_NOTE = "horizon_weeks"
 
@@ -68,7 +68,7 @@ def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
 
 
 def read_manifest(lake: ParquetLake, name: str) -> Manifest:
-    """The manifest of that name; LakeError when it is gone or was changed."""
+    """The manifest of that name; LakeError when it is gone, was changed, or names other tables."""
     frame = lake.read(MANIFESTS, [name])
     if frame is None:
         raise LakeError(f"{lake.path(MANIFESTS, name)}: expected the manifest of a vintage, got no file; restore it")
@@ -78,6 +78,11 @@ def read_manifest(lake: ParquetLake, name: str) -> Manifest:
         }
         for table, rows in frame.groupby("table", sort=False)
     }
+    if set(versions) != {*WEEKLY, *WHOLE}:
+        raise LakeError(
+            f"{lake.path(MANIFESTS, name)}: expected versions of {', '.join((*WEEKLY, *WHOLE))}, got those of "
+            f"{', '.join(versions)}; read it with the version of the code that wrote it"
+        )
     manifest = Manifest(int(lake.notes(MANIFESTS, [name])[name][_HORIZON_NOTE]), versions)
     if manifest.fingerprint != name:
         raise LakeError(

@@ -9,9 +9,9 @@ import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
 from demand_assets.forecasting.drift import ROW_KEYS, DriftVerdict, Read
-from demand_assets.forecasting.drift_measures import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
+from demand_assets.forecasting.drift_metrics import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
 from demand_assets.forecasting.drift_severity import FEW, NONE, SEVERE, WARN
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def _table(report: pd.DataFrame, verdict: DriftVerdict) -> str:
             f"{row['sales_share']:.1%}",
         )  # fmt: skip
         level = row["severity"]
-        about = html.escape(FEATURE_DESCRIPTIONS.get(str(row["variable"]), "Forecast over scale"))
+        feature = FEATURES.get(str(row["variable"]))
+        about = html.escape(feature.text if feature else "Forecast over scale")
         mark = f'<span class="mark {level}" style="background:{_COLOURS[level]}">{level}</span>'
         cells = "".join(f"<td>{figure}</td>" for figure in figures)
         body += f'<tr><td>{mark}</td><td class="words">{html.escape(words)}<small>{about}</small></td>{cells}</tr>'

@@ -9,8 +9,7 @@ from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLak
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
+from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
@@ -21,14 +20,14 @@ INPUT_NOTE = "input_version"
 
 def input_versions(lake: ParquetLake, horizon_weeks: int) -> dict[str, str]:
     """For each landed week: one hash of everything its features are made from, code included."""
-    sales, conditions = lake.versions("raw_sales"), lake.versions("raw_conditions")
+    sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
     tables = {
         name: lake.notes(name, [None]).get(None, {}).get("data_version") for name in ("stores", "holiday_calendar")
     }
     hashes: dict[str, str] = {}
     running = fingerprint({"code": code_version(), "horizon": horizon_weeks, **tables})
     for key in sorted(sales):
-        running = fingerprint([running, key, sales[key], conditions.get(key)])
+        running = fingerprint([running, key, sales[key], covariates.get(key)])
         hashes[key] = running
     return hashes
 
@@ -62,17 +61,14 @@ def stale_origins(lake: ParquetLake, horizon_weeks: int, newest: int) -> list[st
     metadata={
         PARTITION_COLUMN: "origin_week",
         "dagster/column_schema": columns_from(
-            FEATURE_DESCRIPTIONS,
-            "float32",
-            is_holiday="float32",
-            **dict.fromkeys(("base", "scale", *BASELINES), "float64"),
+            column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
         ),
     },
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
         ),
-        "raw_conditions": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
+        "raw_covariates": dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY),
     },
 )
 def demand_features(
@@ -81,14 +77,14 @@ def demand_features(
     training: Training,
     compute: Compute,
     raw_sales: pd.DataFrame,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
     holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
-    panel = build_panel(raw_sales, raw_conditions, stores, holiday_calendar, training.horizon_weeks)
+    panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
     made_from = input_versions(lake, training.horizon_weeks)
     notes = {week_key(week): {INPUT_NOTE: made_from[week_key(week)], MANIFEST_NOTE: manifest} for week in origins}
     workers = compute.workers_for(len(origins))
@@ -102,6 +98,6 @@ def demand_features(
         metadata={
             "origins": len(origins),
             "series": len(panel.series),
-            "features": len(FEATURE_DESCRIPTIONS),
+            "features": len(column_texts()),
         },
     )

@@ -26,7 +26,7 @@ from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.features import FEATURE_DESCRIPTIONS
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, IN_SALES_UNIT
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, environment, fingerprint
@@ -49,7 +49,7 @@ FORECAST_COLUMNS = {
     "p90": "90% quantile, USD",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
     "order_quantity": "Stock to have for the week, USD at selling prices",
-    **{name: FEATURE_DESCRIPTIONS[name] for name in BASELINES},
+    **{name: IN_SALES_UNIT[name] for name in BASELINES},
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
     "code_version": "Version of the forecasting code",
@@ -61,13 +61,7 @@ REASON_COLUMNS = {
     "origin_week": "Last week whose sales were known",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "last year": "What the forecast starts from and last year's weeks around it, USD",
-    "recent trend": "What recent weeks moved the forecast by, USD",
-    "holiday": "What holidays moved it by, USD",
-    "promotion": "What markdowns moved it by, USD",
-    "store": "What the store's size, type and growth moved it by, USD",
-    "department": "What the department's season and growth moved it by, USD",
-    "weather and economy": "What temperature, fuel, CPI and unemployment moved it by, USD",
+    **{group: f"{text}, USD" for group, text in ATTRIBUTION_GROUPS.items()},
     "model_version": "Version of the registered model that was asked",
 }
 TOTALS_COLUMNS = {
@@ -258,7 +252,7 @@ def forecast_reasons(
 
     Unchanged features, champion and code give the stored reasons.
     """
-    from demand_assets.forecasting.reasons import REASONS, reasons
+    from demand_assets.forecasting.attributions import attributions
 
     key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)
@@ -269,15 +263,14 @@ def forecast_reasons(
     if stored is not None:
         why = stored
     else:
-        why = reasons(registry.load(champion), demand_features).assign(model_version=champion.version)
-    words = list(dict.fromkeys(reason for _, reason in REASONS))
+        why = attributions(registry.load(champion), demand_features).assign(model_version=champion.version)
     return dg.MaterializeResult(
         value=LakeTable(why, {key: {INPUT_NOTE: made_from}}),
         data_version=dg.DataVersion(content_version(why)),
         metadata={
             "model version": int(champion.version),
             "reused": stored is not None,
-            **{f"mean size of {word}, USD": float(why[word].abs().mean()) for word in words},
+            **{f"mean size of {group}, USD": float(why[group].abs().mean()) for group in ATTRIBUTION_GROUPS},
         },
     )
 

@@ -1,4 +1,4 @@
-"""Landing zone -> raw_sales, raw_conditions, stores, holiday_calendar, checked before they are written.
+"""Landing zone -> raw_sales, raw_covariates, stores, holiday_calendar, checked before they are written.
 
 The conditions go on into the SQL store, with what has been delivered of weeks to come.
 """
@@ -161,10 +161,10 @@ def stores(
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
     """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
-    from demand_assets.forecasting.calendar import calendar_from_conditions
+    from demand_assets.forecasting.calendar import calendar_from_covariates
 
     deliveries = landing.zone().read_all(["conditions"])
-    flags = [calendar_from_conditions(delivery.frame) for delivery in deliveries]
+    flags = [calendar_from_covariates(delivery.frame) for delivery in deliveries]
     stored = lake.read("holiday_calendar", None)
     frames = flags if stored is None else [stored, *flags]
     if not frames:
@@ -183,7 +183,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     kinds={"csv", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_conditions", CHECKS["conditions"]),
+    check_specs=check_specs("raw_covariates", CHECKS["conditions"]),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "week",
@@ -191,7 +191,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
         "dagster/column_schema": columns_of(CONDITIONS_COLUMNS),
     },
 )
-def raw_conditions(
+def raw_covariates(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
@@ -216,7 +216,7 @@ def raw_conditions(
         "dagster/column_schema": columns_of(SALES_COLUMNS),
     },
     ins={
-        "raw_conditions": dg.AssetIn(
+        "raw_covariates": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(),
             metadata={**HISTORY, "columns": ["store_id", "week", "is_holiday"]},
         )
@@ -226,7 +226,7 @@ def raw_sales(
     context: dg.AssetExecutionContext,
     landing: Landing,
     lake: ParquetLake,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales in USD net of returns, so it may be negative."""
@@ -236,7 +236,7 @@ def raw_sales(
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
-    yield from check_results(context, check_sales(frame, history, raw_conditions, stores))
+    yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
     yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
 
 
@@ -275,7 +275,7 @@ def published_conditions(
     landing: Landing,
     lake: ParquetLake,
     store: ForecastStore,
-    raw_conditions: pd.DataFrame,
+    raw_covariates: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per store and week in the SQL store: holiday, weather, markdowns, economy; corrected in place.
 
@@ -284,12 +284,12 @@ def published_conditions(
     from demand_assets.store.publish import publish_conditions
 
     keys = [week_key(week) for week in run_weeks(context)]
-    versions = lake.versions_of("raw_conditions", keys)
+    versions = lake.versions_of("raw_covariates", keys)
     notes = {key: {INPUT_NOTE: versions[key]} for key in keys}
-    table = published_columns(raw_conditions)
+    table = published_columns(raw_covariates)
     engine = store.engine()
     changed, later = publish_conditions(engine, store_rows(table)), 0
-    newest = max(lake.partitions("raw_conditions"))
+    newest = max(lake.partitions("raw_covariates"))
     if newest in notes:
         ahead = conditions_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
@@ -305,7 +305,7 @@ def unpublished_conditions(lake: ParquetLake, deliveries: Sequence[Delivery]) ->
 
     The newest week also when what has been delivered of the weeks after it is not.
     """
-    versions = lake.versions("raw_conditions")
+    versions = lake.versions("raw_covariates")
     notes = lake.notes("published_conditions", versions)
     due = {key for key, version in versions.items() if notes.get(key, {}).get(INPUT_NOTE) != version}
     if versions:
@@ -318,7 +318,7 @@ def unpublished_conditions(lake: ParquetLake, deliveries: Sequence[Delivery]) ->
 def pending_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> list[str]:
     """Keys of the weeks into which some delivery has not been laid yet; for a new stores file the newest week."""
     pending: set[str] = set()
-    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_conditions")):
+    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_covariates")):
         applied = {
             week: {landing.content_hash for landing in landings}
             for week, landings in applied_landings(lake, table, known).items()

@@ -167,7 +167,7 @@ def trained_model(
     version that is registered already.
     """
     from demand_assets.forecasting.backtest import calibration_of
-    from demand_assets.forecasting.features import FEATURE_COLUMNS
+    from demand_assets.forecasting.features import FEATURES
     from demand_assets.forecasting.forecaster import train_stored
     from demand_assets.forecasting.metrics import score
 
@@ -216,7 +216,7 @@ def trained_model(
         metadata={
             "model version": int(version.version),
             "mlflow run": version.run_id,
-            "features": len(FEATURE_COLUMNS),
+            "features": len(FEATURES),
             "reused": reused,
             "fit seconds": seconds,
             **plots,

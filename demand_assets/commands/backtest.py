@@ -27,7 +27,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.report import write_report
     from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
-    from demand_assets.forecasting.calendar import calendar_from_conditions
+    from demand_assets.forecasting.calendar import calendar_from_covariates
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
@@ -52,8 +52,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
             raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")
         return merge_table(own[0].frame.iloc[:0], (), own, kind.keys).frame
 
-    sales, conditions, stores = (merged(kind) for kind in (SALES, CONDITIONS, STORES))
-    panel = build_panel(sales, conditions, stores, calendar_from_conditions(conditions), horizon)
+    sales, covariates, stores = (merged(kind) for kind in (SALES, CONDITIONS, STORES))
+    panel = build_panel(sales, covariates, stores, calendar_from_covariates(covariates), horizon)
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
     if outside:

@@ -114,7 +114,7 @@ def _made_again(
     horizon = manifest.horizon_weeks
     # The manifest names the same weeks as then: a series that began later would widen the panel.
     panel = build_panel(
-        inputs["raw_sales"], inputs["raw_conditions"], inputs["stores"], inputs["holiday_calendar"], horizon
+        inputs["raw_sales"], inputs["raw_covariates"], inputs["stores"], inputs["holiday_calendar"], horizon
     )
     features = build_features(panel, [origin], horizon)
     made = content_version(features)

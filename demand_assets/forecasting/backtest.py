@@ -101,7 +101,7 @@ def backtest(
         made.append(forecast_origin(fit(features, sales, origin, config), rows, sales))
         if progress is not None:
             progress(origin)
-    return judged(made, origins, horizon_weeks, config.quantiles)
+    return assemble_folds(made, origins, horizon_weeks, config.quantiles)
 
 
 def backtest_stored(
@@ -128,7 +128,7 @@ def backtest_stored(
         made.append(forecasts)
         if progress is not None:
             progress(origin)
-    return judged(made, origins, horizon_weeks, config.quantiles)
+    return assemble_folds(made, origins, horizon_weeks, config.quantiles)
 
 
 def forecast_stored_origin(
@@ -178,7 +178,7 @@ def forecast_origin(
     return pd.concat(points, ignore_index=True)[list(COLUMNS)], forecaster.fit_seconds
 
 
-def judged(
+def assemble_folds(
     made: Iterable[tuple[pd.DataFrame, float]],
     origins: Sequence[pd.Timestamp],
     horizon_weeks: int,
@@ -192,13 +192,13 @@ def judged(
         past = pd.concat(scored) if scored else None
         for name, points in forecasts.groupby("model", sort=False):
             calibration = _calibrated(past, str(name), points["origin_week"].iloc[0], horizon_weeks, quantiles)
-            bands = calibration.bands(
+            intervals = calibration.intervals(
                 points["forecast"].to_numpy(),
                 points["scale"].to_numpy(),
                 points["horizon"].to_numpy(),
                 points["is_holiday"].to_numpy(),
             )
-            scored.append(points.assign(**bands))
+            scored.append(points.assign(**intervals))
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(list(origins))]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]

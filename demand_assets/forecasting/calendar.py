@@ -6,56 +6,41 @@ moved (matched to itself) and before Christmas (matched by days to go: the winne
 found that shift to be his most valuable adjustment).
 """
 
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from dateutil.easter import easter
+from dateutil.relativedelta import MO, SU, TH, relativedelta
 
 from demand_assets.forecasting.weeks import DAYS, FRIDAY, WEEKS_PER_YEAR, week_number, weeks_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+EASTER = "easter"
 HOLIDAYS = ("super_bowl", "labor_day", "thanksgiving", "christmas")
 # Weeks after the holiday's own that still carry its sales pattern, and before it.
 _EASTER_WINDOW = (-1, 0, 1)
-_MOVABLE = {"super_bowl": (0,), "labor_day": (0,), "thanksgiving": (-1, 0, 1), "easter": _EASTER_WINDOW}
-
-
-def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> pd.Timestamp:
-    first = pd.Timestamp(year, month, 1)
-    return first + pd.Timedelta(days=(weekday - first.dayofweek) % DAYS + DAYS * (nth - 1))
-
-
-def easter_sunday(year: int) -> pd.Timestamp:
-    """Western Easter. Source: the anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, chapter 8)."""
-    a, b, c = year % 19, year // 100, year % 100
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return pd.Timestamp(year, month, day + 1)
+_MOVABLE = {"super_bowl": (0,), "labor_day": (0,), "thanksgiving": (-1, 0, 1), EASTER: _EASTER_WINDOW}
 
 
 def holiday_date(name: str, year: int) -> pd.Timestamp:
-    """The day of a holiday in a year."""
-    match name:
-        case "super_bowl":  # first Sunday of February (until 2021; the second one since 2022)
-            return _nth_weekday(year, 2, 6, 1 if year < 2022 else 2)
-        case "labor_day":
-            return _nth_weekday(year, 9, 0, 1)
-        case "thanksgiving":
-            return _nth_weekday(year, 11, 3, 4)
-        case "christmas":
-            return pd.Timestamp(year, 12, 25)
-        case "easter":
-            return easter_sunday(year)
-        case _:
-            raise ValueError(f"unknown holiday {name!r}; known: {', '.join((*HOLIDAYS, 'easter'))}")
+    """The day of a holiday in a year; Easter is the Western one. ValueError for an unknown holiday."""
+    rules = {
+        # Until 2021 the first Sunday of February, the second one since 2022.
+        "super_bowl": relativedelta(month=2, day=1, weekday=SU(1 if year < 2022 else 2)),
+        "labor_day": relativedelta(month=9, day=1, weekday=MO(1)),
+        "thanksgiving": relativedelta(month=11, day=1, weekday=TH(4)),
+        "christmas": relativedelta(month=12, day=25),
+    }
+    if name == EASTER:
+        return pd.Timestamp(easter(year))
+    if name not in rules:
+        raise ValueError(f"unknown holiday {name!r}; known: {', '.join((*rules, EASTER))}")
+    return pd.Timestamp(date(year, 1, 1) + rules[name])
 
 
 @cache
@@ -79,16 +64,16 @@ def holiday_kind(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
 def easter_offset(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
     """(n,) weeks from the week that holds Easter Sunday (-1: the week of Good Friday), clipped to -4..4."""
     years = range(weeks.min().year - 1, weeks.max().year + 2) if len(weeks) else ()
-    easters = week_number(pd.DatetimeIndex([holiday_week("easter", year) for year in years]))
+    easters = week_number(pd.DatetimeIndex([holiday_week(EASTER, year) for year in years]))
     distance = week_number(weeks)[:, None] - easters[None, :]
     nearest = distance[np.arange(len(weeks)), np.abs(distance).argmin(axis=1)]
     return np.clip(nearest, -4, 4).astype(np.int8)
 
 
-def weeks_back(weeks: pd.DatetimeIndex, *, easter: bool = True) -> "NDArray[np.float64]":
+def weeks_back(weeks: pd.DatetimeIndex, *, with_easter: bool = True) -> "NDArray[np.float64]":
     """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks.
 
-    Without `easter` spring is matched by date alone, as suits a season that several years were averaged into.
+    Without `with_easter` spring is matched by date alone, as suits a season that several years were averaged into.
     """
     if not len(weeks):
         return np.empty(0)
@@ -97,7 +82,7 @@ def weeks_back(weeks: pd.DatetimeIndex, *, easter: bool = True) -> "NDArray[np.f
     back = np.full(len(span), float(WEEKS_PER_YEAR))
     for year in range(span[0].year, span[-1].year + 1):
         for name, window in _MOVABLE.items():
-            if name == "easter" and not easter:
+            if name == EASTER and not with_easter:
                 continue
             _match_moved(back, number, name, window, year)
         _match_christmas(back, span, year)
@@ -134,9 +119,9 @@ def _match_christmas(back: "NDArray[np.float64]", span: pd.DatetimeIndex, year: 
     back[near] = (christmas - before).days / DAYS
 
 
-def calendar_from_conditions(conditions: pd.DataFrame) -> pd.DataFrame:
-    """[week, is_holiday], one row per week of a conditions frame; a week is a holiday if any store says so."""
-    return conditions.groupby("week")["is_holiday"].any().reset_index()
+def calendar_from_covariates(covariates: pd.DataFrame) -> pd.DataFrame:
+    """[week, is_holiday], one row per week of a covariates frame; a week is a holiday if any store says so."""
+    return covariates.groupby("week")["is_holiday"].any().reset_index()
 
 
 def extend_calendar(calendar: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Drift of one week: every feature and the prediction, per group, against the model's training and last season.
 
 A week is measured on its rows of horizon 1, one per series. Groups are the chain, store types, departments, stores, and
-groups of departments. `drift_measures` measures, `drift_severity` judges, this module makes the report and its verdict.
+groups of departments. `drift_metrics` measures, `drift_severity` judges, this module makes the report and its verdict.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.calendar import HOLIDAYS, holiday_kind, weeks_back
-from demand_assets.forecasting.drift_measures import (
-    CALENDAR,
+from demand_assets.forecasting.drift_metrics import (
     CHAIN,
     DEPARTMENT,
     DEPT_GROUP,
@@ -23,14 +22,15 @@ from demand_assets.forecasting.drift_measures import (
     STORE,
     STORE_TYPE,
     TRAINING,
-    UNITS,
     Unit,
     Weekly,
     department_group,
     distances,
+    drift_classes,
     groups_of,
     matrix_of,
     rows_of,
+    units,
     without_outliers,
 )
 from demand_assets.forecasting.drift_severity import (
@@ -42,6 +42,7 @@ from demand_assets.forecasting.drift_severity import (
     graded_department_groups,
     in_words,
 )
+from demand_assets.forecasting.features import OF_CALENDAR
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
 
 # Columns of rows by name, in the order of the rows.
@@ -122,7 +123,7 @@ def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, tar
     if (past["origin_week"] >= judged.week).any():
         raise ValueError(f"expected a past before {judged.week:%Y-%m-%d}, got later rows in it")
     rows = pd.concat([past, now], ignore_index=True)
-    part = block_report(lambda columns: rows[list(columns)], judged, UNITS)
+    part = block_report(lambda columns: rows[list(columns)], judged, units())
     return joined_report([part], judged, flags_of(rows), targets)
 
 
@@ -131,7 +132,7 @@ def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
     most = max(1, most_values // max(rows, 1))
     parts = [
         replace(unit, variables=unit.variables[first : first + most])
-        for unit in UNITS
+        for unit in units()
         for first in range(0, len(unit.variables), most)
     ]
     blocks: list[list[Unit]] = []
@@ -145,16 +146,16 @@ def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
     return [tuple(block) for block in blocks]
 
 
-def block_report(read: Read, judged: JudgedWeek, units: Sequence[Unit]) -> pd.DataFrame:
+def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.DataFrame:
     """The report's rows about the variables of some units; no other columns stand in memory meanwhile.
 
     `read` gives columns of `measured` rows of the past and the judged week, in order of origin.
     """
-    columns = dict.fromkeys([*ROW_KEYS, "store_type", *(name for unit in units for name in unit.variables)])
+    columns = dict.fromkeys([*ROW_KEYS, "store_type", *(name for unit in block for name in unit.variables)])
     rows = read(list(columns))
-    parts = [part for unit in units for part in _of_unit(unit, rows_of(unit, rows), judged)]
+    parts = [part for unit in block for part in _of_unit(unit, rows_of(unit, rows), judged)]
     report = pd.concat(parts, ignore_index=True).assign(week=judged.week)
-    calendar = report["variable"].isin(CALENDAR)
+    calendar = report["variable"].isin([name for name, drift in drift_classes().items() if drift.of == OF_CALENDAR])
     report["kind"] = np.select([calendar, report["variable"] == PREDICTION], ["calendar", "prediction"], "feature")
     # Calendar facts differ from week to week by nature; they are held against the calendar itself instead.
     report.loc[calendar, "by"] = ""
@@ -205,18 +206,18 @@ def _of_unit(unit: Unit, rows: pd.DataFrame, judged: JudgedWeek) -> Iterator[pd.
         share = np.asarray(shares[kind].reindex(names).fillna(0.0), dtype=np.float64)
         for reference, places in references.items():
             season = reference == LAST_SEASON
-            measures = distances(values, at, codes, len(names), places, history[reference], last)
+            metrics = distances(values, at, codes, len(names), places, history[reference], last)
             changes = weekly.against_last_season() if season else weekly.recent()
-            yield graded(unit.variables, measures, changes, share, season=season).assign(
+            yield graded(unit.variables, metrics, changes, share, season=season).assign(
                 reference=reference,
                 group_kind=kind,
                 group_id=np.repeat(names, len(unit.variables)),
                 sales_share=np.repeat(share, len(unit.variables)),
             )
-        if kind == DEPARTMENT and "miss_0" in unit.variables:
-            miss = unit.variables.index("miss_0")
-            points = np.bincount(codes[(at == last) & ~np.isnan(values[:, miss])], minlength=len(names))
-            together = graded_department_groups(weekly.recent().mean[:, :, miss], points, names)
+        if kind == DEPARTMENT and "residual_lag_0" in unit.variables:
+            residual = unit.variables.index("residual_lag_0")
+            points = np.bincount(codes[(at == last) & ~np.isnan(values[:, residual])], minlength=len(names))
+            together = graded_department_groups(weekly.recent().mean[:, :, residual], points, names)
             of_group = (
                 shares[DEPARTMENT].groupby([department_group(int(name)) for name in shares[DEPARTMENT].index]).sum()
             )

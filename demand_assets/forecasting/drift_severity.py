@@ -1,4 +1,4 @@
-"""What a distance is worth: severity by the size of an effect and by how unusual it is in its own history.
+"""What a distance is worth: severity by the size of an effect and by its robust z-score in its own history.
 
 A drift needs both. The effect must reach a floor, and it must lie outside everything that the weeks of its own history
 did. A p-value decides nothing: with thousands of series every week differs from every other "significantly".
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.drift_measures import (
+from demand_assets.forecasting.drift_metrics import (
     CHAIN,
     DEPT_GROUP,
     LAST_SEASON,
     STORE_TYPE,
-    VARIABLES,
     Distances,
     Weekly,
     department_group,
+    drift_classes,
 )
-from demand_assets.forecasting.drift_statistics import column_median, unusual
+from demand_assets.forecasting.drift_statistics import column_median, robust_zscore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ NONE, WARN, SEVERE, FEW = "none", "warn", "severe", "few"
 LEAST_POINTS = 20  # series with a value, in the week and in the reference
 LEAST_WEEKS = 12  # weeks of history
 LEAST_SALES_SHARE = 0.005  # of the chain's mean weekly sales
-# Effect floors and unusualness, (warn, severe). Mean shifts are in standard deviations of the reference.
+# Floors of effects and of robust z-scores, (warn, severe). Mean shifts are in standard deviations of the reference.
 MEAN_FLOOR = (0.2, 0.5)
 MISSING_FLOOR = (0.03, 0.05)
 PSI_FLOOR = (1.0, 1.0)
@@ -48,47 +48,41 @@ SCORE_LIMIT = 4.0
 LEAST_DEPARTMENTS = 4
 LEAST_GROUP_SHIFT = 0.05  # of the mean weekly sales
 
-# What these tell, another variable told a week or more before: no more than a warning.
-DELAYED = frozenset(name for name in VARIABLES if name.startswith("lag_") and name != "lag_0") | {"miss_1"}
-_SEASON_FREE = ("growth_", "dept_growth_", "store_growth_", "miss_", "dept_miss_", "store_miss_")
-_COMPARED = ("temperature_change", "fuel_change", "cpi_change", "unemployment_change")
-_FIXED = ("store_type", "store_size", "department", "weeks_observed")
-SEASON_FREE = frozenset(name for name in VARIABLES if name.startswith(_SEASON_FREE) or name in (*_COMPARED, *_FIXED))
-
 
 def graded(
-    variables: Sequence[str], measures: Distances, weekly: Weekly, sales_share: "Matrix", *, season: bool
+    variables: Sequence[str], metrics: Distances, weekly: Weekly, sales_share: "Matrix", *, season: bool
 ) -> pd.DataFrame:
     """One row per group x variable, in that order: effects, severity, and what it rests on.
 
     `weekly` is what the history is taken from: weekly means, or with `season` their changes against last season. A
     variable that swings with the season is no more than a warning against anything but last season.
     """
-    spread = np.maximum(measures.spread, np.maximum(0.01 * np.abs(measures.reference_mean), 1e-6))
+    spread = np.maximum(metrics.spread, np.maximum(0.01 * np.abs(metrics.reference_mean), 1e-6))
     if season:
         shift, missing = weekly.mean[-1], weekly.missing[-1]
     else:
-        shift = weekly.mean[-1] - measures.reference_mean
-        missing = weekly.missing[-1] - measures.reference_missing
-    of_mean = unusual(weekly.mean[:-1], weekly.mean[-1], LEAST_MEAN_SCALE * np.nan_to_num(spread, nan=1.0))
+        shift = weekly.mean[-1] - metrics.reference_mean
+        missing = weekly.missing[-1] - metrics.reference_missing
+    of_mean = robust_zscore(weekly.mean[:-1], weekly.mean[-1], LEAST_MEAN_SCALE * np.nan_to_num(spread, nan=1.0))
     # One series more or less is a large share of a small group: never below the sampling error of a share.
-    points = measures.points + 2
-    share = (np.nan_to_num(measures.reference_missing) * measures.points + 1) / points
+    points = metrics.points + 2
+    share = (np.nan_to_num(metrics.reference_missing) * metrics.points + 1) / points
     sampling = np.sqrt(share * (1 - share) / points)
-    of_missing = unusual(weekly.missing[:-1], weekly.missing[-1], np.maximum(LEAST_MISSING_SCALE, sampling))
-    of_psi = unusual(measures.psi_history, measures.psi, LEAST_PSI_SCALE)
+    of_missing = robust_zscore(weekly.missing[:-1], weekly.missing[-1], np.maximum(LEAST_MISSING_SCALE, sampling))
+    of_psi = robust_zscore(metrics.psi_history, metrics.psi, LEAST_PSI_SCALE)
     large = (sales_share >= LEAST_SALES_SHARE)[:, None]
-    enough = large & (measures.points >= LEAST_POINTS) & (measures.reference_points >= LEAST_POINTS)
+    enough = large & (metrics.points >= LEAST_POINTS) & (metrics.reference_points >= LEAST_POINTS)
     level = np.zeros(shift.shape, dtype=np.int64)
     by = np.full(shift.shape, "", dtype=object)
     score = np.where(enough & (of_mean.weeks >= LEAST_WEEKS), of_mean.score, np.nan)
-    delayed = np.isin(variables, list(DELAYED))
-    swings = ~np.isin(variables, list(SEASON_FREE))
+    classes = drift_classes()
+    delayed = np.array([classes[name].delayed for name in variables])
+    seasonal = np.array([classes[name].seasonal for name in variables])
     for name, effect, found, floors, judged in (
         ("mean", np.abs(shift) / spread, of_mean, MEAN_FLOOR, enough),
         # Values that begin to come are news, not a loss.
-        ("missing", missing, of_missing, MISSING_FLOOR, large & (measures.reference_points >= LEAST_POINTS)),
-        ("psi", measures.psi, of_psi, PSI_FLOOR, enough),
+        ("missing", missing, of_missing, MISSING_FLOOR, large & (metrics.reference_points >= LEAST_POINTS)),
+        ("psi", metrics.psi, of_psi, PSI_FLOOR, enough),
     ):
         if name == "psi" and season:
             continue
@@ -98,7 +92,7 @@ def graded(
         )
         reached = np.where(judged & (found.weeks >= LEAST_WEEKS), reached, 0)
         if not season and name != "missing":
-            reached = np.where(swings[None, :], 0, reached)
+            reached = np.where(seasonal[None, :], 0, reached)
         reached = np.where(delayed[None, :], np.minimum(reached, 1), reached)
         more = reached > level
         level, by, score = np.where(more, reached, level), np.where(more, name, by), np.where(more, found.score, score)
@@ -107,8 +101,8 @@ def graded(
     severity = np.where(~judgeable & (level == 0), FEW, severity)
     groups = shift.shape[0]
     flat = {
-        "points": measures.points, "reference_points": measures.reference_points, "psi": measures.psi,
-        "ks": measures.ks, "ks_p": measures.ks_p, "mean_shift": shift / spread, "missing_shift": missing,
+        "points": metrics.points, "reference_points": metrics.reference_points, "psi": metrics.psi,
+        "ks": metrics.ks, "ks_p": metrics.ks_p, "mean_shift": shift / spread, "missing_shift": missing,
         "severity": severity, "by": by, "score": score, "mean_now": weekly.mean[-1], "mean_usual": of_mean.usual,
         "missing_now": weekly.missing[-1], "missing_usual": of_missing.usual,
     }  # fmt: skip
@@ -117,14 +111,15 @@ def graded(
     )
 
 
-def graded_department_groups(miss: "Matrix", points: "NDArray[np.int64]", names: list[str]) -> pd.DataFrame:
+def graded_department_groups(residual: "Matrix", points: "NDArray[np.int64]", names: list[str]) -> pd.DataFrame:
     """One row per department group: whether its departments left their usual sales together.
 
-    `miss` (weeks, departments) are weekly means of `miss_0`, the last of the week itself, which holds `points` series.
-    A department's score is its distance to the chain's median in its own history; a group's is the mean of them.
+    `residual` (weeks, departments) are weekly means of `residual_lag_0`, the last of the week itself, which holds
+    `points` series. A department's score is its distance to the chain's median, as a robust z-score in its own
+    history; a group's score is the mean of them.
     """
     held = points >= LEAST_POINTS
-    relative = miss - column_median(np.where(held, miss, np.nan).T)[:, None]
+    relative = residual - column_median(np.where(held, residual, np.nan).T)[:, None]
     history = relative[:-1]
     usual = column_median(history)
     scale = np.maximum(1.4826 * column_median(np.abs(history - usual)), LEAST_MEAN_SCALE)
@@ -141,7 +136,7 @@ def graded_department_groups(miss: "Matrix", points: "NDArray[np.int64]", names:
         judgeable = mine.sum() >= LEAST_DEPARTMENTS and len(history) >= LEAST_WEEKS
         rows.append(
             {
-                "variable": "miss_0",
+                "variable": "residual_lag_0",
                 "group_kind": DEPT_GROUP,
                 "group_id": group,
                 "points": int(points[mine].sum()),
@@ -150,7 +145,7 @@ def graded_department_groups(miss: "Matrix", points: "NDArray[np.int64]", names:
                 "severity": (NONE, WARN, SEVERE)[reached] if judgeable else FEW,
                 "by": "mean" if reached else "",
                 "score": score,
-                "mean_now": float(np.median(miss[-1, mine])),
+                "mean_now": float(np.median(residual[-1, mine])),
                 "mean_usual": float(np.median(usual[mine])),
             }
         )

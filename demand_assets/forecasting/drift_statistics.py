@@ -1,4 +1,4 @@
-"""How far one sample lies from another: PSI, Kolmogorov-Smirnov, and how unusual a value is in its own history."""
+"""How far one sample lies from another: PSI, Kolmogorov-Smirnov, and a value's robust z-score in its own history."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,7 +76,7 @@ def ks_p_value(distance: "Vector", reference_points: "NDArray[np.int64]", points
 
 
 @dataclass(frozen=True)
-class Unusual:
+class RobustScore:
     """Against a history: signed distance to its median in robust standard deviations, and over its farthest value."""
 
     score: "Vector"
@@ -85,7 +85,7 @@ class Unusual:
     weeks: "NDArray[np.int64]"
 
 
-def unusual(history: "Vector", now: "Vector", least_scale: "Vector | float") -> Unusual:
+def robust_zscore(history: "Vector", now: "Vector", least_scale: "Vector | float") -> RobustScore:
     """Each of (...) values in its history (weeks, ...), NaN left out; the scale is never below `least_scale`."""
     weeks = (~np.isnan(history)).sum(axis=0)
     usual = column_median(history)
@@ -93,7 +93,7 @@ def unusual(history: "Vector", now: "Vector", least_scale: "Vector | float") -> 
     scale = np.maximum(np.nan_to_num(MAD_TO_SD * column_median(away)), least_scale)
     farthest = np.nan_to_num(away).max(axis=0, initial=0.0)
     distance = now - usual
-    return Unusual(distance / scale, np.abs(distance) / np.maximum(farthest, scale), usual, weeks)
+    return RobustScore(distance / scale, np.abs(distance) / np.maximum(farthest, scale), usual, weeks)
 
 
 def column_median(values: "Vector") -> "Vector":

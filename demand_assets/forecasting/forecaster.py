@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.intervals import Calibration
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
@@ -67,13 +67,13 @@ class Forecaster:
         residual = np.mean([member.predict(values) for member in self.members], axis=0)
         forecast = features["base"].to_numpy() + residual * features["scale"].to_numpy()
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
-        bands = self.calibration.bands(
+        intervals = self.calibration.intervals(
             forecast,
             features["scale"].to_numpy(),
             features["horizon"].to_numpy(),
             features["is_holiday"].to_numpy(),
         )
-        return keyed.assign(**bands)
+        return keyed.assign(**intervals)
 
     def attributions(self, features: pd.DataFrame, group: "NDArray[np.int64]", groups: int) -> "NDArray[np.float64]":
         """(n, groups + 1) how much each group of features moved the scaled residual; last the mean; rows sum to it.
@@ -119,13 +119,17 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read what `save` wrote; ModelError when a file is missing, or the features or the model are unknown."""
+        """Read what `save` wrote; ModelError when a file is missing, or it names a feature or model that is no more."""
         try:
             described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
         except OSError as error:
             raise ModelError(f"{folder} holds no whole model: {error}") from error
-        if tuple(described["features"]) != FEATURE_COLUMNS:
-            raise ModelError("the model was trained on other features than this code builds; train a new one")
+        gone = [name for name in described["features"] if name not in FEATURES]
+        if gone:
+            raise ModelError(
+                f"{folder}: expected a model trained on features that this code builds, got one that needs "
+                f"{', '.join(gone)}; train a new one"
+            )
         model = model_named(described["model"])
         config = configured(described["model"], described["config"])
         return cls(

@@ -47,7 +47,7 @@ class Calibration:
         """Whether there is no interval yet."""
         return not self.offsets.any()
 
-    def bands(
+    def intervals(
         self,
         forecast: "NDArray[np.float64]",
         scale: "NDArray[np.float64]",

@@ -13,11 +13,9 @@ from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_betwee
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CONDITION_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
+COVARIATE_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
 # What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
-# Possible pairs of store and department of which a table is always made: nine megabytes at most.
-_TABLE_SIZE = 2**20
 # What a panel takes of sales.
 SALES_COLUMNS = ("store_id", "dept_id", "week", "sales")
 MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
@@ -27,7 +25,7 @@ MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
 class Panel:
     """T contiguous weeks x S series (store x dept), and what is known of the stores.
 
-    `sales` (T, S) USD, NaN where there is no row. `conditions` name -> (T, stores). `is_holiday` (T + horizon,) runs
+    `sales` (T, S) USD, NaN where there is no row. `covariates` name -> (T, stores). `is_holiday` (T + horizon,) runs
     past the last week: a calendar is known ahead. `series` has S rows: store_id, dept_id, and `store`/`dept`, their
     positions in `stores` and among departments.
     """
@@ -36,7 +34,7 @@ class Panel:
     sales: "NDArray[np.float64]"
     series: pd.DataFrame
     stores: pd.DataFrame
-    conditions: "dict[str, NDArray[np.float64]]"
+    covariates: "dict[str, NDArray[np.float64]]"
     is_holiday: "NDArray[np.bool_]"
 
     @property
@@ -74,12 +72,12 @@ def department_blocks(dept: "NDArray[np.int64]", series_per_block: int) -> "list
 
 def build_panel(
     sales: pd.DataFrame,
-    conditions: pd.DataFrame,
+    covariates: pd.DataFrame,
     stores: pd.DataFrame,
     calendar: pd.DataFrame,
     horizon_weeks: int,
 ) -> Panel:
-    """The panel of sales, conditions, stores and calendar frames; conditions after the last sales week are left out.
+    """The panel of sales, covariates, stores and calendar frames; covariates after the last sales week are left out.
 
     SchemaError when there are no sales or a store is unknown.
     """
@@ -103,14 +101,14 @@ def build_panel(
     place = np.multiply(at, len(series), out=at)
     matrix.ravel()[np.add(place, column, out=place)] = sales["sales"].to_numpy()
 
-    conditions = conditions[conditions["week"].between(weeks[0], weeks[-1])]
-    row = week_number(pd.DatetimeIndex(conditions["week"])) - week_number(weeks[:1])[0]
-    place = known.get_indexer(pd.Index(conditions["store_id"]))
+    covariates = covariates[covariates["week"].between(weeks[0], weeks[-1])]
+    row = week_number(pd.DatetimeIndex(covariates["week"])) - week_number(weeks[:1])[0]
+    place = known.get_indexer(pd.Index(covariates["store_id"]))
     held = place >= 0
     by_name = {}
-    for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS):
+    for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS):
         values = np.full((len(weeks), len(stores)), np.nan)
-        values[row[held], place[held]] = conditions[name].to_numpy()[held]
+        values[row[held], place[held]] = covariates[name].to_numpy()[held]
         by_name[name] = values
     flags = extend_calendar(calendar, weeks[0], add_weeks(weeks[-1], horizon_weeks))["is_holiday"].to_numpy()
     return Panel(weeks, matrix, series, stores, by_name, flags)
@@ -121,21 +119,5 @@ def _distinct_pairs(
 ) -> "tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]":
     """The distinct pairs of two (n,) ids >= 0, in order, and the place of each row's among them."""
     width = int(second.max()) + 1
-    pairs = first.astype(np.int64)
-    pairs *= width
-    pairs += second
-    size = int(pairs.max()) + 1
-    if size <= max(_TABLE_SIZE, len(pairs)):
-        # A table of all possible pairs is a few times faster than a hash of those there are.
-        held = np.zeros(size, dtype=bool)
-        held[pairs] = True
-        found = np.flatnonzero(held)
-        place = np.empty(size, dtype=np.int64)
-        place[found] = np.arange(len(found))
-        return np.divmod(found, width), place.take(pairs)
-    # By hash, and only the few distinct ones are sorted: sorting all rows takes five times as long.
-    code, seen = pd.factorize(pairs)
-    order = np.argsort(seen)
-    rank = np.empty(len(seen), dtype=np.int64)
-    rank[order] = np.arange(len(seen))
-    return np.divmod(seen[order], width), rank[code]
+    place, pairs = pd.factorize(first.astype(np.int64) * width + second, sort=True)
+    return np.divmod(pairs, width), place

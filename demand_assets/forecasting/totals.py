@@ -62,7 +62,7 @@ def total(forecast: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd
             "materialise demand_features and weekly_forecast for the same week"
         )
     totals = _summed(forecast, ["forecast", "scale"])
-    return totals.join(_banded(totals, calibrations))[list(COLUMNS)]
+    return totals.join(_with_intervals(totals, calibrations))[list(COLUMNS)]
 
 
 def total_points(points: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def rolling_coverage(totals: pd.DataFrame, horizon_weeks: int, first: int = WARM
         calibrations = calibrate_totals(totals[totals["target_week"] <= origin], horizon_weeks)
         judged = [level for level, calibration in calibrations.items() if not calibration.is_none]
         now = totals[(totals["origin_week"] == origin) & totals["level"].isin(judged)].reset_index(drop=True)
-        scored.append(now.join(_banded(now, calibrations)))
+        scored.append(now.join(_with_intervals(now, calibrations)))
     points = pd.concat(scored[1:] or scored, ignore_index=True)
     below, above = points["actual"] < points["p10"], points["actual"] > points["p90"]
     return (
@@ -139,11 +139,11 @@ def _summed(rows: pd.DataFrame, sums: Sequence[str]) -> pd.DataFrame:
     return totals.astype({"store_id": "int32", "dept_id": "int32", "horizon": "int16", "series": "int32"})
 
 
-def _banded(totals: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
+def _with_intervals(totals: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
     """The quantiles of totals, each from its level's calibration, on the same index."""
     parts = [
         pd.DataFrame(
-            calibrations[str(level)].bands(
+            calibrations[str(level)].intervals(
                 rows["forecast"].to_numpy(),
                 rows["scale"].to_numpy(),
                 rows["horizon"].to_numpy(),

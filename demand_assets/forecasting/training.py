@@ -5,14 +5,14 @@ the weighted absolute error is then WMAE itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingMatrix:
-    """What one member learns from: (n, F) `values`, (n,) scaled residuals as `target`, (n,) `weight`.
+    """What one member learns from: (n, F) features `X`, (n,) scaled residuals `y`, (n,) `weight`.
 
     `known` (n,) is the number of the week in which each target was known; `features` names the F columns.
     """
 
-    values: "NDArray[np.float32]"
-    target: "NDArray[np.float64]"
+    X: "NDArray[np.float32]"
+    y: "NDArray[np.float64]"
     weight: "NDArray[np.float64]"
     known: "NDArray[np.int64]"
-    features: tuple[str, ...] = FEATURE_COLUMNS
+    features: tuple[str, ...] = tuple(FEATURES)
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(self.y)
 
     @classmethod
     def empty(cls) -> "TrainingMatrix":
         """A matrix without rows."""
-        values = np.empty((0, len(FEATURE_COLUMNS)), np.float32)
-        return cls(values, np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        X = np.empty((0, len(FEATURES)), np.float32)
+        return cls(X, np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
     @classmethod
     def joined(cls, parts: "Sequence[TrainingMatrix]") -> "TrainingMatrix":
         """The rows of several matrices, in their order."""
         return cls(
-            np.concatenate([part.values for part in parts]),  # noqa: PD011
-            np.concatenate([part.target for part in parts]),
+            np.concatenate([part.X for part in parts]),
+            np.concatenate([part.y for part in parts]),
             np.concatenate([part.weight for part in parts]),
             np.concatenate([part.known for part in parts]),
         )
@@ -64,7 +64,7 @@ class TrainingMatrix:
             )
         if held.all():
             return self
-        return TrainingMatrix(self.values[held], self.target[held], self.weight[held], self.known[held])
+        return replace(self, X=self.X[held], y=self.y[held], weight=self.weight[held], known=self.known[held])
 
 
 def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float64]":
@@ -108,13 +108,13 @@ def training_matrix(
 ) -> TrainingMatrix:
     """The rows of `features` that one member learns from; of a part of the features, its part of them."""
     rows = training_rows(features, actuals, as_of, subsample, member)
-    values = np.empty((len(rows), len(FEATURE_COLUMNS)), dtype=np.float32)
-    for index, name in enumerate(FEATURE_COLUMNS):
-        values[:, index] = features[name].to_numpy()[rows]
+    X = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
+    for index, name in enumerate(FEATURES):
+        X[:, index] = features[name].to_numpy()[rows]
     scale = features["scale"].to_numpy()[rows]
-    target = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
+    y = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
     weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
-    return TrainingMatrix(values, target, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
+    return TrainingMatrix(X, y, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
 
 
 def stored_matrices(

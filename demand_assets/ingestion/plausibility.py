@@ -1,6 +1,6 @@
 """Checks of sales against their past, the other files, and the weeks around them. Pure and vectorised.
 
-Frames are as `structure.fit` gives them: sorted by week, store and department.
+Frames are as `structure.coerce_dtypes` gives them: sorted by week, store and department.
 """
 
 from __future__ import annotations

@@ -100,9 +100,9 @@ def check_sales(
             reasons.append(f"{name} given: {reason}")
     if any(reasons):
         return outcomes + _unjudged("sales", "; ".join(filter(None, reasons)))
-    sales = structure.fit(sales, "sales", SALES.columns)
-    past = structure.fit(history, "sales", PAST_COLUMNS) if len(history) else sales.iloc[:0]
-    told = structure.fit(conditions, "conditions", _FLAGS) if len(conditions) else sales.iloc[:0]
+    sales = structure.coerce_dtypes(sales, "sales", SALES.columns)
+    past = structure.coerce_dtypes(history, "sales", PAST_COLUMNS) if len(history) else sales.iloc[:0]
+    told = structure.coerce_dtypes(conditions, "conditions", _FLAGS) if len(conditions) else sales.iloc[:0]
     return [
         *outcomes,
         *_structural("sales", sales, _store_ids(stores)),
@@ -125,7 +125,7 @@ def check_conditions(conditions: pd.DataFrame, stores: pd.DataFrame) -> list[Che
         return outcomes + _unjudged("conditions", reason)
     if len(stores) and (reason := structure.unfit(stores, "stores", _STORE_ID)):
         return outcomes + _unjudged("conditions", f"stores given: {reason}")
-    conditions = structure.fit(conditions, "conditions", CONDITIONS.columns)
+    conditions = structure.coerce_dtypes(conditions, "conditions", CONDITIONS.columns)
     return [
         *outcomes,
         *_structural("conditions", conditions, _store_ids(stores)),
@@ -163,7 +163,7 @@ def _validate(delivery: Delivery, stores: NDArray[np.int64]) -> list[CheckOutcom
     )
     if reason := structure.unfit(delivery.frame, delivery.kind, delivery.format.columns):
         return [types, *_unjudged(delivery.kind, reason)]
-    frame = structure.fit(delivery.frame, delivery.kind, delivery.format.columns)
+    frame = structure.coerce_dtypes(delivery.frame, delivery.kind, delivery.format.columns)
     outcomes = [types, *_structural(delivery.kind, frame, stores)]
     if delivery.kind == "sales":
         outcomes.append(structure.sales_are_finite(_SPECS["sales_are_finite"], frame))

@@ -34,13 +34,13 @@ def unfit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> str:
     return ""
 
 
-def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
+def coerce_dtypes(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
     """These columns of the frame, of types the checks can compute with; what does not fit is NaN, NaT, False or -1.
 
     Sorted by the keys, rows of one key as they came. A frame that is so already is not copied.
     """
     frame = _counted(frame if list(frame.columns) == list(needs) else frame[list(needs)])
-    fitted: dict[str, pd.Series[Any]] = {}
+    coerced: dict[str, pd.Series[Any]] = {}
     for field in FORMATS[kind].fields:
         if field.column not in needs:
             continue
@@ -49,15 +49,15 @@ def fit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
         code = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
         if field.content == "date" and code != "M":
             dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
-            fitted[field.column] = dates.dt.tz_localize(None)
+            coerced[field.column] = dates.dt.tz_localize(None)
         elif field.content == "key" and code not in ("i", "u"):
             ids = pd.to_numeric(values, errors="coerce").astype("float64")
-            fitted[field.column] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
+            coerced[field.column] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
         elif field.content in ("count", "number") and code not in ("i", "u", "f"):
-            fitted[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
+            coerced[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
         elif field.content == "flag" and code != "b":
-            fitted[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
-    return in_order(frame.assign(**fitted) if fitted else frame, [key for key in FORMATS[kind].keys if key in needs])
+            coerced[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
+    return in_order(frame.assign(**coerced) if coerced else frame, [key for key in FORMATS[kind].keys if key in needs])
 
 
 def _counted(frame: pd.DataFrame) -> pd.DataFrame:

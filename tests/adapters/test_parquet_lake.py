@@ -131,7 +131,7 @@ def test_a_kept_file_with_other_rows_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> None:
-    for table in ("raw_sales", "raw_conditions"):
+    for table in ("raw_sales", "raw_covariates"):
         for week in WEEKS:
             lake.write(table, week, _frame(week), keep=True)
     for table in ("stores", "holiday_calendar"):
@@ -144,11 +144,18 @@ def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> N
     assert manifest.horizon_weeks == 4
     assert manifest.superseded(lake) == {"raw_sales": [WEEKS[0]]}
     inputs = manifest.inputs(lake)
-    assert list(inputs) == ["raw_sales", "raw_conditions", "stores", "holiday_calendar"]
+    assert list(inputs) == ["raw_sales", "raw_covariates", "stores", "holiday_calendar"]
     for frame in inputs.values():
         pd.testing.assert_frame_equal(frame, _frame(WEEKS[0]))
     with pytest.raises(LakeError, match="expected the manifest of a vintage, got no file"):
         read_manifest(lake, "0" * 16)
+
+
+def test_a_manifest_of_other_tables_is_refused(lake: ParquetLake) -> None:
+    rows = pd.DataFrame({"table": ["raw_sales"], "key": [WEEKS[0]], "data_version": ["ff"]})
+    lake.write("input_manifests", "older", rows, {"horizon_weeks": "4"})
+    with pytest.raises(LakeError, match=r"expected versions of raw_sales, raw_covariates, .*, got those of raw_sales;"):
+        read_manifest(lake, "older")
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from demand_assets.forecasting import intervals, metrics
 from demand_assets.forecasting.backtest import (
     COLUMNS,
     Backtest,
+    assemble_folds,
     backtest,
     calibration_of,
     forecast_origin,
-    judged,
     origins_to_forecast,
     rolling_origins,
     sample_stores,
@@ -103,7 +103,7 @@ def test_intervals_at_an_origin_come_from_the_errors_of_targets_that_had_ended_b
         (_forecasts(second, {"xgboost": (20.0, 900.0), "seasonal_naive": (-40.0, 5.0)}), 2.0),
         (_forecasts(third, {"xgboost": (0.0, 0.0), "seasonal_naive": (0.0, 0.0)}), 4.0),
     ]
-    found = judged(made, [third, second], 2, intervals.QUANTILES)
+    found = assemble_folds(made, [third, second], 2, intervals.QUANTILES)
     # At the second origin one error of the first was known, at the third both of the first and one of the second: the
     # least, the middle and the greatest of so few are their quantiles. The first origin only warms up.
     bands = {

@@ -7,8 +7,8 @@ import pytest
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.calendar import holiday_kind
 from demand_assets.forecasting.decomposition import decompose
-from demand_assets.forecasting.features import FEATURE_COLUMNS, build_features
-from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.features import FEATURES, build_features
+from demand_assets.forecasting.panel import COVARIATE_COLUMNS, MARKDOWN_COLUMNS, Panel
 
 
 def _panel(sales: np.ndarray, depts: list[int], most_weeks_ahead: int = 105) -> Panel:
@@ -16,7 +16,7 @@ def _panel(sales: np.ndarray, depts: list[int], most_weeks_ahead: int = 105) -> 
     series = pd.DataFrame({"store_id": 1, "dept_id": depts, "store": 0, "dept": range(len(depts))})
     dates = pd.date_range("2010-02-05", periods=len(sales) + most_weeks_ahead, freq="7D")
     stores = pd.DataFrame({"store_id": [1], "store_type": "A", "size_sqft": 1_000})
-    unknown = {name: np.full((len(sales), 1), np.nan) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    unknown = {name: np.full((len(sales), 1), np.nan) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
     return Panel(dates[: len(sales)], sales, series, stores, unknown, holiday_kind(dates) > 0)
 
 
@@ -32,7 +32,7 @@ def test_baselines_are_in_the_unit_of_sales_and_no_inputs_of_the_model(features:
     assert list(BASELINES) == ["seasonal_naive", "aligned_seasonal_naive", "svd_stl", "moving_average", "last_value"]
     assert (features.dtypes[list(BASELINES)] == np.float64).all()
     assert np.isfinite(features[list(BASELINES)]).all(axis=None)
-    assert not set(BASELINES) & set(FEATURE_COLUMNS)
+    assert not set(BASELINES) & set(FEATURES)
 
 
 def test_the_aligned_baseline_is_the_feature_in_the_unit_of_sales(features: pd.DataFrame) -> None:

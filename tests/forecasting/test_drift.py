@@ -24,20 +24,19 @@ from demand_assets.forecasting.drift import (
     joined_report,
     lost_flags,
 )
-from demand_assets.forecasting.drift_measures import (
-    UNITS,
-    VARIABLES,
+from demand_assets.forecasting.drift_metrics import (
     Distances,
     Weekly,
     department_group,
     distances,
     measured,
     rows_in_group,
+    units,
     without_outliers,
 )
 from demand_assets.forecasting.drift_severity import graded, graded_department_groups, in_words
-from demand_assets.forecasting.drift_statistics import column_median, ks_distance, ks_p_value, psi, unusual
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.drift_statistics import column_median, ks_distance, ks_p_value, psi, robust_zscore
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 
 WEEK = pd.Timestamp("2012-06-29")
@@ -78,21 +77,23 @@ def test_psi_is_zero_for_the_same_sample_and_finite_for_a_bin_that_is_empty() ->
     assert np.isnan(psi(sample, np.empty(0)))
 
 
-def test_medians_leave_gaps_out_and_unusual_counts_robust_deviations() -> None:
+def test_medians_leave_gaps_out_and_a_robust_z_score_counts_robust_deviations() -> None:
     history = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
     np.testing.assert_equal(column_median(history), [2.0, np.nan])
-    found = unusual(history, np.array([6.0, 1.0]), 0.1)
+    found = robust_zscore(history, np.array([6.0, 1.0]), 0.1)
     assert found.score[0] == pytest.approx(4 / 1.4826)
     assert found.reach[0] == pytest.approx(4 / 1.4826)
     assert found.weeks.tolist() == [3, 0]
 
 
 _WINDOWS = [f"{kind}growth_{weeks}" for kind in ("", "dept_", "store_") for weeks in (4, 8, 16)]
-_MISSES = ["miss_0", "miss_1", "miss_4", "miss_13", "dept_miss_4", "store_miss_4"]
+_RESIDUALS = [f"residual_{kind}" for kind in ("lag_0", "lag_1", "mean_4", "mean_13")]
+_OF_GROUPS = ["dept_residual_mean_4", "store_residual_mean_4"]
 _COMPARED = ["temperature_change", "fuel_change", "cpi_change", "unemployment_change"]
+_FIXED = ["store_type", "store_size", "department", "weeks_observed"]
 # What does not swing with the season, and what another variable told of before.
-STEADY = {*_WINDOWS, *_MISSES, *_COMPARED, "store_type", "store_size", "department", "weeks_observed"}
-LATE = {"lag_1", "lag_2", "lag_3", "lag_4", "lag_7", "lag_12", "miss_1"}
+STEADY = {*_WINDOWS, *_RESIDUALS, *_OF_GROUPS, *_COMPARED, *_FIXED}
+LATE = {"lag_1", "lag_2", "lag_3", "lag_4", "lag_7", "lag_12", "residual_lag_1"}
 
 
 def _median(values: Sequence[float]) -> float:
@@ -100,7 +101,7 @@ def _median(values: Sequence[float]) -> float:
     return statistics.median(held) if held else math.nan
 
 
-def _plain_unusual(history: Sequence[float], now: float, least: float) -> tuple[float, float, float, int]:
+def _plain_zscore(history: Sequence[float], now: float, least: float) -> tuple[float, float, float, int]:
     """Score, reach, usual value and weeks."""
     held = [value for value in history if not math.isnan(value)]
     usual = _median(held)
@@ -117,11 +118,11 @@ def _plain_grade(
     mean, missing = weekly.mean[:, *cell].tolist(), weekly.missing[:, *cell].tolist()
     spread = of["spread"]
     spread = spread if math.isnan(spread) else max(spread, 0.01 * abs(of["reference_mean"]), 1e-6)
-    by_mean = _plain_unusual(mean[:-1], mean[-1], 0.02 * (1.0 if math.isnan(spread) else spread))
+    by_mean = _plain_zscore(mean[:-1], mean[-1], 0.02 * (1.0 if math.isnan(spread) else spread))
     share = (np.nan_to_num(of["reference_missing"]) * of["points"] + 1) / (of["points"] + 2)
     sampling = math.sqrt(share * (1 - share) / (of["points"] + 2))
-    by_missing = _plain_unusual(missing[:-1], missing[-1], max(0.005, sampling))
-    by_psi = _plain_unusual(of["psi_history"].tolist(), of["psi"], 0.05)
+    by_missing = _plain_zscore(missing[:-1], missing[-1], max(0.005, sampling))
+    by_psi = _plain_zscore(of["psi_history"].tolist(), of["psi"], 0.05)
     shift = mean[-1] - (0.0 if season else of["reference_mean"])
     lost = missing[-1] - (0.0 if season else of["reference_missing"])
     compared = sales_share >= 0.005 and of["reference_points"] >= 20
@@ -163,7 +164,8 @@ def _plain_grade(
 def test_a_severity_is_that_of_each_group_and_variable_by_itself(seed: int) -> None:
     draw = np.random.default_rng(seed)
     groups, weeks = 12, 15
-    shape = (groups, len(VARIABLES))
+    variables = [*FEATURES, "prediction"]
+    shape = (groups, len(variables))
     history = draw.normal(0.0, 0.03, (weeks, *shape)) * draw.choice([0.0, 0.2, 1.0], shape)
     history[3] *= draw.choice([1.0, 5.0], shape)  # a far week, which the week has to leave behind
     missing = draw.choice([0.0, 0.004, 0.5], shape) + draw.uniform(0.0, 0.002, (weeks, *shape))
@@ -190,12 +192,12 @@ def test_a_severity_is_that_of_each_group_and_variable_by_itself(seed: int) -> N
     share = draw.choice([0.0049, 0.005, 0.5], groups, p=[0.1, 0.3, 0.6])
     weekly = Weekly(weeks_between(add_weeks(WEEK, 1 - weeks), WEEK), history, missing)
     for season in (False, True):
-        table = graded(VARIABLES, measures, weekly, share, season=season)
+        table = graded(variables, measures, weekly, share, season=season)
         expected = pd.DataFrame(
             [
                 _plain_grade(name, (group, place), measures, weekly, float(share[group]), season=season)
                 for group in range(groups)
-                for place, name in enumerate(VARIABLES)
+                for place, name in enumerate(variables)
             ]
         )
         pd.testing.assert_frame_equal(table[list(expected.columns)], expected, check_dtype=False)
@@ -205,10 +207,10 @@ def test_a_severity_is_that_of_each_group_and_variable_by_itself(seed: int) -> N
         assert set(table[["severity", "by"]].itertuples(index=False, name=None)) == reasons
 
 
-def _plain_department_group(miss: np.ndarray, points: list[int], mine: list[int]) -> dict[str, object]:
-    """One group of departments, numbered as in `miss` (weeks, departments)."""
+def _plain_department_group(residual: np.ndarray, points: list[int], mine: list[int]) -> dict[str, object]:
+    """One group of departments, numbered as in `residual` (weeks, departments)."""
     judged = [one for one, count in enumerate(points) if count >= 20]
-    relative = [[row[one] - _median([row[other] for other in judged]) for one in range(len(row))] for row in miss]
+    relative = [[row[one] - _median([row[other] for other in judged]) for one in range(len(row))] for row in residual]
     away, scales = {}, {}
     for one in mine:
         past = [row[one] for row in relative[:-1]]
@@ -220,12 +222,12 @@ def _plain_department_group(miss: np.ndarray, points: list[int], mine: list[int]
     level = sum(abs(score) >= least for least in (1.0, 2.0)) if abs(shift) >= 0.05 else 0
     return {
         "points": sum(points[one] for one in held),
-        "reference_points": len(held) * (len(miss) - 1),
+        "reference_points": len(held) * (len(residual) - 1),
         "mean_shift": shift / statistics.median(scales[one] for one in held),
-        "severity": ("none", "warn", "severe")[level] if len(held) >= 4 and len(miss) > 12 else "few",
+        "severity": ("none", "warn", "severe")[level] if len(held) >= 4 and len(residual) > 12 else "few",
         "by": "mean" if level else "",
         "score": score,
-        "mean_now": statistics.median(miss[-1][one] for one in held),
+        "mean_now": statistics.median(residual[-1][one] for one in held),
         "mean_usual": statistics.median(_median([row[one] for row in relative[:-1]]) for one in held),
     }
 
@@ -235,20 +237,20 @@ def test_departments_drift_together_as_plain_medians_say(weeks: int) -> None:
     draw = np.random.default_rng(weeks)
     names = [*range(1, 8), *range(10, 15), *range(20, 24), *range(30, 33), *range(40, 46), 50, *range(60, 66), 100]
     group = np.array(names) // 10
-    miss = draw.normal(0.0, 0.03, (weeks, len(names))) * draw.choice([0.1, 1.0, 2.0], len(names))
-    miss[-1] += np.array([0.0, -0.045, -0.3, 0.3, 0.06, 0.0, -0.08, 0.0, 0.0, 0.0, 0.5])[group]
-    miss[2, 3] = miss[-1, 8] = np.nan  # a week without a value, and a department without one now
+    residual = draw.normal(0.0, 0.03, (weeks, len(names))) * draw.choice([0.1, 1.0, 2.0], len(names))
+    residual[-1] += np.array([0.0, -0.045, -0.3, 0.3, 0.06, 0.0, -0.08, 0.0, 0.0, 0.0, 0.5])[group]
+    residual[2, 3] = residual[-1, 8] = np.nan  # a week without a value, and a department without one now
     points = np.full(len(names), 20)
     points[[0, 5, names.index(50)]] = 19  # too few series to count; alone in its group, it is still told of
-    table = graded_department_groups(miss, points, [str(name) for name in names])
+    table = graded_department_groups(residual, points, [str(name) for name in names])
     numbers = sorted(set(group.tolist()))
     expected = pd.DataFrame(
-        [_plain_department_group(miss, points.tolist(), np.flatnonzero(group == one).tolist()) for one in numbers]
+        [_plain_department_group(residual, points.tolist(), np.flatnonzero(group == one).tolist()) for one in numbers]
     )
     pd.testing.assert_frame_equal(table[list(expected.columns)], expected, check_dtype=False)
     assert table["group_id"].tolist() == [f"{ten}0-{ten}9" if ten else "0-9" for ten in numbers]
     assert set(table["group_kind"]) == {"dept_group"}
-    assert set(table["variable"]) == {"miss_0"}
+    assert set(table["variable"]) == {"residual_lag_0"}
     seen = {"few"} if weeks < 13 else {"few", "none", "warn", "severe"}
     assert set(table["severity"]) == seen
 
@@ -259,13 +261,13 @@ def _origins(weeks: pd.DatetimeIndex, seed: int = 1) -> pd.DataFrame:
     keys = pd.MultiIndex.from_product(
         [weeks, range(1, STORES + 1), DEPARTMENTS], names=["origin_week", "store_id", "dept_id"]
     ).to_frame(index=False)
-    values = {name: draw.normal(1.0, 0.1, len(keys)).astype(np.float32) for name in FEATURE_COLUMNS}
+    values = {name: draw.normal(1.0, 0.1, len(keys)).astype(np.float32) for name in FEATURES}
     by_store = {
         name: np.float32(1) + keys["store_id"].to_numpy(np.float32) / 100 for name in ("cpi_change", "fuel_change")
     }
     fixed = {
         "horizon": 1,
-        "miss_0": draw.normal(0.0, 0.1, len(keys)).astype(np.float32),
+        "residual_lag_0": draw.normal(0.0, 0.1, len(keys)).astype(np.float32),
         "store_type": np.float32(0),
         "is_holiday": np.float32(0),
         "origin_is_holiday": (holiday_kind(pd.DatetimeIndex(keys["origin_week"])) > 0).astype(np.float32),
@@ -287,15 +289,15 @@ def _report(rows: pd.DataFrame, targets: pd.DataFrame = NO_HOLIDAY) -> pd.DataFr
 def _of_variable(rows: pd.DataFrame, name: str, as_of: pd.Timestamp = AS_OF) -> pd.DataFrame:
     """The report's rows about one variable."""
     judged = JudgedWeek.of(rows[rows["origin_week"] == WEEK], as_of)
-    units = [dataclasses.replace(unit, variables=(name,)) for unit in UNITS if name in unit.variables]
-    return block_report(lambda columns: rows[list(columns)], judged, units)
+    block = [dataclasses.replace(unit, variables=(name,)) for unit in units() if name in unit.variables]
+    return block_report(lambda columns: rows[list(columns)], judged, block)
 
 
 def test_a_quiet_week_has_no_drift_and_one_row_per_comparison() -> None:
     report = _report(HISTORY)
     assert list(report.columns) == list(REPORT_COLUMNS)
     assert not report.duplicated(["reference", "group_kind", "group_id", "variable"]).any()
-    assert set(report["variable"]) == {*FEATURE_COLUMNS, "prediction"}
+    assert set(report["variable"]) == {*FEATURES, "prediction"}
     assert set(report["reference"]) == {"training", "last_season"}
     verdict = drift_verdict(report)
     assert (verdict.severity, verdict.named, verdict.sales_share) == ("none", (), 0.0)
@@ -357,19 +359,19 @@ def test_outliers_are_drawn_to_the_range_of_the_reference() -> None:
 def test_no_week_is_judged_with_itself() -> None:
     rows = HISTORY[HISTORY["origin_week"] >= add_weeks(WEEK, -13)].copy()
     now = rows["origin_week"] == WEEK
-    before = rows.loc[~now, "miss_0"]
+    before = rows.loc[~now, "residual_lag_0"]
     # A week of fourteen is 7% of the values: with itself in the reference it would widen the range it is held to.
     low, high = before.quantile([0.05, 0.95])
-    rows.loc[now, "miss_0"] = 50.0
-    report = _of_variable(rows, "miss_0").query("group_kind == 'chain' and reference == 'training'")
+    rows.loc[now, "residual_lag_0"] = 50.0
+    report = _of_variable(rows, "residual_lag_0").query("group_kind == 'chain' and reference == 'training'")
     assert report["mean_now"].item() == pytest.approx(2 * high - low, rel=1e-5)
     weekly = before.clip(2 * low - high, 2 * high - low).groupby(rows["origin_week"]).mean()
     assert report["mean_usual"].item() == pytest.approx(weekly.median(), abs=1e-6)
 
 
 def test_a_champion_that_learnt_from_the_week_is_held_against_the_weeks_before_it() -> None:
-    report = _of_variable(HISTORY, "miss_0", WEEK)
-    pd.testing.assert_frame_equal(report, _of_variable(HISTORY, "miss_0", add_weeks(WEEK, -1)))
+    report = _of_variable(HISTORY, "residual_lag_0", WEEK)
+    pd.testing.assert_frame_equal(report, _of_variable(HISTORY, "residual_lag_0", add_weeks(WEEK, -1)))
     points = report[report["group_kind"] == "chain"].set_index("reference")["reference_points"]
     series = STORES * len(DEPARTMENTS)
     assert points.to_dict() == {"training": 52 * series, "last_season": 5 * series}
@@ -408,7 +410,7 @@ def test_what_stores_have_in_common_is_never_drawn_in_as_an_outlier() -> None:
 
 def test_a_group_of_departments_counts_the_series_that_have_a_value() -> None:
     lost = (HISTORY["origin_week"] == WEEK) & HISTORY["dept_id"].between(20, 29) & (HISTORY["store_id"] <= 2)
-    report = _of_variable(HISTORY.assign(miss_0=HISTORY["miss_0"].mask(lost)), "miss_0")
+    report = _of_variable(HISTORY.assign(residual_lag_0=HISTORY["residual_lag_0"].mask(lost)), "residual_lag_0")
     groups = report[report["group_kind"] == "dept_group"].set_index("group_id")
     assert groups["points"].to_dict() == {"0-9": 9 * STORES, "10-19": 2 * STORES, "20-29": 10 * (STORES - 2)}
     shares = {"0-9": 9 / 21, "10-19": 2 / 21, "20-29": 10 / 21}
@@ -429,7 +431,7 @@ def test_a_seasonal_variable_is_held_against_last_season(change: float) -> None:
     [
         ("lag_0", {"chain", "store_type", "department", "store"}),
         ("prediction", {"chain", "store_type", "department", "store"}),
-        ("miss_0", {"chain", "store_type", "department", "store", "dept_group"}),
+        ("residual_lag_0", {"chain", "store_type", "department", "store", "dept_group"}),
         ("cpi_change", {"chain", "store_type"}),
         ("store_index", {"chain", "store_type"}),
         ("store_growth_4", {"chain", "store_type"}),
@@ -482,11 +484,11 @@ def _changed(change: str, rows: pd.DataFrame) -> pd.DataFrame:
     now = rows["origin_week"] == WEEK
     match change:
         case "department group":
-            rows.loc[now & rows["dept_id"].between(20, 29), "miss_0"] += 0.1
+            rows.loc[now & rows["dept_id"].between(20, 29), "residual_lag_0"] += 0.1
         case "stores":
-            rows.loc[now & rows["store_id"].isin([3, 7]), "miss_0"] += 1.0
+            rows.loc[now & rows["store_id"].isin([3, 7]), "residual_lag_0"] += 1.0
         case "stores fall":
-            rows.loc[now & rows["store_id"].isin([3, 7]), "miss_0"] -= 1.0
+            rows.loc[now & rows["store_id"].isin([3, 7]), "residual_lag_0"] -= 1.0
         case "cpi":
             rows.loc[now, "cpi_change"] *= 100
         case "cpi falls":
@@ -504,9 +506,9 @@ def _changed(change: str, rows: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("department group", "departments 20-29: miss_0 up"),
-        ("stores", "store 3: miss_0 up"),
-        ("stores fall", "store 3: miss_0 down"),
+        ("department group", "departments 20-29: residual_lag_0 up"),
+        ("stores", "store 3: residual_lag_0 up"),
+        ("stores fall", "store 3: residual_lag_0 down"),
         ("cpi", "chain: cpi_change up"),
         ("cpi falls", "chain: cpi_change down"),
         ("spread", "chain: growth_4 spread differently (PSI "),
@@ -540,12 +542,12 @@ def test_few_points_and_few_weeks_are_not_judged() -> None:
 def test_one_series_gone_wild_is_no_drift_of_its_store() -> None:
     rows = HISTORY.copy()
     wild = (rows["origin_week"] == WEEK) & (rows["store_id"] == 2) & (rows["dept_id"] == 1)
-    rows.loc[wild, ["miss_0", "growth_4", "lag_0"]] = 1e6
+    rows.loc[wild, ["residual_lag_0", "growth_4", "lag_0"]] = 1e6
     assert drift_verdict(_report(rows)).named == ()
 
 
 def test_a_verdict_says_the_widest_group_once_and_needs_a_twentieth_of_sales() -> None:
-    base = {"week": WEEK, "reference": "training", "variable": "miss_0", "score": 20.0}
+    base = {"week": WEEK, "reference": "training", "variable": "residual_lag_0", "score": 20.0}
     rows = pd.DataFrame(
         [
             {**base, "group_kind": kind, "group_id": name, "severity": level, "sales_share": share, "words": name}
@@ -566,11 +568,11 @@ def test_a_verdict_says_the_worst_first_and_each_thing_once() -> None:
     rows = pd.DataFrame(
         [
             ("training", "store", "7", "lag_0", "warn", 90.0, 0.4),
-            ("training", "department", "21", "miss_0", "severe", -3.0, 0.2),
+            ("training", "department", "21", "residual_lag_0", "severe", -3.0, 0.2),
             ("training", "department", "22", "growth_4", "severe", -30.0, 0.3),
             ("training", "department", "31", "growth_4", "severe", 20.0, 0.1),
             ("last_season", "department", "31", "growth_4", "severe", 25.0, 0.1),  # said once, as the larger one
-            ("training", "dept_group", "20-29", "miss_0", "severe", -2.0, 0.35),  # says it for department 21
+            ("training", "dept_group", "20-29", "residual_lag_0", "severe", -2.0, 0.35),  # says it for department 21
             ("training", "store_type", "A", "lag_0", "severe", 7.0, 0.7),
             ("training", "chain", "all", "cpi_change", "severe", 7.0, 1.0),
             ("training", "store_type", "B", "cpi_change", "severe", 50.0, 0.3),  # the chain's
@@ -582,7 +584,7 @@ def test_a_verdict_says_the_worst_first_and_each_thing_once() -> None:
     )
     rows = rows.assign(week=WEEK, words=rows["group_id"] + " " + rows["variable"] + " " + rows["reference"].str[:4])
     verdict = drift_verdict(rows.sample(frac=1, random_state=1).reset_index(drop=True))
-    wide = ("all cpi_change trai", "A lag_0 trai", "20-29 miss_0 trai")
+    wide = ("all cpi_change trai", "A lag_0 trai", "20-29 residual_lag_0 trai")
     severe = (*wide, "22 growth_4 trai", "9 lag_2 trai", "31 growth_4 last")
     assert verdict.severe == severe
     assert verdict.named == (*severe, "all lag_4 trai", "7 lag_0 trai")
@@ -652,7 +654,7 @@ def test_a_report_in_blocks_of_variables_is_the_whole_one(most: int) -> None:
     judged = JudgedWeek.of(HISTORY[HISTORY["origin_week"] == WEEK], AS_OF)
     blocks = blocks_of(len(HISTORY), most)
     names = [name for block in blocks for unit in block for name in unit.variables]
-    assert sorted(names) == sorted({*FEATURE_COLUMNS, "prediction"})
+    assert sorted(names) == sorted({*FEATURES, "prediction"})
     width = max(1, most // len(HISTORY))
     assert max(sum(len(unit.variables) for unit in block) for block in blocks) <= width
     asked: list[int] = []

@@ -10,17 +10,18 @@ from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.calendar import calendar_from_conditions, holiday_kind
+from demand_assets.forecasting.calendar import calendar_from_covariates, holiday_kind
 from demand_assets.forecasting.features import (
-    FEATURE_COLUMNS,
-    FEATURE_DESCRIPTIONS,
-    aligned,
+    FEATURES,
+    KEYS,
     block_features,
     build_features,
+    column_texts,
     feature_blocks,
     first_origin,
 )
-from demand_assets.forecasting.panel import CONDITION_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
+from demand_assets.forecasting.features.history import aligned
+from demand_assets.forecasting.panel import COVARIATE_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
 from tests.plain_features import PlainFeatures
@@ -32,15 +33,15 @@ def _perturbed(panel: Panel, after: int) -> Panel:
     """The same past, another future."""
     sales = panel.sales.copy()
     sales[after + 1 :] = 1e6
-    conditions = {name: values.copy() for name, values in panel.conditions.items()}
-    for values in conditions.values():
+    covariates = {name: values.copy() for name, values in panel.covariates.items()}
+    for values in covariates.values():
         values[after + 1 :] = -77.0
-    return dataclasses.replace(panel, sales=sales, conditions=conditions)
+    return dataclasses.replace(panel, sales=sales, covariates=covariates)
 
 
 @pytest.mark.parametrize("horizon", [4, 52])
 def test_no_feature_moves_when_everything_after_the_origin_changes(retailer: SampleData, horizon: int) -> None:
-    calendar = calendar_from_conditions(retailer.conditions)
+    calendar = calendar_from_covariates(retailer.conditions)
     panel = build_panel(retailer.sales, retailer.conditions, retailer.stores, calendar, horizon)
     at = int(panel.position(pd.DatetimeIndex([ORIGIN]))[0])
     expected = build_features(panel, [ORIGIN], horizon)
@@ -66,7 +67,7 @@ def test_features_made_in_blocks_and_threads_are_those_made_at_once(panel: Panel
     together = pd.concat(made).sort_values(["origin_week", "store_id", "dept_id", "horizon"], ignore_index=True)
     # To the last bits: a matrix product's sums depend on how many columns it has.
     pd.testing.assert_frame_equal(together, whole, rtol=1e-12, atol=1e-12)
-    pd.testing.assert_series_equal(together["store_miss_4"], whole["store_miss_4"], check_exact=True)
+    pd.testing.assert_series_equal(together["store_residual_mean_4"], whole["store_residual_mean_4"], check_exact=True)
     pd.testing.assert_frame_equal(build_features(panel, origins, 4, threads=3), whole, check_exact=True)
 
 
@@ -115,12 +116,12 @@ def _ragged_panel() -> Panel:
     stores = pd.DataFrame(
         {"store_id": range(1, 11), "store_type": ["A", "C", "X", *"BBBBBBB"], "size_sqft": 1_315 * np.arange(30, 40)}
     )
-    conditions = {name: random.normal(50.0, 10.0, (weeks, 10)) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    covariates = {name: random.normal(50.0, 10.0, (weeks, 10)) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
     for name in MARKDOWN_COLUMNS:
-        conditions[name][random.random((weeks, 10)) < 0.6] = np.nan
-        conditions[name][:, 2] = np.nan
-    conditions["cpi"][20:40] = np.nan
-    return Panel(dates[:weeks], sales, series, stores, conditions, holiday_kind(dates) > 0)
+        covariates[name][random.random((weeks, 10)) < 0.6] = np.nan
+        covariates[name][:, 2] = np.nan
+    covariates["cpi"][20:40] = np.nan
+    return Panel(dates[:weeks], sales, series, stores, covariates, holiday_kind(dates) > 0)
 
 
 def _plain_rows(panel: Panel, origin: int, horizons: Sequence[int]) -> list[dict[str, object]]:
@@ -161,7 +162,7 @@ def test_every_series_has_a_baseline_even_without_last_year(retailer: SampleData
     newest = retailer.sales["week"].max()
     one_week = retailer.sales[retailer.sales["week"] == newest].iloc[:1].assign(dept_id=np.int32(998))
     sales = pd.concat([retailer.sales, one_week])
-    calendar = calendar_from_conditions(retailer.conditions)
+    calendar = calendar_from_covariates(retailer.conditions)
     rows = build_features(build_panel(sales, retailer.conditions, retailer.stores, calendar, 4), [newest], 4)
     new = rows[rows["dept_id"] == 998]
     assert len(new) == 4
@@ -181,8 +182,8 @@ def test_a_position_past_the_origin_goes_back_a_year() -> None:
 
 
 def test_every_feature_is_described_and_made(features: pd.DataFrame) -> None:
-    assert set(features.columns) == set(FEATURE_DESCRIPTIONS)
-    assert all(features[name].dtype == np.float32 for name in FEATURE_COLUMNS if name != "horizon")
+    assert list(features.columns) == list(column_texts())
+    assert all(features[name].dtype == np.float32 for name in FEATURES if name not in KEYS)
 
 
 def test_an_origin_outside_the_sales_is_refused(panel: Panel) -> None:
@@ -197,7 +198,7 @@ def test_the_first_origin_has_a_year_behind_it(panel: Panel) -> None:
 
 
 def test_sales_of_an_unknown_store_are_refused(retailer: SampleData) -> None:
-    calendar = calendar_from_conditions(retailer.conditions)
+    calendar = calendar_from_covariates(retailer.conditions)
     with pytest.raises(SchemaError, match="store 3 has sales but is not in stores"):
         build_panel(retailer.sales, retailer.conditions, retailer.stores.iloc[:2], calendar, 4)
 
@@ -208,7 +209,7 @@ def test_threads_of_blas_do_not_move_a_bit() -> None:
     series = pd.DataFrame({"store_id": np.repeat(np.arange(50), 60), "dept_id": np.tile(np.arange(60), 50)})
     series = series.assign(store=series["store_id"], dept=series["dept_id"])
     stores = pd.DataFrame({"store_id": np.arange(50), "store_type": "A", "size_sqft": 1})
-    unknown = {name: np.full((len(weeks), 50), np.nan) for name in (*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)}
+    unknown = {name: np.full((len(weeks), 50), np.nan) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
     panel = Panel(weeks, values, series, stores, unknown, np.zeros(len(weeks) + 4, dtype=bool))
     made = []
     for threads in (1, 2, 3):

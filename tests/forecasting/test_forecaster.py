@@ -10,12 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import build_features
+from demand_assets.forecasting.features import FEATURES, build_features
 from demand_assets.forecasting.forecaster import Forecaster, fit
-from demand_assets.forecasting.intervals import COLUMNS, calibrate
-from demand_assets.forecasting.models.xgboost import XGBoostConfig
+from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
+from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import Panel
-from demand_assets.forecasting.training import actuals_of, training_rows
+from demand_assets.forecasting.training import actuals_of, training_matrix, training_rows
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")
@@ -125,12 +125,28 @@ def test_a_model_of_other_features_or_of_an_unknown_kind_is_refused(forecaster: 
     forecaster.save(tmp_path)
     described = json.loads((tmp_path / "forecaster.json").read_text())
     for change, message in (
-        ({"features": ["horizon", "other"]}, "other features than this code builds"),
+        ({"features": ["horizon", "other", "lag_0", "former"]}, "got one that needs other, former; train a new one"),
         ({"model": "oracle"}, "there is no model oracle; expected one of: xgboost"),
     ):
         (tmp_path / "forecaster.json").write_text(json.dumps({**described, **change}))
         with pytest.raises(ModelError, match=message):
             Forecaster.load(tmp_path)
+
+
+def test_a_model_takes_its_own_features_in_its_own_order(
+    features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig, tmp_path: Path
+) -> None:
+    own = ("mean_8", "lag_0", "horizon")
+    whole = training_matrix(features, actuals_of(features, retailer.sales), AS_OF, 1.0, 0)
+    values = whole.X[:, [list(FEATURES).index(name) for name in own]]
+    member = XGBoost.fit(dataclasses.replace(whole, X=values, features=own), config, 0)
+    alone = config.model_copy(update={"members": 1})
+    Forecaster((member,), alone, AS_OF, Calibration.none(), len(whole)).save(tmp_path)
+    loaded = Forecaster.load(tmp_path)
+    assert loaded.features == own
+    expected = member.predict(features[list(own)].to_numpy(np.float32))
+    found = loaded.predict(features[sorted(features.columns)])["forecast"]
+    np.testing.assert_allclose(found, features["base"] + expected * features["scale"])
 
 
 def test_importance_names_every_feature_and_is_the_mean_of_the_members(forecaster: Forecaster) -> None:

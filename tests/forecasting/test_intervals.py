@@ -24,7 +24,7 @@ def _errors(n: int, seed: int) -> pd.DataFrame:
 
 def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
     calibration, fresh = calibrate(_errors(20_000, 1), 4), _errors(20_000, 2)
-    bands = calibration.bands(
+    bands = calibration.intervals(
         fresh["forecast"].to_numpy(), fresh["scale"].to_numpy(), fresh["horizon"].to_numpy(),
         fresh["is_holiday"].to_numpy(),
     )  # fmt: skip
@@ -94,12 +94,12 @@ def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:
     ]
     calibration = Calibration(np.array([10.0, 20.0]), np.array(place, dtype=float))
     scale, horizon = np.array([2.0, 10.0, 10.5, 20.0, 21.0]), np.array([1, 2, 1, 3, 52])
-    bands = calibration.bands(np.arange(5.0), scale, horizon, np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
+    bands = calibration.intervals(np.arange(5.0), scale, horizon, np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
     # A scale on an edge belongs to the lower segment; horizons past the last take its offsets.
     expected = np.array([110.0, 120.0, 215.0, 220.0, 325.0])
     for name, around in zip(COLUMNS, (-1, 0, 2), strict=True):
         assert bands[name].tolist() == (np.arange(5.0) + scale * (expected + around)).tolist()
-    crossed = Calibration(np.empty(0), np.array([[[[3.0, 1.0, 2.0]] * 2]])).bands(
+    crossed = Calibration(np.empty(0), np.array([[[[3.0, 1.0, 2.0]] * 2]])).intervals(
         np.zeros(1), np.ones(1), np.array([1]), np.zeros(1)
     )
     assert [crossed[name].tolist() for name in COLUMNS] == [[1.0], [2.0], [3.0]]
@@ -107,7 +107,7 @@ def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:
 
 def test_without_errors_there_is_no_interval() -> None:
     calibration = calibrate(_errors(5, 1).assign(actual=np.nan), 4)
-    bands = calibration.bands(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
+    bands = calibration.intervals(np.array([5.0]), np.array([1.0]), np.array([1]), np.array([0]))
     assert {name: value.tolist() for name, value in bands.items()} == {name: [5.0] for name in COLUMNS}
 
 

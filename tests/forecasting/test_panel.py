@@ -6,7 +6,7 @@ import pytest
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.panel import (
-    CONDITION_COLUMNS,
+    COVARIATE_COLUMNS,
     MARKDOWN_COLUMNS,
     Panel,
     build_panel,
@@ -19,7 +19,7 @@ NAN = np.nan
 
 
 def _built(unit: int = 1, stores: tuple[int, ...] = (3, 1, 2)) -> Panel:
-    """Stores and departments are numbered in units; store 9 has conditions only, store 2 neither them nor sales."""
+    """Stores and departments are numbered in units; store 9 has covariates only, store 2 neither them nor sales."""
     sales = pd.DataFrame(
         [
             (3, 5, WEEKS[2], 352.0), (1, 2, WEEKS[2], 122.0), (1, 5, WEEKS[0], 150.0), (3, 5, WEEKS[0], 350.0),
@@ -28,18 +28,17 @@ def _built(unit: int = 1, stores: tuple[int, ...] = (3, 1, 2)) -> Panel:
         columns=["store_id", "dept_id", "week", "sales"],
     )  # fmt: skip
     sales[["store_id", "dept_id"]] *= unit
-    kinds = [*CONDITION_COLUMNS, *MARKDOWN_COLUMNS]
+    kinds = [*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS]
     held = [(3, WEEKS[0]), (9, WEEKS[1]), (1, WEEKS[2]), (1, WEEKS[3]), (3, WEEKS[0] - pd.Timedelta(days=7))]
-    conditions = pd.DataFrame(held, columns=["store_id", "week"]).assign(
+    covariates = pd.DataFrame(held, columns=["store_id", "week"]).assign(
         **{name: [10.0 * place + row for row in range(len(held))] for place, name in enumerate(kinds)}
     )
-    conditions["store_id"] *= unit
+    covariates["store_id"] *= unit
     calendar = pd.DataFrame({"week": WEEKS[:3], "is_holiday": [False, True, False]})
     known = pd.DataFrame({"store_id": np.array(stores) * unit, "store_type": "A"})
-    return build_panel(sales, conditions, known, calendar, 2)
+    return build_panel(sales, covariates, known, calendar, 2)
 
 
-# Few possible pairs of store and department are found in a table, many by their hash.
 @pytest.mark.parametrize("unit", [1, 1000])
 def test_a_panel_has_a_place_for_every_week_and_series_in_order(unit: int) -> None:
     panel = _built(unit)
@@ -53,10 +52,10 @@ def test_a_panel_has_a_place_for_every_week_and_series_in_order(unit: int) -> No
     np.testing.assert_array_equal(
         panel.sales, [[NAN, 150.0, 350.0, NAN], [NAN, 151.0, NAN, 371.0], [122.0, NAN, 352.0, NAN]]
     )
-    # Conditions of other weeks and of a store that is not known are left out.
-    for place, name in enumerate((*CONDITION_COLUMNS, *MARKDOWN_COLUMNS)):
+    # Covariates of other weeks and of a store that is not known are left out.
+    for place, name in enumerate((*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)):
         expected = [[NAN, NAN, 10.0 * place], [NAN] * 3, [10.0 * place + 2, NAN, NAN]]
-        np.testing.assert_array_equal(panel.conditions[name], expected, err_msg=name)
+        np.testing.assert_array_equal(panel.covariates[name], expected, err_msg=name)
 
 
 def test_flags_reach_the_horizon_past_the_last_week_and_positions_anywhere() -> None:

@@ -123,7 +123,7 @@ def test_few_errors_give_students_t_and_fewer_a_wider_one() -> None:
     expected = [error.mean() + t.ppf(q, 7) * error.std(ddof=1) * np.sqrt(9 / 8) for q in (0.1, 0.5, 0.9)]
     made = calibrate_totals(totals, 4)[CHAIN]
     for horizon, holiday in itertools.product((1, 4), (False, True)):
-        bands = made.bands(np.array([0.0]), np.array([1.0]), np.array([horizon]), np.array([holiday]))
+        bands = made.intervals(np.array([0.0]), np.array([1.0]), np.array([horizon]), np.array([holiday]))
         np.testing.assert_allclose(np.concatenate(list(bands.values())), expected)
     assert calibrate_totals(totals[totals["target_week"] <= add_weeks(ORIGIN, 2)], 4)[CHAIN].is_none
 
@@ -149,7 +149,7 @@ def test_intervals_of_totals_are_narrower_than_sums_of_quantiles_and_cover() -> 
     assert covered["coverage"].between(0.74, 0.86).all()
     np.testing.assert_allclose(covered[["below", "coverage", "above"]].sum(axis=1), 1.0)
     totals = total(points, calibrate_totals(total_points(points), 4))
-    own = calibrate(points, 4).bands(
+    own = calibrate(points, 4).intervals(
         *(points[name].to_numpy() for name in ("forecast", "scale", "horizon", "is_holiday"))
     )
     summed = (own["p90"] - own["p10"]).sum()

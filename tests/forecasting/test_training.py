@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.models.base import ModelConfig
 from demand_assets.forecasting.training import TrainingMatrix, actuals_of, training_matrix, training_rows
 from demand_assets.forecasting.weeks import week_number
@@ -20,15 +20,15 @@ def test_a_member_learns_scaled_residuals_weighted_by_scale_and_five_times_on_ho
         "scale": [100.0, 10.0, 50.0, 1.0, 1.0], "base": [80.0, 12.0, 40.0, 0.0, 0.0],
         "is_holiday": [0.0, 1.0, 0.0, 0.0, 1.0],
     }  # fmt: skip
-    others = {name: np.arange(5.0) + place for place, name in enumerate(FEATURE_COLUMNS) if name not in given}
+    others = {name: np.arange(5.0) + place for place, name in enumerate(FEATURES) if name not in given}
     frame = pd.DataFrame({**given, **others})
     # The fourth target was not known at the time, the last week has no sales.
     actuals = np.array([90.0, 7.0, 40.0, 3.0, np.nan])
     found = training_matrix(frame, actuals, AS_OF, 1.0, 0)
-    assert found.target.tolist() == [0.1, -0.5, 0.0]
+    assert found.y.tolist() == [0.1, -0.5, 0.0]
     assert found.weight.tolist() == [100.0, 50.0, 50.0]
     assert found.known.tolist() == week_number(weeks[:3]).tolist()
-    np.testing.assert_array_equal(found.values, frame[list(FEATURE_COLUMNS)].iloc[:3].to_numpy(np.float32))
+    np.testing.assert_array_equal(found.X, frame[list(FEATURES)].iloc[:3].to_numpy(np.float32))
 
 
 def test_training_uses_only_targets_known_by_then(features: pd.DataFrame, retailer: SampleData) -> None:
@@ -61,7 +61,7 @@ def test_rows_read_in_parts_and_cut_back_are_those_of_the_earlier_week(
     cut = TrainingMatrix.joined(parts).known_by(earlier)
     direct = training_matrix(features, actuals, earlier, 1.0, 0)
     assert 0 < len(cut) < sum(len(part) for part in parts)
-    for name in ("values", "target", "weight", "known"):
+    for name in ("X", "y", "weight", "known"):
         np.testing.assert_array_equal(getattr(cut, name), getattr(direct, name))
     assert len(TrainingMatrix.joined([TrainingMatrix.empty()])) == 0
 

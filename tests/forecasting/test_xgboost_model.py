@@ -8,7 +8,7 @@ import pytest
 import xgboost
 from pydantic import ValidationError
 
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.training import TrainingMatrix
@@ -20,7 +20,7 @@ AS_OF = pd.Timestamp("2011-07-29")
 def test_a_model_leans_to_the_heavier_rows_whatever_the_unit_of_weight() -> None:
     # The same features throughout: two thirds of the rows say 0, but the other third has five times their weight.
     target = np.tile([0.0, 0.0, 1.0], 100)
-    values = np.zeros((300, len(FEATURE_COLUMNS)), dtype=np.float32)
+    values = np.zeros((300, len(FEATURES)), dtype=np.float32)
     config = XGBoostConfig(seed=1, threads=1, rounds=60, learning_rate=0.3, tree_subsample=1.0, min_child_weight=1.0)
 
     def learnt(weight: np.ndarray) -> float:

@@ -185,26 +185,28 @@ def test_what_does_not_fit_is_replaced_and_rows_are_put_in_order() -> None:
             "is_holiday": [False, False, True, False],
         }
     )
-    fitted = structure.fit(given, "sales", SALES_FORMAT.columns)
+    fitted = structure.coerce_dtypes(given, "sales", SALES_FORMAT.columns)
     pd.testing.assert_frame_equal(fitted, expected)
     # Only what is needed is looked at.
-    pd.testing.assert_frame_equal(structure.fit(given, "sales", ("week", "store_id")), expected[["week", "store_id"]])
+    pd.testing.assert_frame_equal(
+        structure.coerce_dtypes(given, "sales", ("week", "store_id")), expected[["week", "store_id"]]
+    )
     stores = pd.DataFrame({"store_id": [2, 1], "store_type": ["B", "A"], "size_sqft": ["20", "big"]})
     pd.testing.assert_frame_equal(
-        structure.fit(stores, "stores", STORES_FORMAT.columns),
+        structure.coerce_dtypes(stores, "stores", STORES_FORMAT.columns),
         pd.DataFrame({"store_id": [1, 2], "store_type": ["A", "B"], "size_sqft": [np.nan, 20.0]}),
     )
 
 
 def test_what_fits_is_kept_as_it_is_with_rows_counted_from_0() -> None:
-    assert structure.fit(SALES, "sales", SALES_FORMAT.columns) is SALES
+    assert structure.coerce_dtypes(SALES, "sales", SALES_FORMAT.columns) is SALES
     small = SALES.astype({"store_id": "uint16", "dept_id": "int64", "sales": "float32"})
-    assert structure.fit(small, "sales", SALES_FORMAT.columns) is small
+    assert structure.coerce_dtypes(small, "sales", SALES_FORMAT.columns) is small
     for size in ("uint32", "int64", "float32"):
         stores = STORES.astype({"size_sqft": size})
-        assert structure.fit(stores, "stores", STORES_FORMAT.columns) is stores
+        assert structure.coerce_dtypes(stores, "stores", STORES_FORMAT.columns) is stores
     for part in (SALES[12:], SALES[::2]):
-        fitted = structure.fit(part, "sales", SALES_FORMAT.columns)
+        fitted = structure.coerce_dtypes(part, "sales", SALES_FORMAT.columns)
         pd.testing.assert_frame_equal(fitted, part.reset_index(drop=True))
 
 

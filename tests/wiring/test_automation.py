@@ -18,7 +18,7 @@ from demand_assets.sample import SampleData
 from demand_assets.settings import read_settings
 from demand_assets.store.migrations import migrate
 
-INGESTED = ("stores", "holiday_calendar", "raw_conditions", "raw_sales")
+INGESTED = ("stores", "holiday_calendar", "raw_covariates", "raw_sales")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

@@ -32,7 +32,7 @@ from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting import forecaster
 from demand_assets.forecasting.backtest import backtest, backtest_stored, forecast_origin, forecast_stored_origin
 from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
-from demand_assets.forecasting.drift_measures import measured
+from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit, predict_pieces, train_stored, training_parts
 from demand_assets.forecasting.models.xgboost import XGBoostConfig

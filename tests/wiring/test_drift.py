@@ -11,7 +11,7 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
 from demand_assets.forecasting.drift import REPORT_COLUMNS
-from demand_assets.forecasting.features import FEATURE_COLUMNS
+from demand_assets.forecasting.features import FEATURES
 from demand_assets.resources import build_compute
 from demand_assets.settings import Settings
 
@@ -20,7 +20,7 @@ def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dic
     home, week = finished[0], finished[1]["origin_week"]
     rows = pd.read_parquet(home / "lake" / "drift_report" / f"{week}.parquet")
     assert list(rows.columns) == list(REPORT_COLUMNS)
-    assert set(rows["variable"]) == {*FEATURE_COLUMNS, "prediction"}
+    assert set(rows["variable"]) == {*FEATURES, "prediction"}
     # Eighteen series are too few to judge; the calendar is right.
     assert set(rows["severity"]) == {"few"}
     with closing(sqlite3.connect(home / "store.db")) as connection:

@@ -212,7 +212,7 @@ def test_a_run_killed_at_one_stage_after_another_ends_in_another_workspace_to_th
     csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    for asset in ("raw_conditions", "raw_sales", "backtest_report", "trained_model"):
+    for asset in ("raw_covariates", "raw_sales", "backtest_report", "trained_model"):
         kill_once_done(asset, home, csv_folder)
     run(home, csv_folder)
     assert rows_of(home) == rows_of(finished[0])

@@ -80,8 +80,8 @@ class XGBoost:
         import xgboost
 
         data = xgboost.QuantileDMatrix(
-            matrix.values,
-            label=matrix.target,
+            matrix.X,
+            label=matrix.y,
             weight=matrix.weight / matrix.weight.mean(),
             feature_names=list(matrix.features),
             max_bin=config.max_bin,

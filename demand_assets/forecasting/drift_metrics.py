@@ -14,7 +14,15 @@ from demand_assets.forecasting.drift_statistics import (
     quantile_edges,
     stability_index,
 )
-from demand_assets.forecasting.features import FEATURE_COLUMNS, STORE_TYPES
+from demand_assets.forecasting.features import (
+    FEATURES,
+    OF_CALENDAR,
+    OF_DEPARTMENT,
+    OF_SERIES,
+    OF_STORE,
+    STORE_TYPES,
+    DriftClass,
+)
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
 
 if TYPE_CHECKING:
@@ -28,7 +36,6 @@ TRAINING, LAST_SEASON = "training", "last_season"
 PREDICTION = "prediction"
 # The rows of demand_features that drift is measured on: one per series.
 NEAREST: Mapping[str, float] = {"horizon": 1}
-VARIABLES = (*FEATURE_COLUMNS, PREDICTION)
 HISTORY_WEEKS = 52
 SEASON_WEEKS = 2  # either side of the week 52 weeks before
 CHAIN, STORE_TYPE, DEPARTMENT, STORE, DEPT_GROUP = "chain", "store_type", "department", "store", "dept_group"
@@ -40,7 +47,7 @@ def measured(features: pd.DataFrame, forecast: "Matrix") -> pd.DataFrame:
     `forecast` has one value per row of `features`.
     """
     near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
-    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURE_COLUMNS]
+    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURES]
     scaled = scaled_forecast(np.asarray(forecast)[near], features["scale"].to_numpy()[near])
     return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
 
@@ -64,22 +71,30 @@ class Unit:
     kinds: tuple[str, ...]
 
 
-def _of(*starts: str) -> tuple[str, ...]:
-    return tuple(name for name in VARIABLES if name.startswith(starts))
-
-
-CALENDAR = ("is_holiday", "origin_is_holiday", "holiday_kind", "easter_offset", "alignment_shift", "horizon")
-_BY_STORE = _of("store_", "temperature", "fuel", "cpi", "unemployment", "markdown")
-_BY_DEPARTMENT = (*_of("dept_"), "department")
-_BY_SERIES = tuple(name for name in VARIABLES if name not in (*CALENDAR, *_BY_STORE, *_BY_DEPARTMENT))
 SERIES = ("store_id", "dept_id")
-# CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
-UNITS = (
-    Unit(SERIES, _BY_SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
-    Unit(("store_id",), _BY_STORE, (CHAIN, STORE_TYPE)),
-    Unit(("dept_id",), _BY_DEPARTMENT, (CHAIN,)),
-    Unit((), CALENDAR, (CHAIN,)),
-)
+_OF_PREDICTION = DriftClass(OF_SERIES)
+# What has one value of a variable each week: its key, and the groups it can differ in.
+_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    OF_SERIES: (SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
+    # CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
+    OF_STORE: (("store_id",), (CHAIN, STORE_TYPE)),
+    OF_DEPARTMENT: (("dept_id",), (CHAIN,)),
+    OF_CALENDAR: ((), (CHAIN,)),
+}
+
+
+def drift_classes() -> dict[str, DriftClass]:
+    """Every watched variable with its class: the features and the prediction."""
+    return {**{name: spec.drift for name, spec in FEATURES.items()}, PREDICTION: _OF_PREDICTION}
+
+
+def units() -> tuple[Unit, ...]:
+    """All watched variables, by what has one value of them each week."""
+    classes = drift_classes()
+    return tuple(
+        Unit(key, tuple(name for name, drift in classes.items() if drift.of == of), kinds)
+        for of, (key, kinds) in _KEYS.items()
+    )
 
 
 def rows_of(unit: Unit, rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,140 @@
+"""What every origin draws on: sales by week, running sums of them, and each week's counterpart last year."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from demand_assets.forecasting.calendar import weeks_back
+from demand_assets.forecasting.panel import MARKDOWN_COLUMNS, Panel
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
+from demand_assets.forecasting.windows import running, window_statistics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
+
+MEANS = (4, 8, 13, 26)
+DEVIATIONS = (13, 52)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainHistory:
+    """What the features of a series know of other departments: (T, n) sums of the n stores, and their markdowns.
+
+    `now` and `then` are running sums of sales that have a counterpart a year before, and of those counterparts.
+    `back`, `season_back` (T + H,): weeks to the aligned week of a year before, with Easter and without.
+    """
+
+    back: "Matrix"
+    season_back: "Matrix"
+    now: "Matrix"
+    then: "Matrix"
+    sales: "Matrix"
+    markdown: "Matrix"
+
+    @classmethod
+    def of(cls, panel: Panel, parts: Sequence[Panel]) -> "ChainHistory":
+        """Sums over the stores of all parts, part by part, so that no more than one stands in memory a second time."""
+        # Weeks back for all flagged weeks, so that targets after the last week have theirs.
+        back = weeks_back(panel.flagged_weeks())
+        shape = (len(panel.weeks), len(panel.stores))
+        now, then, sales = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for part in parts:
+            in_store = (part.series["store"].to_numpy(), len(panel.stores))
+            paired_now, paired_then, _ = _paired(part.sales, back)
+            now, then = _grouped(paired_now, *in_store, now), _grouped(paired_then, *in_store, then)
+            sales = _grouped(np.nan_to_num(part.sales), *in_store, sales)
+        markdowns = np.nansum([panel.covariates[name] for name in MARKDOWN_COLUMNS], axis=0)
+        reported = ~np.all([np.isnan(panel.covariates[name]) for name in MARKDOWN_COLUMNS], axis=0)
+        return cls(
+            back=back,
+            season_back=weeks_back(panel.flagged_weeks(), with_easter=False),
+            now=running(now),
+            then=running(then),
+            sales=sales,
+            markdown=np.where(reported, markdowns, np.nan),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBlock:
+    """Whole departments of a panel, with all that their features are made from: the unit of work and of memory.
+
+    `width` is the size of the largest department of the whole panel: to the last bit, a sum depends on how wide its
+    matrix is, and a block's features are those it would have beside others.
+    """
+
+    panel: Panel
+    chain: ChainHistory
+    width: int
+
+
+class History:
+    """(T, S) matrices and running sums of a block's series, each week computed from itself and earlier ones."""
+
+    def __init__(self, block: FeatureBlock) -> None:
+        panel, chain = block.panel, block.chain
+        sales = panel.sales
+        self.panel, self.sales, self.width = panel, sales, block.width
+        self.back, self.season_back = chain.back, chain.season_back
+        now, then, paired = _paired(sales, chain.back)
+        self.now, self.then, self.pairs = running(now), running(then), running(paired)
+        filled = np.nan_to_num(sales)
+        self.total, self.count = running(filled), running(~np.isnan(sales))
+        self.means, self.deviations = window_statistics(sales, MEANS, DEVIATIONS)
+        in_dept = (panel.series["dept"].to_numpy(), panel.departments)
+        self.dept_now, self.dept_then = running(_grouped(now, *in_dept)), running(_grouped(then, *in_dept))
+        self.dept_sales = _grouped(filled, *in_dept)
+        self.store_now, self.store_then, self.store_sales = chain.now, chain.then, chain.sales
+        self.markdown = chain.markdown
+
+
+def _paired(sales: "Matrix", back: "Matrix") -> "tuple[Matrix, Matrix, NDArray[np.bool_]]":
+    """(T, S) sales of the weeks that have a counterpart a year before, those counterparts, 0 elsewhere; and which."""
+    past = np.arange(len(sales))
+    last_year = aligned(sales, past - back[: len(past)], past)
+    paired = ~np.isnan(sales) & ~np.isnan(last_year)
+    return np.where(paired, sales, 0.0), np.where(paired, last_year, 0.0), paired
+
+
+def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: "Matrix | None" = None) -> "Matrix":
+    """(T, groups) sums of the columns of `values` (T, S) that belong to each group, on top of those `before`.
+
+    Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T. And so a
+    sum over parts, each on top of the one before, is that over the whole.
+    """
+    from scipy.sparse import csr_array
+
+    if before is not None:
+        values, group = np.hstack([before, values]), np.concatenate([np.arange(groups), group])
+    members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))
+    return np.ascontiguousarray((members @ values.T).T)
+
+
+def aligned(values: "Matrix", position: "NDArray[np.float64]", limit: "NDArray[np.int64] | int") -> "Matrix":
+    """(k, n) rows of `values` (T, n) at fractional positions, neighbours blended; NaN before the first row.
+
+    A position past `limit` (the origin) goes back further years until it is known; a blend of which one side is
+    missing or past the limit takes the other side.
+    """
+    limit = np.broadcast_to(np.asarray(limit), position.shape)
+    while (late := np.floor(position) > limit).any():
+        position = np.where(late, position - WEEKS_PER_YEAR, position)
+    low = np.floor(position).astype(np.int64)
+    share = position - low
+    rows = []
+    for row, weight in ((low, 1 - share), (low + 1, share)):
+        usable = (row >= 0) & (row <= limit) & (row < len(values)) & (weight > 0)
+        found = values[np.where(usable, row, 0)]
+        rows.append((np.where(usable[:, None], found, np.nan), weight[:, None]))
+    (before, before_weight), (after, after_weight) = rows
+    blend = before * before_weight + after * after_weight
+    return np.where(np.isnan(before), after, np.where(np.isnan(after), before, blend))
+
+
+def ratio(over: "Matrix", under: "Matrix") -> "Matrix":
+    """over / under where under is positive, else NaN."""
+    return np.divide(over, under, out=np.full(np.broadcast(over, under).shape, np.nan), where=under > 0)
