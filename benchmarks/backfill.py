@@ -49,8 +49,9 @@ def bare_features(home: Path, keys: list[str]) -> None:
     """Features of `keys` from the lake's rows into a lake beside it."""
     import pandas as pd
 
-    from demand_assets.adapters.engine import LocalEngine
+    from demand_assets.adapters.feature_files import write_features
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.compute import ThisMachine
     from demand_assets.forecasting.panel import SERIES_PER_BLOCK, build_panel
     from demand_assets.settings import read_settings
 
@@ -62,8 +63,8 @@ def bare_features(home: Path, keys: list[str]) -> None:
     panel = build_panel(sales, conditions, stores, calendar, settings.horizon_weeks)
     origins = [pd.Timestamp(key) for key in keys]
     notes: dict[str, dict[str, str]] = {}
-    engine = LocalEngine(settings.threads)
-    engine.write_features(beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
+    here = ThisMachine(settings.threads)
+    write_features(here, beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
 
 
 def bare_sales(home: Path, keys: list[str]) -> None:

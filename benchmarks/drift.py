@@ -21,7 +21,8 @@ from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_ve
 from demand_assets.forecasting.drift_metrics import department_group, measured
 from demand_assets.forecasting.drift_severity import SEVERE, WARN
 from demand_assets.forecasting.features import build_features, first_origin
-from demand_assets.forecasting.model import Forecaster, ModelConfig, fit
+from demand_assets.forecasting.forecaster import Forecaster, fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 
@@ -54,7 +55,7 @@ class History:
         self.origins = weeks_between(first_origin(panel.weeks), panel.weeks[-1])
         features = build_features(panel, list(self.origins), horizon)
         self.judged = self.origins[LEAST_ORIGINS:]
-        config = ModelConfig(rounds=rounds, members=1, seed=seed, threads=threads)
+        config = XGBoostConfig(rounds=rounds, members=1, seed=seed, threads=threads)
         self.model: Forecaster = fit(features, self.sales, self.judged[0], config)
         self.rows = measured(features, self.model.predict(features)["forecast"].to_numpy())
         ahead = features.groupby(["origin_week", "target_week"])["is_holiday"].max().reset_index()

@@ -27,10 +27,10 @@ def _run(raw_dir: str, home: Path, threads: int) -> dict[str, object]:
 @click.command()
 @click.option("--raw-dir", help="Landing zone; default: sample data of Walmart's size.")
 @click.option(
-    "--threads", default=2, show_default=True, help="Threads of xgboost; the process is bound to as many cores."
+    "--threads", default=2, show_default=True, help="Threads of heavy work; the process is bound to as many cores."
 )
 def main(raw_dir: str | None, threads: int) -> None:
-    """Print wall seconds, seconds in xgboost, their ratio and peak memory, for a first and a second run."""
+    """Print wall seconds, seconds in fits, their ratio and peak memory, for a first and a second run."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     with tempfile.TemporaryDirectory() as folder:
@@ -42,10 +42,10 @@ def main(raw_dir: str | None, threads: int) -> None:
     facts = {"machine": platform.platform(), "cores": threads, "python": platform.python_version()}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "main_job.json").write_text(json.dumps({"facts": facts, "first": first, "second": second}, indent=1))
-    wall, inside = float(str(first["seconds"])), float(str(first["xgboost_seconds"]))
+    wall, inside = float(str(first["seconds"])), float(str(first["fit_seconds"]))
     print(f"sales rows            {first['rows_landed']:>12,}")
     print(f"whole run             {wall:>12.1f} s on {threads} cores")
-    print(f"inside xgboost        {inside:>12.1f} s")
+    print(f"inside fits           {inside:>12.1f} s")
     print(f"ratio                 {wall / inside:>12.2f}")
     print(f"peak memory           {first['peak_memory_mb']:>12,} MB")
     print(f"second run, unchanged {float(str(second['seconds'])):>12.1f} s")

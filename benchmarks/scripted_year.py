@@ -224,7 +224,11 @@ def main(
     home, zone = home.absolute(), zone.absolute()
     RESULTS.mkdir(exist_ok=True)
     settings = read_settings(
-        home=home, landing_uri=str(zone), rounds=rounds, members=1, threads=threads, quantiles="0.1,0.5,0.9"
+        home=home,
+        landing_uri=str(zone),
+        model_settings=json.dumps({"rounds": rounds, "members": 1}),
+        threads=threads,
+        quantiles="0.1,0.5,0.9",
     )
     from demand_assets.store.migrations import migrate
 

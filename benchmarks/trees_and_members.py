@@ -15,8 +15,9 @@ from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.features import FEATURES, build_features, first_origin
 from demand_assets.forecasting.metrics import wmae
-from demand_assets.forecasting.model import ModelConfig, actuals_of, member_rows, train_member
+from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
+from demand_assets.forecasting.training import actuals_of, training_matrix
 from demand_assets.forecasting.weeks import as_week, weeks_between
 
 ROUNDS = (50, 100, 150, 200, 300)
@@ -40,7 +41,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
     weeks = sorted(as_week(text) for text in origins.split(","))
     features = build_features(panel, list(weeks_between(first_origin(panel.weeks), weeks[-1])), horizon)
     actuals = actuals_of(features, sales)
-    config = ModelConfig(rounds=max(ROUNDS), seed=seed, threads=threads)
+    config = XGBoostConfig(rounds=max(ROUNDS), seed=seed, threads=threads)
     found: list[pd.DataFrame] = []
     spent: list[float] = []
     for origin in weeks:
@@ -51,9 +52,9 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
         )
         sums = dict.fromkeys(ROUNDS, np.zeros(len(rows)))
         for member in range(max(MEMBERS)):
-            known = member_rows(features, actuals, origin, config, member)
+            known = training_matrix(features, actuals, origin, config.subsample, member)
             started = time.perf_counter()
-            booster = train_member(known, config, member)
+            booster = XGBoost.fit(known, config, member).booster
             spent.append(time.perf_counter() - started)
             for rounds in ROUNDS:
                 sums[rounds] = sums[rounds] + booster.predict(matrix, iteration_range=(0, rounds))

@@ -2,7 +2,7 @@
 
 import os
 
-# Threads of xgboost that wait for each other sleep instead of spinning: where something else wants the cores, spinning
-# makes a training take six times as long, and where nothing does, sleeping costs nothing that could be measured.
+# Threads of a training that wait for each other sleep instead of spinning: where something else wants the cores,
+# spinning makes it take six times as long, and where nothing does, sleeping costs nothing that could be measured.
 # Read when OpenMP is loaded, so it is set before anything that brings it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

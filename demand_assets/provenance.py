@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +14,15 @@ from typing import Any, NamedTuple
 # assets, which only take, call and return, do not.
 DECIDED_BY: Mapping[str, tuple[str, ...]] = {
     "features": ("forecasting.features", "forecasting.panel"),
-    "training": ("adapters.cluster", "adapters.engine", "forecasting.backtest", "forecasting.model"),
-    "forecast": (
-        "forecasting.baselines",
-        "forecasting.features",
-        "forecasting.methods",
-        "forecasting.model",
-        "forecasting.orders",
-        "forecasting.panel",
-    ),
+    "training": ("forecasting.backtest", "forecasting.forecaster"),
+    "forecast": ("forecasting.forecaster", "forecasting.methods", "forecasting.orders"),
     "attributions": ("forecasting.attributions",),
     "totals": ("forecasting.totals",),
     "drift": ("adapters.drift_rows", "forecasting.drift"),
 }
 _PACKAGE = Path(__file__).parent
+
+_LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn")
 
 
 @cache
@@ -132,13 +128,19 @@ def fingerprint(parts: Mapping[str, Any] | Sequence[Any]) -> str:
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
+def libraries() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a forecast's last bits, those of every model included."""
+    from demand_assets.forecasting.models import models
+
+    names = [*_LIBRARIES, *sorted({name for model in models().values() for name in model.libraries})]
+    return {"python": platform.python_version(), **{name: version(name) for name in dict.fromkeys(names)}}
+
+
 @cache
 def environment() -> str:
     """What decides a forecast's last bits beside code and data: libraries, processor, and the kernels BLAS picked."""
-    import numpy as np
-    import pandas as pd
-    import scipy.linalg
-    import xgboost
+    # Loads the libraries whose kernels are asked for.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_info
 
     kernels = {
@@ -146,5 +148,5 @@ def environment() -> str:
         for library in threadpool_info()
         if library["user_api"] == "blas"
     }
-    libraries = [f"{library.__name__} {library.__version__}" for library in (np, pd, scipy, xgboost)]
-    return ", ".join([*libraries, platform.machine(), *sorted(kernels)])
+    versions = [f"{name} {version}" for name, version in libraries().items()]
+    return ", ".join([*versions, platform.machine(), *sorted(kernels)])

@@ -1,27 +1,30 @@
 """build_resources(settings): the only choice of where the parts run."""
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, ValidationError
 
 from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.io_manager import ParquetIOManager
-from demand_assets.adapters.lake_rows import LakeRowsManager
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.adapters.table_refs import TableRefManager
+from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
+from demand_assets.errors import ModelError, SettingsError
 from demand_assets.settings import Settings
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-    from demand_assets.adapters.engine import Engine
-    from demand_assets.forecasting.model import ModelConfig
+    from demand_assets.forecasting.models.base import ModelConfig
+    from demand_assets.forecasting.ports import Workers
     from demand_assets.forecasting.promotion import GatePolicy
     from demand_assets.forecasting.retraining import RetrainingPolicy
 
@@ -58,29 +61,25 @@ class Training(dg.ConfigurableResource):
     backtest_series: int
     training_rows: int
     feature_origins: int
-    rounds: int
-    members: int
+    model: str
+    model_settings: str
     quantiles: str
-    max_depth: int
-    learning_rate: float
     seed: int
-    device: str
     threads: int
 
     def config(self) -> "ModelConfig":
-        """The validated configuration of one training."""
-        from demand_assets.forecasting.model import ModelConfig
+        """The validated configuration of one training; SettingsError naming what is wrong."""
+        from demand_assets.forecasting.models import configured
 
-        return ModelConfig(
-            rounds=self.rounds,
-            members=self.members,
-            quantiles=tuple(map(float, self.quantiles.split(","))),
-            max_depth=self.max_depth,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-            device=self.device,
-            threads=self.threads,
-        )
+        shared = {"quantiles": self.quantiles.split(","), "seed": self.seed, "threads": self.threads}
+        try:
+            return configured(self.model, {**shared, **json.loads(self.model_settings)})
+        except ModelError as error:
+            raise SettingsError(f"DEMAND_MODEL is {self.model!r}: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise SettingsError(f"DEMAND_MODEL_SETTINGS, {name} is {first['input']!r}: {first['msg']}") from error
 
 
 class Compute(dg.ConfigurableResource):
@@ -91,35 +90,26 @@ class Compute(dg.ConfigurableResource):
     workers: int
     services: str
     threads: int
-    _engine: "Engine | None" = PrivateAttr(default=None)
+    _cluster: DaskWorkers | None = PrivateAttr(default=None)
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
 
-    def engine(self, parts: int = 2) -> "Engine":
-        """This machine, or the cluster; EngineError when it cannot be reached.
+    def workers_for(self, parts: int = 2) -> "Workers":
+        """Who does work of so many parts: this machine, or the cluster; EngineError when it cannot be reached.
 
         Work of one part takes as long there as here, so no cluster is opened for it.
         """
-        if self._engine is None and parts < 2:
-            from demand_assets.adapters.engine import LocalEngine
-
-            return LocalEngine(self.threads)
-        if self._engine is None or not self._engine.is_open():
+        if self.kind == "local" or (self._cluster is None and parts < 2):
+            return ThisMachine(self.threads)
+        if self._cluster is None or not self._cluster.is_open:
             self._opened.close()
-            if self.kind == "local":
-                from demand_assets.adapters.engine import LocalEngine
-
-                self._engine = LocalEngine(self.threads)
-            else:
-                from demand_assets.adapters.cluster import open_cluster
-
-                self._engine, closing = open_cluster(self.scheduler, self.workers, self.threads, self.services)
-                self._opened.enter_context(closing)
-        return self._engine
+            self._cluster, closing = open_cluster(self.scheduler, self.workers, self.threads, self.services)
+            self._opened.enter_context(closing)
+        return self._cluster
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close the cluster, also after a failure."""
         self._opened.close()
-        self._engine = None
+        self._cluster = None
 
 
 class PromotionGate(dg.ConfigurableResource):
@@ -175,13 +165,10 @@ def build_training(settings: Settings) -> Training:
         backtest_series=settings.backtest_series,
         training_rows=settings.training_rows,
         feature_origins=settings.feature_origins,
-        rounds=settings.rounds,
-        members=settings.members,
+        model=settings.model,
+        model_settings=settings.model_settings,
         quantiles=settings.quantiles,
-        max_depth=settings.max_depth,
-        learning_rate=settings.learning_rate,
         seed=settings.seed,
-        device=settings.device,
         threads=settings.threads,
     )
 
@@ -231,7 +218,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "store": ForecastStore(url=settings.store, unit=settings.unit),
         "training": build_training(settings),
         "compute": build_compute(settings),
-        "lake_rows": LakeRowsManager(lake=lake),
+        "table_refs": TableRefManager(lake=lake),
         "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
         "clock": Clock(fixed_at=settings.clock),
         "alerts": build_alerts(settings),

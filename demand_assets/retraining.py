@@ -37,8 +37,8 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
 
     The first champion's, and not the present one's: a history must not change with whoever looks back at it.
     """
+    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import MODEL_NAME
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
     from demand_assets.store.queries import realised_wmae
@@ -50,7 +50,7 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
     tested = None if first is None else registry.backtest_of(registry.version(first))
     if tested is None:
         return tuple(realised)
-    by_week = score(tested[tested["model"] == MODEL_NAME], ["target_week"])
+    by_week = score(model_rows(tested), ["target_week"])
     before = zip(by_week["target_week"].dt.strftime("%Y-%m-%d"), by_week["wmae"].astype(float), strict=True)
     earliest = realised[0][0] if realised else "9999"
     return (*(one for one in before if one[0] < earliest and one[0] <= week), *realised)

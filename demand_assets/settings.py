@@ -1,5 +1,6 @@
 """Environment -> typed settings, read once. Unknown or bad values are refused by name."""
 
+import json
 import os
 import zlib
 from collections.abc import Mapping
@@ -68,12 +69,11 @@ class Settings(BaseSettings):
     feature_origins: Annotated[
         int, Field(ge=1, description="Number of newest origins whose features are kept up to date.")
     ] = 520
-    rounds: Annotated[int, Field(ge=1, le=10_000, description="Boosting rounds.")] = 100
-    members: Annotated[
-        int, Field(ge=1, le=64, description="Number of models that are averaged; each has its own rows and seed.")
-    ] = 2
-    max_depth: Annotated[int, Field(ge=1, le=16, description="Maximum depth of a tree.")] = 6
-    learning_rate: Annotated[float, Field(gt=0, le=1, description="Learning rate of the boosting.")] = 0.07
+    model: Annotated[str, Field(description="Name of the model that is trained.")] = "xgboost"
+    model_settings: Annotated[
+        str,
+        Field(description='Settings of the model that differ from its defaults, as JSON: {"rounds": 50}.'),
+    ] = "{}"
     quantiles: Annotated[
         str,
         Field(
@@ -107,7 +107,6 @@ class Settings(BaseSettings):
         ),
     ] = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of all random numbers.")] = 7
-    device: Annotated[Literal["cpu", "cuda"], Field(description="Device on which the model is trained.")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024, description="Number of threads.")] = Field(
         default_factory=usable_cores
     )
@@ -139,6 +138,17 @@ class Settings(BaseSettings):
         if not {0.1, 0.5, 0.9} <= set(map(float, quantiles.split(","))):
             raise ValueError("expected 0.1, 0.5 and 0.9 among them, which are published")
         return quantiles
+
+    @field_validator("model_settings")
+    @classmethod
+    def _is_a_json_object(cls, text: str) -> str:
+        try:
+            read = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f'expected JSON such as {{"rounds": 50}}: {error}') from error
+        if not isinstance(read, dict):
+            raise ValueError('expected a JSON object such as {"rounds": 50}')
+        return text
 
     @model_validator(mode="after")
     def _aws_names_its_services(self) -> "Settings":

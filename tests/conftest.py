@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 
 from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
-from demand_assets.forecasting.model import ModelConfig
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel, build_panel
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.sample import SampleData, generate, write_csvs
@@ -101,8 +101,8 @@ def features(panel: Panel) -> pd.DataFrame:
 
 
 @pytest.fixture
-def config() -> ModelConfig:
-    return ModelConfig(rounds=15, seed=3, threads=1, keep_one_in=1)
+def config() -> XGBoostConfig:
+    return XGBoostConfig(rounds=15, seed=3, threads=1, subsample=1.0)
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from demand_assets.adapters.lake_rows import LakeRows
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.forecasting.drift_metrics import NEAREST, PREDICTION, Unit, scaled_forecast
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from demand_assets.adapters.engine import Engine
     from demand_assets.forecasting.drift import JudgedWeek
-    from demand_assets.forecasting.model import Forecaster
+    from demand_assets.forecasting.forecaster import Forecaster
+    from demand_assets.forecasting.ports import Workers
 
 PREDICTIONS_TABLE = "drift_predictions"
 # Values of features that stand in memory together: with what measuring them takes, two gigabytes.
@@ -26,8 +26,8 @@ VALUES_AT_ONCE = 100_000_000
 class DriftRows:
     """`measured` rows of stored origins: their features of horizon 1, and the champion's predictions beside them."""
 
-    features: LakeRows
-    predictions: LakeRows
+    features: TableRef
+    predictions: TableRef
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
         """The columns of all rows, in order of origin."""
@@ -41,18 +41,18 @@ def stored_report(
     rows: DriftRows,
     judged: "JudgedWeek",
     targets: pd.DataFrame,
-    engine_for: "Callable[[int], Engine]",
+    workers_for: "Callable[[int], Workers]",
     most_values: int = VALUES_AT_ONCE,
 ) -> pd.DataFrame:
     """`forecasting.drift.drift_report` of stored rows, by blocks of variables with at most `most_values` values each.
 
-    `engine_for` gives the engine that so many blocks are worth.
+    `workers_for` gives the workers that so many blocks are worth.
     """
     from demand_assets.forecasting.drift import blocks_of, flags_of, joined_report
 
     flags = rows.read(["origin_week", "origin_is_holiday"])
     blocks = blocks_of(len(flags), most_values)
-    parts = engine_for(len(blocks)).map(stored_block_report, blocks, rows, judged)
+    parts = workers_for(len(blocks)).map(stored_block_report, blocks, rows, judged)
     return joined_report(parts, judged, flags_of(flags), targets)
 
 
@@ -63,7 +63,7 @@ def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[U
     return block_report(rows.read, judged, units)
 
 
-def stored_predictions(features: LakeRows, forecaster: "Forecaster", key: str) -> pd.DataFrame:
+def stored_predictions(features: TableRef, forecaster: "Forecaster", key: str) -> pd.DataFrame:
     """[prediction] of the origin `key`, one row per row of horizon 1."""
     rows = features.only([key]).read(forecaster.inputs, NEAREST)
     return predictions_table(forecaster.predict(rows)["forecast"].to_numpy(), rows)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from demand_assets.adapters.files import AT_ONCE
-from demand_assets.adapters.lake_rows import stored_weeks
 from demand_assets.adapters.parquet import KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
-from demand_assets.adapters.streams import LakeWork
+from demand_assets.adapters.streams import DeferredWrite
+from demand_assets.adapters.table_refs import stored_weeks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,10 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     lake: ParquetLake
 
-    def handle_output(self, context: dg.OutputContext, obj: "LakeWork | LakeTable | pd.DataFrame") -> None:
+    def handle_output(self, context: dg.OutputContext, obj: "DeferredWrite | LakeTable | pd.DataFrame") -> None:
         """Write one file per partition of the run; rows of other weeks are refused."""
         table = context.asset_key.to_user_string().replace("/", ".")
-        if isinstance(obj, LakeWork):
+        if isinstance(obj, DeferredWrite):
             rows, size = obj.write(self.lake, table)
             self._describe(context, table, rows, size, len(list(context.asset_partition_keys)))
             return

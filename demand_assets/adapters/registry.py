@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from demand_assets.forecasting.model import Forecaster
+    from demand_assets.forecasting.forecaster import Forecaster
 
 STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
-BACKTEST_FILE = "backtest.parquet"
+BACKTEST_FILE, FORECASTER_FOLDER = "backtest.parquet", "forecaster"
 # The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
 # that could train, also where nothing is trained, and its hook does not see a process that was killed.
 DAGSTER_RUN_TAG = "dagster_run_id"
@@ -35,9 +35,13 @@ DAGSTER_RUN_TAG = "dagster_run_id"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model: trained as of a week, judged at origins up to another (Fridays)."""
+    """One version of the registered model: trained as of a week, judged at origins up to another (Fridays).
+
+    `model` names what was trained.
+    """
 
     version: str
+    model: str
     run_id: str
     fingerprint: str
     as_of: str
@@ -80,6 +84,7 @@ class ModelRegistry(dg.ConfigurableResource):
         tags, run_id = version.tags, str(version.run_id)
         return RegisteredVersion(
             version=str(version.version),
+            model=tags.get("model", ""),
             run_id=run_id,
             fingerprint=tags.get("fingerprint", ""),
             as_of=tags.get("as_of", ""),
@@ -152,7 +157,6 @@ class ModelRegistry(dg.ConfigurableResource):
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
         figures: Mapping[str, bytes],
-        sample: "pd.DataFrame",
         backtest: "pd.DataFrame",
     ) -> RegisteredVersion:
         """Log one training and register it; the version appears in one call, complete with its tags.
@@ -160,28 +164,17 @@ class ModelRegistry(dg.ConfigurableResource):
         `backtest` is kept beside the model, so that a later challenger is judged on the same points.
         """
         client = self._client()
-        import mlflow.xgboost
         from mlflow.exceptions import MlflowException
-        from mlflow.models import infer_signature
 
+        tags = {**tags, "model": forecaster.model}
         named = {**tags, DAGSTER_RUN_TAG: dagster_run_id}
         with (
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
             tempfile.TemporaryDirectory() as folder,
         ):
-            parts = Path(folder) / "forecaster"
+            parts = Path(folder) / FORECASTER_FOLDER
             forecaster.save(parts)
-            client.log_artifacts(run_id, str(parts), "forecaster")
-            flavour = Path(folder) / "model"
-            mlflow.xgboost.save_model(
-                forecaster.booster,
-                str(flavour),
-                model_format="ubj",
-                signature=infer_signature(sample),
-                # Named here because working them out would load the model in a second process.
-                pip_requirements=["xgboost"],
-            )
-            client.log_artifacts(run_id, str(flavour), "model")
+            client.log_artifacts(run_id, str(parts), FORECASTER_FOLDER)
             for name, content in figures.items():
                 path = Path(folder) / name
                 path.write_bytes(content)
@@ -203,9 +196,9 @@ class ModelRegistry(dg.ConfigurableResource):
                 raise
         version = client.create_model_version(
             self.model_name,
-            source=f"{client.get_run(run_id).info.artifact_uri}/model",
+            source=f"{client.get_run(run_id).info.artifact_uri}/{FORECASTER_FOLDER}",
             run_id=run_id,
-            tags=dict(tags),
+            tags=tags,
         )
         return self._described(client, client.get_model_version(self.model_name, version.version))
 
@@ -244,11 +237,11 @@ class ModelRegistry(dg.ConfigurableResource):
         """The forecaster of a version; ModelError when its files are gone."""
         from mlflow.exceptions import MlflowException
 
-        from demand_assets.forecasting.model import Forecaster
+        from demand_assets.forecasting.forecaster import Forecaster
 
         with tempfile.TemporaryDirectory() as folder:
             try:
-                parts = self._client().download_artifacts(version.run_id, "forecaster", folder)
+                parts = self._client().download_artifacts(version.run_id, FORECASTER_FOLDER, folder)
             except (MlflowException, OSError) as error:
                 raise ModelError(f"the files of model version {version.version} cannot be read: {error}") from error
             return Forecaster.load(Path(parts))

@@ -33,13 +33,13 @@ class LakeStream:
 
 
 @dataclass(frozen=True)
-class LakeWork:
+class DeferredWrite:
     """Rows that `write` makes and writes into the files of a table, wherever that is done; it returns (rows, bytes)."""
 
     write: Callable[[ParquetLake, str], tuple[int, int]]
 
 
-class _Growing:
+class PartitionWriter:
     """One partition's file while blocks are added to it."""
 
     def __init__(self, folder: str, schema: "pa.Schema") -> None:
@@ -57,6 +57,7 @@ class _Growing:
         self.rows = 0
 
     def add(self, table: "pa.Table") -> None:
+        """Append a row group."""
         self.writer.write_table(table)
         self.versions.append(content_version(table))
         self.rows += len(table)
@@ -69,6 +70,7 @@ class _Growing:
         return footer
 
     def discard(self) -> None:
+        """Take away what was written, if the file has not been given its name."""
         self.writer.close()
         if os.path.exists(self.path):
             os.unlink(self.path)
@@ -98,16 +100,16 @@ def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: Lak
     import pyarrow as pa
 
     wanted = set(keys)
-    files: dict[str, _Growing] = {}
+    files: dict[str, PartitionWriter] = {}
     with ExitStack() as undo:
         local = lake.folder(table)
         folder = local or undo.enter_context(tempfile.TemporaryDirectory())
         os.makedirs(folder, exist_ok=True)
         _sweep(folder)
 
-        def growing(key: str, schema: pa.Schema) -> _Growing:
+        def growing(key: str, schema: pa.Schema) -> PartitionWriter:
             if key not in files:
-                files[key] = _Growing(folder, schema)
+                files[key] = PartitionWriter(folder, schema)
                 undo.callback(files[key].discard)
             return files[key]
 

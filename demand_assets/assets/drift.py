@@ -12,10 +12,10 @@ from demand_assets.adapters.drift_rows import (
     stored_predictions,
     stored_report,
 )
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import outlasting
@@ -48,9 +48,9 @@ def keep_predictions(
     """
     wanted = {key: champion_recipe(champion, version, "drift") for key, version in versions.items()}
     due = outdated(lake, PREDICTIONS_TABLE, wanted)
-    features = LakeRows(lake.place("demand_features"), "demand_features", tuple(due))
+    features = TableRef(lake.place("demand_features"), "demand_features", tuple(due))
     if due:
-        made = compute.engine(len(due)).map(stored_predictions, due, features, registry.load(champion))
+        made = compute.workers_for(len(due)).map(stored_predictions, due, features, registry.load(champion))
         for key, predictions in zip(due, made, strict=True):
             lake.write(PREDICTIONS_TABLE, key, predictions, wanted[key].note)
     return len(due)
@@ -107,10 +107,10 @@ def drift_report(
         made = champion_recipe(champion, versions[key], "drift").note if own else {}
         lake.write(PREDICTIONS_TABLE, key, predictions, made)
         rows = DriftRows(
-            *(LakeRows(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
+            *(TableRef(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
         report = stored_report(
-            rows, JudgedWeek.of(now, as_of), demand_features[["target_week", "is_holiday"]], compute.engine
+            rows, JudgedWeek.of(now, as_of), demand_features[["target_week", "is_holiday"]], compute.workers_for
         )
         verdict = drift_verdict(report)
         recent = {

@@ -3,9 +3,10 @@
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.feature_files import write_features
 from demand_assets.adapters.manifests import MANIFEST_NOTE, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
-from demand_assets.adapters.streams import LakeWork
+from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
@@ -53,11 +54,11 @@ def demand_features(
     panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
     recipes = feature_recipes(lake, training.horizon_weeks)
     notes = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
-    engine = compute.engine(len(origins))
+    workers = compute.workers_for(len(origins))
     return dg.MaterializeResult(
-        value=LakeWork(
-            lambda into, table: engine.write_features(
-                into, table, panel, list(origins), training.horizon_weeks, SERIES_PER_BLOCK, notes
+        value=DeferredWrite(
+            lambda into, table: write_features(
+                workers, into, table, panel, list(origins), training.horizon_weeks, SERIES_PER_BLOCK, notes
             )
         ),
         data_version=dg.DataVersion(fingerprint(notes)),

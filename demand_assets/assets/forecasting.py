@@ -1,6 +1,7 @@
 """production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -33,7 +34,7 @@ from demand_assets.provenance import code_version, environment
 from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
-    from demand_assets.forecasting.model import Forecaster
+    from demand_assets.forecasting.forecaster import Forecaster
 
 GROUP = "forecasting"
 OWNERS = ["team:forecasting"]
@@ -140,7 +141,7 @@ def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("forecast"),
     deps=[promoted_model],
@@ -163,7 +164,7 @@ def weekly_forecast(
     The baselines stand beside them, as they were known at the origin, so that later scores use no hindsight. Sales are
     only shown in the plot.
     """
-    from demand_assets.adapters.engine import ROWS_PER_PIECE
+    from demand_assets.forecasting.forecaster import ROWS_PER_PIECE, predict_pieces
     from demand_assets.forecasting.methods import METHODS
     from demand_assets.forecasting.orders import service_level
 
@@ -178,7 +179,7 @@ def weekly_forecast(
         model_version=champion.version,
         data_version=features_footer[VERSION_NOTE],
         code=code_version("forecast"),
-        predict=compute.engine(len(demand_features) // ROWS_PER_PIECE + 1).predict,
+        predict=partial(predict_pieces, workers=compute.workers_for(len(demand_features) // ROWS_PER_PIECE + 1)),
     )
     made_with = {
         MANIFEST_NOTE: features_footer[MANIFEST_NOTE],
@@ -209,7 +210,7 @@ def weekly_forecast(
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("attributions"),
     deps=[promoted_model],
@@ -322,6 +323,7 @@ def published_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     store: ForecastStore,
+    registry: ModelRegistry,
     clock: Clock,
     weekly_forecast: pd.DataFrame,
     forecast_totals: pd.DataFrame,
@@ -331,7 +333,6 @@ def published_forecast(
 
     Vintages are never changed. The same forecast published again is the vintage that is there.
     """
-    from demand_assets.forecasting.model import MODEL_NAME
     from demand_assets.store.publish import VintageRecord, publish_vintage
 
     origin = run_weeks(context)[0]
@@ -340,7 +341,7 @@ def published_forecast(
     record = VintageRecord(
         origin_week=origin.date(),
         horizon_weeks=int(weekly_forecast["horizon"].max()),
-        method=MODEL_NAME,
+        method=registry.version(str(first["model_version"])).model,
         model_version=str(first["model_version"]),
         data_version=str(first["data_version"]),
         code_version=str(first["code_version"]),

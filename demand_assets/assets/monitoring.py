@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
@@ -59,7 +59,7 @@ EXCEPTION_COLUMNS = {
 OWNERS = ["team:forecasting"]
 TOP = 10
 # By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
-WEEKS_OF_SALES = dg.AssetIn(input_manager_key="lake_rows")
+WEEKS_OF_SALES = dg.AssetIn(input_manager_key="table_refs")
 ACTUALS = ["store_id", "dept_id", "week", "sales", "is_holiday"]
 # The store keeps them series by series: more weeks at once touch each series less often.
 ACTUALS_AT_ONCE = 4_000_000
@@ -83,7 +83,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
 )
 @outlasting
 def forecast_accuracy(
-    context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: LakeRows
+    context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: TableRef
 ) -> dg.MaterializeResult:
     """Actuals of the week into the SQL store, and how well each earlier vintage foresaw them, beside its baselines.
 
@@ -144,7 +144,7 @@ def forecast_exceptions(
     lake: ParquetLake,
     store: ForecastStore,
     order_costs: OrderCosts,
-    raw_sales: LakeRows,
+    raw_sales: TableRef,
 ) -> dg.MaterializeResult:
     """The series that a planner should look at: sales outside p10 to p90 of the newest vintage, most money first."""
     from demand_assets.forecasting.realised import EXCEPTION_TYPES, exceptions, outside_band
@@ -174,7 +174,7 @@ def forecast_exceptions(
     )
 
 
-def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sales: LakeRows) -> pd.DataFrame | None:
+def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sales: TableRef) -> pd.DataFrame | None:
     """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any."""
     from demand_assets.forecasting.realised import realised_points
     from demand_assets.store.queries import forecasts_for, vintages_covering
@@ -221,15 +221,16 @@ def _newest_vintages(connection: "Connection", table: pd.DataFrame) -> pd.DataFr
 
 def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict[str, Any]:
     """Metadata about the newest scored week, and the losses of all scored weeks."""
-    from demand_assets.forecasting.model import MODEL_NAME
+    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.realised import loss_history, pooled_accuracy
     from demand_assets.forecasting.totals import CHAIN
 
     chain = table[table["level"] == CHAIN]
     models = pooled_accuracy(chain)
-    published = models[models["model"] == MODEL_NAME].iloc[0]
+    published = model_rows(models).iloc[0]
     by_horizon = chain.pivot_table(index="horizon", columns="model", values="wmae").reset_index()
-    signals = table[(table["model"] == MODEL_NAME) & table["tracking_signal"].notna()]
+    signals = model_rows(table)
+    signals = signals[signals["tracking_signal"].notna()]
     # Among signals of one size, the total that was missed by the most money first.
     size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["total_error"].abs())
     signals = size.sort_values(["size", "missed"], ascending=False, kind="stable")

@@ -4,6 +4,8 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from demand_assets.forecasting.baselines import BASELINES
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -32,10 +34,10 @@ def _png(figure: "Figure") -> bytes:
 
 
 def importance_plot(importance: "pd.DataFrame", top: int = 15) -> bytes:
-    """Bars of the most important features: [feature, gain], largest first."""
+    """Bars of the most important features: [feature, importance], largest first."""
     shown = importance.head(top).iloc[::-1]
-    figure, axes = _canvas("Feature importance (mean gain per split)", (8.0, 4.5))
-    axes.barh(shown["feature"], shown["gain"], color=_MODEL)
+    figure, axes = _canvas("Feature importance, in the model's own measure", (8.0, 4.5))
+    axes.barh(shown["feature"], shown["importance"], color=_MODEL)
     return _png(figure)
 
 
@@ -43,7 +45,7 @@ def backtest_plot(by_origin: "pd.DataFrame") -> bytes:
     """Lines of WMAE by origin: [model, origin_week, wmae]."""
     figure, axes = _canvas("WMAE by origin, USD (lower is better)")
     for name, rows in by_origin.groupby("model", sort=True):
-        own = name == "xgboost"
+        own = name not in BASELINES
         axes.plot(
             rows["origin_week"],
             rows["wmae"],

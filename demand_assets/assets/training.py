@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.registry import STAGING, ModelRegistry
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
@@ -22,7 +22,7 @@ from demand_assets.resources import Clock, Compute, PromotionGate, Training
 GROUP = "training"
 OWNERS = ["team:forecasting"]
 # By name: whoever trains reads them.
-ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="lake_rows")
+ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26
 
@@ -32,7 +32,7 @@ BACKTEST_COLUMNS = {
     "origin_week": "Last week known when the forecast was made",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "model": "xgboost or the name of a baseline",
+    "model": "Name of the trained model or of a baseline",
     "forecast": "Forecast, USD",
     "p10": "10% quantile, USD",
     "p50": "Median, USD",
@@ -46,7 +46,7 @@ BACKTEST_COLUMNS = {
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
@@ -57,16 +57,16 @@ def backtest_report(
     lake: ParquetLake,
     training: Training,
     compute: Compute,
-    demand_features: LakeRows,
-    raw_sales: LakeRows,
+    demand_features: TableRef,
+    raw_sales: TableRef,
 ) -> dg.MaterializeResult:
     """Rolling-origin forecasts of the model and the baselines, one row per series x origin x target x model.
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import rolling_origins, sample_stores, weeks_to_judge
+    from demand_assets.forecasting.backtest import backtest_stored, rolling_origins, sample_stores, weeks_to_judge
+    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.metrics import coverage, interval_score, score
-    from demand_assets.forecasting.model import thinned
     from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]
@@ -87,12 +87,13 @@ def backtest_report(
                 f"{before + weeks_to_judge(training.horizon_weeks)} more"
             )
         newest = demand_features.only(demand_features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
-        result = compute.engine().backtest(
+        result = backtest_stored(
             demand_features,
             raw_sales,
             origins,
             training.horizon_weeks,
-            thinned(training.config(), demand_features.count(), training.training_rows),
+            training.config().bounded(demand_features.count(), training.training_rows),
+            compute.workers_for(),
             sample_stores(newest, training.backtest_series),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
         )
@@ -110,10 +111,10 @@ def backtest_report(
                 score(points, ["horizon"]).pivot_table(index="horizon", columns="model", values="wmae").reset_index()
             ),
             "WMAE by origin": plot_markdown(backtest_plot(by_origin), "WMAE by origin"),
-            "p10-p90 coverage": coverage(points[points["model"] == "xgboost"]),
+            "p10-p90 coverage": coverage(model_rows(points)),
             "origins": ", ".join(f"{week:%Y-%m-%d}" for week in points["origin_week"].unique()),
             "reused": stored is not None,
-            "xgboost seconds": seconds,
+            "fit seconds": seconds,
             **_wmae_metadata(overall),
         },
     )
@@ -126,7 +127,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"xgboost", "mlflow"},
+    kinds={"mlflow"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
@@ -137,8 +138,8 @@ def trained_model(
     training: Training,
     registry: ModelRegistry,
     compute: Compute,
-    demand_features: LakeRows,
-    raw_sales: LakeRows,
+    demand_features: TableRef,
+    raw_sales: TableRef,
     backtest_report: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One global model as of a week, in MLflow under the alias `staging`.
@@ -148,8 +149,8 @@ def trained_model(
     """
     from demand_assets.forecasting.backtest import calibration_of
     from demand_assets.forecasting.features import FEATURES
+    from demand_assets.forecasting.forecaster import train_stored
     from demand_assets.forecasting.metrics import score
-    from demand_assets.forecasting.model import thinned
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -159,8 +160,8 @@ def trained_model(
     seconds = 0.0
     plots: dict[str, Any] = {}
     if version is None:
-        config = thinned(training.config(), demand_features.count(), training.training_rows)
-        forecaster = compute.engine().fit(demand_features, raw_sales, as_of, config)
+        config = training.config().bounded(demand_features.count(), training.training_rows)
+        (forecaster,) = train_stored(demand_features, raw_sales, [as_of], config, compute.workers_for(config.members))
         forecaster = forecaster.with_calibration(
             calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
         )
@@ -185,7 +186,6 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
-            sample=demand_features.only(demand_features.keys[:1]).read(list(FEATURES)).head(5).astype("float32"),
             backtest=backtest_report,
         )
         plots = {
@@ -200,7 +200,7 @@ def trained_model(
             "mlflow run": version.run_id,
             "features": len(FEATURES),
             "reused": reused,
-            "xgboost seconds": seconds,
+            "fit seconds": seconds,
             **plots,
         },
     )

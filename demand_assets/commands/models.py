@@ -43,7 +43,7 @@ def list_models(as_json: bool) -> None:
             version.version,
             ", ".join(version.aliases),
             version.as_of,
-            f"{version.metrics.get('backtest_wmae_xgboost', float('nan')):,.0f}",
+            f"{version.metrics.get(f'backtest_wmae_{version.model}', float('nan')):,.0f}",
             f"{version.metrics.get('backtest_wmae_seasonal_naive', float('nan')):,.0f}",
             version.data_version,
             version.code_version,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
-from demand_assets.forecasting.baselines import SEASONAL_NAIVE
+from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_in, model_rows
 from demand_assets.forecasting.metrics import (
     HOLIDAY_WEIGHT,
     calibration_curve,
@@ -18,7 +18,6 @@ from demand_assets.forecasting.metrics import (
     interval_score,
     score,
 )
-from demand_assets.forecasting.model import MODEL_NAME
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,9 +35,10 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
     origins = pd.DatetimeIndex(points["origin_week"].unique()).sort_values()
     scores = score(points).sort_values("wmae", ignore_index=True)
     models = scores["model"].tolist()
-    colours = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(m for m in models if m != MODEL_NAME)}
-    colours[MODEL_NAME] = _MODEL
-    own = known[known["model"] == MODEL_NAME]
+    baselines = [name for name in models if name in BASELINES]
+    colours = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(baselines)}
+    colours[model_in(points)] = _MODEL
+    own = model_rows(known)
     weeks = int(points["horizon"].max())
     sections = [
         f"<h1>Walk-forward report</h1><p>{len(origins)} origins from {origins[0]:%Y-%m-%d} to {origins[-1]:%Y-%m-%d}, "
@@ -82,7 +82,7 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
 
 def _table(points: pd.DataFrame) -> str:
     scores = score(points)
-    added = forecast_value_added(scores, MODEL_NAME).rename(columns={"baseline": "model"})
+    added = forecast_value_added(scores, model_in(points)).rename(columns={"baseline": "model"})
     rows = scores.merge(interval_score(points), on="model").merge(added, on="model", how="left").sort_values("wmae")
     heads = ("model", "WMAE", "MAE", "RMSE", "bias", "p10-p90 coverage", "width", "pinball", "FVA", "FVA %")
     cells = "".join(f"<th>{head}</th>" for head in heads)
@@ -98,7 +98,7 @@ def _table(points: pd.DataFrame) -> str:
             f"{row['pinball']:,.0f}",
             *fva,
         ]
-        mark = ' class="own"' if row["model"] == MODEL_NAME else ""
+        mark = ' class="own"' if row["model"] not in BASELINES else ""
         body += f"<tr{mark}>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -110,7 +110,7 @@ def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, 
     figure, (axes,) = canvas(9.5, 3.6)
     for name in models:
         rows = scores[scores["model"] == name]
-        own = name == MODEL_NAME
+        own = name not in BASELINES
         width = 2.6 if own else 1.2
         axes.plot(rows[by], rows["wmae"], marker="o", markersize=4, label=name, color=colours[name], linewidth=width)
     axes.set_ylim(bottom=0)
@@ -127,13 +127,14 @@ def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, 
 
 
 def _departments(points: pd.DataFrame, colours: dict[str, str]) -> "Figure":
-    scores = score(points[points["model"].isin([MODEL_NAME, SEASONAL_NAIVE])], ["dept_id"])
+    model = model_in(points)
+    scores = score(points[points["model"].isin([model, SEASONAL_NAIVE])], ["dept_id"])
     wide = scores.pivot_table(index="dept_id", columns="model", values=["wmae", "points"])
-    total = wide["wmae", MODEL_NAME] * wide["points", MODEL_NAME]
+    total = wide["wmae", model] * wide["points", model]
     shown = wide.loc[total.sort_values(ascending=False).index[:DEPARTMENTS], "wmae"]
     figure, (axes,) = canvas(9.5, 3.6)
     place = np.arange(len(shown))
-    for offset, name in ((-0.2, MODEL_NAME), (0.2, SEASONAL_NAIVE)):
+    for offset, name in ((-0.2, model), (0.2, SEASONAL_NAIVE)):
         axes.bar(place + offset, shown[name], width=0.4, label=name, color=colours[name])
     axes.set_xticks(place, [str(dept) for dept in shown.index])
     axes.set_xlabel("department", fontsize=9)

@@ -294,7 +294,7 @@ def _summary(
         "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
         "parquet": published["file"],
         "seconds_per_asset": {name: round(value, 2) for name, value in progress.seconds.items()},
-        "xgboost_seconds": round(float(trained["xgboost seconds"]) + float(tested["xgboost seconds"]), 2),
+        "fit_seconds": round(float(trained["fit seconds"]) + float(tested["fit seconds"]), 2),
         "seconds": round(seconds, 2),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
@@ -320,7 +320,7 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("store", str(summary["store"]))
     table.add_row("parquet", str(summary["parquet"]))
     spent = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds_per_asset"].items())
-    table.add_row("seconds", f"{summary['seconds']:.1f} in all ({summary['xgboost_seconds']:.1f} in xgboost): {spent}")
+    table.add_row("seconds", f"{summary['seconds']:.1f} in all ({summary['fit_seconds']:.1f} in fits): {spent}")
     table.add_row("peak memory", f"{summary['peak_memory_mb']:,} MB")
     console.print()
     console.print(table)

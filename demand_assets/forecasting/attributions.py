@@ -1,15 +1,14 @@
-"""What moved a forecast: TreeSHAP contributions of the features, summed by their attribution group.
+"""What moved a forecast: Shapley values of the features, summed by their attribution group.
 
 Every forecast is the sum of its attributions: what it starts from (last year and the season) and what each group of
-features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 2 (TreeSHAP, as in xgboost).
+features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 2 (TreeSHAP).
 """
 
 import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, LAST_YEAR
-from demand_assets.forecasting.model import Forecaster
-from demand_assets.forecasting.shapley import Forest, grouped_contributions
+from demand_assets.forecasting.forecaster import Forecaster
 
 
 def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
@@ -19,12 +18,7 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     """
     names = list(ATTRIBUTION_GROUPS)
     group = np.array([names.index(FEATURES[feature].group) for feature in forecaster.features])
-    forest = Forest.of(forecaster.booster)
-    if forest is not None:
-        moved = grouped_contributions(forest, forecaster.values(features), group, len(names))
-    else:
-        each = forecaster.contributions(features)
-        moved = np.column_stack([each[:, :-1] @ (group[:, None] == np.arange(len(names))), each[:, -1]])
+    moved = forecaster.attributions(features, group, len(names))
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.

@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.baselines import BASELINES, model_rows
+from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
 from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate, quantile_column
-from demand_assets.forecasting.model import MODEL_NAME, Forecaster, ModelConfig, actuals_of, fit
-from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
+from demand_assets.forecasting.models.base import ModelConfig
+from demand_assets.forecasting.panel import SALES_COLUMNS
+from demand_assets.forecasting.ports import WeeklyTable, Workers
+from demand_assets.forecasting.training import actuals_of
+from demand_assets.forecasting.weeks import add_weeks, as_week, week_number, weeks_between
 
 COLUMNS = (
     "store_id",
@@ -100,6 +104,45 @@ def backtest(
     return assemble_folds(made, origins, horizon_weeks, config.quantiles)
 
 
+def backtest_stored(
+    features: WeeklyTable,
+    sales: WeeklyTable,
+    origins: Sequence[pd.Timestamp],
+    horizon_weeks: int,
+    config: ModelConfig,
+    workers: Workers,
+    stores: Sequence[int] | None = None,
+    progress: Callable[[pd.Timestamp], None] | None = None,
+) -> Backtest:
+    """`backtest` of stored tables, mapped over `workers`: trainings first, then forecasts origin by origin.
+
+    Only the series of `stores` are forecast where they are given.
+    """
+    stored = pd.DatetimeIndex([as_week(key) for key in features.keys])
+    wanted = origins_to_forecast(origins, stored, horizon_weeks)
+    trained = train_stored(features, sales, wanted, config, workers)
+    made = []
+    for origin, forecasts in zip(
+        wanted, workers.map(forecast_stored_origin, trained, features, sales, stores), strict=True
+    ):
+        made.append(forecasts)
+        if progress is not None:
+            progress(origin)
+    return assemble_folds(made, origins, horizon_weeks, config.quantiles)
+
+
+def forecast_stored_origin(
+    features: WeeklyTable, sales: WeeklyTable, stores: Sequence[int] | None, forecaster: Forecaster
+) -> tuple[pd.DataFrame, float]:
+    """`forecast_origin` of the week that the forecaster was trained at; sales are read only as the actuals."""
+    origin = forecaster.as_of
+    rows = features.only([f"{origin:%Y-%m-%d}"]).read()
+    held = sales.only([f"{add_weeks(origin, int(step)):%Y-%m-%d}" for step in rows["horizon"].unique()])
+    # No target has come yet: the columns of any week, without its rows.
+    known = held.read(SALES_COLUMNS) if held.keys else sales.only(sales.keys[-1:]).read(SALES_COLUMNS).iloc[:0]
+    return forecast_origin(forecaster, rows, known, stores)
+
+
 def origins_to_forecast(
     origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
 ) -> list[pd.Timestamp]:
@@ -126,7 +169,7 @@ def forecast_origin(
     """
     if stores is not None:
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
-    forecasts = {MODEL_NAME: forecaster.predict(rows)["forecast"].to_numpy()}
+    forecasts = {forecaster.model: forecaster.predict(rows)["forecast"].to_numpy()}
     forecasts |= {name: rows[name].to_numpy() for name in BASELINES}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales)
@@ -164,11 +207,9 @@ def assemble_folds(
     return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
 
 
-def calibration_of(
-    points: pd.DataFrame, horizon_weeks: int, model: str = MODEL_NAME, quantiles: tuple[float, ...] = QUANTILES
-) -> Calibration:
-    """Intervals for a model from all of its backtest's errors."""
-    return calibrate(points[points["model"] == model], horizon_weeks, quantiles)
+def calibration_of(points: pd.DataFrame, horizon_weeks: int, quantiles: tuple[float, ...] = QUANTILES) -> Calibration:
+    """Intervals for the trained model from all of its backtest's errors."""
+    return calibrate(model_rows(points), horizon_weeks, quantiles)
 
 
 def _calibrated(
@@ -177,7 +218,8 @@ def _calibrated(
     if past is None:
         return Calibration.none(quantiles)
     # Known at the origin: an error counts from the week its target ended.
-    return calibration_of(past[past["target_week"] <= origin], horizon_weeks, model, quantiles)
+    known = past[(past["target_week"] <= origin) & (past["model"] == model)]
+    return calibrate(known, horizon_weeks, quantiles)
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:

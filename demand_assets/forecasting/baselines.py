@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 SEASONAL_NAIVE = "seasonal_naive"
 # Name -> what it forecasts; the name is its column in demand_features and in a vintage's file.
 BASELINES: Mapping[str, str] = {
@@ -11,3 +13,14 @@ BASELINES: Mapping[str, str] = {
     "moving_average": "mean of the sales known in the eight weeks to the origin, else the last value",
     "last_value": "the newest sales known at the origin",
 }
+
+
+def model_rows(points: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the trained model in a table with a column `model`: those of no baseline."""
+    return points[~points["model"].isin(list(BASELINES))]
+
+
+def model_in(points: pd.DataFrame) -> str:
+    """Name of the trained model in a table with a column `model`; ValueError unless there is exactly one."""
+    (name,) = model_rows(points)["model"].unique()
+    return str(name)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE
+from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_rows
+from demand_assets.forecasting.forecaster import Forecaster
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, wmae
-from demand_assets.forecasting.model import MODEL_NAME, Forecaster
 
 POINT = ["store_id", "dept_id", "origin_week", "target_week"]
 
@@ -65,7 +65,7 @@ def champion_points(
     At origins from its own training week on it forecasts `features` (rows of demand_features) as it would have then;
     at earlier ones, which it was trained on, its `stored` backtest speaks. Points it has no forecast for are left out.
     """
-    wanted = challenger.loc[challenger["model"] == MODEL_NAME, [*POINT, "horizon", "actual", "is_holiday"]]
+    wanted = model_rows(challenger)[[*POINT, "model", "horizon", "actual", "is_holiday"]]
     parts: list[pd.DataFrame] = []
     columns = [*POINT, "forecast", "p10", "p50", "p90"]
     if champion is not None:
@@ -73,12 +73,12 @@ def champion_points(
         if len(later):
             parts.append(champion.predict(later)[columns])
     if stored is not None:
-        own = stored["model"] == MODEL_NAME
+        own = model_rows(stored)
         if champion is not None:
-            own &= stored["origin_week"] < champion.as_of
-        parts.append(stored.loc[own, columns])
+            own = own[own["origin_week"] < champion.as_of]
+        parts.append(own[columns])
     forecast = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return wanted.merge(forecast, on=POINT, how="inner").assign(model=MODEL_NAME)
+    return wanted.merge(forecast, on=POINT, how="inner")
 
 
 def decide(
@@ -96,7 +96,7 @@ def decide(
     policy = policy or GatePolicy()
     case = _Case()
     known = challenger[challenger["actual"].notna()]
-    mine = known[known["model"] == MODEL_NAME]
+    mine = model_rows(known)
     if mine.empty:
         return Decision(False, ("it was never judged: its backtest has no point with an actual",), {})
     _against_baselines(case, known)
@@ -144,7 +144,7 @@ def _paired(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, float, flo
 
 
 def _against_baselines(case: _Case, known: pd.DataFrame) -> None:
-    mine = known[known["model"] == MODEL_NAME]
+    mine = model_rows(known)
     ours, naive, p_value = _paired(mine, known[known["model"] == SEASONAL_NAIVE])
     case.figures |= {"challenger_wmae": ours, "seasonal_naive_wmae": naive, "seasonal_naive_p": p_value}
     scores = {name: _wmae(known[known["model"] == name]) for name in BASELINES if (known["model"] == name).any()}

@@ -11,14 +11,13 @@ tabulated per leaf). The mean over orders of joining is an integral of a product
 for polynomials.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    import xgboost
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.float64]
@@ -30,11 +29,35 @@ DEEPEST = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree by node, the root first; `left` is -1 at a leaf, where `condition` is its value.
+
+    A row goes left when its value of `feature` is below `condition`, or missing where `default_left`. `cover` is the
+    sum of the training rows' hessians at the node.
+    """
+
+    left: "NDArray[np.int64]"
+    right: "NDArray[np.int64]"
+    feature: "NDArray[np.int64]"
+    condition: "NDArray[np.float32]"
+    default_left: "NDArray[np.bool_]"
+    cover: "Matrix"
+
+    @property
+    def depth(self) -> int:
+        """Conditions between the root and the deepest leaf."""
+        depth, level = 0, np.zeros(1, dtype=np.int64)
+        while (inner := level[self.left[level] >= 0]).size:
+            depth, level = depth + 1, np.concatenate([self.left[inner], self.right[inner]])
+        return depth
+
+
+@dataclass(frozen=True, eq=False)
 class Forest:
     """T trees, each filled up to one depth D: 2**D - 1 conditions in the order of a heap, 2**D leaves left to right.
 
-    A row goes left when its value is below `threshold`, or missing where `default_left`. Filling conditions send every
-    row left; `feature` is -1 there. `left_share` is the part of the training rows' hessian that went left.
+    Filling conditions send every row left; `feature` is -1 there. `left_share` is the part of the training rows'
+    hessian that went left. `start` is what every row starts from.
     """
 
     feature: "NDArray[np.int64]"
@@ -50,14 +73,9 @@ class Forest:
         return int(self.leaf.shape[1]).bit_length() - 1
 
     @classmethod
-    def of(cls, booster: "xgboost.Booster") -> "Forest | None":
-        """From a booster of one output and numeric features; None when a tree is deeper than `DEEPEST`."""
-        learner = json.loads(bytes(booster.save_raw("json")))["learner"]
-        trees = learner["gradient_booster"]["model"]["trees"]
-        held = [_nodes(tree) for tree in trees]
-        depth = max([LOWEST, *(nodes.depth for nodes in held)])
-        if depth > DEEPEST:
-            return None
+    def of(cls, trees: Sequence[Tree], start: float) -> "Forest":
+        """Lay trees out side by side; none may be deeper than `DEEPEST`."""
+        depth = max([LOWEST, *(tree.depth for tree in trees)])
         inner = 2**depth - 1
         forest = cls(
             feature=np.full((len(trees), inner), -1),
@@ -65,59 +83,30 @@ class Forest:
             default_left=np.ones((len(trees), inner), dtype=bool),
             left_share=np.ones((len(trees), inner)),
             leaf=np.zeros((len(trees), inner + 1)),
-            start=float(np.ravel(json.loads(learner["learner_model_param"]["base_score"]))[0]),
+            start=start,
         )
-        for number, nodes in enumerate(held):
-            forest._fill(number, nodes)
+        for number, tree in enumerate(trees):
+            forest._fill(number, tree)
         return forest
 
-    def _fill(self, number: int, nodes: "_Nodes") -> None:
+    def _fill(self, number: int, tree: Tree) -> None:
         """Lay one tree into its row, level by level: `at` are its nodes, `place` where they stand in the heap."""
         at, place = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         inner = self.feature.shape[1]
         for _ in range(self.depth):
-            split = nodes.left[at] >= 0
+            split = tree.left[at] >= 0
             here, there = at[split], place[split]
-            self.feature[number, there] = nodes.feature[here]
-            self.threshold[number, there] = nodes.condition[here]
-            self.default_left[number, there] = nodes.default_left[here]
-            self.left_share[number, there] = nodes.cover[nodes.left[here]] / nodes.cover[here]
+            self.feature[number, there] = tree.feature[here]
+            self.threshold[number, there] = tree.condition[here]
+            self.default_left[number, there] = tree.default_left[here]
+            self.left_share[number, there] = tree.cover[tree.left[here]] / tree.cover[here]
             # A leaf above the last level goes on to the left.
-            at = np.concatenate([nodes.left[here], nodes.right[here], at[~split]])
+            at = np.concatenate([tree.left[here], tree.right[here], at[~split]])
             place = np.concatenate([2 * there + 1, 2 * there + 2, 2 * place[~split] + 1])
-        self.leaf[number, place - inner] = nodes.condition[at]
+        self.leaf[number, place - inner] = tree.condition[at]
 
 
-@dataclass(frozen=True, eq=False)
-class _Nodes:
-    """One tree as xgboost keeps it; `left` is -1 at a leaf, where `condition` is its value."""
-
-    left: "NDArray[np.int64]"
-    right: "NDArray[np.int64]"
-    feature: "NDArray[np.int64]"
-    condition: "NDArray[np.float32]"
-    default_left: "NDArray[np.bool_]"
-    cover: "Matrix"
-    depth: int
-
-
-def _nodes(tree: "dict[str, Any]") -> _Nodes:
-    left, right = (np.asarray(tree[name], dtype=np.int64) for name in ("left_children", "right_children"))
-    depth, level = 0, np.zeros(1, dtype=np.int64)
-    while (inner := level[left[level] >= 0]).size:
-        depth, level = depth + 1, np.concatenate([left[inner], right[inner]])
-    return _Nodes(
-        left=left,
-        right=right,
-        feature=np.asarray(tree["split_indices"], dtype=np.int64),
-        condition=np.asarray(tree["split_conditions"], dtype=np.float32),
-        default_left=np.asarray(tree["default_left"]).astype(bool),
-        cover=np.asarray(tree["sum_hessian"], dtype=np.float64),
-        depth=depth,
-    )
-
-
-def grouped_contributions(
+def grouped_attributions(
     forest: Forest, values: "NDArray[np.float32]", group: "NDArray[np.int64]", groups: int
 ) -> "Matrix":
     """(n, groups + 1) Shapley values of (n, F) `values`, summed over the features of each group; last the mean.

@@ -15,9 +15,9 @@ from scipy.stats import t as student_t
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
+from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.intervals import COLUMNS as QUANTILE_COLUMNS
 from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate
-from demand_assets.forecasting.model import MODEL_NAME
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,13 +65,13 @@ def total(forecast: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd
     return totals.join(_with_intervals(totals, calibrations))[list(COLUMNS)]
 
 
-def total_points(points: pd.DataFrame, model: str = MODEL_NAME) -> pd.DataFrame:
-    """Backtest points of `model` added up, one row per level x store or department x origin x target.
+def total_points(points: pd.DataFrame) -> pd.DataFrame:
+    """Backtest points of the trained model added up, one row per level x store or department x origin x target.
 
     Keys, is_holiday, and the sums forecast, actual, scale of its series with an actual; how many they are.
     """
-    known = points[(points["model"] == model) & points["actual"].notna()]
-    return _summed(known, ["forecast", "actual", "scale"])
+    own = model_rows(points)
+    return _summed(own[own["actual"].notna()], ["forecast", "actual", "scale"])
 
 
 def calibrate_totals(totals: pd.DataFrame, horizon_weeks: int) -> dict[str, Calibration]:

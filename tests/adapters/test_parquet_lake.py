@@ -12,9 +12,9 @@ import pytest
 from s3fs import S3FileSystem
 
 from demand_assets.adapters.files import filesystem_at
-from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake, content_version
+from demand_assets.adapters.table_refs import TableRef
 from demand_assets.errors import LakeError
 
 
@@ -55,7 +55,7 @@ def test_many_weeks_come_in_parts_of_about_so_many_rows(lake: ParquetLake) -> No
     keys = ("2012-02-03", "2012-02-10", "2012-02-17")
     for key in keys:
         lake.write("t", key, pd.DataFrame({"value": range(4), "week": key}))
-    rows = LakeRows(lake.uri, "t", keys)
+    rows = TableRef(lake.uri, "t", keys)
     sizes = {most: [len(part) for part in rows.parts(most, ["value"])] for most in (1, 8, 100)}
     assert sizes == {1: [4, 4, 4], 8: [8, 4], 100: [12]}
 

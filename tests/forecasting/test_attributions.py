@@ -6,14 +6,14 @@ import pytest
 
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES
-from demand_assets.forecasting.model import ModelConfig, fit
-from demand_assets.forecasting.shapley import Forest
+from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")
 
 
-def test_attributions_sum_to_the_forecast(features: pd.DataFrame, retailer: SampleData, config: ModelConfig) -> None:
+def test_attributions_sum_to_the_forecast(features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig) -> None:
     forecaster = fit(features, retailer.sales, AS_OF, config)
     rows = features[features["origin_week"] == AS_OF]
     why, forecast = attributions(forecaster, rows), forecaster.predict(rows)
@@ -26,13 +26,14 @@ def test_attributions_sum_to_the_forecast(features: pd.DataFrame, retailer: Samp
 # Trees of up to eight levels are looked up in tables, deeper ones are left to xgboost.
 @pytest.mark.parametrize("depth", [4, 10])
 def test_an_attribution_is_the_sum_of_what_its_features_moved(
-    depth: int, features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+    depth: int, features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig
 ) -> None:
     deep = config.model_copy(update={"max_depth": depth, "min_child_weight": 0.0, "rounds": 3})
     forecaster = fit(features, retailer.sales, AS_OF, deep)
-    assert (Forest.of(forecaster.booster) is None) is (depth == 10)
+    assert [member.forest() is None for member in forecaster.members] == [depth == 10] * 2
     rows = features[features["origin_week"] == AS_OF].head(20)
-    scale, moved = rows["scale"].to_numpy(), forecaster.contributions(rows)
+    each = np.arange(len(forecaster.features))
+    scale, moved = rows["scale"].to_numpy(), forecaster.attributions(rows, each, len(each))
     expected = {group: np.zeros(len(rows)) for group in ATTRIBUTION_GROUPS}
     for place, name in enumerate(forecaster.features):
         expected[FEATURES[name].group] += moved[:, place] * scale

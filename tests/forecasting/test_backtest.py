@@ -19,7 +19,8 @@ from demand_assets.forecasting.backtest import (
     weeks_to_judge,
 )
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.model import ModelConfig, fit
+from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.sample import SampleData
 
@@ -28,7 +29,7 @@ ORIGINS = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
 
 @pytest.fixture(scope="module")
 def result(features: pd.DataFrame, retailer: SampleData) -> Backtest:
-    config = ModelConfig(rounds=15, seed=3, threads=1)
+    config = XGBoostConfig(rounds=15, seed=3, threads=1)
     return backtest(features, retailer.sales, ORIGINS, 4, config)
 
 
@@ -59,7 +60,7 @@ def test_one_row_per_series_origin_target_and_model(result: Backtest, features: 
 
 
 def test_of_many_series_whole_stores_are_scored(
-    features: pd.DataFrame, retailer: SampleData, config: ModelConfig
+    features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig
 ) -> None:
     origin = pd.Timestamp("2011-08-26")
     rows = features[features["origin_week"] == origin]
@@ -98,16 +99,16 @@ def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> 
 def test_intervals_at_an_origin_come_from_the_errors_of_targets_that_had_ended_by_then() -> None:
     first, second, third = (add_weeks(ORIGINS[0], number) for number in range(3))
     made = [
-        (_forecasts(first, {"xgboost": (10.0, 700.0), "naive": (-30.0, -50.0)}), 1.0),
-        (_forecasts(second, {"xgboost": (20.0, 900.0), "naive": (-40.0, 5.0)}), 2.0),
-        (_forecasts(third, {"xgboost": (0.0, 0.0), "naive": (0.0, 0.0)}), 4.0),
+        (_forecasts(first, {"xgboost": (10.0, 700.0), "seasonal_naive": (-30.0, -50.0)}), 1.0),
+        (_forecasts(second, {"xgboost": (20.0, 900.0), "seasonal_naive": (-40.0, 5.0)}), 2.0),
+        (_forecasts(third, {"xgboost": (0.0, 0.0), "seasonal_naive": (0.0, 0.0)}), 4.0),
     ]
     found = assemble_folds(made, [third, second], 2, intervals.QUANTILES)
     # At the second origin one error of the first was known, at the third both of the first and one of the second: the
     # least, the middle and the greatest of so few are their quantiles. The first origin only warms up.
     bands = {
-        ("naive", second): (970.0, 970.0, 970.0),
-        ("naive", third): (950.0, 960.0, 970.0),
+        ("seasonal_naive", second): (970.0, 970.0, 970.0),
+        ("seasonal_naive", third): (950.0, 960.0, 970.0),
         ("xgboost", second): (1010.0, 1010.0, 1010.0),
         ("xgboost", third): (1010.0, 1020.0, 1700.0),
     }
@@ -143,7 +144,7 @@ def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained()
 
 def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: SampleData) -> None:
     told: list[pd.Timestamp] = []
-    config = ModelConfig(rounds=1, members=1, seed=3, threads=1)
+    config = XGBoostConfig(rounds=1, members=1, seed=3, threads=1)
     backtest(features, retailer.sales, ORIGINS[1:], 4, config, told.append)
     assert told == [add_weeks(ORIGINS[1], -8), add_weeks(ORIGINS[1], -4), ORIGINS[1]]
 
@@ -163,7 +164,7 @@ def test_a_backtest_forecast_ignores_later_sales(
     result: Backtest, features: pd.DataFrame, retailer: SampleData
 ) -> None:
     known = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
-    early = backtest(features, known, ORIGINS[:1], 4, ModelConfig(rounds=15, seed=3, threads=1))
+    early = backtest(features, known, ORIGINS[:1], 4, XGBoostConfig(rounds=15, seed=3, threads=1))
     columns = ["store_id", "dept_id", "target_week", "model", "forecast", "p10", "p90"]
     expected = result.points.loc[result.points["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(early.points[columns], expected)
@@ -205,7 +206,7 @@ def test_the_newest_origins_on_the_grid_are_judged_once_half_their_targets_are_k
 
 def test_an_origin_without_features_is_refused(features: pd.DataFrame, retailer: SampleData) -> None:
     with pytest.raises(ModelError, match="origin 2010-06-04 has no features"):
-        backtest(features, retailer.sales, [pd.Timestamp("2010-06-04")], 4, ModelConfig(seed=1, threads=1))
+        backtest(features, retailer.sales, [pd.Timestamp("2010-06-04")], 4, XGBoostConfig(seed=1, threads=1))
 
 
 def test_coverage_counts_known_actuals() -> None:

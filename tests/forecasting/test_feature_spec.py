@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demand_assets.forecasting.model import Forecaster, ModelConfig, fit
 
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.drift import drift_report
@@ -18,7 +19,6 @@ from demand_assets.forecasting.features import (
     column_texts,
     features_table,
 )
-from demand_assets.forecasting.model import Forecaster, ModelConfig, fit
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData

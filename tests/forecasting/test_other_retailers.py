@@ -11,8 +11,9 @@ from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.backtest import backtest, calibration_of
 from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
+from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.metrics import score
-from demand_assets.forecasting.model import ModelConfig, fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
@@ -93,14 +94,14 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     panel = build_panel(sales, frames["conditions"], frames["stores"], calendar, HORIZON)
     stored = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     features = build_features(panel, stored, HORIZON)
-    config = ModelConfig(rounds=40, seed=1, threads=1)
+    config = XGBoostConfig(rounds=40, seed=1, threads=1)
 
     result = backtest(features, sales, [stored[-9], stored[-5]], HORIZON, config)
     wmae = score(result.points).set_index("model")["wmae"]
     assert wmae["xgboost"] < wmae["seasonal_naive"]
 
     newest = features[features["origin_week"] == panel.weeks[-1]]
-    forecaster = fit(features, sales, panel.weeks[-1], config, calibration_of(result.points, HORIZON))
+    forecaster = fit(features, sales, panel.weeks[-1], config).with_calibration(calibration_of(result.points, HORIZON))
     forecast = forecaster.predict(newest)
     recent = sales[sales["week"] > panel.weeks[-1] - pd.Timedelta(weeks=52)]
     assert len(forecast) == HORIZON * len(recent[["store_id", "dept_id"]].drop_duplicates())

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from demand_assets.forecasting.model import ModelConfig, fit
+from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.promotion import GatePolicy, champion_points, decide
 from demand_assets.sample import SampleData
 
@@ -266,7 +267,7 @@ def test_the_champion_forecasts_later_origins_itself_and_earlier_ones_by_its_bac
     features: pd.DataFrame, retailer: SampleData
 ) -> None:
     as_of, early = pd.Timestamp("2011-07-29"), pd.Timestamp("2011-07-01")
-    champion = fit(features, retailer.sales, as_of, ModelConfig(rounds=3, members=1, seed=3, threads=1))
+    champion = fit(features, retailer.sales, as_of, XGBoostConfig(rounds=3, members=1, seed=3, threads=1))
     rows = features[features["origin_week"].isin([early, as_of])]
     keys = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
     wanted = rows[keys].assign(model="xgboost", actual=1.0, is_holiday=False)

@@ -24,8 +24,7 @@ BUCKET, TOPIC, CLUSTER, RUN_TASK = "demand-stack", "demand-stack-alerts", "deman
 NAMESPACE = "Demand"
 # A small retailer's model: what is tested is the deployment.
 SMALL = {
-    "DEMAND_ROUNDS": "30",
-    "DEMAND_MEMBERS": "1",
+    "DEMAND_MODEL_SETTINGS": '{"rounds": 30, "members": 1}',
     "DEMAND_BACKTEST_ORIGINS": "3",
     "DEMAND_THREADS": "1",
 }

@@ -12,7 +12,12 @@ import pytest
 from tests.conftest import made_once
 from tests.wiring import commands
 
-SETTINGS = {"DEMAND_ROUNDS": "10", "DEMAND_BACKTEST_ORIGINS": "2", "DEMAND_THREADS": "1", "DEMAND_SEED": "5"}
+SETTINGS = {
+    "DEMAND_MODEL_SETTINGS": '{"rounds": 10}',
+    "DEMAND_BACKTEST_ORIGINS": "2",
+    "DEMAND_THREADS": "1",
+    "DEMAND_SEED": "5",
+}
 
 
 def environment_of(home: Path) -> dict[str, str]:

@@ -231,7 +231,9 @@ def test_the_first_model_is_asked_for_once_features_are_there(
 def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
     instance: dg.DagsterInstance, workspace: tuple[Path, Path], retailer: SampleData
 ) -> None:
-    settings = read_settings(home=workspace[0], landing_uri=str(workspace[1]), threads=1, rounds=10)
+    settings = read_settings(
+        home=workspace[0], landing_uri=str(workspace[1]), threads=1, model_settings='{"rounds": 10}'
+    )
     parts = dict(build_resources(settings))
     register_weeks(instance, retailer.sales["week"].unique())
     newest = known_weeks(instance)[-1]
@@ -256,7 +258,9 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
 def test_no_model_is_asked_for_while_one_is_trained_or_waits_to_be(
     instance: dg.DagsterInstance, workspace: tuple[Path, Path], retailer: SampleData, status: dg.DagsterRunStatus
 ) -> None:
-    settings = read_settings(home=workspace[0], landing_uri=str(workspace[1]), threads=1, rounds=10)
+    settings = read_settings(
+        home=workspace[0], landing_uri=str(workspace[1]), threads=1, model_settings='{"rounds": 10}'
+    )
     parts = dict(build_resources(settings))
     register_weeks(instance, retailer.sales["week"].unique())
     training, _ = (

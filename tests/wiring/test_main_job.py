@@ -123,7 +123,7 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
     assert summary["vintage"] == finished[1]["vintage"]
     assert summary["vintage_is_new"] is False
     assert summary["model_version"] == 1
-    assert summary["xgboost_seconds"] == 0
+    assert summary["fit_seconds"] == 0
 
 
 def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspace: tuple[Path, Path]) -> None:

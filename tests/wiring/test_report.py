@@ -6,7 +6,7 @@ import pandas as pd
 
 from demand_assets.commands.report import write_report
 from demand_assets.forecasting.backtest import backtest
-from demand_assets.forecasting.model import ModelConfig
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.sample import SampleData
 
 
@@ -14,7 +14,9 @@ def test_the_report_is_one_whole_page_and_the_same_twice(
     features: pd.DataFrame, retailer: SampleData, tmp_path: Path
 ) -> None:
     origins = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
-    points = backtest(features, retailer.sales, origins, 4, ModelConfig(rounds=5, members=1, seed=3, threads=1)).points
+    points = backtest(
+        features, retailer.sales, origins, 4, XGBoostConfig(rounds=5, members=1, seed=3, threads=1)
+    ).points
     for name in ("one.html", "two.html"):
         write_report(points, retailer.sales, tmp_path / name)
     page = (tmp_path / "one.html").read_text()

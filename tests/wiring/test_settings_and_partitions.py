@@ -7,6 +7,7 @@ import pytest
 from demand_assets.errors import SettingsError
 from demand_assets.partitions import key_ranges, known_weeks, register_weeks
 from demand_assets.provenance import code_version, fingerprint
+from demand_assets.resources import build_training
 from demand_assets.settings import read_settings, remember_workspace, workspace_for
 
 
@@ -69,8 +70,23 @@ def test_two_landing_zones_of_one_name_do_not_share_a_workspace() -> None:
     assert workspace_for("s3://bucket/raw").name.startswith("raw-")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "oracle"}, "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: xgboost"),
+        ({"model_settings": '{"rounds": 0}'}, "DEMAND_MODEL_SETTINGS, rounds is 0: Input should be greater than"),
+        ({"model_settings": '{"trees": 5}'}, "DEMAND_MODEL_SETTINGS, trees is 5: Extra inputs are not permitted"),
+        ({"model_settings": "rounds=5"}, "DEMAND_MODEL_SETTINGS is 'rounds=5': .*expected JSON such as"),
+        ({"model_settings": "[5]"}, r"DEMAND_MODEL_SETTINGS is '\[5\]': .*expected a JSON object such as"),
+    ],
+)
+def test_a_wrong_model_or_setting_of_it_is_named(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        build_training(read_settings(**wrong)).config()
+
+
 def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read_settings(home=tmp_path / "w", rounds=33)
+    settings = read_settings(home=tmp_path / "w", model_settings='{"rounds": 33}')
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert read_settings() == settings

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LakeRows:
+class TableRef:
     """The rows of some weeks of a table at `uri`, not read yet; it travels to other processes as these few words."""
 
     uri: str
     table: str
     keys: tuple[str, ...]
 
-    def only(self, keys: Sequence[str]) -> "LakeRows":
+    def only(self, keys: Sequence[str]) -> "TableRef":
         """Those of its weeks that are among `keys`."""
         wanted = set(keys)
         return replace(self, keys=tuple(key for key in self.keys if key in wanted))
@@ -71,16 +71,16 @@ def stored_weeks(context: dg.InputContext, lake: ParquetLake, table: str) -> lis
     return asked
 
 
-class LakeRowsManager(dg.ConfigurableIOManager):
-    """Gives an asset the `LakeRows` of an upstream's `stored_weeks`."""
+class TableRefManager(dg.ConfigurableIOManager):
+    """Gives an asset the `TableRef` of an upstream's `stored_weeks`."""
 
     lake: ParquetLake
 
-    def load_input(self, context: dg.InputContext) -> LakeRows:
+    def load_input(self, context: dg.InputContext) -> TableRef:
         """The weeks that the input asks for; FileNotFoundError when one of them, or all, have no file."""
         table = context.asset_key.to_user_string().replace("/", ".")
-        return LakeRows(self.lake.place(table), table, tuple(stored_weeks(context, self.lake, table)))
+        return TableRef(self.lake.place(table), table, tuple(stored_weeks(context, self.lake, table)))
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Assets are written by `ParquetIOManager`; TypeError."""
-        raise TypeError(f"{context.asset_key.to_user_string()} is to be written by io_manager, not by lake_rows")
+        raise TypeError(f"{context.asset_key.to_user_string()} is to be written by io_manager, not by table_refs")

@@ -1,6 +1,5 @@
-"""The cluster engine gives what one machine gives, with real workers, one of which is killed."""
+"""A Dask cluster gives what one machine gives to the byte, with real workers, one of which is killed."""
 
-import logging
 import os
 import signal
 import threading
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client
 from pydantic import ValidationError
 
-from demand_assets.adapters import cluster, cluster_services
-from demand_assets.adapters.cluster import DaskEngine, open_cluster
+from demand_assets import compute
+from demand_assets.adapters import cluster_services
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
 from demand_assets.adapters.drift_rows import (
     PREDICTIONS_TABLE,
@@ -26,16 +24,20 @@ from demand_assets.adapters.drift_rows import (
     stored_predictions,
     stored_report,
 )
-from demand_assets.adapters.engine import Engine, LocalEngine, fit_stored, forecast_stored_origin
-from demand_assets.adapters.lake_rows import LakeRows
+from demand_assets.adapters.feature_files import write_features
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.table_refs import TableRef
+from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.errors import EngineError, ModelError
-from demand_assets.forecasting.backtest import backtest, forecast_origin
+from demand_assets.forecasting import forecaster
+from demand_assets.forecasting.backtest import backtest, backtest_stored, forecast_origin, forecast_stored_origin
 from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
 from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import first_origin
-from demand_assets.forecasting.model import ModelConfig, actuals_of, fit
+from demand_assets.forecasting.forecaster import Forecaster, fit, predict_pieces, train_stored, training_parts
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.ports import Workers
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.partitions import week_key
 from demand_assets.sample import SampleData
@@ -45,8 +47,8 @@ from tests.waiting import GUARD_S
 # dask and distributed leave sockets to the garbage collector when a worker dies.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 HORIZON = 4
-AS_OF = pd.Timestamp("2011-07-29")
-ALONE = LocalEngine(1)
+AS_OF, LATER = pd.Timestamp("2011-07-29"), pd.Timestamp("2011-09-02")
+ALONE = ThisMachine(1)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def lake(retailer: SampleData, panel: Panel, tmp_path_factory: pytest.TempPathFa
     lake = ParquetLake(uri=str(tmp_path_factory.mktemp("lake")))
     for week, sales in retailer.sales.groupby("week"):
         lake.write("raw_sales", week_key(week), sales)
-    LocalEngine(1).write_features(lake, "demand_features", panel, origins_of(panel), HORIZON, 1000, {})
+    write_features(ALONE, lake, "demand_features", panel, origins_of(panel), HORIZON, 1000, {})
     return lake
 
 
@@ -63,98 +65,133 @@ def origins_of(panel: Panel) -> list[pd.Timestamp]:
 
 
 @pytest.fixture(scope="module")
-def stored(lake: ParquetLake) -> LakeRows:
-    return LakeRows(lake.uri, "demand_features", tuple(lake.partitions("demand_features")))
+def stored(lake: ParquetLake) -> TableRef:
+    return TableRef(lake.uri, "demand_features", tuple(lake.partitions("demand_features")))
 
 
 @pytest.fixture(scope="module")
-def sales(lake: ParquetLake) -> LakeRows:
-    return LakeRows(lake.uri, "raw_sales", tuple(lake.partitions("raw_sales")))
+def sales(lake: ParquetLake) -> TableRef:
+    return TableRef(lake.uri, "raw_sales", tuple(lake.partitions("raw_sales")))
 
 
 @pytest.fixture(scope="module")
-def dask() -> Iterator[DaskEngine]:
-    engine, closing = open_cluster("", workers=2, threads=2)
+def dask() -> Iterator[DaskWorkers]:
+    workers, closing = open_cluster("", workers=2, threads=2)
     with closing:
-        yield engine
+        yield workers
 
 
 @pytest.fixture(autouse=True)
 def _a_worker_that_stays_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "WORKER_SECONDS", GUARD_S)
+    monkeypatch.setattr(compute, "WORKER_SECONDS", GUARD_S)
 
 
 def bytes_of(lake: ParquetLake) -> dict[str, bytes]:
     return {key: Path(lake.path("demand_features", key)).read_bytes() for key in lake.partitions("demand_features")}
 
 
-def test_features_made_by_workers_are_the_same_bytes(dask: DaskEngine, panel: Panel, tmp_path: Path) -> None:
+def test_features_made_by_workers_are_the_same_bytes(dask: DaskWorkers, panel: Panel, tmp_path: Path) -> None:
     lakes = [ParquetLake(uri=str(tmp_path / name)) for name in ("here", "there")]
     made = [
-        engine.write_features(lake, "demand_features", panel, origins_of(panel), HORIZON, 8, {})
-        for engine, lake in zip((LocalEngine(2), dask), lakes, strict=True)
+        write_features(workers, lake, "demand_features", panel, origins_of(panel), HORIZON, 8, {})
+        for workers, lake in zip((ThisMachine(2), dask), lakes, strict=True)
     ]
     here, there = map(bytes_of, lakes)
     assert there == here
     assert made[0] == made[1] == (2312, sum(map(len, here.values())))
 
 
+def trained(
+    stored: TableRef, sales: TableRef, config: XGBoostConfig, workers: Workers = ALONE, week: pd.Timestamp = AS_OF
+) -> Forecaster:
+    return next(train_stored(stored, sales, [week], config, workers))
+
+
+def files_of(made: Forecaster, folder: Path) -> dict[str, bytes]:
+    made.save(folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def test_rows_read_week_by_week_train_the_same_model(
-    stored: LakeRows, sales: LakeRows, features: pd.DataFrame, retailer: SampleData
+    stored: TableRef, sales: TableRef, features: pd.DataFrame, retailer: SampleData, tmp_path: Path
 ) -> None:
-    config = ModelConfig(rounds=5, seed=3, threads=1)
-    whole, by_week = fit(features, retailer.sales, AS_OF, config), fit_stored(stored, sales, AS_OF, config)
-    assert by_week.booster.save_raw() == whole.booster.save_raw()
-    assert by_week.rows == whole.rows
+    config = XGBoostConfig(rounds=5, seed=3, threads=1)
+    whole, by_week = fit(features, retailer.sales, AS_OF, config), trained(stored, sales, config)
+    assert files_of(by_week, tmp_path / "weeks") == files_of(whole, tmp_path / "whole")
 
 
 def test_an_origin_without_known_targets_is_forecast_too(
-    stored: LakeRows, sales: LakeRows, features: pd.DataFrame, retailer: SampleData
+    stored: TableRef, sales: TableRef, features: pd.DataFrame, retailer: SampleData, panel: Panel
 ) -> None:
-    config, origin = ModelConfig(rounds=5, seed=3, threads=1), features["origin_week"].max()
+    config, origin = XGBoostConfig(rounds=5, seed=3, threads=1), panel.weeks[-1]
     rows = features[features["origin_week"] == origin].reset_index(drop=True)
     expected, _ = forecast_origin(fit(features, retailer.sales, origin, config), rows, retailer.sales)
-    found, _ = forecast_stored_origin(stored, sales, None, config, origin)
+    found, _ = forecast_stored_origin(stored, sales, None, trained(stored, sales, config, week=origin))
     pd.testing.assert_frame_equal(found, expected)
 
 
+def test_a_part_is_all_there_is_to_do_here_and_of_one_member_on_several_workers() -> None:
+    weeks = list(weeks_between(AS_OF, AS_OF + pd.Timedelta(weeks=4)))
+    assert [(part.members, len(part.weeks)) for part in training_parts(weeks, 2, 1)] == [((0, 1), 5)]
+    for workers in (2, 4, 8):
+        parts = training_parts(weeks, 2, workers)
+        assert sorted((member, week) for part in parts for member in part.members for week in part.weeks) == [
+            (member, week) for member in (0, 1) for week in weeks
+        ]
+        assert {len(part.members) for part in parts} == {1}
+        assert len(parts) >= min(workers, 10)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_as_many_workers_as_there_are_train_the_model_of_one_machine(
+    count: int, stored: TableRef, sales: TableRef, tmp_path: Path
+) -> None:
+    config = XGBoostConfig(rounds=5, seed=3, threads=2, members=3)
+    here = list(train_stored(stored, sales, [AS_OF, LATER], config, ThisMachine(2)))
+    workers, closing = open_cluster("", workers=count, threads=2)
+    with closing:
+        there = list(train_stored(stored, sales, [AS_OF, LATER], config, workers))
+    for number, (one, other) in enumerate(zip(here, there, strict=True)):
+        assert files_of(other, tmp_path / f"there {number}") == files_of(one, tmp_path / f"here {number}")
+
+
 def test_a_backtest_on_workers_is_the_same(
-    dask: DaskEngine,
-    stored: LakeRows,
-    sales: LakeRows,
+    dask: DaskWorkers,
+    stored: TableRef,
+    sales: TableRef,
     features: pd.DataFrame,
     retailer: SampleData,
-    config: ModelConfig,
+    config: XGBoostConfig,
 ) -> None:
     origins = [pd.Timestamp("2011-06-03"), AS_OF]
     seen: list[pd.Timestamp] = []
-    found = dask.backtest(stored, sales, origins, HORIZON, config, progress=seen.append)
+    found = backtest_stored(stored, sales, origins, HORIZON, config, dask, progress=seen.append)
     expected = backtest(features, retailer.sales, origins, HORIZON, config)
-    pd.testing.assert_frame_equal(found.points, expected.points)
+    pd.testing.assert_frame_equal(found.points, expected.points, check_exact=True)
     assert set(origins) < set(seen)
 
 
 def test_drift_measured_by_workers_is_the_same(
-    dask: DaskEngine, lake: ParquetLake, stored: LakeRows, sales: LakeRows, features: pd.DataFrame
+    dask: DaskWorkers, lake: ParquetLake, stored: TableRef, sales: TableRef, features: pd.DataFrame
 ) -> None:
-    forecaster = fit_stored(stored, sales, AS_OF, ModelConfig(rounds=5, seed=3, threads=1))
-    predicted = [list(engine.map(stored_predictions, stored.keys, stored, forecaster)) for engine in (dask, ALONE)]
+    model = trained(stored, sales, XGBoostConfig(rounds=5, seed=3, threads=1))
+    predicted = [list(workers.map(stored_predictions, stored.keys, stored, model)) for workers in (dask, ALONE)]
     for key, there, here in zip(stored.keys, *predicted, strict=True):
         pd.testing.assert_frame_equal(there, here)
         lake.write(PREDICTIONS_TABLE, key, here)
-    rows = DriftRows(stored, LakeRows(lake.uri, PREDICTIONS_TABLE, stored.keys))
-    whole = measured(features, forecaster.predict(features)["forecast"].to_numpy())
+    rows = DriftRows(stored, TableRef(lake.uri, PREDICTIONS_TABLE, stored.keys))
+    whole = measured(features, model.predict(features)["forecast"].to_numpy())
     now = whole["origin_week"] == whole["origin_week"].max()
     targets = features.loc[features["origin_week"] == features["origin_week"].max(), ["target_week", "is_holiday"]]
     judged = JudgedWeek.of(whole[now], AS_OF)
     asked: list[int] = []
 
-    def engine_for(engine: Engine, blocks: int) -> Engine:
+    def workers_for(workers: Workers, blocks: int) -> Workers:
         asked.append(blocks)
-        return engine
+        return workers
 
     reports = [
-        stored_report(rows, judged, targets, partial(engine_for, engine), 7 * len(whole)) for engine in (dask, ALONE)
+        stored_report(rows, judged, targets, partial(workers_for, workers), 7 * len(whole)) for workers in (dask, ALONE)
     ]
     assert asked == [len(blocks_of(len(whole), 7 * len(whole)))] * 2
     assert asked[0] > 1
@@ -162,55 +199,34 @@ def test_drift_measured_by_workers_is_the_same(
     pd.testing.assert_frame_equal(reports[0], drift_report(whole[now], whole[~now], AS_OF, targets))
 
 
-def test_a_backtest_too_large_for_one_worker_is_trained_by_all(
-    dask: DaskEngine, stored: LakeRows, sales: LakeRows, config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_killed_while_it_trains_changes_no_byte(
+    dask: DaskWorkers, stored: TableRef, sales: TableRef, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cluster, "FIT_SHARE", 0.0)
-    found = dask.backtest(stored, sales, [AS_OF], HORIZON, config)
-    model = found.points[found.points["model"] == "xgboost"]
-    assert len(model)
-    assert model["forecast"].notna().all()
+    config = XGBoostConfig(rounds=600, seed=3, threads=1)
+    undisturbed = trained(stored, sales, config)
+    killed: list[str] = []
+    killer = threading.Thread(target=kill_a_trainer, args=(dask, killed))
+    killer.start()
+    survived = trained(stored, sales, config, dask)
+    killer.join()
+    assert len(killed) == 1
+    assert files_of(survived, tmp_path / "survived") == files_of(undisturbed, tmp_path / "undisturbed")
 
 
-def test_a_model_trained_by_all_workers_forecasts_as_well(
-    dask: DaskEngine, stored: LakeRows, sales: LakeRows, features: pd.DataFrame, retailer: SampleData
-) -> None:
-    # All rows and columns in each tree: what is left to differ is how the bins of the workers are merged.
-    config = ModelConfig(rounds=40, seed=3, threads=1, subsample=1.0, colsample=1.0)
-    alone, together = LocalEngine(1).fit(stored, sales, AS_OF, config), dask.fit(stored, sales, AS_OF, config)
-    assert together.rows == alone.rows
-    actuals = actuals_of(features, retailer.sales)
-    mae = [np.nanmean(np.abs(model.predict(features)["forecast"] - actuals)) for model in (alone, together)]
-    assert mae[1] == pytest.approx(mae[0], rel=0.005)
-
-
-def test_a_worker_killed_in_mid_training_changes_nothing(
-    dask: DaskEngine, stored: LakeRows, sales: LakeRows, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = ModelConfig(rounds=1200, seed=3, threads=1, members=1)
-    undisturbed = dask.fit(stored, sales, AS_OF, config)
-    killed = threading.Thread(target=kill_a_trainer, args=(dask,))
-    killed.start()
-    with caplog.at_level(logging.WARNING, logger=cluster.__name__):
-        survived = dask.fit(stored, sales, AS_OF, config)
-    killed.join()
-    assert "training member 1 of 1: begun anew after a lost worker" in caplog.text
-    assert survived.booster.save_raw() == undisturbed.booster.save_raw()
-
-
-def kill_a_trainer(dask: DaskEngine) -> None:
-    """SIGKILL to a worker that is training: its part of the work is a task whose name begins with fn-."""
+def kill_a_trainer(dask: DaskWorkers, killed: list[str]) -> None:
+    """SIGKILL to a worker while both train."""
     while True:
         busy = dask.client.processing()
-        training = [worker for worker, keys in busy.items() if any(str(key).startswith("fn-") for key in keys)]
+        training = [worker for worker, keys in busy.items() if any(str(key).startswith("train_part") for key in keys)]
         if len(training) == 2:
             break
         time.sleep(0.05)
     time.sleep(0.3)
     os.kill(dask.client.run(os.getpid, workers=training[:1])[training[0]], signal.SIGKILL)
+    killed += training[:1]
 
 
-def test_work_that_is_lost_with_its_worker_is_done_again(dask: DaskEngine, tmp_path: Path) -> None:
+def test_work_that_is_lost_with_its_worker_is_done_again(dask: DaskWorkers, tmp_path: Path) -> None:
     # The first to take item 3 dies of it.
     assert list(dask.map(die_once, range(6), 10, str(tmp_path / "died"))) == [10, 11, 12, 13, 14, 15]
 
@@ -222,8 +238,8 @@ def die_once(shared: int, mark: str, item: int) -> int:
     return shared + item
 
 
-def test_work_that_kills_every_worker_is_one_clear_error(dask: DaskEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "ATTEMPTS", 1)
+def test_work_that_kills_every_worker_is_one_clear_error(dask: DaskWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "ATTEMPTS", 1)
     # After the first worker instead of the fourth.
     dask.client.run_on_scheduler(forgive, 0)
     with pytest.raises(EngineError, match=r"die after 0 of 1: workers were lost 1 times.*more memory, or more of them"):
@@ -239,9 +255,9 @@ def die(item: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_an_error_of_the_work_itself_is_raised_as_it_is(dask: DaskEngine, stored: LakeRows, sales: LakeRows) -> None:
+def test_an_error_of_the_work_itself_is_raised_as_it_is(dask: DaskWorkers, stored: TableRef, sales: TableRef) -> None:
     with pytest.raises(ModelError, match="no origin has a target known by 2010-12-31"):
-        dask.fit(stored, sales, pd.Timestamp("2010-12-31"), ModelConfig(seed=1, threads=1))
+        trained(stored, sales, XGBoostConfig(seed=1, threads=1), dask, pd.Timestamp("2010-12-31"))
     with pytest.raises(ZeroDivisionError):
         list(dask.map(divide, [0]))
 
@@ -251,30 +267,34 @@ def divide(item: int) -> float:
 
 
 def test_forecasts_in_pieces_are_the_same(
-    dask: DaskEngine, features: pd.DataFrame, retailer: SampleData, config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+    dask: DaskWorkers,
+    features: pd.DataFrame,
+    retailer: SampleData,
+    config: XGBoostConfig,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster, "ROWS_PER_PIECE", 100)
+    monkeypatch.setattr(forecaster, "ROWS_PER_PIECE", 100)
     model = fit(features, retailer.sales, AS_OF, config)
     rows = features.iloc[:350]
-    pd.testing.assert_frame_equal(dask.predict(model, rows), model.predict(rows))
+    pd.testing.assert_frame_equal(predict_pieces(model, rows, dask), model.predict(rows), check_exact=True)
 
 
-def test_a_worker_of_other_code_is_refused(dask: DaskEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_of_other_code_is_refused(dask: DaskWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demand_assets.provenance.code_version", lambda: "another")
     with pytest.raises(EngineError, match=r"^worker tcp://.* runs code \w+, this process another; deploy one image"):
-        list(DaskEngine(dask.client, 2).map(divide, [1]))
+        list(DaskWorkers(dask.client, 2).map(divide, [1]))
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(compute, "CONNECT_SECONDS", 0.5)
     with pytest.raises(EngineError, match=r"^the Dask scheduler tcp://127.0.0.1:9 cannot be reached: ") as error:
         open_cluster("tcp://127.0.0.1:9", workers=1, threads=1)
     assert "\n" not in str(error.value)
 
 
-def test_a_scheduler_without_workers_is_one_line(dask: DaskEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "WORKER_SECONDS", 0.1)
-    alone = DaskEngine(dask.client, 2)
+def test_a_scheduler_without_workers_is_one_line(dask: DaskWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "WORKER_SECONDS", 0.1)
+    alone = DaskWorkers(dask.client, 2)
     monkeypatch.setattr(alone, "_known", dict)
     with pytest.raises(EngineError, match=r"^no worker joined the Dask scheduler tcp://"):
         list(alone.map(divide, [1]))
@@ -298,7 +318,7 @@ def services(aws_environment: str) -> Callable[[], list[int]]:
     return counts
 
 
-def test_services_have_tasks_only_while_a_run_needs_them(dask: DaskEngine, services: Callable[[], list[int]]) -> None:
+def test_services_have_tasks_only_while_a_run_needs_them(dask: DaskWorkers, services: Callable[[], list[int]]) -> None:
     set_tasks("demand-test/dask", 1, 7)
     assert services() == [1, 7]
     with Client(dask.client.scheduler.address, set_as_default=False) as other:
@@ -323,8 +343,8 @@ def test_a_cluster_that_does_not_come_up_is_stopped_again(
     aws_environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(cluster, "set_tasks", lambda services, scheduler, workers: asked.append((scheduler, workers)))
-    monkeypatch.setattr(cluster, "WORKER_SECONDS", 0.5)
+    monkeypatch.setattr(compute, "set_tasks", lambda services, scheduler, workers: asked.append((scheduler, workers)))
+    monkeypatch.setattr(compute, "WORKER_SECONDS", 0.5)
     with pytest.raises(EngineError, match="cannot be reached"):
         open_cluster("tcp://127.0.0.1:9", workers=3, threads=1, services="demand/demand-dask")
     assert asked == [(1, 3), (0, 0)]

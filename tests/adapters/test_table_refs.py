@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.io_manager import ParquetIOManager
-from demand_assets.adapters.lake_rows import LakeRowsManager
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.table_refs import TableRefManager
 
 KEYS = ["2012-02-03", "2012-02-10", "2012-02-17"]
 
@@ -26,8 +26,8 @@ def asking_for(first: str, last: str) -> dg.InputContext:
     )
 
 
-@pytest.mark.parametrize("manager", [ParquetIOManager, LakeRowsManager])
-def test_a_missing_week_is_named(lake: ParquetLake, manager: type[ParquetIOManager | LakeRowsManager]) -> None:
+@pytest.mark.parametrize("manager", [ParquetIOManager, TableRefManager])
+def test_a_missing_week_is_named(lake: ParquetLake, manager: type[ParquetIOManager | TableRefManager]) -> None:
     lake.write("raw_sales", KEYS[0], pd.DataFrame({"week": KEYS[:1]}))
     with pytest.raises(FileNotFoundError, match="raw_sales has no data for 2012-02-10 and 1 more weeks; materialise"):
         manager(lake=lake).load_input(asking_for(KEYS[0], KEYS[2]))
@@ -40,7 +40,7 @@ def test_both_ways_give_the_same_rows(lake: ParquetLake) -> None:
     for key in KEYS:
         lake.write("raw_sales", key, pd.DataFrame({"week": [key]}))
     context = asking_for(KEYS[1], KEYS[2])
-    named = LakeRowsManager(lake=lake).load_input(context)
+    named = TableRefManager(lake=lake).load_input(context)
     assert named.keys == tuple(KEYS[1:])
     pd.testing.assert_frame_equal(named.read(), ParquetIOManager(lake=lake).load_input(context))
     assert named.count() == 2
@@ -49,5 +49,5 @@ def test_both_ways_give_the_same_rows(lake: ParquetLake) -> None:
 
 
 def test_rows_are_not_written_by_name(lake: ParquetLake) -> None:
-    with pytest.raises(TypeError, match="raw_sales is to be written by io_manager, not by lake_rows"):
-        LakeRowsManager(lake=lake).handle_output(dg.build_output_context(asset_key=dg.AssetKey("raw_sales")), None)
+    with pytest.raises(TypeError, match="raw_sales is to be written by io_manager, not by table_refs"):
+        TableRefManager(lake=lake).handle_output(dg.build_output_context(asset_key=dg.AssetKey("raw_sales")), None)

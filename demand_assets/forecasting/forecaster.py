@@ -1,0 +1,236 @@
+"""A trained ensemble with what it needs to forecast: base and scale of each row, and calibrated intervals.
+
+Several members, each with its own seed and its own share of the rows, are averaged (bagging): half of what one model
+gets wrong is chance.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.intervals import Calibration
+from demand_assets.forecasting.models import configured, model_named, model_of
+from demand_assets.forecasting.models.base import Model, ModelConfig
+from demand_assets.forecasting.ports import WeeklyTable, Workers, dealt
+from demand_assets.forecasting.training import TrainingMatrix, actuals_of, stored_matrices, training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DESCRIPTION_FILE = "forecaster.json"
+# Rows that are forecast at a time: about 100 MB of features.
+ROWS_PER_PIECE = 400_000
+_FORECAST_KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
+
+
+@dataclass(frozen=True, eq=False)
+class Forecaster:
+    """Members whose mean is the scaled residual; `rows` they learnt from together in `fit_seconds`."""
+
+    members: tuple[Model, ...]
+    config: ModelConfig
+    as_of: pd.Timestamp
+    calibration: Calibration
+    rows: int
+    fit_seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.members[0].name
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that the members take, in their order."""
+        return self.members[0].features
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns of demand_features that `predict` takes."""
+        return list(dict.fromkeys([*_FORECAST_KEYS, "base", "scale", "is_holiday", *self.features]))
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Keys, `forecast` and the configured quantiles, in the unit of sales, for each row of demand_features.
+
+        The quantiles never cross. ModelError when a feature is missing.
+        """
+        values = self._values(features)
+        residual = np.mean([member.predict(values) for member in self.members], axis=0)
+        forecast = features["base"].to_numpy() + residual * features["scale"].to_numpy()
+        keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
+        intervals = self.calibration.intervals(
+            forecast,
+            features["scale"].to_numpy(),
+            features["horizon"].to_numpy(),
+            features["is_holiday"].to_numpy(),
+        )
+        return keyed.assign(**intervals)
+
+    def attributions(self, features: pd.DataFrame, group: "NDArray[np.int64]", groups: int) -> "NDArray[np.float64]":
+        """(n, groups + 1) how much each group of features moved the scaled residual; last the mean; rows sum to it.
+
+        `group` (F,) is each feature's group, 0 to `groups` - 1. ModelError when a feature is missing.
+        """
+        values = self._values(features)
+        return np.mean([member.attributions(values, group, groups) for member in self.members], axis=0)
+
+    def _values(self, features: pd.DataFrame) -> "NDArray[np.float32]":
+        """(n, F) the members' features in their order; ModelError when one is missing."""
+        missing = [name for name in self.features if name not in features]
+        if missing:
+            raise ModelError(f"features lack {missing[0]}, which the model was trained on; rebuild demand_features")
+        return features[list(self.features)].to_numpy(dtype=np.float32)
+
+    def importance(self) -> pd.DataFrame:
+        """[feature, importance], largest first: the mean of what each member says of a feature."""
+        mean = np.mean([member.importance() for member in self.members], axis=0)
+        table = pd.DataFrame({"feature": self.features, "importance": mean})
+        return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)
+
+    def with_calibration(self, calibration: Calibration) -> "Forecaster":
+        """The same members with other intervals."""
+        return replace(self, calibration=calibration)
+
+    def save(self, folder: Path) -> None:
+        """Write a description and a folder of each member; the same forecaster gives the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, member in enumerate(self.members):
+            place = _member_folder(folder, number)
+            place.mkdir(exist_ok=True)
+            member.save(place)
+        described = {
+            "model": self.model,
+            "as_of": self.as_of.strftime("%Y-%m-%d"),
+            "features": list(self.features),
+            "config": self.config.model_dump(),
+            "calibration": self.calibration.to_dict(),
+            "rows": self.rows,
+        }
+        (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Forecaster":
+        """Read what `save` wrote; ModelError when a file is missing, or it names a feature or model that is no more."""
+        try:
+            described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
+        except OSError as error:
+            raise ModelError(f"{folder} holds no whole model: {error}") from error
+        gone = [name for name in described["features"] if name not in FEATURES]
+        if gone:
+            raise ModelError(
+                f"{folder}: expected a model trained on features that this code builds, got one that needs "
+                f"{', '.join(gone)}; train a new one"
+            )
+        model = model_named(described["model"])
+        config = configured(described["model"], described["config"])
+        return cls(
+            members=tuple(model.load(_member_folder(folder, number), config) for number in range(config.members)),
+            config=config,
+            as_of=pd.Timestamp(described["as_of"]),
+            calibration=Calibration.from_dict(described["calibration"]),
+            rows=int(described["rows"]),
+        )
+
+
+def _member_folder(folder: Path, number: int) -> Path:
+    return folder / f"member_{number + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMember:
+    """Member `number` of the ensemble of a week, the rows that it learnt from, and the seconds that took."""
+
+    as_of: pd.Timestamp
+    number: int
+    model: Model
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """Members to train at several weeks: work that reads its rows once."""
+
+    members: tuple[int, ...]
+    weeks: tuple[pd.Timestamp, ...]
+
+
+def training_parts(weeks: Sequence[pd.Timestamp], members: int, workers: int) -> list[TrainingPart]:
+    """All members at all `weeks` as one part; for several workers, parts of one member and some weeks each."""
+    if workers == 1:
+        return [TrainingPart(tuple(range(members)), tuple(weeks))]
+    shares = dealt(weeks, max(2, workers // members))
+    return [TrainingPart((member,), tuple(share)) for share in shares for member in range(members)]
+
+
+def train_part(
+    features: WeeklyTable, sales: WeeklyTable, config: ModelConfig, part: TrainingPart
+) -> list[TrainedMember]:
+    """Train the members of one part on stored rows whose targets were known; ModelError when there is none.
+
+    A member depends on its number, the rows and the settings alone, wherever and with whatever else it is trained.
+    """
+    matrices = stored_matrices(features, sales, max(part.weeks), config.subsample, part.members)
+    return [
+        _trained(matrix, week, config, member)
+        for member, matrix in zip(part.members, matrices, strict=True)
+        for week in part.weeks
+    ]
+
+
+def _trained(matrix: TrainingMatrix, as_of: pd.Timestamp, config: ModelConfig, member: int) -> TrainedMember:
+    known = matrix.known_by(as_of)
+    started = time.perf_counter()
+    model = model_of(config).fit(known, config, member)
+    return TrainedMember(as_of, member, model, len(known), time.perf_counter() - started)
+
+
+def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterator[Forecaster]:
+    """One forecaster without intervals per week that members were trained at, in order of week."""
+    by_week: dict[pd.Timestamp, list[TrainedMember]] = {}
+    for one in sorted(trained, key=lambda one: (one.as_of, one.number)):
+        by_week.setdefault(one.as_of, []).append(one)
+    for week, members in by_week.items():
+        yield Forecaster(
+            members=tuple(one.model for one in members),
+            config=config,
+            as_of=week,
+            calibration=Calibration.none(config.quantiles),
+            rows=sum(one.rows for one in members),
+            fit_seconds=sum(one.seconds for one in members),
+        )
+
+
+def fit(features: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp, config: ModelConfig) -> Forecaster:
+    """Train on the origins of `features` whose targets were known at `as_of`; ModelError when there is none."""
+    actuals = actuals_of(features, sales)
+    trained = (
+        _trained(training_matrix(features, actuals, as_of, config.subsample, member), as_of, config, member)
+        for member in range(config.members)
+    )
+    return next(forecasters(trained, config))
+
+
+def train_stored(
+    features: WeeklyTable, sales: WeeklyTable, weeks: Sequence[pd.Timestamp], config: ModelConfig, workers: Workers
+) -> Iterator[Forecaster]:
+    """One forecaster per week, in order, of what was known then; ModelError when there was nothing to learn from."""
+    parts = training_parts(weeks, config.members, workers.count)
+    there = config.model_copy(update={"threads": workers.threads})
+    return forecasters(chain.from_iterable(workers.map(train_part, parts, features, sales, there)), config)
+
+
+def predict_pieces(forecaster: Forecaster, features: pd.DataFrame, workers: Workers) -> pd.DataFrame:
+    """`Forecaster.predict` of many rows, piece by piece."""
+    needed = features[forecaster.inputs]
+    pieces = [needed.iloc[first : first + ROWS_PER_PIECE] for first in range(0, len(features), ROWS_PER_PIECE)]
+    return pd.concat(workers.map(Forecaster.predict, pieces, forecaster), ignore_index=True)

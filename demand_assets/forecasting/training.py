@@ -1,0 +1,141 @@
+"""What a model learns from: rows of demand_features whose sales have come, as one matrix per ensemble member.
+
+The target is the scaled residual (actual - base) / scale. Each row is weighted by its scale, and by 5 in holiday weeks:
+the weighted absolute error is then WMAE itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from demand_assets.errors import ModelError
+from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
+from demand_assets.forecasting.panel import SALES_COLUMNS
+from demand_assets.forecasting.ports import WeeklyTable
+from demand_assets.forecasting.weeks import week_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingMatrix:
+    """What one member learns from: (n, F) features `X`, (n,) scaled residuals `y`, (n,) `weight`.
+
+    `known` (n,) is the number of the week in which each target was known; `features` names the F columns.
+    """
+
+    X: "NDArray[np.float32]"
+    y: "NDArray[np.float64]"
+    weight: "NDArray[np.float64]"
+    known: "NDArray[np.int64]"
+    features: tuple[str, ...] = tuple(FEATURES)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @classmethod
+    def empty(cls) -> "TrainingMatrix":
+        """A matrix without rows."""
+        X = np.empty((0, len(FEATURES)), np.float32)
+        return cls(X, np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[TrainingMatrix]") -> "TrainingMatrix":
+        """The rows of several matrices, in their order."""
+        return cls(
+            np.concatenate([part.X for part in parts]),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate([part.known for part in parts]),
+        )
+
+    def known_by(self, as_of: pd.Timestamp) -> "TrainingMatrix":
+        """The rows whose target was known at `as_of`; ModelError when there is none."""
+        held = self.known <= week_number(pd.DatetimeIndex([as_of]))[0]
+        if not held.any():
+            raise ModelError(
+                f"no origin has a target known by {as_of:%Y-%m-%d}; training needs 52 weeks of history and one "
+                "horizon more"
+            )
+        if held.all():
+            return self
+        return replace(self, X=self.X[held], y=self.y[held], weight=self.weight[held], known=self.known[held])
+
+
+def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float64]":
+    """(n,) sales of each row's series in its target week, in the unit of sales; NaN where there are none."""
+
+    def key(frame: pd.DataFrame, week: str) -> "NDArray[np.int64]":
+        # Store, dept and week in one integer: a sorted search takes a tenth of a merge's memory.
+        series = frame["store_id"].to_numpy(np.int64) << 40 | frame["dept_id"].to_numpy(np.int64) << 20
+        return series | week_number(pd.DatetimeIndex(frame[week]))
+
+    held = key(sales, "week")
+    order = np.argsort(held, kind="stable")
+    held = held[order]
+    wanted = key(features, "target_week")
+    place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
+    values = sales["sales"].to_numpy(dtype=float)[order]
+    return np.where(held[place] == wanted, values[place], np.nan) if len(held) else np.full(len(wanted), np.nan)
+
+
+def training_rows(
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, subsample: float = 1.0, member: int = 0
+) -> "NDArray[np.int64]":
+    """Positions of the feature rows that a member learns from at `as_of`: their target's sales were known by then.
+
+    `subsample` is the share of these rows to keep, taken as the nearest 1/n. Those kept are spread evenly over series,
+    origins and horizons, and are the same every time: rows of neighbouring origins and horizons share their targets,
+    so half of them teach nearly as much. Members keep different shares; member n keeps the same one as member 0.
+    """
+    known = (features["target_week"] <= as_of).to_numpy() & ~np.isnan(actuals)
+    shares = round(1 / subsample)
+    if shares > 1:
+        # 31 is coprime to any small divisor: neighbours in each key fall into different classes.
+        spread = features["store_id"].to_numpy(np.int64) + 31 * features["dept_id"].to_numpy(np.int64)
+        spread += week_number(pd.DatetimeIndex(features["origin_week"])) + features["horizon"].to_numpy(np.int64)
+        known &= spread % shares == member % shares
+    return np.flatnonzero(known)
+
+
+def training_matrix(
+    features: pd.DataFrame, actuals: "NDArray[np.float64]", as_of: pd.Timestamp, subsample: float, member: int
+) -> TrainingMatrix:
+    """The rows of `features` that one member learns from; of a part of the features, its part of them."""
+    rows = training_rows(features, actuals, as_of, subsample, member)
+    X = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
+    for index, name in enumerate(FEATURES):
+        X[:, index] = features[name].to_numpy()[rows]
+    scale = features["scale"].to_numpy()[rows]
+    y = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
+    weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
+    return TrainingMatrix(X, y, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
+
+
+def stored_matrices(
+    features: WeeklyTable, sales: WeeklyTable, as_of: pd.Timestamp, subsample: float, members: Sequence[int]
+) -> list[TrainingMatrix]:
+    """`training_matrix` of each of `members` from stored tables: weeks are read once, and one at a time."""
+    parts: list[list[TrainingMatrix]] = [[TrainingMatrix.empty()] for _ in members]
+    read: dict[str, pd.DataFrame] = {}
+    newest = f"{as_of:%Y-%m-%d}"
+    for _, frame in features.only([key for key in features.keys if key < newest]).weeks():
+        targets = [f"{week:%Y-%m-%d}" for week in frame["target_week"].unique() if week <= as_of]
+        # Neighbouring origins share all targets but one: each week of sales is read once and dropped when it is past.
+        read = {name: read[name] for name in targets if name in read}
+        read |= dict(sales.only([name for name in targets if name not in read]).weeks(SALES_COLUMNS))
+        if not read:
+            continue
+        actuals = actuals_of(frame, pd.concat(read.values(), ignore_index=True))
+        for held, member in zip(parts, members, strict=True):
+            held.append(training_matrix(frame, actuals, as_of, subsample, member))
+    joined = []
+    # Popped, so that the parts of one member go before the next is joined.
+    while parts:
+        joined.append(TrainingMatrix.joined(parts.pop(0)))
+    return joined
