@@ -12,7 +12,8 @@ import pytest
 
 from demand_assets.adapters.registry import DAGSTER_RUN_TAG, ModelRegistry
 from demand_assets.automation import end_mlflow_runs
-from demand_assets.forecasting.model import ModelConfig, fit
+from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.sample import SampleData
 from tests.waiting import until
 from tests.wiring.conftest import environment_of, run
@@ -33,7 +34,7 @@ def test_the_next_run_ends_what_a_killed_training_left_running(workspace: tuple[
     assert statuses(database) == ["FINISHED"]
     training = subprocess.Popen(
         [sys.executable, "-m", "demand_assets.cli", "run", "--raw-dir", str(zone)],
-        env={**environment_of(home), "DEMAND_ROUNDS": "11"}, cwd=home.parent, stdout=subprocess.DEVNULL,
+        env={**environment_of(home), "DEMAND_MODEL_SETTINGS": '{"rounds": 11}'}, cwd=home.parent, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until(lambda: "RUNNING" in statuses(database), training, pause_s=0.005)
@@ -56,7 +57,7 @@ def registry(tmp_path: Path) -> ModelRegistry:
 def register(registry: ModelRegistry, features: pd.DataFrame, sales: pd.DataFrame, figure: str) -> None:
     as_of = features["origin_week"].max()
     registry.register(
-        fit(features, sales, as_of, ModelConfig(rounds=2, seed=3, threads=1, keep_one_in=1)),
+        fit(features, sales, as_of, XGBoostConfig(rounds=2, seed=3, threads=1, subsample=1.0)),
         dagster_run_id="a", tags={"as_of": f"{as_of:%Y-%m-%d}"}, params={}, metrics={}, figures={figure: b""},
         sample=pd.DataFrame({"x": [1.0]}), backtest=pd.DataFrame({"x": [1.0]}),
     )  # fmt: skip

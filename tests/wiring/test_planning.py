@@ -47,7 +47,9 @@ def test_a_partition_is_outdated_unless_its_recipe_made_it(tmp_path: Path) -> No
 def test_a_finished_workspace_has_nothing_due_until_a_killed_run_leaves_something(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lake, deliveries = ParquetLake(uri=str(home / "lake")), LandingZone(str(zone)).read_all()
-    training = build_training(read_settings(home=home, landing_uri=str(zone), threads=1, rounds=10))
+    training = build_training(
+        read_settings(home=home, landing_uri=str(zone), threads=1, model_settings='{"rounds": 10}')
+    )
     known = lake.partitions("raw_sales")
     assert plan_ingestion(lake, deliveries, known) == Plan((), "nothing new has landed")
     assert plan_features(lake, training, known) == Plan((), "features are up to date with the data")
