@@ -50,7 +50,6 @@ def ingest(folder: Path, target: Path) -> None:
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
-    from demand_assets.planning import landings_note
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
     from demand_assets.ingestion.merge import merge_table, merge_week_partitions
     from demand_assets.ingestion.quality import (
@@ -60,6 +59,7 @@ def ingest(folder: Path, target: Path) -> None:
         raise_on_failure,
         validate_deliveries,
     )
+    from demand_assets.planning import landings_note
 
     zone, lake = LandingZone(str(folder)), ParquetLake(uri=str(target))
     landed = zone.read_all(["stores"])
@@ -89,8 +89,8 @@ def ingest(folder: Path, target: Path) -> None:
 
 def write_weeks(lake: Any, name: str, made: Any) -> None:
     """One file per week of what a merge gave, four at a time as the assets write them."""
-    from demand_assets.planning import landings_note
     from demand_assets.ingestion.order import run_starts
+    from demand_assets.planning import landings_note
 
     starts = run_starts([made.frame["week"].to_numpy()]).tolist()
 

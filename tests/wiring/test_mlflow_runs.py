@@ -34,8 +34,8 @@ def test_the_next_run_ends_what_a_killed_training_left_running(workspace: tuple[
     assert statuses(database) == ["FINISHED"]
     training = subprocess.Popen(
         [sys.executable, "-m", "demand_assets.cli", "run", "--raw-dir", str(zone)],
-        env={**environment_of(home), "DEMAND_MODEL_SETTINGS": '{"rounds": 11}'}, cwd=home.parent, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**environment_of(home), "DEMAND_MODEL_SETTINGS": '{"rounds": 11}'}, cwd=home.parent,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until(lambda: "RUNNING" in statuses(database), training, pause_s=0.005)
     training.kill()
