@@ -37,7 +37,7 @@ _VERSIONS = ".versions"
 
 @dataclass(frozen=True)
 class LakeTable:
-    """A frame on its way to the lake; `notes` maps a partition key to what its file's footer keeps beside the rows."""
+    """A frame on its way to the lake; `notes` maps a partition key to what its footer keeps beside the rows."""
 
     frame: "pd.DataFrame"
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -141,8 +141,8 @@ class ParquetLake(dg.ConfigurableResource):
     ) -> tuple[str, int]:
         """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file).
 
-        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they are
-        now: whoever writes many files looks once.
+        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they
+        are now: whoever writes many files looks once.
         """
         import pyarrow.parquet as pq
 
