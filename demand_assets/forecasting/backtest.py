@@ -44,9 +44,9 @@ class Backtest:
 
 
 def weeks_to_judge(horizon_weeks: int) -> int:
-    """How many targets of an origin must be known before it is judged: half of them.
+    """How many targets of an origin must be known before it is scored: half of them.
 
-    Waiting for all would hide the weeks in which a change shows first; one or two of many prove little.
+    Waiting for all would leave out the weeks in which a change shows first; one or two of many prove little.
     """
     return (horizon_weeks + 1) // 2
 
@@ -54,9 +54,9 @@ def weeks_to_judge(horizon_weeks: int) -> int:
 def rolling_origins(
     as_of: pd.Timestamp, first: pd.Timestamp, count: int, step: int, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The newest `count` origins that can be judged at `as_of`, `step` weeks apart, none before `first`.
+    """The newest `count` origins that can be scored at `as_of`, `step` weeks apart, none before `first`.
 
-    They lie on a grid fixed in absolute time, so that models trained in different weeks are judged on shared origins.
+    They lie on a grid fixed in absolute time, so that models trained in different weeks are scored on shared origins.
     """
     last = add_weeks(as_of, -weeks_to_judge(horizon_weeks))
     if last < first:
@@ -146,7 +146,7 @@ def forecast_stored_origin(
 def origins_to_forecast(
     origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The origins to forecast so that `origins` can be judged, in order: up to two to warm up, then they.
+    """The origins to forecast so that `origins` can be scored, in order: up to two to warm up, then they.
 
     ModelError when one of them is not among the `stored` origins.
     """

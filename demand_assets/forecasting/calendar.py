@@ -8,17 +8,14 @@ found that shift to be his most valuable adjustment).
 
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from dateutil.easter import easter
 from dateutil.relativedelta import MO, SU, TH, relativedelta
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.weeks import DAYS, FRIDAY, WEEKS_PER_YEAR, week_number, weeks_between
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 EASTER = "easter"
 HOLIDAYS = ("super_bowl", "labor_day", "thanksgiving", "christmas")
@@ -52,7 +49,7 @@ def holiday_week(name: str, year: int) -> pd.Timestamp:
     return day + pd.Timedelta(days=(FRIDAY - day.dayofweek) % DAYS)
 
 
-def holiday_kind(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
+def holiday_kind(weeks: pd.DatetimeIndex) -> NDArray[np.int8]:
     """(n,) 0 for no US holiday, 1..4 for the `HOLIDAYS` in order."""
     kind = np.zeros(len(weeks), dtype=np.int8)
     years = range(weeks.min().year - 1, weeks.max().year + 2) if len(weeks) else ()
@@ -61,7 +58,7 @@ def holiday_kind(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
     return kind
 
 
-def easter_offset(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
+def easter_offset(weeks: pd.DatetimeIndex) -> NDArray[np.int8]:
     """(n,) weeks from the week that holds Easter Sunday (-1: the week of Good Friday), clipped to -4..4."""
     years = range(weeks.min().year - 1, weeks.max().year + 2) if len(weeks) else ()
     easters = week_number(pd.DatetimeIndex([holiday_week(EASTER, year) for year in years]))
@@ -70,7 +67,7 @@ def easter_offset(weeks: pd.DatetimeIndex) -> "NDArray[np.int8]":
     return np.clip(nearest, -4, 4).astype(np.int8)
 
 
-def weeks_back(weeks: pd.DatetimeIndex, *, with_easter: bool = True) -> "NDArray[np.float64]":
+def weeks_back(weeks: pd.DatetimeIndex, *, with_easter: bool = True) -> NDArray[np.float64]:
     """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks.
 
     Without `with_easter` spring is matched by date alone, as suits a season that several years were averaged into.
@@ -90,7 +87,7 @@ def weeks_back(weeks: pd.DatetimeIndex, *, with_easter: bool = True) -> "NDArray
 
 
 def _match_moved(
-    back: "NDArray[np.float64]", number: "NDArray[np.int64]", name: str, window: tuple[int, ...], year: int
+    back: NDArray[np.float64], number: NDArray[np.int64], name: str, window: tuple[int, ...], year: int
 ) -> None:
     """Match the weeks around a holiday to those around it last year, and the weeks it displaced in order."""
     this, last = week_number(pd.DatetimeIndex([holiday_week(name, year), holiday_week(name, year - 1)]))
@@ -111,7 +108,7 @@ def _match_moved(
             back[at] = WEEKS_PER_YEAR + week - like
 
 
-def _match_christmas(back: "NDArray[np.float64]", span: pd.DatetimeIndex, year: int) -> None:
+def _match_christmas(back: NDArray[np.float64], span: pd.DatetimeIndex, year: int) -> None:
     """Match December by days to Christmas Day: the date is fixed, so its weekday moves by a day or two a year."""
     christmas, before = holiday_date("christmas", year), holiday_date("christmas", year - 1)
     days = (span - christmas).days

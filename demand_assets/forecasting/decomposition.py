@@ -5,15 +5,11 @@ with a periodic season; Cleveland et al. 1990, J. Official Statistics 6), and wh
 forward by simple exponential smoothing. Without robustness weights STL is linear: two T x T matrices do every series.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.smoothing import smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RANK = 12
 TWO_YEARS = 2 * WEEKS_PER_YEAR
@@ -27,20 +23,20 @@ ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
 def decompose(
-    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", width: int = 0
-) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """(T, S) season and (S,) newest level without it, USD, of (T, S) sales, NaN where there are none.
+    sales: NDArray[np.float64], dept: NDArray[np.int64], width: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(T, S) season and (S,) newest level without it, in the unit of sales, of (T, S) sales that may be NaN.
 
-    Their sum is the forecast of a week like the season's. T is at least `LEAST_WEEKS`; `dept` (S,) is 0..D-1; `width`
-    as for `smooth_departments`.
+    Level plus a week's season is the forecast of a week like it. T is at least `LEAST_WEEKS`; `dept` (S,) is 0..D-1;
+    `width` as for `smooth_departments`.
     """
     smooth, _ = smooth_departments(sales, dept, RANK, width)
     season = _season(smooth)
     return season, _level(smooth - season)
 
 
-def _season(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """(T, S) yearly pattern of each series, summing to nothing over a year."""
+def _season(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, S) yearly pattern of each series, with mean 0 over a year."""
     weeks = len(values)
     phase = np.arange(weeks) % WEEKS_PER_YEAR
     same = (phase[:, None] == phase[None, :]).astype(float)
@@ -54,7 +50,7 @@ def _season(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
     return season
 
 
-def _loess(weeks: int, window: int) -> "NDArray[np.float64]":
+def _loess(weeks: int, window: int) -> NDArray[np.float64]:
     """(T, T) local linear regression with tricube weights over the `window` nearest weeks, as a matrix."""
     time = np.arange(weeks, dtype=float)
     distance = np.abs(time[:, None] - time[None, :])
@@ -69,7 +65,7 @@ def _loess(weeks: int, window: int) -> "NDArray[np.float64]":
     return weight * (1 + ((time - centre) / spread)[:, None] * offset)
 
 
-def _level(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
+def _level(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(S,) last level of each (T, S) series by simple exponential smoothing, alpha by the least one-step error."""
     alphas = np.array(ALPHAS)[:, None]
     level = np.broadcast_to(values[:FIRST_LEVEL_WEEKS].mean(axis=0), (len(ALPHAS), values.shape[1])).copy()

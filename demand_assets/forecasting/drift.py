@@ -49,7 +49,7 @@ from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_numb
 Read = Callable[[Sequence[str]], pd.DataFrame]
 ROW_KEYS = ("store_id", "dept_id", "origin_week")
 KEYS = ("week", "reference", "group_kind", "group_id", "variable")
-# A week is severe when the groups with a severe drift have a twentieth of sales: some store always has news of its own.
+# Share of sales in groups with a severe drift from which the week is severe: single stores differ in most weeks.
 ALARM_SHARE = 0.05
 # Earlier origins that a report can use: its history, and what lay a year before each week of it.
 PAST_WEEKS = HISTORY_WEEKS + WEEKS_PER_YEAR + SEASON_WEEKS
@@ -93,7 +93,7 @@ class DriftVerdict:
 
 @dataclass(frozen=True, eq=False)
 class JudgedWeek:
-    """What a report is about: the week, the last origin the champion learnt from, and who has which part of sales.
+    """The week of a report, the last origin the champion learnt from, and each group's share of sales.
 
     `shares` has, by kind of group, each group's share of the chain's mean weekly sales.
     """
@@ -147,7 +147,7 @@ def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
 
 
 def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.DataFrame:
-    """The report's rows about the variables of some units; no other columns stand in memory meanwhile.
+    """The report's rows about the variables of some units; only their columns are in memory.
 
     `read` gives columns of `measured` rows of the past and the judged week, in order of origin.
     """
@@ -258,8 +258,8 @@ def lost_flags(week: pd.Timestamp, flags: "pd.Series[bool]", targets: pd.DataFra
 def drift_verdict(rows: pd.DataFrame) -> DriftVerdict:
     """The verdict over one week's report.
 
-    What the chain shows is not said again for its parts, nor what a group of departments shows for its departments;
-    a variable that drifted against both references is said once.
+    A drift of the chain is not repeated for its parts, nor that of a department group for its departments; a variable
+    that drifted against both references is named once.
     """
     found = rows[rows["severity"].isin([WARN, SEVERE])]
     order = found.assign(

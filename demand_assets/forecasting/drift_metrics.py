@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.drift_statistics import (
     ks_distance,
@@ -25,13 +26,9 @@ from demand_assets.forecasting.features import (
 )
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
-    Values = NDArray[np.floating[Any]]
-    Places = NDArray[np.int64]
-
+Matrix = NDArray[np.float64]
+Values = NDArray[np.floating[Any]]
+Places = NDArray[np.int64]
 TRAINING, LAST_SEASON = "training", "last_season"
 PREDICTION = "prediction"
 # The rows of demand_features that drift is measured on: one per series.
@@ -41,7 +38,7 @@ SEASON_WEEKS = 2  # either side of the week 52 weeks before
 CHAIN, STORE_TYPE, DEPARTMENT, STORE, DEPT_GROUP = "chain", "store_type", "department", "store", "dept_group"
 
 
-def measured(features: pd.DataFrame, forecast: "Matrix") -> pd.DataFrame:
+def measured(features: pd.DataFrame, forecast: Matrix) -> pd.DataFrame:
     """The part of demand_features that drift is measured on: its rows of horizon 1, with the forecast over scale.
 
     `forecast` has one value per row of `features`.
@@ -52,8 +49,8 @@ def measured(features: pd.DataFrame, forecast: "Matrix") -> pd.DataFrame:
     return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
 
 
-def scaled_forecast(forecast: "Matrix", scale: "Matrix") -> "NDArray[np.float32]":
-    """(n,) what is watched of a forecast: its size in units of the series."""
+def scaled_forecast(forecast: Matrix, scale: Matrix) -> NDArray[np.float32]:
+    """(n,) forecasts over the scale of their series: the prediction that is watched for drift."""
     return (forecast / scale).astype(np.float32)
 
 
@@ -64,7 +61,7 @@ def department_group(dept_id: int) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """What one value of a variable belongs to: `key` names it within a week, `kinds` the groups it can differ in."""
+    """Variables with one value a week for each `key`, and the `kinds` of groups in which they are compared."""
 
     key: tuple[str, ...]
     variables: tuple[str, ...]
@@ -73,10 +70,10 @@ class Unit:
 
 SERIES = ("store_id", "dept_id")
 _OF_PREDICTION = DriftClass(OF_SERIES)
-# What has one value of a variable each week: its key, and the groups it can differ in.
+# Drift class -> the key that has one value of a variable each week, and the kinds of groups it is compared in.
 _KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     OF_SERIES: (SERIES, (CHAIN, STORE_TYPE, DEPARTMENT, STORE)),
-    # CPI of a store is one value, however many departments repeat it: counted seventy times it would pass for a sample.
+    # CPI of a store is one value: counted once per department it would look like a sample of seventy.
     OF_STORE: (("store_id",), (CHAIN, STORE_TYPE)),
     OF_DEPARTMENT: (("dept_id",), (CHAIN,)),
     OF_CALENDAR: ((), (CHAIN,)),
@@ -89,7 +86,7 @@ def drift_classes() -> dict[str, DriftClass]:
 
 
 def units() -> tuple[Unit, ...]:
-    """All watched variables, by what has one value of them each week."""
+    """All watched variables, by their key."""
     classes = drift_classes()
     return tuple(
         Unit(key, tuple(name for name, drift in classes.items() if drift.of == of), kinds)
@@ -102,7 +99,7 @@ def rows_of(unit: Unit, rows: pd.DataFrame) -> pd.DataFrame:
     return rows if unit.key == SERIES else rows.drop_duplicates(["origin_week", *unit.key], ignore_index=True)
 
 
-def matrix_of(rows: pd.DataFrame, variables: Sequence[str]) -> "NDArray[np.float32]":
+def matrix_of(rows: pd.DataFrame, variables: Sequence[str]) -> NDArray[np.float32]:
     """(n, V) values, each variable in one stretch of memory, as they are read."""
     values = np.empty((len(rows), len(variables)), dtype=np.float32, order="F")
     for column, name in enumerate(variables):
@@ -110,18 +107,18 @@ def matrix_of(rows: pd.DataFrame, variables: Sequence[str]) -> "NDArray[np.float
     return values
 
 
-def groups_of(rows: pd.DataFrame, kind: str) -> "tuple[Places, list[str]]":
+def groups_of(rows: pd.DataFrame, kind: str) -> tuple[Places, list[str]]:
     """(n,) position of each row's group, and the groups' names."""
     if kind == CHAIN:
         return np.zeros(len(rows), dtype=np.int64), ["all"]
     column = {STORE_TYPE: "store_type", DEPARTMENT: "dept_id", STORE: "store_id"}[kind]
-    # By hash: there are few groups, and sorting millions of rows takes many times as long.
+    # By hash: there are few groups, and sorting millions of rows takes much longer.
     at, codes = pd.factorize(rows[column].to_numpy().astype(np.int32), sort=True)
     types = dict(enumerate(STORE_TYPES))
     return at, [types.get(int(code), "other") if kind == STORE_TYPE else str(code) for code in codes]
 
 
-def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> "NDArray[np.bool_]":
+def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> NDArray[np.bool_]:
     """(n,) which rows belong to a group."""
     if kind == DEPT_GROUP:
         return (rows["dept_id"] // 10 == int(name.split("-")[0]) // 10).to_numpy()
@@ -129,10 +126,10 @@ def rows_in_group(rows: pd.DataFrame, kind: str, name: str) -> "NDArray[np.bool_
     return codes == names.index(name)
 
 
-def without_outliers(values: "Values", reference: "NDArray[np.bool_]") -> "Values":
+def without_outliers(values: Values, reference: NDArray[np.bool_]) -> Values:
     """(n, V) values clipped to one range of 5% to 95% of the reference's rows below and above it.
 
-    So that no single series moves the mean of its group, and all of them together still do.
+    A single series then does not move the mean of its group, while all of them together do.
     """
     clipped = values.copy(order="K")
     for column in range(values.shape[1]):
@@ -148,11 +145,11 @@ class Weekly:
     """(weeks, G, V) means and shares missing of every group in every origin; the last is the week that is judged."""
 
     weeks: pd.DatetimeIndex
-    mean: "Matrix"
-    missing: "Matrix"
+    mean: Matrix
+    missing: Matrix
 
     @classmethod
-    def of(cls, values: "Values", at: "Places", codes: "Places", groups: int, weeks: pd.DatetimeIndex) -> "Weekly":
+    def of(cls, values: Values, at: Places, codes: Places, groups: int, weeks: pd.DatetimeIndex) -> "Weekly":
         """From (n, V) values in week `at` and group `codes`."""
         place = at * groups + codes
         shape = (len(weeks), groups)
@@ -195,19 +192,19 @@ class Weekly:
 class Distances:
     """(G, V) distances of each group's week from a reference, and (weeks, G, V) PSI of earlier weeks from it."""
 
-    points: "Places"
-    reference_points: "Places"
-    psi: "Matrix"
-    ks: "Matrix"
-    ks_p: "Matrix"
-    spread: "Matrix"
-    reference_mean: "Matrix"
-    reference_missing: "Matrix"
-    psi_history: "Matrix"
+    points: Places
+    reference_points: Places
+    psi: Matrix
+    ks: Matrix
+    ks_p: Matrix
+    spread: Matrix
+    reference_mean: Matrix
+    reference_missing: Matrix
+    psi_history: Matrix
 
 
 def distances(
-    values: "Values", at: "Places", codes: "Places", groups: int, reference: "Places", earlier: "Places", last: int
+    values: Values, at: Places, codes: Places, groups: int, reference: Places, earlier: Places, last: int
 ) -> Distances:
     """Week `last` of (n, V) values against the weeks `reference`, group by group; so too the weeks `earlier`.
 
@@ -252,7 +249,7 @@ def distances(
     return Distances(points, reference_points, psi, ks, p_value, spread, mean, missing, of_weeks)
 
 
-def _stretch(place: "Places", first: int, weeks: "Places") -> slice:
+def _stretch(place: Places, first: int, weeks: Places) -> slice:
     """Where the rows of `weeks` in a row lie, of the group whose weeks are numbered from `first`."""
     if not len(weeks):
         return slice(0, 0)
@@ -260,13 +257,13 @@ def _stretch(place: "Places", first: int, weeks: "Places") -> slice:
     return slice(int(start), int(stop))
 
 
-def _held(values: "NDArray[Any]", gaps: "NDArray[np.bool_]", part: slice) -> "NDArray[Any]":
+def _held(values: NDArray[Any], gaps: NDArray[np.bool_], part: slice) -> NDArray[Any]:
     """A part of the values, less those where there is a gap."""
     own, lost = values[part], gaps[part]
     return own[~lost] if lost.any() else own
 
 
-def _weekly_bin_counts(values: "Matrix", week: "Places", weeks: int, edges: "Matrix") -> "Places":
+def _weekly_bin_counts(values: Matrix, week: Places, weeks: int, edges: Matrix) -> Places:
     """(weeks, bins) how many values fall into each bin in each week; a value on an edge belongs to the bin above."""
     bins = len(edges) + 1
     # Comparing with every edge is faster than searching among them: there are nine at most.

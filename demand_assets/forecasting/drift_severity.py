@@ -1,14 +1,15 @@
-"""What a distance is worth: severity by the size of an effect and by its robust z-score in its own history.
+"""Severity of a drift, by the size of an effect and by its robust z-score in its own history.
 
 A drift needs both. The effect must reach a floor, and it must lie outside everything that the weeks of its own history
 did. A p-value decides nothing: with thousands of series every week differs from every other "significantly".
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.drift_metrics import (
     CHAIN,
@@ -22,11 +23,7 @@ from demand_assets.forecasting.drift_metrics import (
 )
 from demand_assets.forecasting.drift_statistics import column_median, robust_zscore
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
-
+Matrix = NDArray[np.float64]
 NONE, WARN, SEVERE, FEW = "none", "warn", "severe", "few"
 LEAST_POINTS = 20  # series with a value, in the week and in the reference
 LEAST_WEEKS = 12  # weeks of history
@@ -50,7 +47,7 @@ LEAST_GROUP_SHIFT = 0.05  # of the mean weekly sales
 
 
 def graded(
-    variables: Sequence[str], metrics: Distances, weekly: Weekly, sales_share: "Matrix", *, season: bool
+    variables: Sequence[str], metrics: Distances, weekly: Weekly, sales_share: Matrix, *, season: bool
 ) -> pd.DataFrame:
     """One row per group x variable, in that order: effects, severity, and what it rests on.
 
@@ -111,7 +108,7 @@ def graded(
     )
 
 
-def graded_department_groups(residual: "Matrix", points: "NDArray[np.int64]", names: list[str]) -> pd.DataFrame:
+def graded_department_groups(residual: Matrix, points: NDArray[np.int64], names: list[str]) -> pd.DataFrame:
     """One row per department group: whether its departments left their usual sales together.
 
     `residual` (weeks, departments) are weekly means of `residual_lag_0`, the last of the week itself, which holds

@@ -1,15 +1,11 @@
 """How far one sample lies from another: PSI, Kolmogorov-Smirnov, and a value's robust z-score in its own history."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Vector = NDArray[np.float64]
-
+Vector = NDArray[np.float64]
 BINS = 10
 # Half a point in every bin, so that an empty one gives a finite index.
 SMOOTHING = 0.5
@@ -17,7 +13,7 @@ SMOOTHING = 0.5
 MAD_TO_SD = 1.4826
 
 
-def quantile_edges(ordered: "Vector") -> "Vector":
+def quantile_edges(ordered: Vector) -> Vector:
     """The inner edges of up to ten bins with equal counts of the sorted reference; ties make fewer bins."""
     if not len(ordered):
         return np.empty(0)
@@ -25,18 +21,18 @@ def quantile_edges(ordered: "Vector") -> "Vector":
     return np.unique(ordered[np.round(places).astype(np.int64)])
 
 
-def bin_counts(values: "Vector", edges: "Vector") -> "NDArray[np.int64]":
+def bin_counts(values: Vector, edges: Vector) -> NDArray[np.int64]:
     """(edges + 1,) how many values fall into each bin; a value on an edge belongs to the bin above."""
     return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
 
 
-def ordered_bin_counts(ordered: "Vector", edges: "Vector") -> "NDArray[np.int64]":
+def ordered_bin_counts(ordered: Vector, edges: Vector) -> NDArray[np.int64]:
     """`bin_counts` of values that are sorted, found by the edges among them instead of them among the edges."""
     places = np.concatenate([[0], np.searchsorted(ordered, edges, side="left"), [len(ordered)]])
     return places[1:] - places[:-1]
 
 
-def stability_index(expected: "NDArray[np.int64]", actual: "NDArray[np.int64]") -> "Vector":
+def stability_index(expected: NDArray[np.int64], actual: NDArray[np.int64]) -> Vector:
     """PSI of (..., bins) counts against (bins,) expected counts: sum of (a - e) ln(a / e) over smoothed shares.
 
     Below 0.1 is commonly read as stable, above 0.25 as shifted, for samples of thousands.
@@ -47,7 +43,7 @@ def stability_index(expected: "NDArray[np.int64]", actual: "NDArray[np.int64]") 
     return ((a - e) * np.log(a / e)).sum(axis=-1)
 
 
-def psi(reference: "Vector", now: "Vector") -> float:
+def psi(reference: Vector, now: Vector) -> float:
     """PSI of two samples without NaN, bins fixed on the reference; NaN when either is empty."""
     if not len(reference) or not len(now):
         return np.nan
@@ -55,7 +51,7 @@ def psi(reference: "Vector", now: "Vector") -> float:
     return float(stability_index(bin_counts(reference, edges), bin_counts(now, edges)))
 
 
-def ks_distance(ordered: "Vector", now: "Vector") -> float:
+def ks_distance(ordered: Vector, now: Vector) -> float:
     """Largest distance of the distribution functions of a sorted reference and a sample; NaN when either is empty."""
     if not len(ordered) or not len(now):
         return np.nan
@@ -66,7 +62,7 @@ def ks_distance(ordered: "Vector", now: "Vector") -> float:
     return float(max(np.abs(upto - own_upto).max(), np.abs(below - own_below).max()))
 
 
-def ks_p_value(distance: "Vector", reference_points: "NDArray[np.int64]", points: "NDArray[np.int64]") -> "Vector":
+def ks_p_value(distance: Vector, reference_points: NDArray[np.int64], points: NDArray[np.int64]) -> Vector:
     """Asymptotic two-sided p-value (Kolmogorov's limit); reported, never judged by: it shrinks with the sample."""
     from scipy.special import kolmogorov
 
@@ -79,13 +75,13 @@ def ks_p_value(distance: "Vector", reference_points: "NDArray[np.int64]", points
 class RobustScore:
     """Against a history: signed distance to its median in robust standard deviations, and over its farthest value."""
 
-    score: "Vector"
-    reach: "Vector"
-    usual: "Vector"
-    weeks: "NDArray[np.int64]"
+    score: Vector
+    reach: Vector
+    usual: Vector
+    weeks: NDArray[np.int64]
 
 
-def robust_zscore(history: "Vector", now: "Vector", least_scale: "Vector | float") -> RobustScore:
+def robust_zscore(history: Vector, now: Vector, least_scale: Vector | float) -> RobustScore:
     """Each of (...) values in its history (weeks, ...), NaN left out; the scale is never below `least_scale`."""
     weeks = (~np.isnan(history)).sum(axis=0)
     usual = column_median(history)
@@ -96,7 +92,7 @@ def robust_zscore(history: "Vector", now: "Vector", least_scale: "Vector | float
     return RobustScore(distance / scale, np.abs(distance) / np.maximum(farthest, scale), usual, weeks)
 
 
-def column_median(values: "Vector") -> "Vector":
+def column_median(values: Vector) -> Vector:
     """(...) medians over the first axis of (weeks, ...) values, NaN left out; NaN where nothing is left."""
     if not len(values):
         return np.full(values.shape[1:], np.nan)

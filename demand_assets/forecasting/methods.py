@@ -1,4 +1,4 @@
-"""By which rule a forecast was made: the model needs history, and where there is little another rule carries it."""
+"""Which rule gave the base of a forecast: with little history it is not last year and the decomposition."""
 
 from typing import TYPE_CHECKING
 

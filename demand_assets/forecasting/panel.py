@@ -1,22 +1,20 @@
 """The dense panel: weeks x series matrices, so that every feature is array arithmetic."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import extend_calendar
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 COVARIATE_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
-# What is worked on at once: with what it takes, a tenth of a gigabyte an origin. Walmart's 3,331 series are one block.
+# Series worked on at once: an origin of them takes about 0.1 GB. Walmart's 3,331 series are one block.
 SERIES_PER_BLOCK = 32_768
-# What a panel takes of sales.
+# Columns of sales that a panel needs.
 SALES_COLUMNS = ("store_id", "dept_id", "week", "sales")
 MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
 
@@ -25,30 +23,30 @@ MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
 class Panel:
     """T contiguous weeks x S series (store x dept), and what is known of the stores.
 
-    `sales` (T, S) USD, NaN where there is no row. `covariates` name -> (T, stores). `is_holiday` (T + horizon,) runs
-    past the last week: a calendar is known ahead. `series` has S rows: store_id, dept_id, and `store`/`dept`, their
-    positions in `stores` and among departments.
+    `sales` (T, S) is in the unit of sales, NaN where there is no row. `covariates` name -> (T, stores). `is_holiday`
+    (T + horizon,) runs past the last week: a calendar is known ahead. `series` has S rows: store_id, dept_id, and
+    `store`/`dept`, their positions in `stores` and among departments.
     """
 
     weeks: pd.DatetimeIndex
-    sales: "NDArray[np.float64]"
+    sales: NDArray[np.float64]
     series: pd.DataFrame
     stores: pd.DataFrame
-    covariates: "dict[str, NDArray[np.float64]]"
-    is_holiday: "NDArray[np.bool_]"
+    covariates: dict[str, NDArray[np.float64]]
+    is_holiday: NDArray[np.bool_]
 
     @property
     def departments(self) -> int:
         """Number of distinct departments."""
         return int(self.series["dept"].max()) + 1
 
-    def of(self, columns: "NDArray[np.int64]") -> "Panel":
+    def of(self, columns: NDArray[np.int64]) -> "Panel":
         """The panel of some of its series, in the order given; the stores stay as they are."""
         series = self.series.iloc[columns].reset_index(drop=True)
         series["dept"] = np.unique(series["dept"], return_inverse=True)[1]
         return replace(self, sales=self.sales[:, columns], series=series)
 
-    def position(self, weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
+    def position(self, weeks: pd.DatetimeIndex) -> NDArray[np.int64]:
         """Row of each week; may lie outside 0..T-1."""
         return week_number(weeks) - week_number(self.weeks[:1])[0]
 
@@ -57,7 +55,7 @@ class Panel:
         return weeks_between(self.weeks[0], add_weeks(self.weeks[0], len(self.is_holiday) - 1))
 
 
-def department_blocks(dept: "NDArray[np.int64]", series_per_block: int) -> "list[NDArray[np.int64]]":
+def department_blocks(dept: NDArray[np.int64], series_per_block: int) -> list[NDArray[np.int64]]:
     """Places of the series, in blocks of whole departments, each of at least `series_per_block` but the last.
 
     `dept` (S,) numbers the departments 0..D-1. ValueError when a block is to have less than one series.
@@ -115,8 +113,8 @@ def build_panel(
 
 
 def _distinct_pairs(
-    first: "NDArray[np.integer[Any]]", second: "NDArray[np.integer[Any]]"
-) -> "tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]":
+    first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]:
     """The distinct pairs of two (n,) ids >= 0, in order, and the place of each row's among them."""
     width = int(second.max()) + 1
     place, pairs = pd.factorize(first.astype(np.int64) * width + second, sort=True)

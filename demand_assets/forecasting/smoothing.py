@@ -1,36 +1,31 @@
-"""Last year, less its noise: what each series shares with its department's other stores.
+"""Sales smoothed over the stores of a department.
 
 A department's stores move together, and a single week of a single store is noisy. Each department's weeks x stores
 matrix is replaced by its profile over all stores plus the few strongest patterns of deviation from it (a truncated
-singular value decomposition). The matrices are many and small: callers hold BLAS to one thread, which with more than
-the idle cores takes fifty times as long waiting for itself. Source: the method that won the Walmart competition
-averaged over such smoothed stores.
+singular value decomposition). The matrices are many and small, so callers limit BLAS to one thread: with more threads
+than idle cores it takes fifty times as long. Source: the winner of the Walmart competition smoothed stores this way.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 RANK = 8
-# Two years hold the season twice; more would only make every origin dearer.
+# Two years hold the season twice; more would only cost time at every origin.
 WINDOW_WEEKS = 2 * WEEKS_PER_YEAR
 MIN_SCALE = 1.0
 
 
 def smooth_departments(
-    sales: "NDArray[np.float64]", dept: "NDArray[np.int64]", rank: int = RANK, width: int = 0
-) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """(T, S) smoothed sales in USD and (T, D) department profiles, from (T, S) sales that may be NaN.
+    sales: NDArray[np.float64], dept: NDArray[np.int64], rank: int = RANK, width: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(T, S) smoothed sales and (T, D) department profiles, from (T, S) sales that may be NaN.
 
     `dept` (S,) numbers the departments 0..D-1. A profile is the department's sales over those of the mean week of its
-    series then present, so it is 1 in an average week. Where a series has no sales its smoothed value is what its
-    profile says. Deviations count by the series' scale, the mean of its newest 52 weeks: large stores are less noisy.
-    `width` is the size of the largest department, where `dept` is a part of a chain that has larger ones.
+    series present in that week, so it is 1 in an average week. A series without sales gets its profile times its
+    scale. Deviations are weighted by the series' scale, the mean of its newest 52 weeks: large stores are less noisy.
+    `width` is the size of the largest department of the chain, where `dept` is only a part of it.
     """
     weeks = len(sales)
     place, widest = _place_in_department(dept)
@@ -52,7 +47,7 @@ def smooth_departments(
     return smooth[dept, :, place].T, profile.T
 
 
-def _truncated(matrices: "NDArray[np.float64]", rank: int) -> "NDArray[np.float64]":
+def _truncated(matrices: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
     """(D, T, n) best approximations of the given rank, by the eigenvectors of the smaller Gram matrix."""
     turned = matrices.transpose(0, 2, 1)
     if matrices.shape[1] < matrices.shape[2]:
@@ -62,7 +57,7 @@ def _truncated(matrices: "NDArray[np.float64]", rank: int) -> "NDArray[np.float6
     return (matrices @ vectors) @ vectors.transpose(0, 2, 1)
 
 
-def _place_in_department(dept: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], int]":
+def _place_in_department(dept: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """(S,) position of each series among its department's, and the size of the largest department."""
     order = np.argsort(dept, kind="stable")
     counts = np.bincount(dept)

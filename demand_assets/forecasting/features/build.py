@@ -1,16 +1,17 @@
 """One vectorised pass over the panel makes demand_features of every origin, block by block and origin by origin.
 
-The model learns what the base misses, in units of the series' own scale. The baselines are made in the same pass, in
+The model learns the residual of `base`, in units of the series' own scale. The baselines are made in the same pass, in
 the unit of sales; they are no inputs of the model.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
@@ -18,15 +19,11 @@ from demand_assets.forecasting.features.catalogue import FEATURES, IN_SALES_UNIT
 from demand_assets.forecasting.features.history import ChainHistory, FeatureBlock, History
 from demand_assets.forecasting.features.naive import baselines
 from demand_assets.forecasting.features.origin import Origin
+from demand_assets.forecasting.features.spec import Columns
 from demand_assets.forecasting.panel import Panel, department_blocks
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from demand_assets.forecasting.features.spec import Columns
-
-    Made = dict[str, NDArray[np.generic]]
+Made = dict[str, NDArray[np.generic]]
 
 
 def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
@@ -42,7 +39,7 @@ def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks:
     """
     (block,) = feature_blocks(panel, len(panel.series))
     parts = [part for _, part in block_features(block, origins, horizon_weeks, threads)]
-    # Column by column out of the parts, so that both never stand in memory whole.
+    # Each column leaves its parts as it is joined, so that the table is not in memory twice.
     return pd.DataFrame({name: np.concatenate([part.pop(name) for part in parts]) for name in [*parts[0]]}, copy=False)
 
 
@@ -61,7 +58,7 @@ def feature_blocks(panel: Panel, series_per_block: int) -> Iterator[FeatureBlock
 
 def block_features(
     block: FeatureBlock, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1
-) -> "Iterator[tuple[pd.Timestamp, Made]]":
+) -> Iterator[tuple[pd.Timestamp, Made]]:
     """Each origin, in order, with the columns of its rows of demand_features for the series of a block.
 
     They are made in `threads` threads; an origin at which no series of the block is active has no rows.
@@ -75,10 +72,10 @@ def block_features(
             f"origin {outside[0]:%Y-%m-%d} is outside the sales, which run from "
             f"{weeks[0]:%Y-%m-%d} to {weeks[-1]:%Y-%m-%d}"
         )
-    # The matrix products are small: with more threads than idle cores BLAS spends its time waiting for itself.
+    # The matrix products are small: with more threads than idle cores BLAS threads only wait for each other.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         history = History(block)
-        # A few ahead of what is taken, so that what is not yet taken does not fill the memory.
+        # Only a few origins ahead of the consumer, so that waiting results do not fill the memory.
         pending: deque[tuple[pd.Timestamp, Future[Made]]] = deque()
         for row in sorted(set(at.tolist())):
             pending.append((weeks[row], pool.submit(_rows_of, history, row, horizon_weeks)))
@@ -88,12 +85,12 @@ def block_features(
             yield _taken(pending)
 
 
-def _taken(pending: "deque[tuple[pd.Timestamp, Future[Made]]]") -> "tuple[pd.Timestamp, Made]":
+def _taken(pending: deque[tuple[pd.Timestamp, Future[Made]]]) -> tuple[pd.Timestamp, Made]:
     origin, columns = pending.popleft()
     return origin, columns.result()
 
 
-def _rows_of(history: History, row: int, horizon_weeks: int) -> "Made":
+def _rows_of(history: History, row: int, horizon_weeks: int) -> Made:
     """The rows of one origin, as columns."""
     origin = Origin(history, row, horizon_weeks)
     made: dict[str, NDArray[np.float64]] = {}
@@ -102,7 +99,7 @@ def _rows_of(history: History, row: int, horizon_weeks: int) -> "Made":
     panel, series = origin.panel, origin.panel.series.iloc[origin.active]
     in_unit: Columns = {"base": origin.base, "scale": origin.scale, **baselines(origin)}
 
-    def rows(values: "NDArray[Any]") -> "NDArray[Any]":
+    def rows(values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, horizon_weeks) if values.ndim == 1 else np.ascontiguousarray(values.T).ravel()
 
     return {

@@ -1,24 +1,20 @@
 """Features that are facts: the calendar of the target weeks, the store, and covariates observed at the origin."""
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind
 from demand_assets.forecasting.features.history import ratio
-from demand_assets.forecasting.features.origin import MIN_SCALE
+from demand_assets.forecasting.features.origin import MIN_SCALE, Origin
+from demand_assets.forecasting.features.spec import Columns
 from demand_assets.forecasting.panel import COVARIATE_COLUMNS
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
-
-if TYPE_CHECKING:
-    from demand_assets.forecasting.features.origin import Origin
-    from demand_assets.forecasting.features.spec import Columns
 
 STORE_TYPES = ("A", "B", "C")
 
 
-def calendar_of_targets(origin: "Origin") -> "Columns":
+def calendar_of_targets(origin: Origin) -> Columns:
     """(H, n) calendar facts of the target weeks."""
     panel, targets = origin.panel, origin.targets
     weeks = panel.flagged_weeks()[targets]
@@ -33,7 +29,7 @@ def calendar_of_targets(origin: "Origin") -> "Columns":
     return {name: np.broadcast_to(value[:, None], shape).astype(float) for name, value in by_week.items()}
 
 
-def series_facts(origin: "Origin") -> "Columns":
+def series_facts(origin: Origin) -> Columns:
     """(n,) facts of the store and the department, and whether the origin is a holiday week."""
     stores = origin.panel.stores
     codes = stores["store_type"].map({name: code for code, name in enumerate(STORE_TYPES)})
@@ -45,7 +41,7 @@ def series_facts(origin: "Origin") -> "Columns":
     }
 
 
-def covariates(origin: "Origin") -> "Columns":
+def covariates(origin: Origin) -> Columns:
     """(n,) covariates of the origin week, against a year before where the level itself would only name the year."""
     history, row = origin.history, origin.row
     observed = origin.panel.covariates

@@ -1,43 +1,39 @@
-"""What every origin draws on: sales by week, running sums of them, and each week's counterpart last year."""
+"""What all origins of a block share: sales by week, their running sums, and each week's counterpart last year."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.calendar import weeks_back
 from demand_assets.forecasting.panel import MARKDOWN_COLUMNS, Panel
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 from demand_assets.forecasting.windows import running, window_statistics
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
-
+Matrix = NDArray[np.float64]
 MEANS = (4, 8, 13, 26)
 DEVIATIONS = (13, 52)
 
 
 @dataclass(frozen=True, eq=False)
 class ChainHistory:
-    """What the features of a series know of other departments: (T, n) sums of the n stores, and their markdowns.
+    """(T, n) sums over all departments of the n stores, and their markdowns.
 
     `now` and `then` are running sums of sales that have a counterpart a year before, and of those counterparts.
     `back`, `season_back` (T + H,): weeks to the aligned week of a year before, with Easter and without.
     """
 
-    back: "Matrix"
-    season_back: "Matrix"
-    now: "Matrix"
-    then: "Matrix"
-    sales: "Matrix"
-    markdown: "Matrix"
+    back: Matrix
+    season_back: Matrix
+    now: Matrix
+    then: Matrix
+    sales: Matrix
+    markdown: Matrix
 
     @classmethod
     def of(cls, panel: Panel, parts: Sequence[Panel]) -> "ChainHistory":
-        """Sums over the stores of all parts, part by part, so that no more than one stands in memory a second time."""
+        """Sums over the stores of all parts, part by part, so that only one part is copied in memory."""
         # Weeks back for all flagged weeks, so that targets after the last week have theirs.
         back = weeks_back(panel.flagged_weeks())
         shape = (len(panel.weeks), len(panel.stores))
@@ -63,8 +59,8 @@ class ChainHistory:
 class FeatureBlock:
     """Whole departments of a panel, with all that their features are made from: the unit of work and of memory.
 
-    `width` is the size of the largest department of the whole panel: to the last bit, a sum depends on how wide its
-    matrix is, and a block's features are those it would have beside others.
+    `width` is the size of the largest department of the whole panel. The last bits of a sum depend on the width of its
+    matrix, so a block of any size uses this one width and gets the same features.
     """
 
     panel: Panel
@@ -92,7 +88,7 @@ class History:
         self.markdown = chain.markdown
 
 
-def _paired(sales: "Matrix", back: "Matrix") -> "tuple[Matrix, Matrix, NDArray[np.bool_]]":
+def _paired(sales: Matrix, back: Matrix) -> tuple[Matrix, Matrix, NDArray[np.bool_]]:
     """(T, S) sales of the weeks that have a counterpart a year before, those counterparts, 0 elsewhere; and which."""
     past = np.arange(len(sales))
     last_year = aligned(sales, past - back[: len(past)], past)
@@ -100,11 +96,11 @@ def _paired(sales: "Matrix", back: "Matrix") -> "tuple[Matrix, Matrix, NDArray[n
     return np.where(paired, sales, 0.0), np.where(paired, last_year, 0.0), paired
 
 
-def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: "Matrix | None" = None) -> "Matrix":
+def _grouped(values: Matrix, group: NDArray[np.int64], groups: int, before: Matrix | None = None) -> Matrix:
     """(T, groups) sums of the columns of `values` (T, S) that belong to each group, on top of those `before`.
 
-    Sparse, because it adds up series by series: a dense product's last bits depend on BLAS threads and on T. And so a
-    sum over parts, each on top of the one before, is that over the whole.
+    A sparse product adds up series by series; the last bits of a dense one depend on BLAS threads and on T. So a sum
+    over parts, each on top of the one before, equals the sum over the whole.
     """
     from scipy.sparse import csr_array
 
@@ -114,7 +110,7 @@ def _grouped(values: "Matrix", group: "NDArray[np.int64]", groups: int, before: 
     return np.ascontiguousarray((members @ values.T).T)
 
 
-def aligned(values: "Matrix", position: "NDArray[np.float64]", limit: "NDArray[np.int64] | int") -> "Matrix":
+def aligned(values: Matrix, position: NDArray[np.float64], limit: NDArray[np.int64] | int) -> Matrix:
     """(k, n) rows of `values` (T, n) at fractional positions, neighbours blended; NaN before the first row.
 
     A position past `limit` (the origin) goes back further years until it is known; a blend of which one side is
@@ -135,6 +131,6 @@ def aligned(values: "Matrix", position: "NDArray[np.float64]", limit: "NDArray[n
     return np.where(np.isnan(before), after, np.where(np.isnan(after), before, blend))
 
 
-def ratio(over: "Matrix", under: "Matrix") -> "Matrix":
+def ratio(over: Matrix, under: Matrix) -> Matrix:
     """over / under where under is positive, else NaN."""
     return np.divide(over, under, out=np.full(np.broadcast(over, under).shape, np.nan), where=under > 0)

@@ -1,21 +1,17 @@
 """Features of the target weeks' counterparts last year, and of what the forecast starts from."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from demand_assets.forecasting.features.history import aligned, ratio
+from demand_assets.forecasting.features.history import Matrix, aligned, ratio
+from demand_assets.forecasting.features.origin import Origin
+from demand_assets.forecasting.features.spec import Columns
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
-if TYPE_CHECKING:
-    from demand_assets.forecasting.features.origin import Origin
-    from demand_assets.forecasting.features.spec import Columns
 
-
-def around_last_year(origin: "Origin") -> "Columns":
+def around_last_year(origin: Origin) -> Columns:
     """(H, n) sales at and around the aligned week last year, and at that of two years ago, scaled."""
 
-    def near(weeks: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+    def near(weeks: int) -> Matrix:
         return aligned(origin.sales, origin.position + weeks, origin.row)
 
     before, after = near(-1), near(1)
@@ -31,7 +27,7 @@ def around_last_year(origin: "Origin") -> "Columns":
     return {name: value / origin.scale for name, value in values.items()}
 
 
-def starting_point(origin: "Origin") -> "Columns":
+def starting_point(origin: Origin) -> Columns:
     """(H, n) the base and the two guesses it is made from, scaled."""
     smooth_last_year, _ = origin.smoothed
     decomposed, _ = origin.decomposed
@@ -44,7 +40,7 @@ def starting_point(origin: "Origin") -> "Columns":
     }
 
 
-def seasons(origin: "Origin") -> "Columns":
+def seasons(origin: Origin) -> Columns:
     """(H, n) the season of the department and of the store at the aligned week last year."""
     _, profile = origin.smoothed
     stores = origin.history.store_sales

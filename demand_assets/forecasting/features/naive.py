@@ -1,21 +1,17 @@
 """The baselines at an origin, in the unit of sales."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.features.history import aligned
+from demand_assets.forecasting.features.origin import Origin
+from demand_assets.forecasting.features.spec import Columns
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
-
-if TYPE_CHECKING:
-    from demand_assets.forecasting.features.origin import Origin
-    from demand_assets.forecasting.features.spec import Columns
 
 AVERAGE_WEEKS = 8
 
 
-def baselines(origin: "Origin") -> "Columns":
+def baselines(origin: Origin) -> Columns:
     """(H, n) forecasts of each of `BASELINES`, by name."""
     row, sales = origin.row, origin.sales
     year = sales[max(row + 1 - WEEKS_PER_YEAR, 0) : row + 1]

@@ -5,28 +5,22 @@ recent growth, and the season and level of the decomposed history.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from demand_assets.forecasting.decomposition import LEAST_WEEKS, TWO_YEARS, decompose
-from demand_assets.forecasting.features.history import History, aligned, ratio
+from demand_assets.forecasting.features.history import History, Matrix, aligned, ratio
 from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 from demand_assets.forecasting.windows import window
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
 
 # Growth is measured on eight weeks and shrunk towards the department's as if eight typical weeks had grown like it.
 BASE_GROWTH_WEEKS = 8
 SHRINKAGE_WEEKS = 8.0
 GROWTH_RANGE = (0.5, 2.0)
-# A department's or store's growth beyond this is no growth of one assortment.
+# Growth beyond this says that the assortment changed, not its sales.
 GROUP_GROWTH_RANGE = (0.0, 5.0)
-# Last year's value is one noisy week; this much of it gives way to the department's smoothed one.
+# One week of last year is noisy: this share of it is replaced by the value smoothed over the department.
 SMOOTH_SHARE = 0.65
 SEASON_RANGE = (0.25, 4.0)
 MIN_SCALE = 1.0
@@ -52,24 +46,24 @@ class Origin:
         # (H,) position of each target's counterpart last year; fractions blend two weeks.
         self.position = self.targets - history.back[self.targets]
 
-    def dept_growth(self, weeks: int) -> "Matrix":
+    def dept_growth(self, weeks: int) -> Matrix:
         """(D,) sales of the departments in the weeks to the origin over those of the same weeks last year."""
         history = self.history
         return ratio(window(history.dept_now, self.row, weeks), window(history.dept_then, self.row, weeks))
 
-    def store_growth(self, weeks: int) -> "Matrix":
+    def store_growth(self, weeks: int) -> Matrix:
         """(stores,) the same of the stores."""
         history = self.history
         return ratio(window(history.store_now, self.row, weeks), window(history.store_then, self.row, weeks))
 
-    def pairs(self, weeks: int, ending: int = 0) -> "tuple[Matrix, Matrix]":
+    def pairs(self, weeks: int, ending: int = 0) -> tuple[Matrix, Matrix]:
         """(n,) sums of the `weeks` weeks to `ending` before the origin that have a counterpart, and of those."""
         history = self.history
         now, then = (window(sums, self.row, weeks, ending)[self.active] for sums in (history.now, history.then))
         return now, then
 
     @cached_property
-    def growth(self) -> "Matrix":
+    def growth(self) -> Matrix:
         """(n,) recent growth, shrunk to the department's and clipped."""
         of_dept = np.clip(self.dept_growth(BASE_GROWTH_WEEKS), *GROUP_GROWTH_RANGE)[self.dept]
         pull = SHRINKAGE_WEEKS * self.scale
@@ -78,27 +72,27 @@ class Origin:
         return np.clip(grown / np.maximum(then + pull, pull), *GROWTH_RANGE)
 
     @cached_property
-    def sales(self) -> "Matrix":
+    def sales(self) -> Matrix:
         """(T, n) sales of the active series."""
         return self.history.sales[:, self.active]
 
     @cached_property
-    def last_year(self) -> "Matrix":
+    def last_year(self) -> Matrix:
         """(H, n) sales at the aligned weeks last year."""
         return aligned(self.sales, self.position, self.row)
 
-    def yearly_mean(self, sums: "Matrix") -> "Matrix":
+    def yearly_mean(self, sums: Matrix) -> Matrix:
         """(groups,) mean week of the 52 to the origin, of (T, groups) sales."""
         return sums[max(self.row + 1 - WEEKS_PER_YEAR, 0) : self.row + 1].mean(axis=0)
 
     @cached_property
-    def dept_index(self) -> "Matrix":
+    def dept_index(self) -> Matrix:
         """(H, D) departments' sales at the aligned weeks last year over their mean week."""
         sales = self.history.dept_sales
         return ratio(aligned(sales, self.position, self.row), self.yearly_mean(sales)[None, :])
 
     @cached_property
-    def dept_index_change(self) -> "Matrix":
+    def dept_index_change(self) -> Matrix:
         """(H, n) that index over the one of the recent weeks' counterparts."""
         history = self.history
         recent = np.arange(max(self.row - BASE_GROWTH_WEEKS + 1, 0), self.row + 1)
@@ -107,7 +101,7 @@ class Origin:
         return ratio(self.dept_index, lately[None, :])[:, self.dept]
 
     @cached_property
-    def smoothed(self) -> "tuple[Matrix, Matrix]":
+    def smoothed(self) -> tuple[Matrix, Matrix]:
         """(H, n) sales at the aligned weeks last year, smoothed over stores, and (H, D) department profiles there."""
         first = max(self.row + 1 - WINDOW_WEEKS, 0)
         smooth, profile = smooth_departments(
@@ -117,7 +111,7 @@ class Origin:
         return aligned(smooth[:, self.active], at, limit), aligned(profile, at, limit)
 
     @cached_property
-    def decomposed(self) -> "tuple[Matrix, Matrix]":
+    def decomposed(self) -> tuple[Matrix, Matrix]:
         """(H, n) level plus season from all weeks to the origin, twice; NaN until there are enough weeks.
 
         First with the season of the aligned week, from `LEAST_WEEKS` on; then with that of the same week of the year,
@@ -133,7 +127,7 @@ class Origin:
         return moved, unknown if weeks < TWO_YEARS else level + season[self.targets % WEEKS_PER_YEAR]
 
     @cached_property
-    def naive(self) -> "Matrix":
+    def naive(self) -> Matrix:
         """(H, n) last year at the aligned week times growth; without a last year the recent level in its season."""
         recent = self.history.means[BASE_GROWTH_WEEKS][self.row, self.active]
         level = np.where(np.isnan(recent), self.level, recent)
@@ -141,7 +135,7 @@ class Origin:
         return np.where(np.isnan(self.last_year), level * season, self.last_year * self.growth)
 
     @cached_property
-    def base(self) -> "Matrix":
+    def base(self) -> Matrix:
         """(H, n) where the forecast starts, in the unit of sales."""
         smooth_last_year, _ = self.smoothed
         blended = self.last_year + SMOOTH_SHARE * (smooth_last_year - self.last_year)

@@ -1,22 +1,18 @@
 """Features of the weeks to the origin: lags, windows, growth, and residuals of last year times growth."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from demand_assets.forecasting.features.history import DEVIATIONS, MEANS, ratio
 from demand_assets.forecasting.features.origin import BASE_GROWTH_WEEKS, GROUP_GROWTH_RANGE, Origin
+from demand_assets.forecasting.features.spec import Columns
 from demand_assets.forecasting.windows import window
-
-if TYPE_CHECKING:
-    from demand_assets.forecasting.features.spec import Columns
 
 LAGS = (0, 1, 2, 3, 4, 7, 12)
 GROWTH_WEEKS = (4, 8, 16)
 RESIDUAL_MEANS = (4, 13)
 
 
-def windows_to_origin(origin: Origin) -> "Columns":
+def windows_to_origin(origin: Origin) -> Columns:
     """(n,) lags, window means and deviations, scaled, and the number of weeks with sales."""
     history, row, active, scale = origin.history, origin.row, origin.active, origin.scale
     unknown = np.full(len(active), np.nan)
@@ -28,7 +24,7 @@ def windows_to_origin(origin: Origin) -> "Columns":
     }
 
 
-def growth_to_origin(origin: Origin) -> "Columns":
+def growth_to_origin(origin: Origin) -> Columns:
     """(n,) growth on last year of the series, of its department and of its store."""
     columns = {}
     for weeks in GROWTH_WEEKS:
@@ -42,7 +38,7 @@ def growth_to_origin(origin: Origin) -> "Columns":
     return columns
 
 
-def residuals(origin: Origin) -> "Columns":
+def residuals(origin: Origin) -> Columns:
     """(n,) what last year times recent growth missed, scaled."""
     history, row = origin.history, origin.row
     columns = {}
@@ -57,7 +53,7 @@ def residuals(origin: Origin) -> "Columns":
     return columns
 
 
-def group_residuals(origin: Origin) -> "Columns":
+def group_residuals(origin: Origin) -> Columns:
     """(n,) the same of the department and of the store over four weeks, over their sales."""
     history = origin.history
     columns = {}

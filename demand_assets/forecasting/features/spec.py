@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from demand_assets.forecasting.features.origin import Origin
+from demand_assets.forecasting.features.origin import Origin
 
 # Columns by name: (n,) of the active series, or (H, n) of their target weeks.
-Columns = Mapping[str, "NDArray[np.float64]"]
-Block = Callable[["Origin"], Columns]
+Columns = Mapping[str, NDArray[np.float64]]
+Block = Callable[[Origin], Columns]
 
 LAST_YEAR = "last year"
 RECENT_TREND = "recent trend"
