@@ -9,9 +9,7 @@ forecast can be made again. There, on S3, a file is replaced only by whoever has
 import hashlib
 import io
 import os
-import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from pydantic import Field
 
 from demand_assets.adapters import objects
 from demand_assets.adapters.files import filesystem_at
+from demand_assets.adapters.puts import put, replace_kept
 from demand_assets.errors import LakeError
 
 if TYPE_CHECKING:
@@ -34,13 +33,11 @@ HISTORY: Mapping[str, Any] = {"history": True}
 KEEP_VERSIONS = "keep_versions"
 # Hidden, so that whoever reads a table's folder sees the present rows only.
 _VERSIONS = ".versions"
-_RACE_PAUSE_S = 0.1
-_RACE_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
 class LakeTable:
-    """A frame on its way to the lake; `notes` maps a partition key to what its file's footer keeps beside the rows."""
+    """A frame on its way to the lake; `notes` maps a partition key to what its footer keeps beside the rows."""
 
     frame: "pd.DataFrame"
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -101,6 +98,10 @@ class ParquetLake(dg.ConfigurableResource):
     def _filesystem(self, table: str) -> tuple["AbstractFileSystem", str]:
         return filesystem_at(self.place(table))
 
+    @property
+    def _remote(self) -> bool:
+        return objects.is_remote(self.uri)
+
     def path(self, table: str, key: str | None) -> str:
         """Address of one file: `<uri>/<table>/<key>.parquet`, or `<uri>/<table>.parquet` without partitions."""
         return f"{self.address(table)}/{key}.parquet" if key else f"{self.address(table)}.parquet"
@@ -140,8 +141,8 @@ class ParquetLake(dg.ConfigurableResource):
     ) -> tuple[str, int]:
         """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file).
 
-        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they are
-        now: whoever writes many files looks once.
+        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they
+        are now: whoever writes many files looks once.
         """
         import pyarrow.parquet as pq
 
@@ -160,10 +161,11 @@ class ParquetLake(dg.ConfigurableResource):
             return buffer.getvalue()
 
         if keep:
-            size = self._replace(filesystem, path, f"{root}/{_kept_folder(table, key)}", footer, encoded)
+            kept = f"{root}/{_kept_folder(table, key)}"
+            size = replace_kept(filesystem, path, kept, footer, VERSION_NOTE, encoded, self._remote)
         else:
             content = encoded()
-            self._put(filesystem, path, content)
+            put(filesystem, path, content, self._remote)
             size = len(content)
         return footer[VERSION_NOTE], size
 
@@ -190,79 +192,13 @@ class ParquetLake(dg.ConfigurableResource):
     def write_page(self, table: str, key: str, page: str) -> str:
         """Write `<uri>/<table>/<key>.html` and return its address."""
         filesystem, root = self._filesystem(table)
-        self._put(filesystem, f"{root}/{table}/{key}.html", page.encode())
+        put(filesystem, f"{root}/{table}/{key}.html", page.encode(), self._remote)
         return f"{self.address(table)}/{key}.html"
-
-    def _replace(
-        self,
-        filesystem: "AbstractFileSystem",
-        path: str,
-        kept: str,
-        footer: Mapping[str, str],
-        encoded: Callable[[], bytes],
-    ) -> int:
-        """Put a file where another may be, which is kept in the folder `kept` first; bytes of the file.
-
-        On S3 nothing that another run writes meanwhile is lost: the put holds for the very file that was kept and for
-        no other; whoever is refused looks again. LakeError when that never ends.
-        """
-        content = b""
-        for _ in range(_RACE_ATTEMPTS):
-            found = _whole(filesystem, path)
-            held = _footer_of(found.content) if found else {}
-            if found and held == footer:
-                return len(found.content)
-            content = content or encoded()
-            try:
-                if found and held[VERSION_NOTE] != footer[VERSION_NOTE]:
-                    self._put_once(filesystem, f"{kept}/{held[VERSION_NOTE]}.parquet", found.content)
-                if not objects.is_remote(self.uri):
-                    self._put(filesystem, path, content)
-                elif found:
-                    filesystem.pipe_file(path, content, chunksize=_one_part(content), IfMatch=found.etag)
-                else:
-                    filesystem.pipe_file(path, content, chunksize=_one_part(content), mode="create")
-            except OSError as error:
-                if not _met_another(error):
-                    raise
-                time.sleep(_RACE_PAUSE_S)
-            else:
-                return len(content)
-        raise LakeError(f"{path} is written by others all the time; run again when they have ended")
-
-    def _put_once(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
-        """Write a file that is never changed, unless it is there."""
-        if not objects.is_remote(self.uri):
-            if not os.path.exists(path):
-                self._put(filesystem, path, content)
-            return
-        try:
-            filesystem.pipe_file(path, content, chunksize=_one_part(content), mode="create")
-        except FileExistsError:
-            return
-
-    def _put(self, filesystem: "AbstractFileSystem", path: str, content: bytes) -> None:
-        """Write a whole file: one put on S3, a temporary name and a rename in a folder."""
-        if objects.is_remote(self.uri):
-            filesystem.pipe_file(path, content)
-            return
-        folder, name = os.path.split(path)
-        os.makedirs(folder, exist_ok=True)
-        temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
 
     def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
         import pyarrow.parquet as pq
 
-        if objects.is_remote(self.uri):
+        if self._remote:
             return objects.footer(filesystem, path)
         try:
             schema = pq.read_schema(path, filesystem=filesystem)
@@ -274,7 +210,7 @@ class ParquetLake(dg.ConfigurableResource):
         """Footer (data version and notes) of each file that exists."""
         filesystem, root = self._filesystem(table)
         wanted = list(keys)
-        if len(wanted) > 1 and objects.is_remote(self.uri):
+        if len(wanted) > 1 and self._remote:
             listed = self._listed(table, nested=any("/" in (key or "") for key in wanted))
             read = self._listed_notes(filesystem, {key: listed[key] for key in wanted if key and key in listed})
             return {key: read[key] for key in wanted if key in read}
@@ -286,7 +222,7 @@ class ParquetLake(dg.ConfigurableResource):
     def versions(self, table: str) -> dict[str, str]:
         """Data version of every partition of a table that has a file."""
         listed = self._listed(table)
-        if not objects.is_remote(self.uri):
+        if not self._remote:
             return self.versions_of(table, sorted(listed))
         found = self._listed_notes(self._filesystem(table)[0], listed)
         return {key: found[key][VERSION_NOTE] for key in sorted(found)}
@@ -335,7 +271,7 @@ class ParquetLake(dg.ConfigurableResource):
     ) -> "pa.Table":
         import pyarrow.dataset as ds
 
-        if objects.is_remote(self.uri):
+        if self._remote:
             files = objects.fetched(filesystem, paths)
         else:
             files = ds.dataset(paths, filesystem=filesystem, format="parquet")
@@ -397,43 +333,6 @@ class ParquetLake(dg.ConfigurableResource):
                 f"{name}: {path} should hold data version {version}, its rows are {found}; restore the file"
             )
         return arrow
-
-
-@dataclass(frozen=True)
-class _Whole:
-    """A file as it was read; its ETag on S3."""
-
-    content: bytes
-    etag: str
-
-
-def _whole(filesystem: "AbstractFileSystem", path: str) -> _Whole | None:
-    """A file; None when there is none."""
-    try:
-        # Before the content: of a file that changes between, the older ETag is refused, never taken.
-        etag = filesystem.info(path, refresh=True).get("ETag", "")
-        return _Whole(filesystem.cat_file(path), etag)
-    except FileNotFoundError:
-        return None
-
-
-def _footer_of(content: bytes) -> dict[str, str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    return objects.notes_in(pq.read_schema(pa.BufferReader(content)))
-
-
-def _one_part(content: bytes) -> int:
-    """Size of a part by which a put is never split: the start of a multipart upload takes no condition."""
-    return max(len(content), 1)
-
-
-def _met_another(error: OSError) -> bool:
-    """Whether S3 refused a conditional put for another writer's sake: 412, 409 or, the file being gone, 404."""
-    response = getattr(error.__cause__, "response", None) or {}
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return isinstance(error, FileExistsError | FileNotFoundError) or status in (404, 409, 412)
 
 
 def _kept_folder(table: str, key: str | None) -> str:

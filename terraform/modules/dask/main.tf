@@ -146,7 +146,7 @@ module "worker" {
   cpu          = var.size.cpu
   memory       = var.size.memory
   architecture = var.architecture
-  # Else a worker gives every freed piece of memory back at once, and takes twice as long (adapters/cluster.py).
+  # Else a worker gives every freed piece of memory back at once, and takes twice as long (demand_assets/compute.py).
   environment = merge(var.environment, {
     MALLOC_MMAP_THRESHOLD_ = "33554432"
     MALLOC_TRIM_THRESHOLD_ = "67108864"
