@@ -14,6 +14,7 @@ import pandas as pd
 
 from demand_assets.adapters.manifests import MANIFEST_NOTE
 from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version
+from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS
@@ -22,7 +23,6 @@ from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
 from demand_assets.retraining import gather_evidence
-from demand_assets.store.tables import metadata
 
 if TYPE_CHECKING:
     from demand_assets.adapters.ledger import PromotionLedger
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
 
 # Made of a week's sales and of what was forecast for it.
-SCORED_TABLES = ("forecast_accuracy", "forecast_exceptions")
+SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
 
 # Notes in the footer of a file of the lake.
 RECIPE_NOTE = "recipe"
@@ -118,7 +118,7 @@ def drift_recipe(
 
 def scoring_recipe(table: str, sales_version: str) -> Recipe:
     """What a week's rows of one of `SCORED_TABLES` are made from; other columns make another recipe."""
-    return Recipe({"sales": sales_version}, config={"columns": metadata.tables[table].columns.keys()})
+    return Recipe({"sales": sales_version}, config={"columns": list(SCORED_TABLES[table].names)})
 
 
 def publishing_recipe(covariates_version: str) -> Recipe:

@@ -39,7 +39,6 @@ class Settings(BaseSettings):
     store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
     mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
     mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow stores the artefacts of new experiments.")] = ""
-    alert_uri: Annotated[str, Field(description="Where sent alerts are recorded: a folder or s3://bucket/prefix.")] = ""
     alert_sns_topic: Annotated[
         str,
         Field(
@@ -196,11 +195,6 @@ class Settings(BaseSettings):
         if self.deployment == "aws":
             return self.mlflow_artifact_uri
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
-
-    @property
-    def alerts(self) -> str:
-        """Address of the records of alerts."""
-        return self.alert_uri or self._place("alerts", "alerts")
 
     @property
     def dagster_home(self) -> Path:

@@ -17,7 +17,7 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
-from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
+from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
@@ -50,16 +50,6 @@ from demand_assets.resources import ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
-PUBLISHED_CONDITIONS = {
-    "store_id": "Store number",
-    "week": "The Friday that ends the week",
-    "is_holiday": "Whether the week holds a retail holiday",
-    "temperature_f": "Mean air temperature in the region, degrees Fahrenheit",
-    "fuel_price": "Fuel price in the region, USD per gallon",
-    "cpi": "Consumer price index of the region",
-    "unemployment": "Unemployment rate in the region, percent",
-    "markdown": "Markdowns of all types together, USD; missing where none is reported",
-}
 
 
 def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) -> list[Delivery]:
@@ -226,10 +216,10 @@ def raw_sales(
 
 
 def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
-    """`PUBLISHED_CONDITIONS` of raw conditions."""
+    """The columns of `STORE_CONDITIONS` of raw conditions."""
     markdowns = conditions.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
     named = conditions.rename(columns={"unemployment_pct": "unemployment"})
-    return named.assign(markdown=markdowns)[list(PUBLISHED_CONDITIONS)]
+    return named.assign(markdown=markdowns)[list(STORE_CONDITIONS.names)]
 
 
 @dg.asset(
@@ -238,7 +228,7 @@ def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(PUBLISHED_CONDITIONS)},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(STORE_CONDITIONS)},
 )
 @outlasting
 def published_conditions(
