@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from api.parameters import MAX_ID, WEEK_PATTERN
+from api.parameters import MAX_ID
+from api.parameters import Week as WeekParameter
 
 Item = TypeVar("Item")
-_FRIDAY = 4
 _YEARS = (1900, 2200)
 # Not empty, not only space, and no NUL, which PostgreSQL cannot hold.
 _TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
@@ -23,28 +25,20 @@ def _is_a_number(value: object) -> object:
     return value
 
 
-def _is_a_friday(text: str) -> str:
-    if date.fromisoformat(text).weekday() != _FRIDAY:
-        raise ValueError(f"expected the Friday that ends the week, got {text}")
-    return text
-
-
-WeekText = Annotated[
-    str,
-    Field(
-        pattern=WEEK_PATTERN,
-        description="The Friday that ends the week.",
-        examples=["2012-11-02"],
-        json_schema_extra={"format": "week"},
-    ),
-    AfterValidator(_is_a_friday),
-]
 Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_is_a_number)]
 Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False), BeforeValidator(_is_a_number)]
 TotalId = Annotated[int, Field(description="0 where the total spans all.", examples=[0])]
 Usd = Annotated[float, Field(description="USD per week.", examples=[13740.12])]
 OptionalUsd = Annotated[float | None, Field(description="USD per week; null where not known.", examples=[13740.12])]
 Week = Annotated[date, Field(description="The Friday that ends the week.", examples=["2012-11-02"])]
+TargetWeek = Annotated[
+    date,
+    Field(
+        validation_alias="target_week",
+        description="Target week: the Friday that ends it.",
+        examples=["2012-11-02"],
+    ),
+]
 Unit = Annotated[Literal["USD per week"], Field(description="Unit of every amount.")]
 Stale = Annotated[
     bool, Field(description="There is a newer vintage than this one, or one is overdue.", examples=[False])
@@ -81,7 +75,7 @@ class Listing(Envelope, Generic[Item]):
     next_cursor: Annotated[str | None, Field(description="Ask again with it as `cursor`; null on the last page.")]
 
 
-class ShownOverride(BaseModel):
+class ActiveOverride(BaseModel):
     """A planner's number beside the model's."""
 
     override_id: int
@@ -98,7 +92,7 @@ class Forecast(BaseModel):
 
     store_id: Annotated[int, Field(examples=[1])]
     dept_id: Annotated[int, Field(examples=[3])]
-    week: Annotated[date, Field(description="Target week: the Friday that ends it.", examples=["2012-11-02"])]
+    week: TargetWeek
     origin_week: Annotated[date, Field(description="Last week whose sales were known.", examples=["2012-10-26"])]
     horizon: Annotated[int, Field(description="Weeks from origin to target.", examples=[1])]
     forecast: Usd
@@ -119,7 +113,7 @@ class Forecast(BaseModel):
     published_at: Annotated[datetime, Field(description="UTC.", examples=["2012-10-27T06:00:00Z"])]
     is_stale: Stale
     override: Annotated[
-        ShownOverride | None,
+        ActiveOverride | None,
         Field(description="A planner's number in force; only beside the newest vintage.", examples=[None]),
     ]
 
@@ -131,7 +125,7 @@ class SeriesKey(BaseModel):
 
     store_id: Annotated[Id, Field(examples=[1])]
     dept_id: Annotated[Id, Field(examples=[3])]
-    week: WeekText
+    week: WeekParameter
 
 
 class Batch(BaseModel):
@@ -142,7 +136,7 @@ class Batch(BaseModel):
     keys: Annotated[list[SeriesKey], Field(min_length=1, max_length=10_000)]
 
 
-class BatchAnswer(Envelope):
+class BatchResponse(Envelope):
     """The newest forecast of each key, in their order, and the keys that have none."""
 
     items: list[Forecast]
@@ -176,12 +170,15 @@ class EarlierForecast(BaseModel):
 
     vintage_id: str
     origin_week: Week
-    week: Week
+    week: TargetWeek
     horizon: int
     forecast: Usd
     p10: Usd
     p50: Usd
     p90: Usd
+
+
+Status = Literal["active", "superseded", "withdrawn", "expired"]
 
 
 class Override(BaseModel):
@@ -190,7 +187,7 @@ class Override(BaseModel):
     override_id: int
     store_id: int
     dept_id: int
-    week: Week
+    week: TargetWeek
     version: int
     override: Annotated[float | None, Field(description="USD per week; null withdraws the number before.")]
     author: str
@@ -199,7 +196,7 @@ class Override(BaseModel):
     expires_at: datetime | None
     vintage_id: Annotated[str, Field(description="The newest vintage when it was given.")]
     forecast: Annotated[float, Field(description="The model's number in it, which stays as it is.")]
-    status: Literal["active", "superseded", "withdrawn", "expired"]
+    status: Status
 
 
 class NewOverride(BaseModel):
@@ -209,7 +206,7 @@ class NewOverride(BaseModel):
 
     store_id: Annotated[Id, Field(examples=[1])]
     dept_id: Annotated[Id, Field(examples=[3])]
-    week: WeekText
+    week: WeekParameter
     override: Annotated[
         Amount | None, Field(description="USD per week; null withdraws the number before.", examples=[15000.0])
     ]
@@ -239,7 +236,7 @@ class NewOverride(BaseModel):
         return moment.astimezone(UTC)
 
 
-class OverrideAnswer(Override, Envelope):
+class OverrideResponse(Override, Envelope):
     """One override."""
 
 
@@ -280,7 +277,7 @@ class VintageSize(Vintage):
     forecast: Annotated[float, Field(description="Sum of its forecasts, USD.")]
 
 
-class VintageAnswer(VintageSize, Envelope):
+class VintageResponse(VintageSize, Envelope):
     """One vintage."""
 
 
@@ -400,7 +397,7 @@ class Model(BaseModel):
     """One version that the gate has judged, by its newest decision."""
 
     model_name: str
-    version: str
+    version: Annotated[str, Field(validation_alias="to_version")]
     in_production: bool
     outcome: str
     decided_at: datetime
@@ -419,7 +416,7 @@ class OrderQuantity(BaseModel):
 
     store_id: int
     dept_id: int
-    week: Week
+    week: TargetWeek
     origin_week: date
     horizon: int
     service_level: float
@@ -452,7 +449,7 @@ class OverrideScore(BaseModel):
     override_id: int
     store_id: int
     dept_id: int
-    week: Week
+    week: TargetWeek
     author: str
     override: float
     forecast: float
@@ -492,3 +489,24 @@ class Readiness(BaseModel):
     vintage_id: str
     published_at: datetime
     is_stale: Literal[False] = False
+
+
+@lru_cache
+def columns_of(item: type[BaseModel]) -> dict[str, tuple[str, type]]:
+    """Name of each field -> (name in the store, type of its values)."""
+    return {
+        name: (str(each.validation_alias or name), _value_type(each.annotation))
+        for name, each in item.model_fields.items()
+    }
+
+
+def _value_type(annotation: Any) -> type:
+    """`float` of `Annotated[float, ...] | None`, `list` of `list[str]`, `str` of a Literal."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _value_type(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return _value_type(next(each for each in get_args(annotation) if each is not NoneType))
+    if origin is Literal:
+        return str
+    return origin or annotation  # type: ignore[no-any-return]

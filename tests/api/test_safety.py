@@ -517,7 +517,7 @@ def test_a_wrong_setting_is_refused_by_name(field: str, value: Any, monkeypatch:
 
 def test_keys_can_be_off_on_loopback_only() -> None:
     def asked(**settings: Any) -> bool:
-        return ApiSettings(store_url="sqlite:///x.db", **settings).keys_asked
+        return ApiSettings(store_url="sqlite:///x.db", **settings).keys_required
 
     assert not asked()
     for loopback in ("::1", "localhost", "127.0.0.2"):

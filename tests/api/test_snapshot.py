@@ -119,7 +119,7 @@ def test_a_forecast_goes_stale_while_the_store_is_down(tmp_path: Path) -> None:
             assert (after.is_stale, after.vintage, after.rows, after.overrides) == (
                 stale, before.vintage, before.rows, before.overrides,
             )  # fmt: skip
-            assert b'"is_stale":' + (b"true" if stale else b"false") in after.answer(KEYS[0])[0]
+            assert b'"is_stale":' + (b"true" if stale else b"false") in after.encoded_forecast(KEYS[0])[0]
         assert app.state.service.state.refreshed_at == NOW
 
 
@@ -211,13 +211,13 @@ def test_vintages_are_ordered_by_origin_then_time_then_id() -> None:
     ],
 )
 def test_what_is_the_stores_state_is_told_as_such(error: Exception, said: str) -> None:
-    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1)._told(error)
+    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1)._translated(error)
     assert (type(told), str(told)) == (StoreError, f"PostgreSQL db:5433/d cannot be used: {said}")
 
 
 @pytest.mark.parametrize("error", [asyncpg.PostgresSyntaxError("x"), asyncpg.DivisionByZeroError("x")])
 def test_what_is_wrong_with_a_query_is_an_error_of_the_service(error: Exception) -> None:
-    assert PostgresDatabase("postgresql://demand@db/d", 1)._told(error) is error
+    assert PostgresDatabase("postgresql://demand@db/d", 1)._translated(error) is error
 
 
 def test_a_point_read_from_the_store_is_the_newest_there_is(tmp_path: Path) -> None:
