@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from demand_assets.store.engine import create_engine_for
-from tests.api.conftest import ASKED, ORIGIN, every_list, fill_full, publish_full_vintage, serving
+from tests.api.conftest import every_list, serving
+from tests.api.stores import ASKED, ORIGIN, fill_full, publish_full_vintage
 from tests.waiting import until
 
 PAGES = (

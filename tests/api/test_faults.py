@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.api.conftest import fill_full, serving
+from tests.api.conftest import serving
+from tests.api.stores import fill_full
 from tests.waiting import GUARD_S, until
 
 LOG = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from api import ApiSettings, create_app
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
-from tests.api.conftest import ASKED, Client, environment, fill, problem, serving
+from tests.api.conftest import Client, environment, problem, serving
+from tests.api.stores import ASKED, fill
 from tests.waiting import GUARD_S, answers, until
 
 

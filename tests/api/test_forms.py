@@ -15,7 +15,8 @@ import pyarrow.parquet
 import pytest
 
 from api.formats import Format, accepted, render
-from tests.api.conftest import FORMULA, UNICODE, every_list, problem
+from tests.api.conftest import every_list, problem
+from tests.api.stores import FORMULA, UNICODE
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from api.limits import RateLimiter
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
-from tests.api.conftest import NOW, application, fill, problem
+from tests.api.conftest import application, problem
+from tests.api.stores import NOW, fill
 
 KEY = {"store_id": 1, "dept_id": 3, "week": "2012-11-02"}
 LIMIT = 1024

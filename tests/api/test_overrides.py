@@ -13,7 +13,8 @@ import pytest
 
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_actuals
-from tests.api.conftest import FORMULA, NOW, UNICODE, WEEK, problem, serving
+from tests.api.conftest import problem, serving
+from tests.api.stores import FORMULA, NOW, UNICODE, WEEK
 from tests.waiting import GUARD_S, until
 
 BODY: dict[str, Any] = {

@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, fill, serving
+from tests.api.conftest import serving
+from tests.api.stores import ASKED, NOW, ORIGIN, RECORD, WEEK, fill
 from tests.waiting import GUARD_S, until
 
 STORES, DEPTS, VINTAGES = 10, 100, 10

@@ -22,7 +22,8 @@ from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, application, fill, problem, serving
+from tests.api.conftest import application, problem, serving
+from tests.api.stores import ASKED, NOW, ORIGIN, RECORD, WEEK, fill
 from tests.waiting import until
 
 # Takes a store away from one that has it open, and gives it back.
