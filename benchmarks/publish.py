@@ -24,6 +24,7 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+from demand_assets.store.rows import FORECAST, REASON, TOTAL
 from sqlalchemy import Engine, Table, make_url
 
 from benchmarks.machine import facts, write
@@ -31,7 +32,6 @@ from demand_assets.assets.rows import store_table
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import VintageRecord, publish_vintage
-from demand_assets.store.rows import FORECAST, REASON, TOTAL
 from demand_assets.store.tables import forecast_reasons, forecast_totals, forecasts
 
 ORIGIN, HORIZON, DEPARTMENTS = date(2012, 10, 26), 4, 75

@@ -37,9 +37,10 @@ class Landing(dg.ConfigurableResource):
 
 
 class ForecastStore(dg.ConfigurableResource):
-    """The SQL store at `url`, SQLite or PostgreSQL."""
+    """The SQL store at `url`, SQLite or PostgreSQL; `unit` is what the amounts of new vintages count."""
 
     url: str
+    unit: str
 
     def engine(self) -> "sqlalchemy.Engine":
         """A connected engine whose schema is the one this code expects; StoreError otherwise."""
@@ -227,7 +228,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "retraining": RetrainingRules(
             max_age_weeks=settings.max_model_age_weeks, cooldown_weeks=settings.retraining_cooldown_weeks
         ),
-        "store": ForecastStore(url=settings.store),
+        "store": ForecastStore(url=settings.store, unit=settings.unit),
         "training": build_training(settings),
         "compute": build_compute(settings),
         "lake_rows": LakeRowsManager(lake=lake),

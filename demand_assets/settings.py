@@ -43,6 +43,7 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic alerts go to.")
     ] = ""
     metrics_namespace: Annotated[str, Field(description="CloudWatch namespace that alerts are counted in.")] = ""
+    unit: Annotated[str, Field(min_length=1, description="What is counted: a currency or pieces.")] = "USD"
     forecast_deadline_hours: Annotated[
         int, Field(ge=1, le=168, description="Hours after a week's end by which it is to be forecast.")
     ] = 72

@@ -20,7 +20,8 @@ from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import outlasting
-from demand_assets.assets.rows import store_rows
+from demand_assets.assets.rows import store_table
+from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
@@ -88,7 +89,6 @@ def drift_report(
     from demand_assets.assets.drift_page import drift_page, worst_by_kind
     from demand_assets.forecasting.drift import JudgedWeek, drift_verdict
     from demand_assets.store.publish import publish_drift
-    from demand_assets.store.rows import DRIFT
 
     week = run_weeks(context)[0]
     key = week_key(week)
@@ -133,7 +133,7 @@ def drift_report(
             key: worst_by_kind(report, verdict),
         }
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
-    publish_drift(store.engine(), week.date(), store_rows(report[list(DRIFT)]))
+    publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
     notes = {INPUT_NOTE: made_from, CHAMPION_NOTE: champion.version}
     counts = report["severity"].value_counts()

@@ -1,7 +1,7 @@
 """production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -23,6 +23,7 @@ from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
+from demand_assets.contract.store import FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
@@ -85,33 +86,15 @@ TOTALS_COLUMNS = {
     "p90": "90% quantile of the total, USD",
     "series": "Series in the total",
 }
-# Columns of the store's table <- columns of the asset, in the table's order.
-PUBLISHED_REASONS = {
-    "store_id": "store_id",
-    "dept_id": "dept_id",
-    "target_week": "target_week",
-    "last_year": "last year",
-    "recent_trend": "recent trend",
-    "holiday": "holiday",
-    "promotion": "promotion",
-    "store": "store",
-    "department": "department",
-    "weather_economy": "weather and economy",
+# Columns of the asset -> columns of the store's table.
+_ATTRIBUTIONS = {
+    "last year": "last_year",
+    "recent trend": "recent_trend",
+    "weather and economy": "weather_economy",
 }
-PUBLISHED_TOTALS = [name for name in TOTALS_COLUMNS if name != "origin_week"]
 ALL_WEEKS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY)
 UNDERAGE_NOTE, OVERAGE_NOTE, ENVIRONMENT_NOTE = "underage_cost", "overage_cost", "environment"
-PUBLISHED_COLUMNS = (
-    "store_id",
-    "dept_id",
-    "target_week",
-    "horizon",
-    "forecast",
-    "p10",
-    "p50",
-    "p90",
-    "order_quantity",
-)
+PUBLISHED = FORECASTS.without("vintage_id")
 RECENT_SALES = dg.AssetIn(
     partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "sales"]}
 )
@@ -165,13 +148,6 @@ def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
             f"the forecast is of model version {', '.join(made)}, its reasons are of version {', '.join(asked)}: "
             "another model was promoted between them; materialise weekly_forecast and forecast_reasons again"
         )
-
-
-def forecast_rows(forecast: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """`PUBLISHED_COLUMNS` of a forecast as plain values, one tuple per row."""
-    weeks = [week.date() for week in forecast["target_week"]]
-    columns = [weeks if name == "target_week" else forecast[name].tolist() for name in PUBLISHED_COLUMNS]
-    return list(zip(*columns, strict=True))
 
 
 @dg.asset(
@@ -387,15 +363,16 @@ def published_forecast(
     record = VintageRecord(
         origin_week=origin.date(),
         horizon_weeks=int(weekly_forecast["horizon"].max()),
-        model_name=MODEL_NAME,
+        method=MODEL_NAME,
         model_version=str(first["model_version"]),
         data_version=str(first["data_version"]),
         code_version=str(first["code_version"]),
         published_at=clock.now(),
+        unit=store.unit,
     )
-    rows = store_table(weekly_forecast[list(PUBLISHED_COLUMNS)])
-    totals = store_table(forecast_totals[PUBLISHED_TOTALS])
-    reasons = store_table(forecast_reasons[list(PUBLISHED_REASONS.values())])
+    rows = store_table(weekly_forecast, PUBLISHED)
+    totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"))
+    reasons = store_table(forecast_reasons.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id"))
     published = publish_vintage(store.engine(), record, rows, totals, reasons)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.

@@ -22,8 +22,9 @@ from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
-from demand_assets.assets.rows import store_rows
+from demand_assets.assets.rows import store_table
 from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
+from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
@@ -288,12 +289,12 @@ def published_conditions(
     notes = {key: {INPUT_NOTE: versions[key]} for key in keys}
     table = published_columns(raw_conditions)
     engine = store.engine()
-    changed, later = publish_conditions(engine, store_rows(table)), 0
+    changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS)), 0
     newest = max(lake.partitions("raw_conditions"))
     if newest in notes:
         ahead = conditions_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
-            later = publish_conditions(engine, store_rows(published_columns(ahead)))
+            later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS))
         notes[newest][AHEAD_NOTE] = _ahead_version(ahead)
     return dg.MaterializeResult(
         value=LakeTable(table, notes), metadata={"rows changed": changed, "rows of later weeks changed": later}

@@ -11,7 +11,9 @@ from demand_assets.assets.describe import columns_from, frame_markdown, plot_mar
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
-from demand_assets.assets.rows import store_rows, store_table
+from demand_assets.assets.rows import lake_frame, store_table
+from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
+from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import ForecastStore, OrderCosts
@@ -55,8 +57,6 @@ EXCEPTION_COLUMNS = {
     "at_risk": "What the order cost too much: short or over, each at its cost, USD",
     "reason": "What happened, in words",
 }
-# In these tables' order of columns.
-EXCEPTION_ROW = ["week", "vintage_id", "store_id", "dept_id", "rank", *list(EXCEPTION_COLUMNS)[5:]]
 SCORED_TABLES = {"forecast_accuracy": ACCURACY_COLUMNS, "forecast_exceptions": EXCEPTION_COLUMNS}
 OWNERS = ["team:forecasting"]
 TOP = 10
@@ -115,18 +115,21 @@ def forecast_accuracy(
 
     engine = store.engine()
     weeks = run_weeks(context)
-    changed = sum(publish_actuals(engine, store_table(rows)) for rows in raw_sales.parts(ACTUALS_AT_ONCE, ACTUALS))
+    changed = sum(
+        publish_actuals(engine, store_table(rows.rename(columns={"sales": "actual"}), STORE_ACTUALS))
+        for rows in raw_sales.parts(ACTUALS_AT_ONCE, ACTUALS)
+    )
     scored: list[pd.DataFrame] = []
     # In order of time, each week published before the next: a tracking signal reads the weeks before its own.
     for week in weeks:
         with engine.connect() as connection:
             points = _points(connection, lake, week, raw_sales)
-            earlier = pd.DataFrame(errors_before(connection, week.date(), TRACKING_WEEKS - 1))
+            earlier = lake_frame(errors_before(connection, week.date(), TRACKING_WEEKS - 1))
         if points is None:
             continue
         table = realised_accuracy(points, earlier)
         table.insert(0, "week", week)
-        publish_accuracy(engine, store_rows(table))
+        publish_accuracy(engine, store_table(table, FORECAST_ACCURACY))
         scored.append(table)
     report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage foresaw this week")}
     if scored:
@@ -176,13 +179,13 @@ def forecast_exceptions(
         with engine.connect() as connection:
             newest = next(iter(vintages_covering(connection, week.date())), None)
             rows = [] if newest is None else forecasts_for(connection, newest["vintage_id"], week.date())
-        forecasts = pd.DataFrame(rows)
+        forecasts = lake_frame(rows)
         if newest is None or forecasts.empty:
             continue
         actuals = raw_sales.only([week_key(week)]).read(ACTUALS)
         outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
         table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(EXCEPTION_COLUMNS)]
-        publish_exceptions(engine, week.date(), store_rows(table[EXCEPTION_ROW]))
+        publish_exceptions(engine, week.date(), store_table(table, FORECAST_EXCEPTIONS))
         listed.append(table)
         report = _exception_report(table, outside, forecasts, actuals) | {"week": week_key(week)}
     table = pd.concat(listed, ignore_index=True) if listed else _empty(EXCEPTION_TYPES)
@@ -202,10 +205,10 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
     for vintage in vintages:
-        forecasts = pd.DataFrame(forecasts_for(connection, vintage["vintage_id"], week.date()))
+        forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()))
         if not forecasts.empty:
             stored = _with_baselines(lake, vintage, week, forecasts)
-            points.append(realised_points(stored, actuals, vintage["vintage_id"], vintage["model_name"]))
+            points.append(realised_points(stored, actuals, vintage["vintage_id"], vintage["method"]))
     found = pd.concat(points, ignore_index=True) if points else None
     return None if found is None or found.empty else found
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from demand_assets.settings import read_settings
 
 if TYPE_CHECKING:
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.store.publish import Given
 
 
 @dataclass
@@ -82,10 +83,11 @@ def _made_again(
     from demand_assets.assets.forecasting import (
         ENVIRONMENT_NOTE,
         OVERAGE_NOTE,
+        PUBLISHED,
         UNDERAGE_NOTE,
-        forecast_rows,
         forecast_with,
     )
+    from demand_assets.assets.rows import store_table
     from demand_assets.forecasting.features import build_features
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.provenance import code_version, environment
@@ -132,13 +134,13 @@ def _made_again(
         data_version=made,
         code=vintage["code_version"],
     )
-    rows = forecast_rows(forecast)
-    result.made_again_as = _identity(vintage, rows, data_version=made)
-    result.differences += _rows_differing(stored, rows)
+    again = store_table(forecast, PUBLISHED)
+    result.made_again_as = _identity({**vintage, "data_version": made}, again)
+    result.differences += _rows_differing(stored, [tuple(row.values()) for row in again.to_pylist()])
     # Its rows and not the version in its footer, which still says what they were when they were written.
     result.differences += _columns_differing(lake.read("published_forecast", [file]), forecast)
     result.identical = result.made_again_as == vintage["vintage_id"] and not _hard(result.differences)
-    if _identity(vintage, stored, vintage["data_version"]) != vintage["vintage_id"]:
+    if _identity(vintage, stored) != vintage["vintage_id"]:
         result.identical = False
         result.differences.append("the rows in the store are not those that were published: its id is not their hash")
     return result
@@ -149,25 +151,16 @@ def _hard(differences: Sequence[str]) -> list[str]:
     return [one for one in differences if not one.startswith(("code was", "environment was"))]
 
 
-def _identity(vintage: Mapping[str, Any], rows: Sequence[tuple[Any, ...]], data_version: str) -> str:
-    from demand_assets.store.publish import vintage_id_for
-    from demand_assets.store.rows import FORECAST, canonical, content_hash
+def _identity(vintage: Mapping[str, Any], rows: "Given") -> str:
+    from demand_assets.store.publish import VintageRecord, forecast_hash, vintage_id_for
 
-    clean = canonical(rows, FORECAST, ("store_id", "dept_id", "target_week"), "forecasts")
-    return vintage_id_for(
-        vintage["origin_week"],
-        vintage["horizon_weeks"],
-        vintage["model_name"],
-        vintage["model_version"],
-        data_version,
-        vintage["code_version"],
-        content_hash(clean),
-    )
+    record = VintageRecord(**{field.name: vintage[field.name] for field in fields(VintageRecord)})
+    return vintage_id_for(record, forecast_hash(rows))
 
 
 def _rows_differing(stored: Sequence[tuple[Any, ...]], made: Sequence[tuple[Any, ...]]) -> list[str]:
     """In words: rows on one side only, and per column how many values differ, by how much, and the first of them."""
-    from demand_assets.assets.forecasting import PUBLISHED_COLUMNS
+    from demand_assets.assets.forecasting import PUBLISHED
 
     then, now = ({row[:3]: row for row in rows} for rows in (stored, made))
     alone = {"the store": then.keys() - now.keys(), "the forecast made again": now.keys() - then.keys()}
@@ -177,7 +170,7 @@ def _rows_differing(stored: Sequence[tuple[Any, ...]], made: Sequence[tuple[Any,
         if keys
     ]
     both = sorted(then.keys() & now.keys())
-    for place, name in enumerate(PUBLISHED_COLUMNS[3:], start=3):
+    for place, name in enumerate(PUBLISHED.names[3:], start=3):
         pairs = [(key, then[key][place], now[key][place]) for key in both if then[key][place] != now[key][place]]
         if pairs:
             (store, dept, week), was, is_ = pairs[0]

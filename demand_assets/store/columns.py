@@ -1,280 +1,271 @@
-"""Whole columns on their way into the store: what `rows` does row by row, done by array for vintages of any size.
+"""Columns on their way into the store: checked against the contract, put into one canonical form, sorted by key.
 
-The checks, the order, and the hash are those of `rows` to the letter; the rows go to PostgreSQL in COPY's binary form,
-which a server takes in half the time of text. Needs numpy and pyarrow, which a reader of the store may lack: only
-publishing a table loads this module.
+All of it works by array, so that a vintage of any size takes seconds. Needs numpy and pyarrow, which a reader of the
+store may lack: only publishing loads this module.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import Boolean, Date, Double, Integer, SmallInteger, String, Table
 
+from demand_assets.contract.arrow import arrow_schema
+from demand_assets.contract.columns import Column, Table, Type
 from demand_assets.errors import StoreError
-from demand_assets.store.rows import (
-    FINITE,
-    FINITE_OR_NONE,
-    FLAG,
-    INTEGER,
-    MAX_INTEGER,
-    TEXT,
-    WEEK,
-    Check,
-    HasKeys,
-    Row,
-    checked,
-)
 
-# Rows made into bytes at a time: what bounds the memory, and lets the server work on one block while the next is made.
-_BLOCK = 1 << 15
-# Arrow writes numbers as text without Python's lock; the hash needs all of them before anything can be sent.
-_THREADS = 4
+_MOST = {Type.SMALL: 2**15 - 1, Type.INTEGER: 2**31 - 1}
+# PostgreSQL indexes ids, whose entries it bounds.
+_LONGEST_ID = 255
 _FRIDAY = 4
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
-_POSTGRES_EPOCH = 10_957  # 2000-01-01, in days after 1970-01-01
-# Where Arrow writes a double as Python's repr does, apart from the ".0" of whole ones; beyond, the exponent differs.
-_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e10
 
 
-class CanonicalColumns:
-    """Columns in canonical form, sorted by key: weeks as days after 1970-01-01, missing numbers as NaN."""
+class Words(NamedTuple):
+    """A column of texts: the distinct ones in natural order, and for each row the place of its text; -1 is null."""
 
-    def __init__(self, checks: Mapping[str, Check], key: Sequence[str], values: Mapping[str, NDArray[Any]]) -> None:
-        self._checks = checks
-        self._key = key
-        self._values = values
+    texts: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+
+Values: TypeAlias = "NDArray[Any] | Words"
+Rows: TypeAlias = "slice | NDArray[np.int64]"
+
+
+def natural(text: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
+    """Sorts texts as people count: "2" before "10"."""
+    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
+    return tuple((words, len(digits), digits) for words, digits in parts), text
+
+
+def taken(values: Values, rows: Rows) -> Values:
+    """Those rows of a column."""
+    return Words(values.texts, values.codes[rows]) if isinstance(values, Words) else values[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns of `table` in canonical form, sorted by key: weeks as days after 1970-01-01, missing numbers as NaN."""
+
+    table: Table
+    values: Mapping[str, Values]
 
     def __len__(self) -> int:
-        return len(next(iter(self._values.values())))
-
-    def rows(self) -> list[Row]:
-        """The rows as `rows.canonical` has them."""
-        columns = []
-        for name, check in self._checks.items():
-            values = self._values[name]
-            if check is WEEK:
-                columns.append(values.astype("datetime64[D]").astype(str).tolist())
-            elif check is FINITE_OR_NONE:
-                columns.append([None if value != value else value for value in values.tolist()])
-            else:
-                columns.append(values.tolist())
-        return list(zip(*columns, strict=True))
-
-    def blocks(self) -> Iterator[list[Row]]:
-        """The rows, in parts: a row takes ten times as much memory as what it is made from."""
-        for start in range(0, len(self), _BLOCK):
-            part = {name: column[start : start + _BLOCK] for name, column in self._values.items()}
-            yield CanonicalColumns(self._checks, self._key, part).rows()
+        return len(_sortable(next(iter(self.values.values()))))
 
     def pairs(self, weeks: str, numbers: str) -> set[tuple[str, int]]:
         """Distinct (ISO week, number) of two columns."""
-        both = np.unique(self._values[weeks].astype(np.int64) << 32 | self._values[numbers])
-        days = (both >> 32).astype("datetime64[D]").astype(str).tolist()
-        return set(zip(days, (both & MAX_INTEGER).tolist(), strict=True))
+        both = np.unique(_sortable(self.values[weeks]).astype(np.int64) << 32 | _sortable(self.values[numbers]))
+        return set(zip(_iso(both >> 32), (both & _MOST[Type.INTEGER]).tolist(), strict=True))
 
-    def keys(self) -> list[Row]:
-        """The key of every row, in order."""
-        return CanonicalColumns({name: self._checks[name] for name in self._key}, self._key, self._values).rows()
+    def weeks(self, name: str) -> list[str]:
+        """Distinct ISO weeks of a column, in order."""
+        return _iso(np.unique(_sortable(self.values[name])))
 
-    def has_keys_of(self, other: HasKeys) -> bool:
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Distinct texts of a column of texts or ids, in natural order."""
+        values = self.values[name]
+        return values.texts if isinstance(values, Words) else ()
+
+    def has_keys_of(self, other: Columns) -> bool:
         """Whether both have the same keys."""
-        if not isinstance(other, CanonicalColumns):
-            return self.keys() == other.keys()
-        return list(self._key) == list(other._key) and all(
-            np.array_equal(self._values[name], other._values[name]) for name in self._key
+        return self.table.keys == other.table.keys and all(
+            _same(self.values[name], other.values[name]) for name in self.table.keys
         )
 
     def content_hash(self) -> str:
-        """`rows.content_hash` of the rows."""
-        digest = hashlib.sha256()
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for start in range(0, len(self), _BLOCK):
-                lines = self._lines(pool, slice(start, start + _BLOCK))
-                digest.update(lines if start + _BLOCK < len(self) else lines[:-1])  # no line break after the last
+        """SHA-256 of the rows: the same whatever order, number type or sign of zero they were given in."""
+        digest = hashlib.sha256(json.dumps([len(self), *self.table.names]).encode())
+        for values in self.values.values():
+            if isinstance(values, Words):
+                digest.update(json.dumps(values.texts).encode())
+            array = np.ascontiguousarray(_sortable(values))
+            digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
         return digest.hexdigest()
 
-    def _lines(self, pool: ThreadPoolExecutor, part: slice) -> memoryview:
-        """What `repr` makes of each row, and a line break after each."""
-        columns = (self._values[name][part] for name in self._checks)
-        pieces: list[Any] = []
-        for shown in pool.map(_represented, columns, self._checks.values()):
-            pieces += [", " if pieces else "(", shown]
-        joined = pc.binary_join_element_wise(*pieces, ")\n", "")
-        # One string after the other: the column's own buffer is the text.
-        return memoryview(joined.buffers()[2])[: pc.sum(pc.binary_length(joined)).as_py()]
 
-    def copied(self, table: Table, vintage_id: str | None = None) -> Iterator[bytes]:
-        """The rows for `COPY table (...) FROM STDIN (FORMAT BINARY)`, in blocks; of a vintage, its id before each."""
-        yield b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-        first = {} if vintage_id is None else {"vintage_id": np.array([vintage_id.encode()])}
-        for start in range(0, len(self), _BLOCK):
-            part = {name: self._values[name][start : start + _BLOCK] for name in self._checks}
-            yield _binary({**first, **{name: _encoded(part[name], table.columns[name].type) for name in part}})
-        yield struct.pack(">h", -1)
+def columns_of(given: Iterable[Sequence[Any]] | pa.Table, table: Table) -> Columns:
+    """Columns of an Arrow table with the names of `table`, or of a few rows with its columns in order; null is None.
 
-
-def canonical_columns(table: pa.Table, checks: Mapping[str, Check], key: Sequence[str], what: str) -> CanonicalColumns:
-    """`rows.canonical` of the rows of a table whose columns come in the order of `checks`; null is None.
-
-    Weeks are dates (date32). StoreError as there, naming the first wrong value.
+    Weeks are dates (date32), ids and texts are strings, dictionary-encoded or not. StoreError for other columns, a
+    value that its column does not take (the first is named), or a key given twice.
     """
-    if table.num_columns != len(checks):
+    found = given if isinstance(given, pa.Table) else _from_rows(list(given), table)
+    if set(found.column_names) != set(table.names) or found.num_columns != len(table.columns):
         raise StoreError(
-            f"{what}: expected rows of {len(checks)} values ({', '.join(checks)}), got {[table.num_columns]}"
+            f"{table.name}: expected the columns {', '.join(table.names)}, got {', '.join(found.column_names)}"
         )
-    values = {
-        name: _clean(column.combine_chunks(), name, check, what)
-        for column, (name, check) in zip(table.columns, checks.items(), strict=True)
-    }
-    keys = [values[name] for name in key]
-    if len(table) > 1:
-        if not _ascending(keys):
-            order = np.lexsort(keys[::-1])
-            values = {name: column[order] for name, column in values.items()}
-            keys = [values[name] for name in key]
-        same = np.logical_and.reduce([column[1:] == column[:-1] for column in keys])
-        if same.any():
-            at = slice(int(np.argmax(same)), int(np.argmax(same)) + 1)
-            twice = CanonicalColumns(checks, key, {name: column[at] for name, column in values.items()}).keys()[0]
-            shown = ", ".join(f"{name} {value}" for name, value in zip(key, twice, strict=True))
-            raise StoreError(
-                f"{what}: expected one row per {', '.join(key)}, got {shown} more than once; drop duplicates"
-            )
-    return CanonicalColumns(checks, key, values)
+    values = {column.name: _checked(found[column.name], column, table.name) for column in table.columns}
+    return _sorted(Columns(table, values)) if len(found) > 1 else Columns(table, values)
+
+
+def _from_rows(rows: Sequence[Sequence[Any]], table: Table) -> pa.Table:
+    if not rows:
+        return arrow_schema(table.columns).empty_table()
+    widths = set(map(len, rows))
+    if widths != {len(table.columns)}:
+        raise StoreError(
+            f"{table.name}: expected rows of {len(table.columns)} values ({', '.join(table.names)}), "
+            f"got {sorted(widths)}"
+        )
+    arrays = {}
+    for name, values in zip(table.names, zip(*rows, strict=True), strict=True):
+        try:
+            arrays[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError) as error:
+            raise StoreError(f"{table.name}: {name} holds values of several kinds: {error}") from error
+    return pa.table(arrays)
+
+
+def _sorted(columns: Columns) -> Columns:
+    keys = [_sortable(columns.values[name]) for name in columns.table.keys]
+    if not _ascending(keys):
+        order = np.lexsort(keys[::-1])
+        columns = Columns(columns.table, {name: taken(values, order) for name, values in columns.values.items()})
+        keys = [key[order] for key in keys]
+    same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+    if same.any():
+        at = int(np.argmax(same))
+        shown = ", ".join(f"{name} {_shown(columns.values[name], at)}" for name in columns.table.keys)
+        raise StoreError(
+            f"{columns.table.name}: expected one row per {', '.join(columns.table.keys)}, got {shown} more than once; "
+            "drop duplicates"
+        )
+    return columns
 
 
 def _ascending(keys: Sequence[NDArray[Any]]) -> bool:
     """Whether the rows are sorted by `keys` already, as forecasts are: telling costs a tenth of sorting."""
     after = np.zeros(len(keys[0]) - 1, dtype=bool)
-    for column in reversed(keys):
-        after = (column[1:] > column[:-1]) | ((column[1:] == column[:-1]) & after)
-    same = np.logical_and.reduce([column[1:] == column[:-1] for column in keys])
+    for key in reversed(keys):
+        after = (key[1:] > key[:-1]) | ((key[1:] == key[:-1]) & after)
+    same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
     return bool((after | same).all())
 
 
-def _clean(column: Any, name: str, check: Check, what: str) -> NDArray[Any]:
-    """One column as an array; what a check would refuse is given to it, so that it says why."""
-    missing = column.is_null().to_numpy(zero_copy_only=False)
-    if check is WEEK:
-        if not pa.types.is_date32(column.type):
-            _refuse(column, np.ones(len(column), dtype=bool), name, check, what)
-        days: NDArray[np.int32] = column.cast(pa.int32()).fill_null(0).to_numpy()
-        _refuse(column, missing | ((days + _EPOCH_WEEKDAY) % 7 != _FRIDAY), name, check, what)
-        return days
-    if check is TEXT:
-        right = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        given = column.fill_null("") if right else pa.array([""] * len(column))
-        wrong = pc.or_(pc.equal(given, ""), pc.match_substring(given, "\0"))
-        _refuse(column, wrong.to_numpy(zero_copy_only=False), name, check, what)
-        return np.asarray(given.to_numpy(zero_copy_only=False), dtype=str)
-    if check is FLAG:
-        right = pa.types.is_boolean(column.type)
-        _refuse(column, missing if right else np.ones(len(column), dtype=bool), name, check, what)
-        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
-    if check is INTEGER:
-        given = _numbers(column, name, check, what)
-        with np.errstate(invalid="ignore"):
-            wrong = missing | ~((given >= 0) & (given <= MAX_INTEGER) & (given == np.floor(given)))
-        _refuse(column, wrong, name, check, what)
-        return given.astype(np.int64)
-    if check not in (FINITE, FINITE_OR_NONE):
-        raise StoreError(f"{what}: {name} cannot be published as a column; give rows")
-    given = _numbers(column, name, check, what).astype(np.float64)
-    wrong = ~np.isfinite(given)
-    _refuse(column, wrong & ~missing if check is FINITE_OR_NONE else wrong, name, check, what)
-    return given + 0.0  # -0.0 and 0.0 are the same forecast, so they must hash the same
+def _sortable(values: Values) -> NDArray[Any]:
+    return values.codes if isinstance(values, Words) else values
 
 
-def _numbers(column: Any, name: str, check: Check, what: str) -> NDArray[Any]:
+def _same(left: Values, right: Values) -> bool:
+    texts = (values.texts if isinstance(values, Words) else () for values in (left, right))
+    return len(set(texts)) == 1 and np.array_equal(_sortable(left), _sortable(right))
+
+
+def _iso(days: NDArray[Any]) -> list[str]:
+    return list(days.astype("datetime64[D]").astype(str).tolist())
+
+
+def _shown(values: Values, at: int) -> Any:
+    if isinstance(values, Words):
+        return values.texts[values.codes[at]] if values.codes[at] >= 0 else None
+    return _iso(values[at : at + 1])[0] if values.dtype == np.int32 else values[at]
+
+
+def _checked(column: pa.ChunkedArray, wanted: Column, what: str) -> Values:
+    """One column in canonical form; StoreError naming the first value that it does not take."""
+    if pa.types.is_null(column.type):
+        column = column.cast(arrow_schema([wanted]).field(0).type)
+    try:
+        return _CHECKS.get(wanted.type, _integers)(column, wanted)
+    except _WrongError as error:
+        raise StoreError(f"{what}: {wanted.name} must be {error}") from None
+
+
+class _WrongError(ValueError):
+    """What a column must be, and what was given."""
+
+
+def _require(column: pa.ChunkedArray, wrong: NDArray[np.bool_], expected: str) -> None:
+    if wrong.any():
+        raise _WrongError(f"{expected}, got {column[int(np.argmax(wrong))].as_py()}")
+
+
+def _require_type(column: pa.ChunkedArray, right: bool, expected: str) -> None:
+    if not right:
+        value = next((value.as_py() for value in column if value.is_valid), None)
+        raise _WrongError(f"{expected}, got {value!r} of type {column.type}")
+
+
+def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return np.asarray(column.is_null().to_numpy())
+
+
+def _texts(column: pa.ChunkedArray, wanted: Column) -> Words:
+    held = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    _require_type(column, pa.types.is_string(held) or pa.types.is_large_string(held), "a text")
+    if not wanted.nullable:
+        _require(column, _missing(column), "a text")
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    # A dictionary may hold a text twice, and texts that no row has.
+    distinct = encoded.dictionary.dictionary_encode()
+    place = np.append(distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False), -1)
+    codes = place[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    used = np.unique(codes[codes >= 0])
+    texts = [distinct.dictionary[at].as_py() for at in used.tolist()]
+    for text in texts:
+        if not text or "\0" in text:
+            raise _WrongError(f"a text, got {text!r}")
+        if wanted.type is Type.ID and len(text) > _LONGEST_ID:
+            raise _WrongError(f"a text of at most {_LONGEST_ID} characters, got {text!r}")
+    order = sorted(range(len(texts)), key=lambda at: natural(texts[at]))
+    rank = np.full(len(distinct.dictionary) + 1, -1, dtype=np.int32)
+    rank[used[order]] = np.arange(len(order), dtype=np.int32)
+    return Words(tuple(texts[at] for at in order), rank[codes])
+
+
+def _weeks(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:
+    _require_type(column, pa.types.is_date32(column.type), "a date")
+    _require(column, _missing(column), "a date")
+    days: NDArray[np.int32] = column.cast(pa.int32()).to_numpy()
+    _require(column, (days + _EPOCH_WEEKDAY) % 7 != _FRIDAY, "a Friday")
+    return days
+
+
+def _flags(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:
+    _require_type(column, pa.types.is_boolean(column.type), "true or false")
+    _require(column, _missing(column), "true or false")
+    return np.asarray(column.to_numpy(), dtype=bool)
+
+
+def _numbers(column: pa.ChunkedArray, expected: str) -> NDArray[Any]:
     """Null becomes NaN."""
-    number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
-    if not number:
-        _refuse(column, np.ones(len(column), dtype=bool), name, check, what)
-    given: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return given.astype(np.float64) if given.dtype == object else given
+    right = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    _require_type(column, right, expected)
+    return np.asarray(column.to_numpy())
 
 
-def _refuse(column: Any, wrong: NDArray[np.bool_], name: str, check: Check, what: str) -> None:
-    if not wrong.any():
-        return
-    value = column[int(np.argmax(wrong))].as_py()
-    # A frame's missing number arrives as null; it was a NaN, and is named so.
-    checked([float("nan") if value is None and check in (FINITE, INTEGER) else value], name, check, what)
-    raise StoreError(f"{what}: {name} cannot be of type {column.type}, got {value}")
+def _integers(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:
+    most = _MOST[wanted.type]
+    expected = f"an integer from 0 to {most}"
+    given = _numbers(column, expected)
+    with np.errstate(invalid="ignore"):
+        _require(column, ~((given >= 0) & (given <= most) & (given == np.floor(given))), expected)
+    return given.astype(np.int64)
 
 
-def _represented(values: NDArray[Any], check: Check) -> Any:
-    """What Python's `repr` makes of each value, as an Arrow string column."""
-    if check is WEEK:
-        days = pa.array(values.astype(np.int32)).cast(pa.date32()).cast(pa.string())
-        return pc.binary_join_element_wise("'", days, "'", "")
-    if check is TEXT:
-        distinct, which = np.unique(values, return_inverse=True)
-        return pa.array([repr(str(value)) for value in distinct]).take(pa.array(which))
-    if check is INTEGER:
-        return pa.array(values).cast(pa.string())
-    size = np.abs(values)
-    whole = values == np.rint(values)
-    shown = pa.array(values).cast(pa.string())
-    if whole.any():
-        shown = pc.binary_join_element_wise(shown, pc.if_else(pa.array(whole), ".0", ""), "")
-    odd = ~(((size >= _PLAIN_FROM) & (size < _PLAIN_TO)) | (values == 0.0))
-    if odd.any():
-        told = [repr(None if value != value else value) for value in values[odd].tolist()]
-        shown = pc.replace_with_mask(shown, pa.array(odd), pa.array(told, pa.string()))
-    return shown
+def _amounts(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:
+    given = _numbers(column, "a finite number").astype(np.float64)
+    missing = _missing(column) if wanted.nullable else np.zeros(len(given), dtype=bool)
+    _require(column, ~np.isfinite(given) & ~missing, "a finite number")
+    given = given + 0.0  # -0.0 and 0.0 are the same forecast, so they must hash the same
+    given[missing] = np.nan
+    return given
 
 
-def _binary(columns: Mapping[str, NDArray[Any]]) -> bytes:
-    """Rows of encoded columns as COPY takes them: their number of fields, then each field's length and value.
-
-    A column of one value has it in every row.
-    """
-    rows = max(len(values) for values in columns.values())
-    fields: list[tuple[str, Any]] = [("fields", ">i2")]
-    for name, values in columns.items():
-        fields += [(f"{name}#", ">i4"), (name, values.dtype)]
-    records = np.zeros(rows, dtype=fields)
-    records["fields"] = len(columns)
-    offsets = {name: place[1] for name, place in (records.dtype.fields or {}).items()}
-    sent = np.ones((rows, records.dtype.itemsize), dtype=bool)
-    for name, values in columns.items():
-        width, at = values.dtype.itemsize, offsets[name]
-        records[name], records[f"{name}#"] = values, width
-        if values.dtype.kind == "S":
-            # Its own length instead of the longest one's: what is past it is not sent.
-            length = np.char.str_len(values)
-            records[f"{name}#"] = length
-            sent[:, at : at + width] = np.arange(width) < length[:, None]
-        elif values.dtype.kind == "f" and (missing := np.isnan(values)).any():
-            records[f"{name}#"][missing] = -1  # NULL: a length of -1 and no value
-            sent[missing, at : at + width] = False
-    if sent.all():
-        return records.tobytes()
-    return records.view(np.uint8).reshape(rows, -1)[sent].tobytes()
-
-
-def _encoded(values: NDArray[Any], kind: Any) -> NDArray[Any]:
-    """Values as PostgreSQL's binary form of a column of this type has them: big-endian, days after 2000-01-01."""
-    if isinstance(kind, SmallInteger):
-        return values.astype(">i2")
-    if isinstance(kind, Integer):
-        return values.astype(">i4")
-    if isinstance(kind, Date):
-        return (values - _POSTGRES_EPOCH).astype(">i4")
-    if isinstance(kind, Double):
-        return values.astype(">f8")
-    if isinstance(kind, Boolean):
-        return values.astype(np.uint8)
-    if isinstance(kind, String):
-        return np.char.encode(values, "utf-8")
-    raise TypeError(f"no binary form of {kind} is known here")
+_CHECKS: Mapping[Type, Callable[[pa.ChunkedArray, Column], Values]] = {
+    Type.ID: _texts,
+    Type.TEXT: _texts,
+    Type.WEEK: _weeks,
+    Type.FLAG: _flags,
+    Type.NUMBER: _amounts,
+}

@@ -26,8 +26,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
+from demand_assets.store.dimensions import key_of, shown
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.queries import latest_forecast
+from demand_assets.store.reads.statements import matching
 from demand_assets.store.tables import actuals, overrides
 
 _LOCK_OVERRIDES = 0x64656D616E6409
@@ -35,14 +37,14 @@ _LOCK_OVERRIDES = 0x64656D616E6409
 
 @dataclass(frozen=True)
 class OverrideRequest:
-    """What a planner asks for: a number in USD in place of the forecast, or None to withdraw the one before.
+    """What a planner asks for: a number in place of the forecast, or None to withdraw the one before.
 
     `idempotency_key` names the request, so that one sent twice counts once. ValueError for NaN or infinity, or for an
     `expires_at` without a time zone.
     """
 
-    store_id: int
-    dept_id: int
+    store_id: str
+    dept_id: str
     target_week: date
     override: float | None
     author: str
@@ -79,7 +81,7 @@ def record_override(engine: Engine, request: OverrideRequest, now: datetime) -> 
     series and week.
     """
     with write_transaction(engine, _LOCK_OVERRIDES) as conn:
-        asked = select(overrides).where(overrides.c.idempotency_key == request.idempotency_key)
+        asked = select(*shown(overrides)).where(overrides.c.idempotency_key == request.idempotency_key)
         known = conn.execute(asked).mappings().first()
         if known is not None:
             if known["request_hash"] != request.content_hash:
@@ -94,17 +96,14 @@ def record_override(engine: Engine, request: OverrideRequest, now: datetime) -> 
                 f"no vintage forecasts store {request.store_id}, department {request.dept_id} in week "
                 f"{request.target_week}; only what is forecast can be overridden"
             )
-        before = select(func.count()).where(
-            overrides.c.store_id == request.store_id,
-            overrides.c.dept_id == request.dept_id,
-            overrides.c.target_week == request.target_week,
-        )
+        series = {"store_id": request.store_id, "dept_id": request.dept_id, "target_week": request.target_week}
+        before = matching(select(func.count()), overrides, series)
         conn.execute(
             insert(overrides).values(
                 idempotency_key=request.idempotency_key,
                 request_hash=request.content_hash,
-                store_id=request.store_id,
-                dept_id=request.dept_id,
+                store_key=key_of("store_id", request.store_id),
+                dept_key=key_of("dept_id", request.dept_id),
                 target_week=request.target_week,
                 version=1 + conn.execute(before).scalar_one(),
                 override=request.override,
@@ -126,12 +125,12 @@ def active_overrides(now: datetime) -> Select[Any]:
     """
     ranked = select(*overrides.c, _age()).subquery()
     o = ranked.c
-    return select(*(column for column in o if column.name != "age")).where(
+    return select(*shown(ranked, "age")).where(
         o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now)
     )
 
 
-def override_scores(store_id: int | None = None, dept_id: int | None = None) -> Select[Any]:
+def override_scores(store_id: str | None = None, dept_id: str | None = None) -> Select[Any]:
     """Rows of `overrides` in force when their week ended, with `actual` and `fva`, for weeks that have sales.
 
     fva = |forecast - actual| - |override - actual|: what the override came nearer by than the
@@ -140,22 +139,19 @@ def override_scores(store_id: int | None = None, dept_id: int | None = None) -> 
     """
     end = _WeekEnd(overrides.c.target_week)
     ranked = select(*overrides.c, end.label("week_end"), _age()).where(overrides.c.created_at < end)
-    for column, wanted in ((overrides.c.store_id, store_id), (overrides.c.dept_id, dept_id)):
-        if wanted is not None:
-            ranked = ranked.where(column == wanted)
-    newest = ranked.subquery()
+    newest = matching(ranked, overrides, {"store_id": store_id, "dept_id": dept_id}).subquery()
     o, actual = newest.c, actuals.c.actual
     return (
         select(
-            *(column for column in o if column.name not in ("age", "week_end")),
+            *shown(newest, "age", "week_end"),
             actual.label("actual"),
             (func.abs(o.forecast - actual) - func.abs(o.override - actual)).label("fva"),
         )
         .join(
             actuals,
             and_(
-                actuals.c.store_id == o.store_id,
-                actuals.c.dept_id == o.dept_id,
+                actuals.c.store_key == o.store_key,
+                actuals.c.dept_key == o.dept_key,
                 actuals.c.week == o.target_week,
             ),
         )
@@ -184,5 +180,5 @@ def _week_end_in_sqlite(element: _WeekEnd, compiler: SQLCompiler, **options: Any
 
 def _age() -> ColumnElement[int]:
     """1 for the newest version of each series and week among the rows of a statement."""
-    key = (overrides.c.store_id, overrides.c.dept_id, overrides.c.target_week)
+    key = (overrides.c.store_key, overrides.c.dept_key, overrides.c.target_week)
     return func.row_number().over(partition_by=key, order_by=overrides.c.version.desc()).label("age")

@@ -6,42 +6,39 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
-from demand_assets.store.reads import LATEST_FORECAST, NEWEST_FIRST, NEWEST_VINTAGE, newest_scored, same_scoring
+from demand_assets.store.dimensions import id_of, shown
+from demand_assets.store.reads import forecasts as reads
+from demand_assets.store.reads.accuracy import newest_scored, same_scoring
 from demand_assets.store.tables import forecast_accuracy, forecast_vintages, forecasts, metadata
 
 
-def latest_forecast(conn: Connection, store_id: int, dept_id: int, target_week: date) -> Mapping[str, Any] | None:
+def latest_forecast(conn: Connection, store_id: str, dept_id: str, target_week: date) -> Mapping[str, Any] | None:
     """Columns of `forecasts` and `forecast_vintages` of the newest forecast of that week; None if there is none.
 
-    Newest: by origin week, then by time of publishing, then by vintage id.
+    Newest: by origin week, then by the sequence in which vintages were published.
     """
     values = {"store_id": store_id, "dept_id": dept_id, "target_week": target_week}
-    row = conn.execute(LATEST_FORECAST, values).mappings().first()
+    row = conn.execute(reads.LATEST_FORECAST, values).mappings().first()
     return None if row is None else dict(row)
 
 
 def newest_vintage(conn: Connection) -> Mapping[str, Any] | None:
-    """The row of `forecast_vintages` of the newest origin, then time of publishing; None in an empty store."""
-    row = conn.execute(NEWEST_VINTAGE).mappings().first()
+    """The row of `forecast_vintages` of the newest origin, published last; None in an empty store."""
+    row = conn.execute(reads.NEWEST_VINTAGE).mappings().first()
     return None if row is None else dict(row)
 
 
 def vintages_of(conn: Connection, origin_week: date) -> list[Mapping[str, Any]]:
-    """Vintages of one origin, newest first."""
-    found = conn.execute(
-        select(forecast_vintages).where(forecast_vintages.c.origin_week == origin_week).order_by(*NEWEST_FIRST)
-    ).mappings()
-    return [dict(row) for row in found]
+    """Vintages of one origin, newest first; scenarios are left out."""
+    return _vintages(conn, forecast_vintages.c.origin_week == origin_week)
 
 
 def forecasts_of(conn: Connection, vintage_id: str) -> list[tuple[Any, ...]]:
     """Every forecast of one vintage, its columns but the id, by store, department and target week."""
-    columns = [column for column in forecasts.c if column.name != "vintage_id"]
-    keys = (forecasts.c.store_id, forecasts.c.dept_id, forecasts.c.target_week)
-    found = conn.execute(select(*columns).where(forecasts.c.vintage_id == vintage_id).order_by(*keys))
-    return [tuple(row) for row in found]
+    statement = reads.FORECASTS_ORDER.page(reads.forecasts_of(vintage_id), None, None)
+    return [tuple(row) for row in conn.execute(statement)]
 
 
 def rows_of(conn: Connection, vintage_id: str) -> int:
@@ -51,28 +48,31 @@ def rows_of(conn: Connection, vintage_id: str) -> int:
 
 
 def vintages_covering(conn: Connection, week: date) -> list[Mapping[str, Any]]:
-    """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon."""
-    found = conn.execute(
-        select(forecast_vintages).where(forecast_vintages.c.origin_week < week).order_by(*NEWEST_FIRST)
-    ).mappings()
+    """Vintages that forecast `week`, newest first: origin week < `week` <= origin week + horizon; no scenarios."""
+    found = _vintages(conn, forecast_vintages.c.origin_week < week)
     # Date arithmetic differs between the two databases, and vintages are few.
-    return [dict(row) for row in found if week <= row["origin_week"] + timedelta(weeks=row["horizon_weeks"])]
+    return [row for row in found if week <= row["origin_week"] + timedelta(weeks=row["horizon_weeks"])]
+
+
+def _vintages(conn: Connection, *wanted: ColumnElement[bool]) -> list[Mapping[str, Any]]:
+    statement = select(forecast_vintages).where(reads.IS_FORECAST, *wanted).order_by(*reads.NEWEST_FIRST)
+    return [dict(row) for row in conn.execute(statement).mappings()]
 
 
 def forecasts_for(conn: Connection, vintage_id: str, target_week: date) -> list[Mapping[str, Any]]:
-    """Rows of `forecasts` of one vintage and target week, by store_id and dept_id."""
+    """Rows of `forecasts` of one vintage and target week, by store and department."""
     found = conn.execute(
-        select(forecasts)
+        select(*shown(forecasts))
         .where(forecasts.c.vintage_id == vintage_id, forecasts.c.target_week == target_week)
-        .order_by(forecasts.c.store_id, forecasts.c.dept_id)
+        .order_by(forecasts.c.store_key, forecasts.c.dept_key)
     ).mappings()
     return [dict(row) for row in found]
 
 
 def realised_wmae(conn: Connection, level: str = "chain", model: str | None = None) -> list[Mapping[str, Any]]:
-    """(week, store_id, dept_id, wmae, bias, points) per week and total of `level`, oldest week first; USD.
+    """(week, store_id, dept_id, wmae, bias, points) per week and total of `level`, oldest week first.
 
-    Pooled over horizons, each by its points, from the newest scored vintage of each origin. The published model unless
+    Pooled over horizons, each by its points, from the newest scored vintage of each origin. The published method unless
     a `model` (a baseline) is named; weeks in which that was not scored are left out.
     """
     newest, scored = newest_scored(), forecast_accuracy.c
@@ -80,16 +80,16 @@ def realised_wmae(conn: Connection, level: str = "chain", model: str | None = No
     found = conn.execute(
         select(
             scored.week,
-            scored.store_id,
-            scored.dept_id,
+            id_of(scored.store_key),
+            id_of(scored.dept_key),
             (func.sum(scored.wmae * scored.points) / points).label("wmae"),
             (func.sum(scored.bias * scored.points) / points).label("bias"),
             points.label("points"),
         )
         .join(newest, same_scoring(newest))
-        .where(scored.level == level, scored.model == (newest.c.model_name if model is None else model))
-        .group_by(scored.week, scored.store_id, scored.dept_id)
-        .order_by(scored.week, scored.store_id, scored.dept_id)
+        .where(scored.level == level, scored.model == (newest.c.method if model is None else model))
+        .group_by(scored.week, scored.store_key, scored.dept_key)
+        .order_by(scored.week, scored.store_key, scored.dept_key)
     ).mappings()
     return [{**row, "points": int(row["points"])} for row in found]
 
@@ -111,8 +111,8 @@ def errors_before(conn: Connection, week: date, weeks: int) -> list[Mapping[str,
             scored.model,
             scored.horizon,
             scored.level,
-            scored.store_id,
-            scored.dept_id,
+            id_of(scored.store_key),
+            id_of(scored.dept_key),
             scored.total_error,
         )
         .join(newest, same_scoring(newest))

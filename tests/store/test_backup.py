@@ -41,10 +41,12 @@ def test_a_restored_store_holds_what_was_backed_up_and_goes_on(
     migrate(postgres_url)
     engine = create_engine_for(postgres_url)
     publish_vintage(
-        engine, VintageRecord(ORIGIN, 1, "m", "7", "d", "c", NOW), [(1, 3, WEEK, 1, 0.1, -0.1, 1 / 3, 1e12, None)]
+        engine,
+        VintageRecord(ORIGIN, 1, "m", "7", "d", "c", NOW, "USD"),
+        [("1", "3", WEEK, 1, 0.1, -0.1, 1 / 3, 1e12, None)],
     )
-    publish_actuals(engine, [(1, 3, ORIGIN, 99.5, False)])
-    record_override(engine, OverrideRequest(1, 3, WEEK, 5.0, "Ada", "naïve", None, "key"), NOW)
+    publish_actuals(engine, [("1", "3", ORIGIN, 99.5, False)])
+    record_override(engine, OverrideRequest("1", "3", WEEK, 5.0, "Ada", "naïve", None, "key"), NOW)
     before = everything(engine)
     engine.dispose()
 
@@ -61,7 +63,9 @@ def test_a_restored_store_holds_what_was_backed_up_and_goes_on(
             require_current(restored)
             assert everything(restored) == before
             # Ids go on after those that were restored.
-            row, new = record_override(restored, OverrideRequest(1, 3, WEEK, 6.0, "Ada", "later", None, "key-2"), NOW)
+            row, new = record_override(
+                restored, OverrideRequest("1", "3", WEEK, 6.0, "Ada", "later", None, "key-2"), NOW
+            )
             assert (row["version"], new) == (2, True)
             restored.dispose()
         finally:

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from demand_assets.errors import StoreError
-from demand_assets.store import reads
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.ledger import (
     _LOCK_PROMOTIONS,
@@ -25,6 +24,7 @@ from demand_assets.store.ledger import (
     record_rollback,
     refusals_in_a_row,
 )
+from demand_assets.store.reads import decisions as reads
 from demand_assets.store.tables import promotions
 from tests.monitoring_rows import decision
 from tests.waiting import until

@@ -6,18 +6,65 @@ import sys
 import threading
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, String, inspect, text
 
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import HEAD, migrate, require_current
 from demand_assets.store.tables import metadata
 
-SINCE_0003 = {"forecast_totals", "forecast_reasons", "store_conditions", "overrides", "api_keys"}
+SINCE_0003 = {"forecast_totals", "store_conditions", "overrides", "api_keys"}
+WEEK, WHEN = "2012-11-02", "2012-10-27 06:00:00.000000"
+# A store as revision 0003 has it: store 0 and department 10 are ids, 0 in totals and accuracy is "all".
+OLD_ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "forecast_vintages": [
+        ("v-2", "2012-10-26", 1, "xgboost", "7", "d", "c", "2012-10-27 07:00:00.000000"),
+        ("v-1", "2012-10-26", 1, "xgboost", "6", "d", "c", WHEN),
+    ],
+    "forecasts": [
+        ("v-2", 0, 10, WEEK, 1, 90.0, 70.0, 90.0, 110.0, None), ("v-1", 0, 10, WEEK, 1, 80.0, 70.0, 80.0, 90.0, None),
+        ("v-2", 2, 10, WEEK, 1, 5.0, 4.0, 5.0, 6.0, 5.5),
+    ],
+    "forecast_totals": [
+        ("v-2", "chain", 0, 0, WEEK, 1, 95.0, None, None, None, 2),
+        ("v-2", "store", 0, 0, WEEK, 1, 90.0, 1.0, 2.0, 3.0, 1),
+    ],
+    "forecast_reasons": [("v-2", 0, 10, WEEK, 84.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)],
+    "actuals": [(0, 10, WEEK, 100.0, False), (7, 11, WEEK, 1.0, True)],
+    "store_conditions": [(0, WEEK, False, 61.5, 3.5, 211.1, 8.1, None)],
+    "forecast_accuracy": [
+        (WEEK, "v-2", "xgboost", 1, "chain", 0, 0, 1, 10.0, 10.0, 10.0, -10.0, 100.0, -10.0, 1.0, 2.0, None),
+        (WEEK, "v-1", "xgboost", 1, "chain", 0, 0, 1, 20.0, 20.0, 20.0, -20.0, 100.0, -20.0, 0.0, 2.0, None),
+    ],
+    "overrides": [(1, "key", "hash", 0, 10, WEEK, 1, 95.0, "ann", "fair", WHEN, None, "v-2", 90.0)],
+}  # fmt: skip
+
+
+def _like(context: Any, inspected: Any, declared: Any, in_database: Any, in_code: Any) -> bool | None:
+    """SQLite does not bound its texts, so that those of old tables stay as they were declared."""
+    texts = isinstance(in_database, String) and isinstance(in_code, String)
+    return False if context.dialect.name == "sqlite" and texts else None
+
+
+def differences(connection: Connection) -> Any:
+    options = {"compare_type": _like}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+def move(connection: Connection, revision: str) -> None:
+    """Up or down to a revision."""
+    config = Config()
+    config.set_main_option("script_location", "demand_assets.store:migrations")
+    config.attributes["connection"] = connection
+    at = MigrationContext.configure(connection).get_current_revision()
+    (command.upgrade if at is None or at < revision else command.downgrade)(config, revision)
 
 
 def test_migrating_twice_changes_nothing_more(empty_store: str) -> None:
@@ -27,23 +74,60 @@ def test_migrating_twice_changes_nothing_more(empty_store: str) -> None:
 
 def test_migrations_build_the_tables_that_the_code_declares(engine: Engine) -> None:
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert differences(connection) == []
 
 
 def test_the_newest_revisions_can_be_taken_back(engine: Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "demand_assets.store:migrations")
     for step in ("0003", "0002", HEAD):
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            (command.downgrade if step < HEAD else command.upgrade)(config, step)
+            move(connection, step)
             tables = set(inspect(connection).get_table_names())
         assert (tables & SINCE_0003) == (set() if step == "0002" else SINCE_0003)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert differences(connection) == []
+
+
+def test_the_rows_of_an_old_store_are_kept_with_text_ids(engine: Engine) -> None:
+    def all_of(query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+    with engine.begin() as connection:
+        move(connection, "0003")
+        for table, rows in OLD_ROWS.items():
+            for row in rows:
+                values = ", ".join("NULL" if value is None else repr(value) for value in row)
+                connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+    with engine.begin() as connection:
+        move(connection, HEAD)
+        assert differences(connection) == []
+        assert all_of("SELECT * FROM stores ORDER BY 1") == [
+            (2, "2", None, None),
+            (7, "7", None, None),
+            (8, "0", None, None),
+        ]
+        assert all_of("SELECT dept_key, dept_id FROM departments ORDER BY 1") == [(10, "10"), (11, "11")]
+        vintages = "SELECT vintage_id, sequence, method, unit, kind FROM forecast_vintages ORDER BY sequence"
+        assert all_of(vintages) == [
+            ("v-1", 1, "xgboost", "USD", "forecast"),
+            ("v-2", 2, "xgboost", "USD", "forecast"),
+        ]
+        assert all_of("SELECT level, store_key, dept_key FROM forecast_totals ORDER BY 1") == [
+            ("chain", 0, 0),
+            ("store", 8, 0),
+        ]
+        for table in ("forecasts", "forecast_attributions", "actuals", "store_conditions", "overrides"):
+            assert all_of(f"SELECT count(*) FROM {table} WHERE store_key = 0") == [(0,)], table
+        columns = "store_id, dept_id, forecast, vintage_id, unit"
+        assert all_of(f"SELECT {columns} FROM latest_forecast ORDER BY 1") == [
+            ("0", "10", 90.0, "v-2", "USD"),
+            ("2", "10", 5.0, "v-2", "USD"),
+        ]
+        columns = "store_id, dept_id, forecast, actual, error, unit, vintage_id"
+        assert all_of(f"SELECT {columns} FROM forecast_vs_actual") == [("0", "10", 90.0, 100.0, -10.0, "USD", "v-2")]
+        columns = "model, points, wmae, bias, coverage, fva, unit"
+        assert all_of(f"SELECT {columns} FROM accuracy_by_week") == [("xgboost", 1, 10.0, -10.0, 1.0, 2.0, "USD")]
+        with pytest.raises(StoreError, match="revision 0003 cannot hold the id 0 of stores; restore a backup"):
+            move(connection, "0003")
 
 
 def test_head_is_the_newest_revision_file() -> None:

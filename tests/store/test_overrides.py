@@ -18,14 +18,14 @@ from demand_assets.store.queries import counts
 ORIGIN, WEEK = date(2012, 10, 26), date(2012, 11, 2)
 NOW = datetime(2012, 10, 29, 9, 30, tzinfo=UTC)
 WEEK_END = datetime(2012, 11, 3, tzinfo=UTC)
-RECORD = VintageRecord(ORIGIN, 1, "m", "1", "d", "c", datetime(2012, 10, 27, 6, tzinfo=UTC))
-REQUEST = OverrideRequest(1, 3, WEEK, 120.0, "ann", "local fair", None, "key-1")
+RECORD = VintageRecord(ORIGIN, 1, "m", "1", "d", "c", datetime(2012, 10, 27, 6, tzinfo=UTC), "USD")
+REQUEST = OverrideRequest("1", "3", WEEK, 120.0, "ann", "local fair", None, "key-1")
 
 
 @pytest.fixture
 def vintage(engine: Engine) -> str:
-    """A forecast of 100 USD for store 1, departments 3 and 4."""
-    rows = [(1, dept, WEEK, 1, 100.0, 80.0, 99.0, 130.0, None) for dept in (3, 4)]
+    """A forecast of 100 for store 1, departments 3 and 4."""
+    rows = [("1", dept, WEEK, 1, 100.0, 80.0, 99.0, 130.0, None) for dept in ("3", "4")]
     return publish_vintage(engine, RECORD, rows).vintage_id
 
 
@@ -72,7 +72,7 @@ def test_the_same_moment_in_another_zone_is_the_same_request(engine: Engine, vin
 
 def test_every_part_of_a_request_but_its_key_makes_another_request() -> None:
     changes: list[dict[str, Any]] = [
-        {}, {"store_id": 3}, {"dept_id": 1}, {"target_week": WEEK + timedelta(weeks=1)}, {"override": 120.5},
+        {}, {"store_id": "3"}, {"dept_id": "1"}, {"target_week": WEEK + timedelta(weeks=1)}, {"override": 120.5},
         {"override": None}, {"override": 0.0}, {"author": "local fair"}, {"reason": "ann"},
         {"expires_at": WEEK_END},
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_every_part_of_a_request_but_its_key_makes_another_request() -> None:
 
 def test_versions_are_counted_per_series_and_week(engine: Engine) -> None:
     weeks = (WEEK, WEEK + timedelta(weeks=1))
-    keys = [(store, dept, week) for store in (1, 2) for dept in (3, 4) for week in weeks]
+    keys = [(store, dept, week) for store in ("1", "2") for dept in ("3", "4") for week in weeks]
     rows = [(*key, weeks.index(key[2]) + 1, 100.0, 80.0, 99.0, 130.0, None) for key in keys]
     publish_vintage(engine, replace(RECORD, horizon_weeks=2), rows)
     wanted = [dict(zip(("store_id", "dept_id", "target_week"), key, strict=True)) for key in keys]
@@ -99,20 +99,20 @@ def test_versions_are_counted_per_series_and_week(engine: Engine) -> None:
 
 def test_what_nothing_forecasts_cannot_be_overridden(engine: Engine, vintage: str) -> None:
     with pytest.raises(UnknownForecastError, match="store 1, department 9 in week 2012-11-02"):
-        record_override(engine, again(dept_id=9), NOW)
+        record_override(engine, again(dept_id="9"), NOW)
 
 
 def test_the_newest_version_is_in_force_until_withdrawn_or_expired(engine: Engine, vintage: str) -> None:
     record_override(engine, REQUEST, NOW)
-    record_override(engine, again(dept_id=4, override=7.0), NOW)
+    record_override(engine, again(dept_id="4", override=7.0), NOW)
     record_override(engine, again(override=130.0, expires_at=NOW + timedelta(hours=5)), NOW)
     columns = ("dept_id", "version", "override")
-    assert sorted(rows(engine, active_overrides(NOW), *columns)) == [(3, 2, 130.0), (4, 1, 7.0)]
+    assert sorted(rows(engine, active_overrides(NOW), *columns)) == [("3", 2, 130.0), ("4", 1, 7.0)]
     # An expired version does not bring the one before back.
-    assert rows(engine, active_overrides(NOW + timedelta(hours=5)), *columns) == [(4, 1, 7.0)]
-    withdrawn, _ = record_override(engine, again(dept_id=4, override=None), NOW)
+    assert rows(engine, active_overrides(NOW + timedelta(hours=5)), *columns) == [("4", 1, 7.0)]
+    withdrawn, _ = record_override(engine, again(dept_id="4", override=None), NOW)
     assert withdrawn["version"] == 2
-    assert rows(engine, active_overrides(NOW), *columns) == [(3, 2, 130.0)]
+    assert rows(engine, active_overrides(NOW), *columns) == [("3", 2, 130.0)]
 
 
 def test_one_key_sent_a_hundred_times_at_once_is_one_row(engine: Engine, vintage: str) -> None:
@@ -153,11 +153,11 @@ def test_the_version_in_force_at_the_end_of_the_week_is_scored(engine: Engine, v
     record_override(engine, again(override=140.0), WEEK_END - timedelta(microseconds=1))
     record_override(engine, again(override=150.0), WEEK_END)
     assert rows(engine, override_scores(), "dept_id") == []  # no sales yet
-    publish_actuals(engine, [(1, 3, WEEK, 150.0, False), (1, 4, WEEK, 150.0, False)])
+    publish_actuals(engine, [("1", "3", WEEK, 150.0, False), ("1", "4", WEEK, 150.0, False)])
     columns = ("version", "override", "actual", "fva")
     assert rows(engine, override_scores(), *columns) == [(2, 140.0, 150.0, 40.0)]
-    assert rows(engine, override_scores(dept_id=4), *columns) == []
-    assert rows(engine, override_scores(store_id=1, dept_id=3), "fva") == [(40.0,)]
+    assert rows(engine, override_scores(dept_id="4"), *columns) == []
+    assert rows(engine, override_scores(store_id="1", dept_id="3"), "fva") == [(40.0,)]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_override_that_ended_before_its_week_is_not_scored(
 ) -> None:
     record_override(engine, REQUEST, NOW)
     record_override(engine, again(**last), NOW)
-    publish_actuals(engine, [(1, 3, WEEK, 150.0, False)])
+    publish_actuals(engine, [("1", "3", WEEK, 150.0, False)])
     assert rows(engine, override_scores(), "fva") == scored
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from demand_assets.store import queries, reads
+from demand_assets.store import queries
 from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_drift, publish_vintage
+from demand_assets.store.reads import accuracy as accuracy_reads
+from demand_assets.store.reads import forecasts as reads
 
 ORIGIN = date(2012, 1, 6)
-RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 1, 7, tzinfo=UTC))
+RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 1, 7, tzinfo=UTC), "USD")
 ORIGINS = 10
-SERIES = [(store, dept) for store in range(1, 21) for dept in range(1, 26)]
+SERIES = [(str(store), str(dept)) for store in range(1, 21) for dept in range(1, 26)]
 
 
 @pytest.fixture
@@ -54,9 +56,9 @@ WEEK = ORIGIN + timedelta(weeks=3)
 @pytest.mark.parametrize(
     "query",
     [
-        lambda conn: queries.latest_forecast(conn, 7, 3, WEEK),
-        lambda conn: conn.execute(reads.weeks_forecast(7, 3)).all(),
-        lambda conn: conn.execute(reads.store_exists(7, 3)).all(),
+        lambda conn: queries.latest_forecast(conn, "7", "3", WEEK),
+        lambda conn: conn.execute(reads.weeks_forecast("7", "3")).all(),
+        lambda conn: conn.execute(reads.store_exists("7", "3")).all(),
     ],
     ids=["latest_forecast", "weeks_forecast", "store_exists"],
 )
@@ -91,14 +93,14 @@ def test_a_vintage_covers_the_weeks_after_its_origin_up_to_its_horizon(history: 
 def test_an_empty_store_answers_none(engine: Engine) -> None:
     with engine.connect() as connection:
         assert queries.newest_vintage(connection) is None
-        assert queries.latest_forecast(connection, 1, 3, WEEK) is None
-        assert connection.execute(reads.weeks_forecast(1, 3)).all() == []
-        assert not connection.execute(reads.store_exists(1, 3)).all()
+        assert queries.latest_forecast(connection, "1", "3", WEEK) is None
+        assert connection.execute(reads.weeks_forecast("1", "3")).all() == []
+        assert not connection.execute(reads.store_exists("1", "3")).all()
 
 
 def accuracy(week: date, vintage: str, model: str, horizon: int, points: int, wmae: float, **total: Any) -> Any:
     """A row of forecast_accuracy whose bias is -1 and whose error is the loss."""
-    place = (total.get("level", "chain"), total.get("store_id", 0), 0)
+    place = (total.get("level", "chain"), total.get("store_id"), None)
     return (week, vintage, model, horizon, *place, points, wmae, wmae, wmae, -1.0, 9.0, wmae, None, None, None)
 
 
@@ -108,9 +110,9 @@ def scored(engine: Engine) -> Engine:
     weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
 
     def vintage(origin: date, hours: int, forecast: float) -> str:
-        record = replace(RECORD, origin_week=origin, model_name="xgboost")
+        record = replace(RECORD, origin_week=origin, method="xgboost")
         record = replace(record, published_at=RECORD.published_at + timedelta(hours=hours))
-        row = (1, 1, origin + timedelta(weeks=1), 1, forecast, 1.0, 1.0, 1.0, None)
+        row = ("1", "1", origin + timedelta(weeks=1), 1, forecast, 1.0, 1.0, 1.0, None)
         return publish_vintage(engine, record, [row]).vintage_id
 
     old, again, new = vintage(ORIGIN, 0, 1.0), vintage(ORIGIN, 5, 2.0), vintage(weeks[0], 1, 3.0)
@@ -121,7 +123,7 @@ def scored(engine: Engine) -> Engine:
         accuracy(weeks[1], old, "xgboost", 2, 2, 99.0),
         accuracy(weeks[1], again, "xgboost", 2, 1, 8.0),
         accuracy(weeks[1], new, "xgboost", 1, 3, 4.0),
-        accuracy(weeks[1], new, "xgboost", 1, 3, 7.0, level="store", store_id=1),
+        accuracy(weeks[1], new, "xgboost", 1, 3, 7.0, level="store", store_id="1"),
     ]
     publish_accuracy(engine, rows)
     return engine
@@ -129,7 +131,7 @@ def scored(engine: Engine) -> Engine:
 
 def test_realised_wmae_is_pooled_over_the_newest_vintage_of_each_origin(scored: Engine) -> None:
     weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
-    total = {"store_id": 0, "dept_id": 0, "bias": -1.0}
+    total = {"store_id": None, "dept_id": None, "bias": -1.0}
     with scored.connect() as connection:
         chain = queries.realised_wmae(connection)
         naive = queries.realised_wmae(connection, model="seasonal_naive")
@@ -139,23 +141,23 @@ def test_realised_wmae_is_pooled_over_the_newest_vintage_of_each_origin(scored: 
         {"week": weeks[1], **total, "wmae": (8.0 + 3 * 4.0) / 4, "points": 4},
     ]
     assert naive == [{"week": weeks[0], **total, "wmae": 30.0, "points": 2}]
-    assert stores == [{"week": weeks[1], **total, "store_id": 1, "wmae": 7.0, "points": 3}]
+    assert stores == [{"week": weeks[1], **total, "store_id": "1", "wmae": 7.0, "points": 3}]
 
 
 def test_realised_wmae_of_stores_comes_week_by_week(engine: Engine) -> None:
     weeks = [ORIGIN + timedelta(weeks=ahead) for ahead in (1, 2)]
-    rows = [(1, 1, week, ahead, 1.0, 1.0, 1.0, 1.0, None) for ahead, week in enumerate(weeks, start=1)]
+    rows = [("1", "1", week, ahead, 1.0, 1.0, 1.0, 1.0, None) for ahead, week in enumerate(weeks, start=1)]
     made = publish_vintage(engine, RECORD, rows).vintage_id
     # The first store's later week is stored before the second store's earlier week.
     for ahead, week in reversed(list(enumerate(weeks, start=1))):
-        scored = [accuracy(week, made, RECORD.model_name, ahead, 2, 9.0)]
+        scored = [accuracy(week, made, RECORD.method, ahead, 2, 9.0)]
         scored += [
-            accuracy(week, made, RECORD.model_name, ahead, 1, 9.0, level="store", store_id=store) for store in (1, 2)
+            accuracy(week, made, RECORD.method, ahead, 1, 9.0, level="store", store_id=store) for store in ("1", "2")
         ]
         publish_accuracy(engine, scored)
     with engine.connect() as connection:
         found = [(row["week"], row["store_id"]) for row in queries.realised_wmae(connection, "store")]
-    assert found == [(weeks[0], 1), (weeks[0], 2), (weeks[1], 1), (weeks[1], 2)]
+    assert found == [(weeks[0], "1"), (weeks[0], "2"), (weeks[1], "1"), (weeks[1], "2")]
 
 
 def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> None:
@@ -181,21 +183,24 @@ def test_earlier_errors_are_those_of_the_last_scored_weeks(scored: Engine) -> No
 def test_vintages_of_an_origin_come_newest_first_with_their_own_rows(engine: Engine) -> None:
     def publish(origin: date, hours: int, *depts: int) -> str:
         at = RECORD.published_at + timedelta(hours=hours)
-        rows = [(1, dept, origin + timedelta(weeks=1), 1, float(dept), 1.0, 2.0, 3.0, None) for dept in depts]
+        rows = [("1", str(dept), origin + timedelta(weeks=1), 1, float(dept), 1.0, 2.0, 3.0, None) for dept in depts]
         return publish_vintage(engine, replace(RECORD, origin_week=origin, published_at=at), rows).vintage_id
 
-    second, first = publish(ORIGIN, 5, 9, 2), publish(ORIGIN, 0, 4)
-    tied = publish(ORIGIN, 5, 6)
+    first, second = publish(ORIGIN, 0, 4), publish(ORIGIN, 5, 9, 2)
+    # As published, whatever the clock said.
+    third = publish(ORIGIN, 3, 6)
     other = publish(ORIGIN + timedelta(weeks=1), 0, 8)
     with engine.connect() as connection:
         of_origin = [row["vintage_id"] for row in queries.vintages_of(connection, ORIGIN)]
-        rows = {each: queries.forecasts_of(connection, each) for each in (first, second, tied, other)}
-        assert {each: queries.rows_of(connection, each) for each in rows} == {first: 1, second: 2, tied: 1, other: 1}
+        rows = {each: queries.forecasts_of(connection, each) for each in (first, second, third, other)}
+        assert {each: queries.rows_of(connection, each) for each in rows} == {first: 1, second: 2, third: 1, other: 1}
         newest = queries.newest_vintage(connection)
-    assert of_origin == [*sorted((second, tied), reverse=True), first]
+    assert of_origin == [third, second, first]
     assert newest is not None
     assert newest["vintage_id"] == other
-    assert rows[second] == [(1, dept, ORIGIN + timedelta(weeks=1), 1, dept, 1.0, 2.0, 3.0, None) for dept in (2, 9)]
+    assert rows[second] == [
+        ("1", str(dept), ORIGIN + timedelta(weeks=1), 1, dept, 1.0, 2.0, 3.0, None) for dept in (2, 9)
+    ]
 
 
 def comparison(variable: str, severity: str, psi: float | None, **more: Any) -> tuple[Any, ...]:
@@ -218,7 +223,7 @@ def test_the_worst_comparison_of_a_variable_is_the_most_severe_then_the_largest(
         comparison("c", "few", 0.01, reference="last_season"),
     ]  # fmt: skip
     publish_drift(engine, ORIGIN, rows)
-    statement, order = reads.drift_weeks(None, None)
+    statement, order = accuracy_reads.drift_weeks(None, None)
     with engine.connect() as connection:
         found = connection.execute(order.page(statement, None, None))
         assert tuple(found.keys()) == (

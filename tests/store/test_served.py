@@ -16,7 +16,7 @@ from tests.waiting import until
 
 WEEK = date(2012, 11, 2)
 RECORD = VintageRecord(
-    date(2012, 10, 26), 1, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC)
+    date(2012, 10, 26), 1, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC), "USD"
 )
 LARGEST = 2**31 - 1
 
@@ -36,7 +36,7 @@ def ask(client: httpx.Client, path: str, status: int) -> httpx.Response:
 def test_what_is_published_is_what_is_served(engine: Engine, store_url: str) -> None:
     with serving(store_url, refresh_seconds=0.05) as client:
         assert ask(client, "/health", 200).json() == {"status": "ok", "newest_origin_week": None, "vintages": 0}
-        published = publish_vintage(engine, RECORD, [(LARGEST, LARGEST, WEEK, 1, 0.1, -0.1, 1 / 3, 1e12, None)])
+        published = publish_vintage(engine, RECORD, [("EC-1/a b", "0", WEEK, 1, 0.1, -0.1, 1 / 3, 1e12, None)])
         body = ask(client, f"/forecast?store_id={LARGEST}&dept_id={LARGEST}&week={WEEK}", 200).json()
         assert client.get(f"/forecast?store_id={LARGEST}&dept_id={LARGEST}&week=2012-11-09").status_code == 404
         assert client.get(f"/forecast?store_id={LARGEST + 1}&dept_id=1&week={WEEK}").status_code == 422
@@ -75,7 +75,7 @@ def test_an_empty_database_is_503_until_it_is_migrated(empty_store: str) -> None
 def test_a_database_that_goes_down_is_503_and_is_used_again_when_back(postgres_server: str, postgres_url: str) -> None:
     migrate(postgres_url)
     engine = create_engine_for(postgres_url)
-    publish_vintage(engine, RECORD, [(1, 3, WEEK, 1, 10.0, 8.0, 10.0, 12.0, None)])
+    publish_vintage(engine, RECORD, [("1", "3", WEEK, 1, 10.0, 8.0, 10.0, 12.0, None)])
     engine.dispose()
     name = make_url(postgres_url).database
     newest, older = f"/forecast?store_id=1&dept_id=3&week={WEEK}", "/v1/series"

@@ -66,7 +66,7 @@ def alerts(tmp_path: Path) -> Alerts:
 def store(tmp_path: Path) -> ForecastStore:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     migrate(url)
-    return ForecastStore(url=url)
+    return ForecastStore(url=url, unit="USD")
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ NOWHERE = "postgresql://127.0.0.1:1/demand"
 def run(body: Callable[..., Any], url: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     asset = dg.asset(name="published", required_resource_keys=set())(outlasting(body))
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    resources = {"store": ForecastStore(url=url)}
+    resources = {"store": ForecastStore(url=url, unit="USD")}
     return dg.materialize([asset], quiet, instance, resources, raise_on_error=False)
 
 

@@ -1,0 +1,302 @@
+"""Tables of the forecast store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from demand_assets.contract.columns import AMOUNT, Column, Table, Type
+
+STORE_ID = Column("store_id", Type.ID, "Store, as the retailer writes it", key=True)
+DEPT_ID = Column("dept_id", Type.ID, "Department, as the retailer writes it", key=True)
+TOTAL_STORE_ID = replace(STORE_ID, text="Store; null where the total spans all stores", nullable=True)
+TOTAL_DEPT_ID = replace(DEPT_ID, text="Department; null where the total spans all departments", nullable=True)
+LEVEL = Column("level", Type.TEXT, "store, department or chain", key=True)
+WEEK = Column("week", Type.WEEK, "Week, by the day that ends it", key=True)
+FORECAST_WEEK = replace(WEEK, text="The week that was forecast")
+TARGET_WEEK = Column("target_week", Type.WEEK, "Week forecast, by the day that ends it", key=True)
+ORIGIN_WEEK = Column("origin_week", Type.WEEK, "Last week whose sales were known")
+HORIZON = Column("horizon", Type.SMALL, "Weeks from origin to target", "weeks")
+VINTAGE_ID = Column("vintage_id", Type.TEXT, "The published forecast", key=True)
+OF_VINTAGE = replace(VINTAGE_ID, references="forecast_vintages.vintage_id")
+IS_HOLIDAY = Column("is_holiday", Type.FLAG, "Whether the week holds a retail holiday; such weeks weigh 5 in WMAE")
+MODEL_VERSION = Column("model_version", Type.TEXT, "Version of the registered model")
+DATA_VERSION = Column("data_version", Type.TEXT, "Data version of the origin's features")
+CODE_VERSION = Column("code_version", Type.TEXT, "Version of the forecasting code")
+
+
+def amount(name: str, text: str, *, nullable: bool = False) -> Column:
+    """A column of amounts."""
+    return Column(name, Type.NUMBER, text, AMOUNT, nullable=nullable)
+
+
+def _number(name: str, text: str, unit: str = "") -> Column:
+    return Column(name, Type.NUMBER, text, unit, nullable=True)
+
+
+def _count(name: str, text: str) -> Column:
+    return Column(name, Type.INTEGER, text, "series" if name in ("points", "series") else "")
+
+
+FORECAST = amount("forecast", "Forecast")
+P10, P50, P90 = amount("p10", "10% quantile"), amount("p50", "Median"), amount("p90", "90% quantile")
+ORDER_QUANTITY = amount("order_quantity", "Stock to have for the week", nullable=True)
+ACTUAL = amount("actual", "Sales of the week, net of returns: may be negative")
+
+STORES = Table(
+    "stores",
+    "Stores that anything was published of. A key is given once, in the natural order of new ids, and stays.",
+    (
+        Column("store_key", Type.INTEGER, "What other tables call the store; from 1", key=True),
+        Column("store_id", Type.TEXT, "Store, as the retailer writes it", unique=True),
+        Column("name", Type.TEXT, "Name for people", nullable=True),
+        Column("attributes", Type.JSON, "Static facts of the store, by name", nullable=True),
+    ),
+)
+DEPARTMENTS = Table(
+    "departments",
+    "Departments that anything was published of. A key is given once, in the natural order of new ids, and stays.",
+    (
+        Column("dept_key", Type.INTEGER, "What other tables call the department; from 1", key=True),
+        Column("dept_id", Type.TEXT, "Department, as the retailer writes it", unique=True),
+        Column("name", Type.TEXT, "Name for people", nullable=True),
+        Column("attributes", Type.JSON, "Static facts of the department, by name", nullable=True),
+    ),
+)
+FORECAST_VINTAGES = Table(
+    "forecast_vintages",
+    "Published forecasts, each of one origin and immutable. A scenario never replaces a forecast.",
+    (
+        replace(VINTAGE_ID, text="Origin and a hash of what the vintage was made of and holds"),
+        Column("sequence", Type.INTEGER, "Orders vintages as they were published; from 1"),
+        ORIGIN_WEEK,
+        Column("horizon_weeks", Type.SMALL, "Weeks ahead that it forecasts", "weeks"),
+        Column("unit", Type.TEXT, "What its amounts count, such as USD or pieces"),
+        Column("kind", Type.TEXT, "forecast, or scenario: a forecast on changed plans"),
+        Column("method", Type.TEXT, "The algorithm, such as xgboost"),
+        MODEL_VERSION,
+        DATA_VERSION,
+        CODE_VERSION,
+        Column("published_at", Type.TIME, "When it was published"),
+    ),
+    indexes={"ix_forecast_vintages_origin_week": ("origin_week",)},
+)
+FORECASTS = Table(
+    "forecasts",
+    "Forecasts of a vintage, one row per series and target week.",
+    (OF_VINTAGE, STORE_ID, DEPT_ID, TARGET_WEEK, HORIZON, FORECAST, P10, P50, P90, ORDER_QUANTITY),
+    indexes={"ix_forecasts_series_week": ("store_key", "dept_key", "target_week")},
+)
+FORECAST_TOTALS = Table(
+    "forecast_totals",
+    "Forecasts of stores, departments and the chain: sums of their series, with intervals of their own.",
+    (
+        OF_VINTAGE,
+        LEVEL,
+        TOTAL_STORE_ID,
+        TOTAL_DEPT_ID,
+        TARGET_WEEK,
+        HORIZON,
+        amount("forecast", "Sum of the forecasts of its series"),
+        *(replace(quantile, text=f"{quantile.text} of the total", nullable=True) for quantile in (P10, P50, P90)),
+        _count("series", "Series in the total"),
+    ),
+)
+FORECAST_ATTRIBUTIONS = Table(
+    "forecast_attributions",
+    "Why a forecast is what it is: what each group of features moved it by. A row's amounts sum to its forecast.",
+    (
+        OF_VINTAGE,
+        STORE_ID,
+        DEPT_ID,
+        TARGET_WEEK,
+        amount("last_year", "What the forecast starts from and last year's weeks around it"),
+        amount("recent_trend", "What recent weeks moved the forecast by"),
+        amount("holiday", "What holidays moved it by"),
+        amount("promotion", "What markdowns moved it by"),
+        amount("store", "What the store's size, type and growth moved it by"),
+        amount("department", "What the department's season and growth moved it by"),
+        amount("weather_economy", "What temperature, fuel, CPI and unemployment moved it by"),
+    ),
+)
+ACTUALS = Table(
+    "actuals",
+    "Sales, corrected in place.",
+    (STORE_ID, DEPT_ID, WEEK, ACTUAL, IS_HOLIDAY),
+    # Holds what the totals of a stretch of weeks need, so that they are read from it alone.
+    indexes={"ix_actuals_week": ("week", "store_key", "dept_key", "actual")},
+)
+STORE_CONDITIONS = Table(
+    "store_conditions",
+    "Conditions of a store's week, as far ahead as they have been delivered; corrected in place.",
+    (
+        STORE_ID,
+        WEEK,
+        IS_HOLIDAY,
+        _number("temperature_f", "Mean air temperature in the region", "degrees Fahrenheit"),
+        _number("fuel_price", "Fuel price in the region", "currency per gallon"),
+        _number("cpi", "Consumer price index of the region", "index points"),
+        _number("unemployment", "Unemployment rate in the region", "percent"),
+        _number("markdown", "Promotional markdowns together", "currency"),
+    ),
+)
+FORECAST_ACCURACY = Table(
+    "forecast_accuracy",
+    "Forecasts against the sales that came, per week, vintage, model, horizon and total.",
+    (
+        FORECAST_WEEK,
+        replace(VINTAGE_ID, text="The published forecast that foresaw it"),
+        Column("model", Type.TEXT, "The vintage's method, or a baseline stored with it", key=True),
+        replace(HORIZON, text="Weeks ahead it was forecast", key=True),
+        LEVEL,
+        TOTAL_STORE_ID,
+        TOTAL_DEPT_ID,
+        _count("points", "Series with a forecast and an actual"),
+        amount("wmae", "Weighted mean absolute error; weight 5 in holiday weeks"),
+        amount("mae", "Mean absolute error"),
+        amount("rmse", "Root mean squared error"),
+        amount("bias", "Mean of forecast less actual"),
+        amount("actual", "Sales of these series"),
+        amount("total_error", "Sum of forecast less actual"),
+        _number("coverage", "Share of actuals within p10 to p90; missing for baselines"),
+        amount(
+            "fva",
+            "Forecast value added: WMAE of the seasonal naive less this model's; positive is better",
+            nullable=True,
+        ),
+        _number(
+            "tracking_signal",
+            "Sum of this total's errors over 8 scored weeks, by their mean size; missing below 4 weeks",
+        ),
+    ),
+)
+FORECAST_EXCEPTIONS = Table(
+    "forecast_exceptions",
+    "Series that a planner should look at: sales outside p10 to p90 of the newest vintage.",
+    (
+        FORECAST_WEEK,
+        replace(VINTAGE_ID, text="The newest published forecast that foresaw it"),
+        STORE_ID,
+        DEPT_ID,
+        _count("rank", "1 is the most money at risk"),
+        replace(HORIZON, text="Weeks ahead it was forecast"),
+        FORECAST,
+        P10,
+        P90,
+        replace(ORDER_QUANTITY, text="Order quantity at selling prices"),
+        amount("actual", "Sales; 0 without a sales row"),
+        amount("at_risk", "What the order cost too much: short or over, each at its cost"),
+        Column("reason", Type.TEXT, "What happened, in words"),
+    ),
+)
+DRIFT_REPORTS = Table(
+    "drift_reports",
+    "What a week's inputs and predictions differ in from a reference, per group and variable.",
+    (
+        replace(WEEK, text="The week that was judged"),
+        Column("reference", Type.TEXT, "What it is compared with: training or last_season", key=True),
+        Column("group_kind", Type.TEXT, "store, department, store_type or chain", key=True),
+        Column("group_id", Type.TEXT, "The store, department or type; all for the chain", key=True),
+        Column("variable", Type.TEXT, "The feature, or the prediction", key=True),
+        Column("kind", Type.TEXT, "feature or prediction"),
+        Column("points", Type.INTEGER, "Rows of the week"),
+        Column("reference_points", Type.INTEGER, "Rows of the reference"),
+        _number("psi", "Population stability index"),
+        _number("ks", "Kolmogorov-Smirnov distance"),
+        _number("ks_p", "p-value of that distance"),
+        _number("mean_shift", "Shift of the mean, in standard deviations of the reference"),
+        _number("missing_shift", "Share missing less the reference's"),
+        Column("severity", Type.TEXT, "none, warn or severe; few where there is too little to judge"),
+    ),
+)
+PROMOTIONS = Table(
+    "promotions",
+    "The ledger of what was and was not put into production; rows are only ever added.",
+    (
+        Column("promotion_id", Type.INTEGER, "Number of the decision", key=True),
+        Column(
+            "decision_key",
+            Type.TEXT,
+            "What was decided on which evidence, so that a gate that runs again after a crash finds its decision; "
+            "null for requests of people",
+            nullable=True,
+            unique=True,
+        ),
+        Column("decided_at", Type.TIME, "When it was decided"),
+        Column("model_name", Type.TEXT, "Name of the registered model"),
+        Column("action", Type.TEXT, "promote or rollback"),
+        Column("outcome", Type.TEXT, "promoted, refused or superseded"),
+        Column("from_version", Type.TEXT, "Champion it was judged against", nullable=True),
+        Column("to_version", Type.TEXT, "Version that was decided on"),
+        Column("forced", Type.FLAG, "Whether a person overruled the gate"),
+        Column("requested_by", Type.TEXT, "Who asked: the gate or a person"),
+        Column("as_of", Type.WEEK, "Last week the version was trained on", nullable=True),
+        Column("reasons", Type.JSON, "Why, in words"),
+        Column("figures", Type.JSON, "What was measured, by name"),
+        replace(DATA_VERSION, text="Data version of what it was trained on"),
+        CODE_VERSION,
+    ),
+    indexes={"ix_promotions_model_outcome": ("model_name", "outcome")},
+)
+OVERRIDES = Table(
+    "overrides",
+    "Planners' numbers beside the forecasts: a change is another version, a withdrawal a version without a number.",
+    (
+        Column("override_id", Type.INTEGER, "Number of the override", key=True),
+        Column("idempotency_key", Type.TEXT, "Names the request, so that one sent twice counts once", unique=True),
+        Column("request_hash", Type.TEXT, "SHA-256 of the request"),
+        replace(STORE_ID, key=False),
+        replace(DEPT_ID, key=False),
+        replace(TARGET_WEEK, key=False),
+        Column("version", Type.INTEGER, "1 for the first number given for this series and week"),
+        amount("override", "The planner's number; null withdraws the one before", nullable=True),
+        Column("author", Type.TEXT, "Who gave it"),
+        Column("reason", Type.TEXT, "Why"),
+        Column("created_at", Type.TIME, "When it was given"),
+        Column("expires_at", Type.TIME, "Until when it is in force; null for ever", nullable=True),
+        Column("vintage_id", Type.TEXT, "The published forecast it was given against"),
+        amount("forecast", "What that forecast was"),
+    ),
+    unique={"uq_overrides_series_week_version": ("store_key", "dept_key", "target_week", "version")},
+)
+ALERTS = Table(
+    "alerts",
+    "Alerts and their delivery: whoever adds a row has claimed the delivery of that alert over that channel.",
+    (
+        Column("alert_key", Type.TEXT, "What is wrong with what, when, and by which evidence", key=True),
+        Column("channel", Type.TEXT, "log, sns or cloudwatch", key=True),
+        Column("alert", Type.JSON, "What is wrong: kind, subject, week, severity, summary, figures, evidence"),
+        Column("claimed_at", Type.TIME, "When its delivery began"),
+        Column("sent_at", Type.TIME, "When it was delivered; null while it is being sent", nullable=True),
+    ),
+)
+API_KEYS = Table(
+    "api_keys",
+    "Keys of the API. A key is shown once, when it is made, and is not kept.",
+    (
+        Column("key_id", Type.TEXT, "Names the key", key=True),
+        Column("name", Type.TEXT, "Whose key it is"),
+        Column("key_hash", Type.TEXT, "SHA-256 of the key", unique=True),
+        Column("scopes", Type.JSON, "read, write or both"),
+        Column("created_at", Type.TIME, "When it was made"),
+        Column("expires_at", Type.TIME, "Until when it is valid; null for ever", nullable=True),
+        Column("revoked_at", Type.TIME, "When it was revoked", nullable=True),
+    ),
+)
+
+TABLES = (
+    STORES,
+    DEPARTMENTS,
+    FORECAST_VINTAGES,
+    FORECASTS,
+    FORECAST_TOTALS,
+    FORECAST_ATTRIBUTIONS,
+    ACTUALS,
+    STORE_CONDITIONS,
+    FORECAST_ACCURACY,
+    FORECAST_EXCEPTIONS,
+    DRIFT_REPORTS,
+    PROMOTIONS,
+    OVERRIDES,
+    ALERTS,
+    API_KEYS,
+)

@@ -1,0 +1,62 @@
+"""Ids of stores and departments are text; facts carry the integer keys of the dimension tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, insert, select
+from sqlalchemy.sql import Subquery
+
+from demand_assets.contract.columns import key_name
+from demand_assets.store.tables import departments, stores
+
+DIMENSIONS: Mapping[str, Table] = {"store_id": stores, "dept_id": departments}
+ID_NAMES = {key_name(name): name for name in DIMENSIONS}
+_LOCK_DIMENSIONS = 0x64656D616E640C
+
+
+def key_of(name: str, value: str) -> ScalarSelect[Any]:
+    """The key of an id in SQL, for the column of that name; NULL for an id that nothing was published of."""
+    dimension = DIMENSIONS[name]
+    return select(dimension.c[key_name(name)]).where(dimension.c[name] == value).scalar_subquery()
+
+
+def id_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The id of a column of keys in SQL, named store_id for store_key; NULL where a total spans all."""
+    name = ID_NAMES[str(column.key)]
+    dimension = DIMENSIONS[name]
+    return select(dimension.c[name]).where(dimension.c[key_name(name)] == column).scalar_subquery().label(name)
+
+
+def shown(table: Table | Subquery, *but: str) -> list[ColumnElement[Any]]:
+    """Columns of a table as readers get them: ids in place of keys, less those named in `but`."""
+    return [_shown(column) for column in table.c if column.name not in but]
+
+
+def _shown(column: Column[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
+    return id_of(column) if column.key in ID_NAMES else column
+
+
+def keys_of(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, int]:
+    """Id -> key of the dimension of the column `name`; ids that are new to it are added, in the order given."""
+    known = _keys(connection, name)
+    if set(ids) <= known.keys():
+        return known
+    if connection.dialect.name == "postgresql":
+        # Others may add the same id at this moment; what they have added is seen once they have committed.
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK_DIMENSIONS)))
+        known = _keys(connection, name)
+    new = [each for each in ids if each not in known]
+    first = max(known.values(), default=0) + 1
+    added = {each: first + at for at, each in enumerate(new)}
+    if added:
+        rows = [{key_name(name): key, name: each} for each, key in added.items()]
+        connection.execute(insert(DIMENSIONS[name]), rows)
+    return known | added
+
+
+def _keys(connection: Connection, name: str) -> dict[str, int]:
+    dimension = DIMENSIONS[name]
+    found = connection.execute(select(dimension.c[name], dimension.c[key_name(name)]))
+    return {str(each): int(key) for each, key in found}

@@ -1,0 +1,5 @@
+"""Statements of what the service reads; built here, run by whoever has a connection, synchronous or not.
+
+Each selects the columns that its name promises, with text ids, and takes filters as keyword arguments: None leaves a
+filter out. Ids are null where a total spans a whole dimension.
+"""

@@ -1,0 +1,79 @@
+"""What statements are put together from: filters, stretches of weeks, and pages by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Integer, Select, String, Table, literal, tuple_
+from sqlalchemy.sql import Subquery
+from sqlalchemy.types import TypeEngine
+
+from demand_assets.contract.columns import SPANS_ALL, key_name
+from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of
+
+Key = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Columns rows are sorted by, all in one direction, which together are a key; stores and departments by their keys.
+
+    The key of a row, as callers see it, has ids: `names` are those of its values among the row's columns.
+    """
+
+    columns: tuple[ColumnElement[Any], ...]
+    descending: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values of a row's key, text ids for stores and departments."""
+        return tuple(ID_NAMES.get(str(column.key), str(column.key)) for column in self.columns)
+
+    @property
+    def types(self) -> tuple[TypeEngine[Any], ...]:
+        """Types of these values."""
+        return tuple(String() if column.key in ID_NAMES else column.type for column in self.columns)
+
+    def page(self, statement: Select[Any], after: Key | None, limit: int | None) -> Select[Any]:
+        """`statement` sorted, from the row after that of the key `after`, `limit` rows of it."""
+        if after is not None:
+            seen = tuple_(*(_stored(value, column) for value, column in zip(after, self.columns, strict=True)))
+            keys = tuple_(*self.columns)
+            statement = statement.where(keys < seen if self.descending else keys > seen)
+        ordered = [column.desc() if self.descending else column.asc() for column in self.columns]
+        return statement.order_by(*ordered).limit(limit)
+
+
+def _stored(value: Any, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if column.key not in ID_NAMES:
+        return literal(value, column.type)
+    return total_key(ID_NAMES[str(column.key)], value)
+
+
+def total_key(name: str, value: str | None) -> ColumnElement[Any]:
+    """The key of an id, or that of the totals that span all where there is none."""
+    return literal(SPANS_ALL, Integer) if value is None else key_of(name, value)
+
+
+def matching(statement: Select[Any], table: Table | Subquery, filters: Mapping[str, Any]) -> Select[Any]:
+    """`statement` where each column named in `filters` has that value, ids as text; None leaves it out."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    return statement.where(*(_equals(table, name, value) for name, value in given.items()))
+
+
+def _equals(table: Table | Subquery, name: str, value: Any) -> ColumnElement[bool]:
+    return table.c[key_name(name)] == key_of(name, value) if name in DIMENSIONS else table.c[name] == value
+
+
+def between(
+    statement: Select[Any], column: Column[Any] | ColumnElement[Any], start: date | None, end: date | None
+) -> Select[Any]:
+    """`statement` where `column` lies from `start` to `end`, both included."""
+    if start is not None:
+        statement = statement.where(column >= start)
+    if end is not None:
+        statement = statement.where(column <= end)
+    return statement
