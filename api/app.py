@@ -18,14 +18,14 @@ from api.metrics import Metrics
 from api.middleware import ServiceMiddleware
 from api.parameters import refuse_repeated
 from api.points import PointReads
-from api.routes import forecasts, monitoring, operations, overrides, series
+from api.routes import forecasts, models, monitoring, operations, overrides, series, vintages
 from api.serialization import to_json
 from api.service import Service
 from api.settings import ApiSettings
 from api.snapshot import Refresher, State
 
 DESCRIPTION = (
-    "Weekly sales forecasts by store and department. A week is the Friday that ends it; money is USD. "
+    "Weekly sales forecasts by store and department. A week is the Friday that ends it; `unit` is what amounts count. "
     "A vintage is one published run of forecasts and never changes; a later run is another vintage. "
     "Errors are application/problem+json. Every GET has an ETag."
 )
@@ -70,7 +70,8 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     app.state.service = service
     problems.install(app)
     for router in (
-        forecasts.root, operations.router, forecasts.router, series.router, monitoring.router, overrides.router,
+        forecasts.root, operations.router, forecasts.router, series.router, vintages.router, monitoring.router,
+        models.router, overrides.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated)])
     operations.serve_dashboard(app)

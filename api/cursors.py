@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from fastapi import Request
-from sqlalchemy import Date, DateTime, Integer, SmallInteger
+from sqlalchemy import Date, Integer, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 from api.problems import ProblemError
-from demand_assets.store.reads import Order
+from demand_assets.store.reads.statements import Order
 
 Token = TypeVar("Token")
+_IDS = ("store_id", "dept_id")
 
 
 def encode_cursor(request: Request, key: Sequence[Any], snapshot_token: str | None) -> str:
@@ -33,7 +34,9 @@ def decode_key(request: Request, cursor: str | None, order: Order) -> list[Any] 
         return None
     with _refused():
         values = _decoded(request, cursor)[0]
-        return [_typed(value, column.type) for value, column in zip(values, order.columns, strict=True)]
+        named = zip(order.names, values, order.types, strict=True)
+        # Of a total that spans a whole dimension the id is null.
+        return [None if value is None and name in _IDS else _typed(value, kind) for name, value, kind in named]
 
 
 def decode_snapshot_token(request: Request, cursor: str | None, parse: Callable[[str], Token]) -> Token | None:
@@ -82,9 +85,6 @@ def _refused() -> Iterator[None]:
 
 
 def _typed(value: Any, kind: TypeEngine[Any]) -> Any:
-    kind = getattr(kind, "impl", kind)  # UtcDateTime is a DateTime
-    if isinstance(kind, DateTime):
-        return parse_moment(value)
     if isinstance(kind, Date):
         return date.fromisoformat(value)
     if isinstance(kind, Integer):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.schemas import ActiveOverride, Forecast, columns_of
+from api.row_models import columns_of
+from api.schemas import ActiveOverride, Forecast
 from api.serialization import etag_of, to_json
 
-Key = tuple[int, int, str]
+Key = tuple[str, str, str]
 """(store_id, dept_id, ISO week)."""
 Encoded = tuple[bytes, bytes]
 """(JSON body, ETag)."""
 # The rest comes from the store.
-_MADE_HERE = ("unit", "is_stale", "override")
+_MADE_HERE = ("is_stale", "override")
 _SOURCES = {name: source for name, (source, _) in columns_of(Forecast).items() if name not in _MADE_HERE}
 
 
@@ -25,7 +26,7 @@ def key_of(row: Mapping[str, Any]) -> Key:
 def forecast_item(row: Mapping[str, Any], is_stale: bool, override: Mapping[str, Any] | None) -> dict[str, Any]:
     """`row`: columns of `forecasts` and of its vintage."""
     item = {name: row[source] for name, source in _SOURCES.items()}
-    return {**item, "unit": "USD per week", "is_stale": is_stale, "override": active_override(override)}
+    return {**item, "is_stale": is_stale, "override": active_override(override)}
 
 
 def active_override(override: Mapping[str, Any] | None) -> dict[str, Any] | None:

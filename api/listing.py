@@ -14,10 +14,10 @@ from sqlalchemy import Select
 from api.cursors import decode_key, encode_cursor
 from api.formats import MEDIA_TYPES, Format, Table, accepted, render
 from api.parameters import DEFAULT_ROWS, PageParameters
-from api.schemas import columns_of
+from api.row_models import columns_of
 from api.serialization import etag_of, to_json
 from api.service import Service
-from demand_assets.store.reads import Order
+from demand_assets.store.reads.statements import Order
 
 _REVALIDATE, _FOREVER = "private, no-cache", "private, max-age=31536000, immutable"
 
@@ -69,7 +69,7 @@ async def list_response(request: Request, service: Service, page: PageParameters
     if len(rows) > limit:
         rows = rows[:limit]
         last = dict(zip(listing.names, rows[-1], strict=True))
-        key = [last[str(column.key)] for column in listing.order.columns]
+        key = [last[name] for name in listing.order.names]
         cursor = encode_cursor(request, key, listing.snapshot_token)
     if listing.prepare is not None:
         await listing.prepare([dict(zip(listing.names, row, strict=True)) for row in rows])
@@ -107,7 +107,9 @@ def _file_name(service: Service, listing: Listing) -> str:
 def envelope(service: Service, vintage: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What every body says: the vintage it is about, else the newest; whether that is stale; the unit of amounts."""
     about = vintage or service.state.newest_vintage
-    return {"vintage": about, "is_stale": about is not None and service.state.is_stale(about), "unit": "USD per week"}
+    if about is None:
+        return {"vintage": None, "is_stale": False, "unit": None}
+    return {"vintage": about, "is_stale": service.state.is_stale(about), "unit": about["unit"]}
 
 
 def conditional_response(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,7 +15,7 @@ from api.formats import Format
 from api.problems import ProblemError
 
 # What the store's integer columns hold; a larger number would be an error of the database, not of the request.
-MAX_ID = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 DEFAULT_ROWS, MAX_ROWS = 100, 1000
 # Years within reach of date arithmetic; the pattern also keeps out other spellings that parse as dates.
 _DATE = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
@@ -81,20 +81,20 @@ def _date_schema(name: str) -> Any:
 DayText = Annotated[date, BeforeValidator(_parse_date), _date_schema("date")]
 WeekText = Annotated[date, BeforeValidator(_parse_week), _date_schema("week")]
 _WEEK_EXAMPLE, _VINTAGE_EXAMPLE = ["2012-11-02"], ["2012-10-26-0f3a9c5b7d1e2468"]
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+# Whatever the retailer writes, but no control characters.
+Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", max_length=100)]
+Level = Literal["chain", "department", "store"]
 VintageText = Annotated[str, Field(pattern=_VINTAGE, max_length=27)]
 NameText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)]
 
-StoreId = Annotated[Id, Field(description="Store number.", examples=[1])]
-DeptId = Annotated[Id, Field(description="Department number.", examples=[3])]
+StoreId = Annotated[Id, Field(description="Store, as the retailer writes it.", examples=["1"])]
+DeptId = Annotated[Id, Field(description="Department, as the retailer writes it.", examples=["3"])]
 Week = Annotated[WeekText, Field(description="The Friday that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
-StorePath = Annotated[int, Path(ge=1, le=MAX_ID, description="Store number.", examples=[1])]
-DeptPath = Annotated[int, Path(ge=1, le=MAX_ID, description="Department number.", examples=[3])]
 VintagePath = Annotated[str, Path(pattern=_VINTAGE, max_length=27, examples=_VINTAGE_EXAMPLE)]
-OverridePath = Annotated[int, Path(ge=1, le=MAX_ID, examples=[1])]
+OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
-StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=[1])]
-DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=[3])]
+StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]
+DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=["3"])]
 WeekFilter = Annotated[
     WeekText | None, Field(description="Only this week: the Friday that ends it.", examples=_WEEK_EXAMPLE)
 ]

@@ -15,11 +15,11 @@ from typing import Any
 from api.database import Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from api.snapshot import State
-from demand_assets.store import reads
+from demand_assets.store.reads.forecasts import LATEST_FORECAST
 
 _FRIDAY = 4
-# ISO has other spellings of a date in ten characters, such as 2012-W44-5.
-_PLAIN = re.compile(rb"store_id=([1-9][0-9]{0,8})&dept_id=([1-9][0-9]{0,8})&week=([0-9]{4}-[0-9]{2}-[0-9]{2})")
+# Ids without an escape. ISO has other spellings of a date in ten characters, such as 2012-W44-5.
+_PLAIN = re.compile(rb"store_id=([\w.~-]{1,100})&dept_id=([\w.~-]{1,100})&week=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class PointReads:
@@ -36,7 +36,7 @@ class PointReads:
     async def from_store(self, key: Key, week: date) -> Encoded | None:
         """The newest forecast in the store; None if there is none. StoreError when it cannot be read."""
         values = {"store_id": key[0], "dept_id": key[1], "target_week": week}
-        found = await fetch_maps(self._database, reads.LATEST_FORECAST, values)
+        found = await fetch_maps(self._database, LATEST_FORECAST, values)
         return encoded(self.item(found[0])) if found else None
 
     def item(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,4 +55,4 @@ def parse_plain_query(query: bytes) -> tuple[Key, date] | None:
         week = date.fromisoformat(text)
     except ValueError:
         return None
-    return ((int(store), int(dept), text), week) if week.weekday() == _FRIDAY else None
+    return ((store, dept, text), week) if week.weekday() == _FRIDAY else None

@@ -16,13 +16,13 @@ from typing import Any
 from api.database import Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from demand_assets.errors import StoreError
-from demand_assets.store import reads
 from demand_assets.store.keys import valid_keys
 from demand_assets.store.migrations import require_current
 from demand_assets.store.overrides import active_overrides
+from demand_assets.store.reads import forecasts
 
 LOG = logging.getLogger("api.snapshot")
-_FORECAST_COLUMNS = tuple(reads.forecasts_of("").selected_columns.keys())
+_FORECAST_COLUMNS = tuple(forecasts.forecasts_of("").selected_columns.keys())
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Snapshot:
         return made
 
 
-def _sort_key(vintage: Mapping[str, Any]) -> tuple[date, datetime, str]:
+def _sort_key(vintage: Mapping[str, Any]) -> tuple[date, int]:
     """Sorts vintages as the store does, the newest last."""
-    return vintage["origin_week"], vintage["published_at"], vintage["vintage_id"]
+    return vintage["origin_week"], vintage["sequence"]
 
 
 def stale_from(origin_week: date, deadline_hours: int) -> datetime:
@@ -161,8 +161,8 @@ class Refresher:
     async def _read(self) -> None:
         await self.require_store()
         state, now = self.state, self.state.now()
-        found = await fetch_maps(self._database, reads.NEWEST_VINTAGE, {})
-        state.vintages = int((await self._database.fetch(reads.VINTAGE_COUNT, {}))[0][0])
+        found = await fetch_maps(self._database, forecasts.NEWEST_VINTAGE, {})
+        state.vintages = int((await self._database.fetch(forecasts.VINTAGE_COUNT, {}))[0][0])
         state.keys = {
             row["key_hash"]: Principal(row["key_id"], row["name"], frozenset(row["scopes"]), row["expires_at"])
             for row in await fetch_maps(self._database, valid_keys(now))
@@ -187,7 +187,7 @@ class Refresher:
     async def _rows(self, vintage_id: str) -> dict[Key, tuple[Any, ...]] | None:
         rows: dict[Key, tuple[Any, ...]] = {}
         weeks: dict[date, str] = {}
-        async for chunk in self._database.stream(reads.forecasts_of(vintage_id)):
+        async for chunk in self._database.stream(forecasts.forecasts_of(vintage_id)):
             for row in chunk:
                 week = weeks.setdefault(row[2], row[2].isoformat())
                 rows[row[0], row[1], week] = tuple(row)

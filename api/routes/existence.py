@@ -7,7 +7,7 @@ from typing import Any
 
 from api.problems import ProblemError
 from api.service import Service
-from demand_assets.store import reads
+from demand_assets.store.reads import forecasts
 from demand_assets.store.tables import forecast_vintages
 
 _MAX_WEEKS = 104
@@ -17,7 +17,7 @@ async def find_vintage(
     service: Service, origin: date | None = None, as_of: datetime | None = None, vintage_id: str | None = None
 ) -> dict[str, Any]:
     """The newest vintage that matches; 404 when none does."""
-    statement = reads.vintage_before(origin, as_of)
+    statement = forecasts.vintage_before(origin, as_of)
     if vintage_id is not None:
         statement = statement.where(forecast_vintages.c.vintage_id == vintage_id)
     found = await service.fetch_maps(statement)
@@ -33,23 +33,23 @@ async def find_vintage(
     )
 
 
-async def require_series(service: Service, store_id: int | None, dept_id: int | None) -> None:
+async def require_series(service: Service, store_id: str | None, dept_id: str | None) -> None:
     """404 unless that store, department or series was ever forecast or sold; without either there is nothing to ask."""
     parts = [f"{name} {value}" for name, value in (("store", store_id), ("dept", dept_id)) if value is not None]
-    if parts and not await service.fetch(reads.store_exists(store_id, dept_id)):
+    if parts and not await service.fetch(forecasts.store_exists(store_id, dept_id)):
         raise ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
 
 
-def require_level(level: str, store_id: int | None, dept_id: int | None) -> None:
+def require_level(level: str, store_id: str | None, dept_id: str | None) -> None:
     """404 for a store or department at a level whose totals span them: a filter must not widen an answer."""
     for name, value, of in (("store_id", store_id, "store"), ("dept_id", dept_id, "department")):
-        if value and level != of:
+        if value is not None and level != of:
             raise ProblemError(404, f"level {level} has no total of {name} {value}; ask for level={of}")
 
 
-async def no_forecast(service: Service, store_id: int, dept_id: int, week: date, *, filtered: bool) -> ProblemError:
+async def no_forecast(service: Service, store_id: str, dept_id: str, week: date, *, filtered: bool) -> ProblemError:
     """The 404 of a forecast that there is not: the weeks there are, or that the series is not forecast."""
-    weeks = [row[0].isoformat() for row in await service.fetch(reads.weeks_forecast(store_id, dept_id))]
+    weeks = [row[0].isoformat() for row in await service.fetch(forecasts.weeks_forecast(store_id, dept_id))]
     if weeks:
         of = " that matches" if filtered else ""
         return ProblemError(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from api.bodies import Batch
 from api.cursors import decode_snapshot_token, parse_moment
 from api.documents import list_responses
 from api.forecasts import Key, active_override, encoded, key_of
@@ -30,19 +31,18 @@ from api.parameters import (
 )
 from api.problems import ProblemError, problem_responses
 from api.routes.existence import find_vintage, no_forecast, require_series
-from api.schemas import Batch, BatchResponse, Explanation, Forecast, OrderQuantity
+from api.schemas import BatchResponse, Explanation, Forecast, OrderQuantity, Vintage
 from api.serialization import to_json
 from api.service import Service, ServiceDep
-from demand_assets.store import reads
-from demand_assets.store.tables import forecast_vintages, forecasts
+from demand_assets.store.reads import forecasts as reads
+from demand_assets.store.tables import forecasts
 
 root = APIRouter()
 router = APIRouter(prefix="/v1")
 
-VINTAGE_COLUMNS = tuple(column.name for column in forecast_vintages.columns)
 _BATCH_SQL = 500
-# Columns whose name does not read as the pipeline's word for the reason.
-_REASONS = {"weather_economy": "weather and economy"}
+# Columns whose name does not read as the pipeline's word for the group.
+_GROUPS = {"weather_economy": "weather and economy"}
 
 
 class ForecastParameters(Parameters):
@@ -117,7 +117,7 @@ async def _of_one(request: Request, service: Service, query: ForecastsParameters
         reads.forecasts_of(vintage["vintage_id"], **query.filters()),
         reads.FORECASTS_ORDER,
         vintage=vintage,
-        shared={**vintage, "unit": "USD per week", "is_stale": service.state.is_stale(vintage)},
+        shared={**vintage, "is_stale": service.state.is_stale(vintage)},
         derive=lambda row: {"override": active_override(overrides.get(key_of(row)) if overrides else None)},
         snapshot_token=vintage["vintage_id"],
         # Without its id the same question has another answer once there is another vintage.
@@ -146,7 +146,6 @@ async def _of_all(request: Request, service: Service, query: ForecastsParameters
         Forecast,
         statement,
         order,
-        shared={"unit": "USD per week"},
         derive=derive,
         snapshot_token=None if began is None else began.isoformat(),
     )
@@ -235,27 +234,24 @@ class ExplainParameters(Parameters):
     responses=problem_responses(404),
 )
 async def explain(request: Request, service: ServiceDep, query: Annotated[ExplainParameters, Query()]) -> Response:
-    """What moved the forecast: contributions (TreeSHAP) that sum to it, the largest first."""
+    """What each group of features moved the forecast by (TreeSHAP); they sum to it, the largest first."""
     key = (query.store_id, query.dept_id, query.week)
     is_one_vintage = query.vintage_id is not None
     found = await service.fetch_maps(reads.forecast_of(*key, vintage_id=query.vintage_id))
     if not found:
         raise await no_forecast(service, *key, filtered=is_one_vintage)
     row = found[0]
-    reasons = await service.fetch_maps(reads.reasons_of(row["vintage_id"], *key))
-    if not reasons:
-        raise ProblemError(404, f"vintage {row['vintage_id']} was published without reasons", unknown="reasons")
-    parts = [
-        {"reason": _REASONS.get(name, name.replace("_", " ")), "contribution": value}
-        for name, value in reasons[0].items()
-    ]
+    moved = await service.fetch_maps(reads.attributions_of(row["vintage_id"], *key))
+    if not moved:
+        raise ProblemError(404, f"vintage {row['vintage_id']} has no attributions", unknown="attributions")
+    parts = [{"group": _GROUPS.get(name, name.replace("_", " ")), "amount": value} for name, value in moved[0].items()]
     body = {
         "store_id": query.store_id,
         "dept_id": query.dept_id,
         "week": query.week,
         "horizon": row["horizon"],
         "forecast": row["forecast"],
-        "reasons": sorted(parts, key=lambda each: -abs(each["contribution"])),
-        **envelope(service, {name: row[name] for name in VINTAGE_COLUMNS}),
+        "attributions": sorted(parts, key=lambda each: -abs(each["amount"])),
+        **envelope(service, {name: row[name] for name in Vintage.model_fields}),
     }
     return conditional_response(request, to_json(body), immutable=is_one_vintage and service.state.is_past(row))

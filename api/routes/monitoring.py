@@ -1,111 +1,43 @@
-"""Vintages, and how they fared: accuracy, drift, exceptions; models and the decisions about them."""
+"""How forecasts fared: accuracy, drift, exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.cursors import decode_snapshot_token
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, list_response
 from api.parameters import (
-    NO_PARAMETERS,
+    DeptFilter,
     HorizonFilter,
+    Id,
+    Level,
     NameFilter,
-    OriginFilter,
-    PageParameters,
     PeriodParameters,
     SeriesFilters,
+    StoreFilter,
     VintageFilter,
-    VintagePath,
     WeekFilter,
 )
-from api.problems import ProblemError, problem_responses
+from api.problems import ProblemError
 from api.routes.existence import find_vintage, require_level, require_series
-from api.schemas import (
-    Accuracy,
-    AccuracyWeek,
-    Drift,
-    DriftWeek,
-    ForecastException,
-    Model,
-    Promotion,
-    VintageResponse,
-    VintageSize,
-)
-from api.serialization import to_json
-from api.service import Service, ServiceDep
-from demand_assets.store import reads
+from api.schemas import Accuracy, AccuracyWeek, Drift, DriftWeek, ForecastException
+from api.service import ServiceDep
+from demand_assets.store.reads import accuracy as reads
 
 router = APIRouter(prefix="/v1")
-Level = Literal["chain", "department", "store"]
-# Ids of totals that span all stores or departments are 0.
-TotalId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-TotalStore = Annotated[TotalId | None, Field(description="Only this store; 0: totals over all.")]
-TotalDept = Annotated[TotalId | None, Field(description="Only this department; 0: totals over all.")]
-
-
-class VintagesParameters(PeriodParameters):
-    """Which vintages."""
-
-    origin: OriginFilter = None
-
-
-@router.get("/vintages", summary="Published runs", **list_responses(VintageSize))
-async def list_vintages(
-    request: Request, service: ServiceDep, query: Annotated[VintagesParameters, Query()]
-) -> Response:
-    """Every published run, the newest first, with how much is in it; `from` and `to` bound its origin week."""
-    # Asked after the page, so that one published in between has its size too.
-    listing = Listing(
-        "vintages",
-        VintageSize,
-        reads.vintages(origin=query.origin, start=query.start, end=query.end),
-        reads.VINTAGES_ORDER,
-        prepare=lambda rows: _read_sizes(service, [row["vintage_id"] for row in rows]),
-        derive=lambda row: service.vintage_sizes[row["vintage_id"]],
-    )
-    return await list_response(request, service, query, listing)
-
-
-async def _read_sizes(service: Service, vintage_ids: Sequence[str]) -> None:
-    known = service.vintage_sizes
-    missing = [each for each in vintage_ids if each not in known]
-    if missing:
-        for row in await service.fetch_maps(reads.vintage_sizes(missing)):
-            # A vintage never changes, so this is asked once.
-            known[row["vintage_id"]] = {
-                "rows": int(row["rows"]), "series": int(row["series"]), "forecast": float(row["forecast"]),
-            }  # fmt: skip
-
-
-@router.get(
-    "/vintages/{vintage_id}",
-    summary="One published run",
-    response_model=VintageResponse,
-    responses=problem_responses(404),
-    dependencies=[NO_PARAMETERS],
-)
-async def one_vintage(request: Request, service: ServiceDep, vintage_id: VintagePath) -> Response:
-    """What it was made of and how much is in it."""
-    found = await service.fetch_maps(reads.vintages(vintage_id=vintage_id))
-    if not found:
-        raise ProblemError(404, f"no vintage {vintage_id}; see /v1/vintages", unknown="vintage")
-    await _read_sizes(service, [vintage_id])
-    body = {**found[0], **service.vintage_sizes[vintage_id], **envelope(service, found[0])}
-    return conditional_response(request, to_json(body), immutable=service.state.is_past(found[0]))
 
 
 class AccuracyParameters(PeriodParameters):
     """Which scores."""
 
     level: Annotated[Level | None, Field(description="Only totals of this kind.")] = None
-    store_id: TotalStore = None
-    dept_id: TotalDept = None
+    store_id: StoreFilter = None
+    dept_id: DeptFilter = None
     model: NameFilter = None
     horizon: HorizonFilter = None
     vintage_id: VintageFilter = None
@@ -114,7 +46,7 @@ class AccuracyParameters(PeriodParameters):
 @router.get("/accuracy", summary="Realised accuracy", **list_responses(Accuracy, 404))
 async def accuracy(request: Request, service: ServiceDep, query: Annotated[AccuracyParameters, Query()]) -> Response:
     """How well each vintage foresaw each total, beside the baselines stored with it; FVA is against seasonal naive."""
-    await require_series(service, query.store_id or None, query.dept_id or None)
+    await require_series(service, query.store_id, query.dept_id)
     if query.vintage_id is not None:
         await find_vintage(service, vintage_id=query.vintage_id)
     filters = query.model_dump(include={"level", "store_id", "dept_id", "model", "horizon", "vintage_id"})
@@ -127,8 +59,8 @@ class AccuracyWeeksParameters(PeriodParameters):
     """Which total's scores by week."""
 
     level: Annotated[Level, Field(description="Totals of this kind.")] = "chain"
-    store_id: TotalStore = None
-    dept_id: TotalDept = None
+    store_id: StoreFilter = None
+    dept_id: DeptFilter = None
 
 
 @router.get("/accuracy/weeks", summary="Realised accuracy by week", **list_responses(AccuracyWeek, 404))
@@ -136,13 +68,12 @@ async def accuracy_weeks(
     request: Request, service: ServiceDep, query: Annotated[AccuracyWeeksParameters, Query()]
 ) -> Response:
     """One row per week of the published model over all horizons, each by its points; the oldest week first."""
-    level, store_id, dept_id = query.level, query.store_id, query.dept_id
-    await require_series(service, store_id or None, dept_id or None)
-    require_level(level, store_id, dept_id)
-    if level != "chain" and not (store_id or dept_id):
-        raise ProblemError(404, f"level {level} has no total over all; name one, or ask for level=chain")
+    await require_series(service, query.store_id, query.dept_id)
+    require_level(query.level, query.store_id, query.dept_id)
+    if query.level != "chain" and query.store_id is None and query.dept_id is None:
+        raise ProblemError(404, f"level {query.level} has no total over all; name one, or ask for level=chain")
     statement, order = reads.accuracy_weeks(
-        level, store_id=store_id or 0, dept_id=dept_id or 0, start=query.start, end=query.end
+        **query.model_dump(include={"level", "store_id", "dept_id", "start", "end"})
     )
     listing = Listing("accuracy-weeks", AccuracyWeek, statement, order)
     return await list_response(request, service, query, listing)
@@ -158,8 +89,7 @@ class DriftParameters(PeriodParameters):
         Field(description="Only groups of this kind."),
     ] = None
     group_id: Annotated[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,16}$")] | None,
-        Field(description="Only this group; `all` of the chain."),
+        Id | None, Field(description="Only this store, department or type; `all` with group_kind=chain.")
     ] = None
     variable: NameFilter = None
     severity: Annotated[
@@ -204,42 +134,4 @@ async def exceptions(
         extra={"week": week},
         snapshot_token=week.isoformat() if week else None,
     )
-    return await list_response(request, service, query, listing)
-
-
-class PromotionsParameters(PageParameters):
-    """Which decisions."""
-
-    outcome: Annotated[
-        Literal["promoted", "refused", "superseded"] | None, Field(description="Only decisions that ended like this.")
-    ] = None
-
-
-@router.get("/promotions", summary="The ledger of promotions", **list_responses(Promotion))
-async def promotions(
-    request: Request, service: ServiceDep, query: Annotated[PromotionsParameters, Query()]
-) -> Response:
-    """Every promotion, refusal and rollback, the newest first, with figures and reasons."""
-    listing = Listing("promotions", Promotion, reads.decisions(query.outcome), reads.PROMOTIONS_ORDER)
-    return await list_response(request, service, query, listing)
-
-
-@router.get("/models", summary="Models", **list_responses(Model))
-async def models(request: Request, service: ServiceDep, query: Annotated[PageParameters, Query()]) -> Response:
-    """Every version the gate has judged, the newest first: what it scored, what was decided, what it has forecast."""
-    # (name, version); of each name the present champion comes last.
-    champions = {row[0]: row[1] for row in await service.fetch(reads.CHAMPIONS, {})}
-    counts = {row[0]: row[1] for row in await service.fetch(reads.VINTAGES_PER_VERSION, {})}
-
-    def derive(row: Mapping[str, Any]) -> dict[str, Any]:
-        figures = row["figures"] or {}
-        return {
-            "in_production": champions.get(row["model_name"]) == row["to_version"],
-            "wmae": figures.get("challenger_wmae"),
-            "seasonal_naive_wmae": figures.get("seasonal_naive_wmae"),
-            "champion_wmae": figures.get("champion_wmae"),
-            "vintages": counts.get(row["to_version"], 0),
-        }
-
-    listing = Listing("models", Model, reads.judged_versions(), reads.PROMOTIONS_ORDER, derive=derive)
     return await list_response(request, service, query, listing)

@@ -8,17 +8,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from api.bodies import NewOverride
 from api.documents import list_responses
 from api.listing import Listing, conditional_response, envelope, list_response
 from api.parameters import NO_PARAMETERS, IdempotencyKey, OverridePath, SeriesFilters, WeekFilter
 from api.problems import ProblemError, problem_responses
 from api.routes.existence import require_series
-from api.schemas import NewOverride, Override, OverrideResponse, OverrideScore, OverrideScores, Status, columns_of
+from api.row_models import columns_of
+from api.schemas import Override, OverrideResponse, OverrideScore, OverrideScores, Status
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
-from demand_assets.store import reads
 from demand_assets.store.overrides import OverrideRequest, override_scores, record_override
+from demand_assets.store.reads import overrides as reads
 
 router = APIRouter(prefix="/v1")
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.documents import list_responses
 from api.listing import Listing, conditional_response, envelope, list_response
-from api.parameters import DeptPath, Parameters, PeriodParameters, SeriesFilters, StorePath
+from api.parameters import DeptId, Level, Parameters, PeriodParameters, SeriesFilters, StoreId
 from api.problems import ProblemError, problem_responses
 from api.routes.existence import require_level, require_series
 from api.routes.overrides import override_items
-from api.schemas import EarlierForecast, Series, SeriesDetail, Total, columns_of
+from api.row_models import columns_of
+from api.schemas import EarlierForecast, Series, SeriesDetail, Total
 from api.serialization import to_json
 from api.service import Service, ServiceDep
-from demand_assets.store import reads
+from demand_assets.store.reads import forecasts
+from demand_assets.store.reads import series as reads
 
 router = APIRouter(prefix="/v1")
 _YEAR = timedelta(weeks=52)
@@ -36,44 +38,41 @@ async def list_series(request: Request, service: ServiceDep, query: Annotated[Se
 
 
 class SeriesParameters(Parameters):
-    """How much history."""
+    """Which series, and how much history."""
 
+    store_id: StoreId
+    dept_id: DeptId
     weeks: Annotated[int, Field(ge=1, le=520, description="Weeks of history to the last one sold.")] = 104
 
 
 @router.get(
-    "/series/{store_id}/{dept_id}",
+    "/series/detail",
     summary="One series",
     response_model=SeriesDetail,
     responses=problem_responses(404),
 )
-async def one_series(
-    request: Request,
-    service: ServiceDep,
-    store_id: StorePath,
-    dept_id: DeptPath,
-    query: Annotated[SeriesParameters, Query()],
-) -> Response:
+async def one_series(request: Request, service: ServiceDep, query: Annotated[SeriesParameters, Query()]) -> Response:
     """Its history, the newest forecast, what up to 26 earlier origins said of the same weeks, and planners' numbers.
 
     `history` goes on over the weeks forecast, with what is known of them: last year's sales, holidays, markdowns.
     """
+    store_id, dept_id = query.store_id, query.dept_id
     await require_series(service, store_id, dept_id)
     last = await service.fetch_value(reads.LAST_ACTUAL_WEEK)
     # Of the store, not of the snapshot: a moment after publishing the two differ.
-    vintage = next(iter(await service.fetch_maps(reads.NEWEST_VINTAGE, {})), None)
+    vintage = next(iter(await service.fetch_maps(forecasts.NEWEST_VINTAGE, {})), None)
     newest = last or (vintage["origin_week"] if vintage else None)
     if newest is None:
         raise ProblemError(404, "nothing is published yet", unknown="series")
     start = newest - timedelta(weeks=query.weeks - 1)
     end = max(newest, vintage["origin_week"] + timedelta(weeks=vintage["horizon_weeks"])) if vintage else newest
-    forecasts = await _newest_forecasts(service, vintage, store_id, dept_id) if vintage else []
-    target_weeks = {row["target_week"] for row in forecasts}
+    ahead = await _newest_forecasts(service, vintage, store_id, dept_id) if vintage else []
+    target_weeks = {row["target_week"] for row in ahead}
     body = {
         "store_id": store_id,
         "dept_id": dept_id,
         "history": await _history(service, store_id, dept_id, start, end, target_weeks),
-        "forecasts": [service.points.item(row) for row in forecasts],
+        "forecasts": [service.points.item(row) for row in ahead],
         "earlier": await _earlier_forecasts(service, vintage, store_id, dept_id, start, end) if vintage else [],
         "overrides": await override_items(service, {"store_id": store_id, "dept_id": dept_id}),
         **envelope(service, vintage),
@@ -82,17 +81,17 @@ async def one_series(
 
 
 async def _newest_forecasts(
-    service: Service, vintage: Mapping[str, Any], store_id: int, dept_id: int
+    service: Service, vintage: Mapping[str, Any], store_id: str, dept_id: str
 ) -> list[dict[str, Any]]:
-    statement = reads.forecasts_of(vintage["vintage_id"], store_id=store_id, dept_id=dept_id)
-    rows = await service.fetch_maps(reads.FORECASTS_ORDER.page(statement, None, None))
+    statement = forecasts.forecasts_of(vintage["vintage_id"], store_id=store_id, dept_id=dept_id)
+    rows = await service.fetch_maps(forecasts.FORECASTS_ORDER.page(statement, None, None))
     return [{**vintage, **row} for row in rows]
 
 
 async def _earlier_forecasts(
-    service: Service, vintage: Mapping[str, Any], store_id: int, dept_id: int, start: date, end: date
+    service: Service, vintage: Mapping[str, Any], store_id: str, dept_id: str, start: date, end: date
 ) -> list[dict[str, Any]]:
-    statement, order = reads.forecasts_of_all(store_id=store_id, dept_id=dept_id, start=start, end=end)
+    statement, order = forecasts.forecasts_of_all(store_id=store_id, dept_id=dept_id, start=start, end=end)
     rows = await service.fetch_maps(order.page(statement, None, None))
     origins = sorted({row["origin_week"] for row in rows if row["origin_week"] < vintage["origin_week"]})
     columns = columns_of(EarlierForecast).items()
@@ -104,7 +103,7 @@ async def _earlier_forecasts(
 
 
 async def _history(
-    service: Service, store_id: int, dept_id: int, start: date, end: date, target_weeks: set[date]
+    service: Service, store_id: str, dept_id: str, start: date, end: date, target_weeks: set[date]
 ) -> list[dict[str, Any]]:
     sales = await service.fetch_maps(reads.history_of(store_id, dept_id, start - _YEAR))
     conditions = await service.fetch_maps(reads.conditions_of(store_id, start, end))
@@ -127,7 +126,7 @@ async def _history(
 class TotalsParameters(SeriesFilters, PeriodParameters):
     """Which totals."""
 
-    level: Annotated[Literal["chain", "department", "store"], Field(description="What is summed up.")] = "chain"
+    level: Annotated[Level, Field(description="What is summed up.")] = "chain"
 
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))

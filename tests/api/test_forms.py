@@ -96,8 +96,11 @@ def test_an_empty_list_has_the_columns_of_a_full_one(
 
 def test_types_are_kept(full: httpx.Client) -> None:
     got = table(full.get("/v1/forecasts?format=parquet"), "parquet")
-    assert {name: str(got.schema.field(name).type) for name in ("store_id", "week", "forecast", "is_stale")} == {
-        "store_id": "int32",
+    assert {
+        name: str(got.schema.field(name).type) for name in ("store_id", "horizon", "week", "forecast", "is_stale")
+    } == {
+        "store_id": "string",
+        "horizon": "int32",
         "week": "date32[day]",
         "forecast": "double",
         "is_stale": "bool",

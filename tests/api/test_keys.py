@@ -17,7 +17,7 @@ from tests.api.stores import ASKED, NOW, fill_full
 from tests.waiting import until
 
 BODY: dict[str, Any] = {
-    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
+    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
 }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_a_key_opens_what_its_scopes_name(guarded: tuple[httpx.Client, Keys]) ->
     writer, writer_id = keys.make("writer", "write")
     reader, reader_id = keys.make("reader", "read")  # made last, so both are known once it is
     until(lambda: opens(client, reader))
-    batch = {"keys": [{"store_id": 1, "dept_id": 3, "week": "2012-11-02"}]}
+    batch = {"keys": [{"store_id": "1", "dept_id": "3", "week": "2012-11-02"}]}
     for headers in (bearer(reader), {"X-API-Key": reader}, {"Authorization": f"bEARER  {reader}"}):
         assert client.get("/forecast", params=ASKED, headers=headers).status_code == 200
         assert client.head("/v1/series", headers=headers).status_code == 200

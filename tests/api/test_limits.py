@@ -19,7 +19,7 @@ from demand_assets.store.keys import create_key
 from tests.api.conftest import application, problem
 from tests.api.stores import NOW, fill
 
-KEY = {"store_id": 1, "dept_id": 3, "week": "2012-11-02"}
+KEY = {"store_id": "1", "dept_id": "3", "week": "2012-11-02"}
 LIMIT = 1024
 BATCH = "/v1/forecasts:batch"
 
@@ -156,7 +156,7 @@ def test_a_refusal_names_every_method_of_the_path(full: httpx.Client) -> None:
 
 
 def test_errors_of_a_body_are_named_by_place_up_to_twenty(full: httpx.Client) -> None:
-    keys = [KEY | {"week": "soon"}, KEY, *[KEY | {"dept_id": 0}] * 21]
+    keys = [KEY | {"week": "soon"}, KEY, *[KEY | {"dept_id": ""}] * 21]
     refused = full.post(BATCH, json={"keys": keys})
     detail = problem(refused, 422)
     errors = refused.json()["errors"]

@@ -16,22 +16,25 @@ def test_forecasts_are_of_the_newest_vintage_with_planners_numbers_beside_them(f
     vintage = vintage_ids(full)[0]
     assert body["vintage"] == {
         "vintage_id": vintage,
+        "sequence": 4,
         "origin_week": "2012-10-26",
         "horizon_weeks": 2,
-        "model_name": "demand_forecaster",
+        "unit": "USD",
+        "kind": "forecast",
+        "method": "xgboost",
         "model_version": "7",
         "data_version": "data-2",
         "code_version": "0.1.0",
         "published_at": "2012-10-27T09:00:00Z",
     }
-    assert (body["is_stale"], body["unit"]) == (False, "USD per week")
+    assert (body["is_stale"], body["unit"]) == (False, "USD")
     assert columns(body["items"], "store_id", "dept_id", "week", "horizon", "forecast", "order_quantity") == [
-        (1, 3, "2012-11-02", 1, 131.0, 136.0),
-        (1, 3, "2012-11-09", 2, 132.0, 137.0),
-        (1, 4, "2012-11-02", 1, 141.0, None),
-        (1, 4, "2012-11-09", 2, 142.0, None),
-        (2, 3, "2012-11-02", 1, 231.0, 236.0),
-        (2, 3, "2012-11-09", 2, 232.0, 237.0),
+        ("1", "3", "2012-11-02", 1, 131.0, 136.0),
+        ("1", "3", "2012-11-09", 2, 132.0, 137.0),
+        ("1", "4", "2012-11-02", 1, 141.0, None),
+        ("1", "4", "2012-11-09", 2, 142.0, None),
+        ("2", "3", "2012-11-02", 1, 231.0, 236.0),
+        ("2", "3", "2012-11-09", 2, 232.0, 237.0),
     ]
     first = body["items"][0]
     assert first == full.get("/forecast?store_id=1&dept_id=3&week=2012-11-02").json()
@@ -48,10 +51,10 @@ def test_forecasts_are_of_the_newest_vintage_with_planners_numbers_beside_them(f
 
 
 def test_the_same_forecast_is_answered_the_same_wherever_it_is_asked_for(full: httpx.Client) -> None:
-    listed = items(full, "forecasts", store_id=1, dept_id=3)
+    listed = items(full, "forecasts", store_id="1", dept_id="3")
     keys = [{name: row[name] for name in ("store_id", "dept_id", "week")} for row in listed]
     assert full.post("/v1/forecasts:batch", json={"keys": keys}).json()["items"] == listed
-    assert full.get("/v1/series/1/3").json()["forecasts"] == listed
+    assert full.get("/v1/series/detail?store_id=1&dept_id=3").json()["forecasts"] == listed
     assert [full.get("/forecast", params=key).json() for key in keys] == listed
     past = vintage_ids(full)[1]
     listed = items(full, "forecasts", vintage_id=past)
@@ -64,8 +67,8 @@ def test_the_same_forecast_is_answered_the_same_wherever_it_is_asked_for(full: h
 
 def test_a_batch_is_the_point_reads_of_its_keys_in_their_order(full: httpx.Client) -> None:
     # 1/3 in 10-26 was forecast from two origins, and has a planner's number that is beside neither.
-    wanted = [(1, 3, "2012-10-26"), (2, 3, "2012-11-09"), (1, 3, "2012-10-26"), (1, 4, "2012-10-19")]
-    none = [(9, 9, "2012-11-02"), (1, 3, "2013-01-04"), (9, 9, "2012-11-02")]
+    wanted = [("1", "3", "2012-10-26"), ("2", "3", "2012-11-09"), ("1", "3", "2012-10-26"), ("1", "4", "2012-10-19")]
+    none = [("9", "9", "2012-11-02"), ("1", "3", "2013-01-04"), ("9", "9", "2012-11-02")]
     names = ("store_id", "dept_id", "week")
     asked = [dict(zip(names, key, strict=True)) for key in (none[0], *wanted, *none[1:])]
     body = full.post("/v1/forecasts:batch", json={"keys": asked}).json()
@@ -81,7 +84,7 @@ def test_a_batch_is_the_point_reads_of_its_keys_in_their_order(full: httpx.Clien
 
 
 def test_all_vintages_are_the_newest_of_each_origin_the_oldest_first(full: httpx.Client) -> None:
-    found = items(full, "forecasts", vintages="all", store_id=1, dept_id=3)
+    found = items(full, "forecasts", vintages="all", store_id="1", dept_id="3")
     assert columns(found, "origin_week", "week", "horizon", "model_version", "data_version", "is_stale") == [
         ("2012-10-12", "2012-10-19", 1, "6", "data-1", True),
         ("2012-10-12", "2012-10-26", 2, "6", "data-1", True),
@@ -96,19 +99,19 @@ def test_all_vintages_are_the_newest_of_each_origin_the_oldest_first(full: httpx
 @pytest.mark.parametrize(
     ("filters", "rows"),
     [
-        ({"store_id": 2}, [(2, 3, "2012-11-02"), (2, 3, "2012-11-09")]),
-        ({"dept_id": 4, "horizon": 2}, [(1, 4, "2012-11-09")]),
-        ({"store_id": 1, "to": "2012-11-08"}, [(1, 3, "2012-11-02"), (1, 4, "2012-11-02")]),
-        ({"store_id": 2, "from": "2012-11-03"}, [(2, 3, "2012-11-09")]),
-        ({"store_id": 2, "origin": "2012-10-19"}, [(2, 3, "2012-10-26"), (2, 3, "2012-11-02")]),
-        ({"store_id": 2, "as_of": "2012-10-20T06:00:00Z"}, [(2, 3, "2012-10-26"), (2, 3, "2012-11-02")]),
-        ({"store_id": 2, "as_of": "2012-10-20T07:59:59+02:00"}, [(2, 3, "2012-10-19"), (2, 3, "2012-10-26")]),
-        ({"dept_id": 4, "vintages": "all", "horizon": 1, "as_of": "2012-10-20"}, [(1, 4, "2012-10-19")]),
-        ({"store_id": 2, "vintages": "all", "origin": "2012-10-26", "horizon": 1}, [(2, 3, "2012-11-02")]),
-        ({"store_id": 1, "from": "2012-12-01"}, []),
-        ({"store_id": 2, "from": "2012-11-02", "to": "2012-11-02"}, [(2, 3, "2012-11-02")]),
-        ({"store_id": 2, "as_of": "9999-12-31T23:59:59-14:00", "horizon": 1}, [(2, 3, "2012-11-02")]),
-        ({"store_id": 2, "as_of": "2012-10-27T06:00:00", "horizon": 1}, [(2, 3, "2012-11-02")]),
+        ({"store_id": "2"}, [("2", "3", "2012-11-02"), ("2", "3", "2012-11-09")]),
+        ({"dept_id": "4", "horizon": 2}, [("1", "4", "2012-11-09")]),
+        ({"store_id": "1", "to": "2012-11-08"}, [("1", "3", "2012-11-02"), ("1", "4", "2012-11-02")]),
+        ({"store_id": "2", "from": "2012-11-03"}, [("2", "3", "2012-11-09")]),
+        ({"store_id": "2", "origin": "2012-10-19"}, [("2", "3", "2012-10-26"), ("2", "3", "2012-11-02")]),
+        ({"store_id": "2", "as_of": "2012-10-20T06:00:00Z"}, [("2", "3", "2012-10-26"), ("2", "3", "2012-11-02")]),
+        ({"store_id": "2", "as_of": "2012-10-20T07:59:59+02:00"}, [("2", "3", "2012-10-19"), ("2", "3", "2012-10-26")]),
+        ({"dept_id": "4", "vintages": "all", "horizon": 1, "as_of": "2012-10-20"}, [("1", "4", "2012-10-19")]),
+        ({"store_id": "2", "vintages": "all", "origin": "2012-10-26", "horizon": 1}, [("2", "3", "2012-11-02")]),
+        ({"store_id": "1", "from": "2012-12-01"}, []),
+        ({"store_id": "2", "from": "2012-11-02", "to": "2012-11-02"}, [("2", "3", "2012-11-02")]),
+        ({"store_id": "2", "as_of": "9999-12-31T23:59:59-14:00", "horizon": 1}, [("2", "3", "2012-11-02")]),
+        ({"store_id": "2", "as_of": "2012-10-27T06:00:00", "horizon": 1}, [("2", "3", "2012-11-02")]),
     ],
 )  # fmt: skip
 def test_forecasts_are_narrowed(full: httpx.Client, filters: dict[str, Any], rows: list[tuple[Any, ...]]) -> None:
@@ -131,16 +134,16 @@ def test_a_point_read_is_narrowed_by_time_horizon_and_vintage(full: httpx.Client
 def test_series_are_what_ever_sold(full: httpx.Client) -> None:
     sold = {"weeks": 3, "first_week": "2011-11-04", "last_week": "2012-10-26"}
     assert items(full, "series") == [
-        {"store_id": 1, "dept_id": 3, **sold, "mean_52": 231.0},
-        {"store_id": 1, "dept_id": 4, **sold, "mean_52": 241.0},
-        {"store_id": 2, "dept_id": 3, **sold, "mean_52": 232.0},
-        {"store_id": 2, "dept_id": 9, **sold, "mean_52": 292.0},
+        {"store_id": "1", "dept_id": "3", **sold, "mean_52": 231.0},
+        {"store_id": "1", "dept_id": "4", **sold, "mean_52": 241.0},
+        {"store_id": "2", "dept_id": "3", **sold, "mean_52": 232.0},
+        {"store_id": "2", "dept_id": "9", **sold, "mean_52": 292.0},
     ]
-    assert columns(items(full, "series", dept_id=3), "store_id") == [(1,), (2,)]
+    assert columns(items(full, "series", dept_id="3"), "store_id") == [("1",), ("2",)]
 
 
 def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.Client) -> None:
-    body = full.get("/v1/series/1/3").json()
+    body = full.get("/v1/series/detail?store_id=1&dept_id=3").json()
     known = {"markdown": 1500.0, "temperature_f": 55.5}
     unknown = dict.fromkeys(known)
     assert body["history"] == [
@@ -157,10 +160,10 @@ def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.C
         ("2012-10-19", "2012-11-02", 2, 132.0),
     ]
     assert columns(body["overrides"], "override_id", "status") == [(5, "active"), (4, "superseded"), (1, "active")]
-    assert [row["week"] for row in full.get("/v1/series/1/3?weeks=1").json()["history"]] == [
+    assert [row["week"] for row in full.get("/v1/series/detail?store_id=1&dept_id=3&weeks=1").json()["history"]] == [
         "2012-10-26", "2012-11-02", "2012-11-09",
     ]  # fmt: skip
-    only_sold = full.get("/v1/series/2/9").json()
+    only_sold = full.get("/v1/series/detail?store_id=2&dept_id=9").json()
     assert (only_sold["forecasts"], only_sold["earlier"], len(only_sold["history"])) == ([], [], 3)
 
 
@@ -174,23 +177,23 @@ def test_totals_have_sales_beside_the_newest_forecast_of_the_week(full: httpx.Cl
         ("2012-11-09", None, 506.0, 476.0, "2012-10-26", 2, None),
     ]
     ahead = {"from_": "2012-10-26", "to": "2012-11-02"}
-    assert columns(items(full, "totals", level="store", store_id=1, **ahead), "store_id", "dept_id", "actual") == [
-        (1, 0, 672.0),
-        (1, 0, None),
+    assert columns(items(full, "totals", level="store", store_id="1", **ahead), "store_id", "dept_id", "actual") == [
+        ("1", None, 672.0),
+        ("1", None, None),
     ]
     departments = items(full, "totals", level="department", **ahead)
     assert columns(departments, "dept_id", "week", "actual", "forecast") == [
-        (3, "2012-10-26", 663.0, 362.0),
-        (3, "2012-11-02", None, 362.0),
-        (4, "2012-10-26", 341.0, 141.0),
-        (4, "2012-11-02", None, 141.0),
-        (9, "2012-10-26", 392.0, None),
+        ("3", "2012-10-26", 663.0, 362.0),
+        ("3", "2012-11-02", None, 362.0),
+        ("4", "2012-10-26", 341.0, 141.0),
+        ("4", "2012-11-02", None, 141.0),
+        ("9", "2012-10-26", 392.0, None),
     ]
 
 
 def test_an_order_is_the_quantile_of_its_service_level(full: httpx.Client) -> None:
     def order(level: float) -> float:
-        found = items(full, "orders", store_id=1, dept_id=3, week="2012-11-02", service_level=level)
+        found = items(full, "orders", store_id="1", dept_id="3", week="2012-11-02", service_level=level)
         assert columns(found, "origin_week", "horizon", "service_level", "p50", "p90") == [
             ("2012-10-26", 1, level, 131.0, 151.0)
         ]
@@ -199,20 +202,20 @@ def test_an_order_is_the_quantile_of_its_service_level(full: httpx.Client) -> No
     assert order(0.5) == 131.0
     assert order(0.9) == pytest.approx(151.0)
     assert order(0.1) == pytest.approx(121.0)
-    # z(0.75) / z(0.9) = 0.52630 of the 20 USD from p50 to p90
+    # z(0.75) / z(0.9) = 0.52630 of the 20 from p50 to p90
     assert order(0.75) == pytest.approx(141.526, abs=0.001)
     assert columns(items(full, "orders", week="2012-11-09"), "store_id", "week") == [
-        (1, "2012-11-09"), (1, "2012-11-09"), (2, "2012-11-09"),
+        ("1", "2012-11-09"), ("1", "2012-11-09"), ("2", "2012-11-09"),
     ]  # fmt: skip
 
 
-def test_reasons_are_listed_largest_first_and_sum_to_the_forecast(full: httpx.Client) -> None:
+def test_attributions_are_listed_largest_first_and_sum_to_the_forecast(full: httpx.Client) -> None:
     body = full.get("/v1/explain?store_id=1&dept_id=3&week=2012-11-02").json()
-    assert columns(body["reasons"], "reason", "contribution") == [
+    assert columns(body["attributions"], "group", "amount") == [
         ("last year", 110.0), ("weather and economy", 6.0), ("department", 5.0), ("store", 4.0), ("promotion", 3.0),
         ("holiday", 2.0), ("recent trend", 1.0),
     ]  # fmt: skip
-    assert sum(row["contribution"] for row in body["reasons"]) == body["forecast"] == 131.0
+    assert sum(row["amount"] for row in body["attributions"]) == body["forecast"] == 131.0
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_reasons_are_listed_largest_first_and_sum_to_the_forecast(full: httpx.Cl
         ("forecasts?as_of=2012-10-13T05:59:59Z", "no vintage has as_of"),
         ("forecasts?as_of=0001-01-01T00:00:00%2B14:00", "no vintage has as_of"),
         ("series?store_id=9", "store 9 is not known"),
-        ("series/1/9", "store 1 dept 9 is not known"),
+        ("series/detail?store_id=1&dept_id=9", "store 1 dept 9 is not known"),
         ("totals?level=store&store_id=9", "store 9 is not known"),
         ("totals?store_id=1", "level chain has no total of store_id 1; ask for level=store"),
         ("totals?level=store&dept_id=3", "level store has no total of dept_id 3; ask for level=department"),

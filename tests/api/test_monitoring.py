@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import httpx
 
-from demand_assets.store import reads
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_accuracy
+from demand_assets.store.reads.forecasts import NEWEST_VINTAGE
 from tests.api.conftest import columns, items, serving, vintage_ids
 from tests.api.stores import FORMULA, UNICODE, WEEK
 
@@ -31,12 +31,12 @@ def test_vintages_say_how_much_is_in_them(full: httpx.Client) -> None:
 
 def test_accuracy_is_narrowed(full: httpx.Client) -> None:
     assert len(items(full, "accuracy")) == 6
-    assert columns(items(full, "accuracy", level="store"), "store_id", "wmae", "coverage") == [(1, 9.0, 1.0)]
+    assert columns(items(full, "accuracy", level="store"), "store_id", "wmae", "coverage") == [("1", 9.0, 1.0)]
     assert columns(items(full, "accuracy", model="seasonal_naive", horizon=2), "wmae") == [(19.0,)]
     assert columns(items(full, "accuracy", to="2012-10-19"), "week", "fva") == [("2012-10-19", None)]
     assert len(items(full, "accuracy", vintage_id=vintage_ids(full)[2])) == 3
     assert items(full, "accuracy", vintage_id=vintage_ids(full)[0]) == []
-    assert len(items(full, "accuracy", store_id=0)) == 5
+    assert len(items(full, "accuracy", level="chain")) == 5
 
 
 def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) -> None:
@@ -56,8 +56,8 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
     }
     names = ("week", "wmae", "coverage", "seasonal_naive_wmae")
     assert columns([first], *names) == [("2012-10-19", 8.0, None, None)]
-    assert columns(items(full, "accuracy/weeks", level="store", store_id=1), "wmae", "points") == [(9.0, 2)]
-    assert items(full, "accuracy/weeks", level="store", store_id=2) == []
+    assert columns(items(full, "accuracy/weeks", level="store", store_id="1"), "wmae", "points") == [(9.0, 2)]
+    assert items(full, "accuracy/weeks", level="store", store_id="2") == []
     assert items(full, "accuracy/weeks", from_="2012-10-26", to="2012-10-26") == [second]
     assert items(full, "accuracy/weeks", to="2012-10-19") == [first]
 
@@ -65,9 +65,9 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
 def test_a_week_that_was_scored_on_no_point_has_no_figures(own_url: str) -> None:
     engine = create_engine_for(own_url)
     with engine.connect() as connection:
-        made = connection.execute(reads.NEWEST_VINTAGE).mappings().one()
+        made = connection.execute(NEWEST_VINTAGE).mappings().one()
     week, nothing = WEEK + timedelta(weeks=1), (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None, None, None)
-    publish_accuracy(engine, [(week, made["vintage_id"], made["model_name"], 2, "chain", 0, 0, 0, *nothing)])
+    publish_accuracy(engine, [(week, made["vintage_id"], made["method"], 2, "chain", None, None, 0, *nothing)])
     engine.dispose()
     with serving(own_url) as client:
         (found,) = items(client, "accuracy/weeks", from_=str(week))
@@ -102,12 +102,12 @@ def test_exceptions_are_of_the_newest_week_by_rank(full: httpx.Client) -> None:
     body = full.get("/v1/exceptions").json()
     assert body["week"] == "2012-10-26"
     assert columns(body["items"], "rank", "store_id", "dept_id", "reason", "order_quantity") == [
-        (1, 1, 3, FORMULA, None),
-        (2, 1, 4, UNICODE, None),
-        (3, 2, 3, "above p90", None),
+        (1, "1", "3", FORMULA, None),
+        (2, "1", "4", UNICODE, None),
+        (3, "2", "3", "above p90", None),
     ]
     assert items(full, "exceptions", week="2012-10-19") == []
-    assert columns(items(full, "exceptions", store_id=2), "rank") == [(3,)]
+    assert columns(items(full, "exceptions", store_id="2"), "rank") == [(3,)]
 
 
 def test_models_and_promotions_are_the_ledger_the_newest_first(full: httpx.Client) -> None:

@@ -25,7 +25,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     url = f"sqlite:///{tmp_path_factory.mktemp('many') / 'store.db'}"
     migrate(url)
     engine = create_engine_for(url)
-    rows = [(store, 3, WEEK, 1, float(store), 1.0, 2.0, 3.0, None) for store in range(1, 1002)]
+    rows = [(str(store), "3", WEEK, 1, float(store), 1.0, 2.0, 3.0, None) for store in range(1, 1002)]
     publish_vintage(engine, RECORD, rows)
     engine.dispose()
     with serving(url, export_rows=1000, memory_rows=0) as client:
@@ -37,9 +37,9 @@ def test_a_page_has_100_rows_and_a_file_as_many_as_are_allowed(many: httpx.Clien
         return [int(line.split(",")[0]) for line in answer.text.splitlines()[1:]]
 
     page = many.get("/v1/forecasts").json()
-    assert columns(page["items"], "store_id") == [(store,) for store in range(1, 101)]
+    assert columns(page["items"], "store_id") == [(str(store),) for store in range(1, 101)]
     page = many.get("/v1/forecasts", params={"cursor": page["next_cursor"]}).json()
-    assert columns(page["items"], "store_id") == [(store,) for store in range(101, 201)]
+    assert columns(page["items"], "store_id") == [(str(store),) for store in range(101, 201)]
     file = many.get("/v1/forecasts?format=csv")
     assert stores(file) == list(range(1, 1001))
     last = many.get(file.links["next"]["url"])
@@ -47,9 +47,9 @@ def test_a_page_has_100_rows_and_a_file_as_many_as_are_allowed(many: httpx.Clien
 
 
 def test_a_batch_of_many_keys_loses_none(many: httpx.Client) -> None:
-    keys = [{"store_id": store, "dept_id": 3, "week": "2012-11-02"} for store in range(1001, 0, -1)]
+    keys = [{"store_id": str(store), "dept_id": "3", "week": "2012-11-02"} for store in range(1001, 0, -1)]
     body = many.post("/v1/forecasts:batch", json={"keys": keys}).json()
-    assert columns(body["items"], "store_id", "forecast") == [(store, store) for store in range(1001, 0, -1)]
+    assert columns(body["items"], "store_id", "forecast") == [(str(store), store) for store in range(1001, 0, -1)]
     assert body["missing"] == []
 
 
@@ -101,19 +101,21 @@ def test_a_cursor_belongs_to_its_list_and_filters(full: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "filters", "forge"),
     [
-        ("/v1/vintages", {}, lambda key, pin: (["2012-10-26", "2012-10-27T06:00:00", key[2]], pin)),
-        ("/v1/vintages", {}, lambda key, pin: ([key[0], "0001-01-01T00:00:00+14:00", key[2]], pin)),
-        ("/v1/vintages", {}, lambda key, pin: ([key[0], key[1], "\ud800"], pin)),
-        ("/v1/vintages", {}, lambda key, pin: ([key[0], key[1], "a\x00"], pin)),
-        ("/v1/forecasts", {}, lambda key, pin: ([2**31, *key[1:]], pin)),
-        ("/v1/forecasts", {}, lambda key, pin: ([True, *key[1:]], pin)),
-        ("/v1/forecasts", {}, lambda key, pin: (key[:2], pin)),
-        ("/v1/forecasts", {}, lambda key, pin: (key, 7)),
-        ("/v1/forecasts", {}, lambda key, pin: (key, "\x00")),
-        ("/v1/forecasts", {"vintages": "all"}, lambda key, pin: (key, "x")),
-        ("/v1/exceptions", {}, lambda key, pin: (key, "2012-13-01")),
-        ("/v1/accuracy", {}, lambda key, pin: ([*key[:3], 2**20, *key[4:]], pin)),
-        ("/v1/drift", {}, lambda key, pin: ([None] * 5, pin)),
+        ("/v1/vintages", {}, lambda key, token: ([None, key[1]], token)),
+        ("/v1/vintages", {}, lambda key, token: ([key[0], 2**31], token)),
+        ("/v1/vintages", {}, lambda key, token: ([key[0], True], token)),
+        ("/v1/forecasts", {}, lambda key, token: (["\ud800", *key[1:]], token)),
+        ("/v1/forecasts", {}, lambda key, token: (["a\x00", *key[1:]], token)),
+        ("/v1/forecasts", {}, lambda key, token: ([1, *key[1:]], token)),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "2012-10-27T06:00:00")),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "0001-01-01T00:00:00+14:00")),
+        ("/v1/forecasts", {}, lambda key, token: (key[:2], token)),
+        ("/v1/forecasts", {}, lambda key, token: (key, 7)),
+        ("/v1/forecasts", {}, lambda key, token: (key, "\x00")),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "x")),
+        ("/v1/exceptions", {}, lambda key, token: (key, "2012-13-01")),
+        ("/v1/accuracy", {}, lambda key, token: ([*key[:3], 2**20, *key[4:]], token)),
+        ("/v1/drift", {}, lambda key, token: ([None] * 5, token)),
     ],
 )  # fmt: skip
 def test_a_forged_cursor_is_refused(
@@ -123,8 +125,8 @@ def test_a_forged_cursor_is_refused(
     forge: Callable[[list[Any], Any], tuple[list[Any], Any]],
 ) -> None:
     cursor = full.get(path, params=filters | {"limit": "1"}).json()["next_cursor"]
-    given, key, pin = json.loads(base64.urlsafe_b64decode(cursor + "=="))
-    forged = base64.urlsafe_b64encode(json.dumps([given, *forge(key, pin)]).encode()).decode().rstrip("=")
+    given, key, token = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps([given, *forge(key, token)]).encode()).decode().rstrip("=")
     assert "cursor: " in problem(full.get(path, params=filters | {"cursor": forged}), 422)
 
 
@@ -166,7 +168,7 @@ def test_a_vintage_just_published_is_not_taken_for_a_past_one(own_url: str) -> N
             assert answer.headers["cache-control"] == "private, no-cache"
         first = client.get("/v1/forecasts").json()["items"][0]
         assert (first["is_stale"], first["override"]["override"]) == (False, 170.0)
-        detail = client.get("/v1/series/1/3").json()
+        detail = client.get("/v1/series/detail?store_id=1&dept_id=3").json()
         assert {row["vintage_id"] for row in detail["forecasts"]} == {made}
         assert {row["origin_week"] for row in detail["earlier"]} == {"2012-10-12", "2012-10-19"}
         assert old != made

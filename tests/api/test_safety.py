@@ -214,5 +214,10 @@ def test_a_store_of_another_revision_is_refused_and_not_read(full_url: str) -> N
 
 def test_many_callers_at_once_are_all_answered(full: httpx.Client) -> None:
     with ThreadPoolExecutor(30) as threads:
-        paths = ["/v1/forecasts", "/v1/series/1/3", "/forecast?store_id=1&dept_id=3&week=2012-11-02", "/v1/totals"] * 25
+        paths = [
+            "/v1/forecasts",
+            "/v1/series/detail?store_id=1&dept_id=3",
+            "/forecast?store_id=1&dept_id=3&week=2012-11-02",
+            "/v1/totals",
+        ] * 25
         assert {answer.status_code for answer in threads.map(full.get, paths)} == {200}
