@@ -8,23 +8,24 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 from api import problems
 from api.database import database_for
 from api.documents import document
-from api.gate import Gate
-from api.listing import conditional
+from api.listing import conditional_response
 from api.metrics import Metrics
+from api.middleware import ServiceMiddleware
+from api.parameters import refuse_repeated
 from api.points import PointReads
-from api.routes import forecasts, monitoring, operations, overrides, series
-from api.rows import to_json
+from api.routes import forecasts, models, monitoring, operations, overrides, series, vintages
+from api.serialization import to_json
 from api.service import Service
 from api.settings import ApiSettings
 from api.snapshot import Refresher, State
 
 DESCRIPTION = (
-    "Weekly sales forecasts by store and department. A week is the Friday that ends it; money is USD. "
+    "Weekly sales forecasts by store and department. A week is the Friday that ends it; `unit` is what amounts count. "
     "A vintage is one published run of forecasts and never changes; a later run is another vintage. "
     "Errors are application/problem+json. Every GET has an ETag."
 )
@@ -68,9 +69,11 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     )
     app.state.service = service
     problems.install(app)
-    for router in (forecasts.root, operations.router, forecasts.router, series.router, monitoring.router):
-        app.include_router(router)
-    app.include_router(overrides.router)
+    for router in (
+        forecasts.root, operations.router, forecasts.router, series.router, vintages.router, monitoring.router,
+        models.router, overrides.router,
+    ):  # fmt: skip
+        app.include_router(router, dependencies=[Depends(refuse_repeated)])
     operations.serve_dashboard(app)
 
     @lru_cache(maxsize=1)
@@ -81,10 +84,10 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     @app.get("/openapi.json", include_in_schema=False)
     async def described(request: Request) -> Response:
-        return conditional(request, to_json(app.openapi()))
+        return conditional_response(request, to_json(app.openapi()))
 
     # Added last, so it is the outermost.
-    app.add_middleware(Gate, settings=settings, service=service)
+    app.add_middleware(ServiceMiddleware, settings=settings, service=service)
     if settings.tracing:
         from api.tracing import trace
 

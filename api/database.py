@@ -28,7 +28,7 @@ _QUERY_S, _CONNECT_S, _ACQUIRE_S = 20.0, 3.0, 5.0
 # authorisation, no such database; and the three that mean another schema than the code's.
 _STORE_CLASSES = ("08", "53", "57", "58", "28", "3D", "55")
 _STORE_STATES = ("42P01", "42703", "42501")
-# asyncpg's word for a server that takes its leave just as a query is sent is InternalClientError.
+# asyncpg raises InternalClientError for a server that goes away just as a query is sent.
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
@@ -122,7 +122,7 @@ class PostgresDatabase(_Threads):
             async with self._connection() as connection:
                 return list(await connection.fetch(sql, *arguments, timeout=_QUERY_S))
         except _FAILURES as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     async def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
         """See Database."""
@@ -133,7 +133,7 @@ class PostgresDatabase(_Threads):
                 while rows := await cursor.fetch(_CHUNK, timeout=_QUERY_S):
                     yield list(rows)
         except _FAILURES as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     async def close(self) -> None:
         """See Database."""
@@ -192,7 +192,7 @@ class PostgresDatabase(_Threads):
         given = compiled.params
         return str(compiled), [given[name] for name in compiled.positiontup or ()]
 
-    def _told(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
         state = getattr(error, "sqlstate", None)
         if state is not None and not (state.startswith(_STORE_CLASSES) or state in _STORE_STATES):
             return error  # a bug in the query; asking again would not help

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api.formats import MEDIA_TYPES, Format
-from api.problems import Problem, described
+from api.problems import Problem, problem_responses
 from api.schemas import Listing
 
 LIST_CONTENT: dict[str, Any] = {
@@ -21,14 +21,14 @@ _NOT_MODIFIED = {304: {"description": "As the ETag in If-None-Match."}}
 _ANYWHERE = (401, 403, 421, 422, 429, 500, 503)
 
 
-def listed(item: type[BaseModel], *statuses: int, body: type[BaseModel] | None = None) -> dict[str, Any]:
+def list_responses(item: type[BaseModel], *statuses: int, body: type[BaseModel] | None = None) -> dict[str, Any]:
     """`response_model` and `responses` of a list of `item`, or of a list body of its own."""
-    responses: dict[int | str, dict[str, Any]] = {200: {"content": LIST_CONTENT}, **described(*statuses)}
+    responses: dict[int | str, dict[str, Any]] = {200: {"content": LIST_CONTENT}, **problem_responses(*statuses)}
     return {"response_model": body or Listing[item], "responses": responses}  # type: ignore[valid-type]
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the routes', and what the gate may answer before them."""
+    """The OpenAPI document: the routes', and what the middleware may answer before them."""
     made = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
@@ -47,7 +47,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             statuses = [503] if path in ("/health", "/ready") else list(_ANYWHERE)
             if method == "post":
                 statuses += [400, 408, 413]
-            for status, answer in described(*statuses, 500, 421).items():
+            for status, answer in problem_responses(*statuses, 500, 421).items():
                 if status == 422 or str(status) not in responses:
                     responses[str(status)] = answer
             if method == "get":

@@ -1,23 +1,20 @@
-"""Rows as CSV, Arrow and Parquet."""
+"""Tables as CSV, Arrow and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Date, DateTime, Float, Integer
-from sqlalchemy.types import JSON, TypeEngine
-
-from api.rows import moment
+from api.serialization import utc_text
 
 
 class Format(StrEnum):
-    """Forms a list is answered in."""
+    """Formats a list is answered in."""
 
     JSON = "json"
     CSV = "csv"
@@ -31,17 +28,15 @@ MEDIA_TYPES = {
     Format.ARROW: "application/vnd.apache.arrow.stream",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
-_ACCEPTED = {
-    "application/json": Format.JSON,
-    "text/csv": Format.CSV,
-    "application/vnd.apache.arrow.stream": Format.ARROW,
-    "application/vnd.apache.parquet": Format.PARQUET,
-}
-Columns = Mapping[str, tuple[TypeEngine[Any], Sequence[Any]]]
+_ACCEPTED = {media.partition(";")[0]: form for form, media in MEDIA_TYPES.items()}
+# What a spreadsheet takes for the start of a formula; the last four are the wide forms of the first.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+Table = Mapping[str, tuple[type, Sequence[Any]]]
+"""Columns by name: the Python type of their values, and the values; None where there is none."""
 
 
 def accepted(header: str | None) -> Format:
-    """The form that an Accept header likes best; JSON where it names none of them."""
+    """The format that an Accept header prefers; JSON where it names none of them."""
     best, best_quality = Format.JSON, 0.0
     for part in (header or "").split(",")[:20]:
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -58,70 +53,59 @@ def _number(text: str) -> float:
         return 0.0
 
 
-def render(columns: Columns, form: Format) -> bytes:
-    """A table of named, typed columns in one of the forms that are not JSON. Takes its time: call it in a thread."""
+def render(table: Table, form: Format) -> bytes:
+    """`table` in one of the formats that are not JSON. Takes its time: call it in a thread."""
+    flat = {name: (kind, _without_objects(kind, values)) for name, (kind, values) in table.items()}
     if form is Format.CSV:
-        return _csv(columns)
+        return _csv(flat)
+    # Heavy, and most requests need neither.
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    table = pa.table({name: pa.array(_plain(values, kind), _arrow(kind)) for name, (kind, values) in columns.items()})
+    types = {
+        bool: pa.bool_(), int: pa.int32(), float: pa.float64(), date: pa.date32(), datetime: pa.timestamp("us", "UTC")
+    }  # fmt: skip
+    arrow = pa.table({name: pa.array(values, types.get(kind, pa.string())) for name, (kind, values) in flat.items()})
     sink = io.BytesIO()
     if form is Format.ARROW:
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
+        with pa.ipc.new_stream(sink, arrow.schema) as writer:
+            writer.write_table(arrow)
     else:
-        import pyarrow.parquet as pq
-
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(arrow, sink, compression="zstd")
     return sink.getvalue()
 
 
-def _plain(values: Sequence[Any], kind: TypeEngine[Any]) -> Sequence[Any]:
-    if isinstance(kind, JSON):
-        return [None if value is None else json.dumps(value) for value in values]
-    return values
+def _without_objects(kind: type, values: Sequence[Any]) -> Sequence[Any]:
+    """Lists and objects as JSON text."""
+    return _each(json.dumps, values) if kind in (list, dict) else values
 
 
-def _arrow(kind: TypeEngine[Any]) -> Any:
-    import pyarrow as pa
-
-    kind = getattr(kind, "impl", kind)  # UtcDateTime is a DateTime
-    if isinstance(kind, Boolean):
-        return pa.bool_()
-    if isinstance(kind, Integer):
-        return pa.int32()
-    if isinstance(kind, Float):
-        return pa.float64()
-    if isinstance(kind, DateTime):
-        return pa.timestamp("us", tz="UTC")
-    if isinstance(kind, Date):
-        return pa.date32()
-    return pa.string()
+def _each(convert: Callable[[Any], str], values: Sequence[Any]) -> list[str | None]:
+    return [None if value is None else convert(value) for value in values]
 
 
-def _csv(columns: Columns) -> bytes:
+def _csv(table: Table) -> bytes:
     text = io.StringIO()
     # With "\n" the standard library would leave a lone "\r" unquoted, which ends a row for a spreadsheet.
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(_texts(values, kind) for kind, values in columns.values()), strict=True))
+    writer.writerow(table)
+    writer.writerows(zip(*(_cells(kind, values) for kind, values in table.values()), strict=True))
     return text.getvalue().encode()
 
 
-def _texts(values: Sequence[Any], kind: TypeEngine[Any]) -> Sequence[Any]:
-    values = _plain(values, kind)
-    kind = getattr(kind, "impl", kind)
-    if isinstance(kind, DateTime):
-        return [moment(value) if isinstance(value, datetime) else value for value in values]
-    if isinstance(kind, Date):
-        return [value.isoformat() if isinstance(value, date) else value for value in values]
-    if isinstance(kind, Boolean):
-        return [str(value).lower() if isinstance(value, bool) else value for value in values]
-    if isinstance(kind, (Integer, Float)):
-        return values
-    return [_no_formula(value) if isinstance(value, str) else value for value in values]
+def _cells(kind: type, values: Sequence[Any]) -> Sequence[Any]:
+    convert = _TEXTS.get(kind)
+    return values if convert is None else _each(convert, values)
 
 
 def _no_formula(text: str) -> str:
-    """A spreadsheet runs a cell that starts like a formula; a reason or an author is free text."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A spreadsheet runs a cell that starts like a formula; ids, reasons and authors are free text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    datetime: utc_text,
+    date: date.isoformat,
+    bool: lambda value: str(value).lower(),
+    str: _no_formula,
+}

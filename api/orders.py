@@ -8,7 +8,7 @@ _Z90 = NormalDist().inv_cdf(0.9)
 
 
 def order_quantity(p10: float, p50: float, p90: float, service_level: float) -> float:
-    """USD to have in stock so that it suffices in that share of weeks, 0 < `service_level` < 1; never negative.
+    """What to have in stock so that it suffices in that share of weeks, 0 < `service_level` < 1; never negative.
 
     The quantile of demand, linear in the normal score through p10, p50 and p90: exact for a normal error, and one that
     is wider upwards stays so.

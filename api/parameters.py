@@ -1,161 +1,127 @@
-"""Parameters of requests: their bounds, their words, and what is refused before the store is asked."""
+"""Parameters of requests: their types, bounds and descriptions, refused before the store is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Header, Path, Query, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from api.formats import Format
 from api.problems import ProblemError
 
 # What the store's integer columns hold; a larger number would be an error of the database, not of the request.
-MAX_ID = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
+DEFAULT_ROWS, MAX_ROWS = 100, 1000
 # Years within reach of date arithmetic; the pattern also keeps out other spellings that parse as dates.
-WEEK_PATTERN = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
-VINTAGE_PATTERN = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9a-f]{16}$"
+_DATE = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_VINTAGE = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9a-f]{16}$"
 _FRIDAY = 4
 
 
-class StrictRoute(APIRoute):
-    """A route that refuses parameters it does not know, or knows once: a mistyped filter must not widen an answer."""
+class Parameters(BaseModel):
+    """The query of a route. A parameter it does not have is refused: a mistyped filter must not widen an answer."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with that check before it."""
-        handle = super().get_route_handler()
-        # FastAPI hands over the parameters of the dependencies flattened only through its own helper.
-        known = {field.alias for field in _query_fields(self.dependant)}
-
-        async def strict(request: Request) -> Response:
-            given = [name for name, _ in request.query_params.multi_items()]
-            unknown = sorted(set(given) - known)
-            if unknown:
-                shown = f"known: {', '.join(sorted(known))}" if known else "none is known here"
-                raise ProblemError(422, f"unknown parameter {unknown[0][:80]!r}; {shown}", errors=[])
-            twice = sorted({name for name in given if given.count(name) > 1})
-            if twice:
-                raise ProblemError(422, f"{twice[0]}: expected once, got {given.count(twice[0])} times", errors=[])
-            return await handle(request)
-
-        return strict
+    model_config = ConfigDict(extra="forbid")
 
 
-def _query_fields(dependant: Any) -> list[Any]:
-    found = list(dependant.query_params)
-    for inner in dependant.dependencies:
-        found += _query_fields(inner)
-    return found
+def _no_parameters(_: Annotated[Parameters, Query()]) -> None:
+    """Refuses every parameter."""
 
 
-def parse_day(name: str, text: str) -> date:
-    """A date; 422 for a day that the calendar lacks."""
+NO_PARAMETERS = Depends(_no_parameters)
+
+
+async def refuse_repeated(request: Request) -> None:
+    """422 for a parameter given twice: the framework would take the last one."""
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in times.items():
+        if count > 1:
+            raise ProblemError(422, f"{name[:80]}: expected once, got {count} times", errors=[])
+
+
+def _parse_date(value: Any) -> date:
+    if not (isinstance(value, str) and re.fullmatch(_DATE, value)):
+        raise PydanticCustomError("date", "expected a date from 1900 to 2199 as YYYY-MM-DD")
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(value)
     except ValueError:
-        raise ProblemError(422, f"{name}: expected a date of the calendar as YYYY-MM-DD, got {text}") from None
+        raise PydanticCustomError("date", "expected a date of the calendar, got {got}", {"got": value}) from None
 
 
-def parse_friday(name: str, text: str) -> date:
-    """A week; 422 naming the nearest Fridays for another day."""
-    day = parse_day(name, text)
+def _parse_week(value: Any) -> date:
+    day = _parse_date(value)
     since = (day.weekday() - _FRIDAY) % 7
-    if since:
-        before, after = day - timedelta(days=since), day + timedelta(days=7 - since)
-        raise ProblemError(
-            422,
-            f"{name}: expected the Friday that ends the week, got {text} ({day:%A}); nearest: {before} and {after}",
-            nearest=[before.isoformat(), after.isoformat()],
-        )
-    return day
-
-
-def _text(alias: str, description: str, **more: Any) -> Any:
-    return Query(
-        alias=alias,
-        pattern=WEEK_PATTERN,
-        max_length=10,
-        description=description,
-        examples=["2012-11-02"],
-        json_schema_extra={"format": more.get("format", "week")},
+    if since == 0:
+        return day
+    context = {
+        "got": value, "name": f"{day:%A}",
+        "before": str(day - timedelta(days=since)), "after": str(day + timedelta(days=7 - since)),
+    }  # fmt: skip
+    raise PydanticCustomError(
+        "week", "expected the Friday that ends the week, got {got} ({name}); nearest: {before} and {after}", context
     )
 
 
-def _optional_friday(text: str | None, name: str) -> date | None:
-    return None if text is None else parse_friday(name, text)
-
-
-def _week(week: Annotated[str, _text("week", "The Friday that ends the week, YYYY-MM-DD.")]) -> date:
-    return parse_friday("week", week)
-
-
-def _week_filter(
-    week: Annotated[str | None, _text("week", "Only this week: the Friday that ends it.")] = None,
-) -> date | None:
-    return _optional_friday(week, "week")
-
-
-def _origin_filter(
-    origin: Annotated[str | None, _text("origin", "Only forecasts made at the end of this week, a Friday.")] = None,
-) -> date | None:
-    return _optional_friday(origin, "origin")
-
-
-def _start(
-    start: Annotated[str | None, _text("from", "Only weeks that end on this day or later.", format="date")] = None,
-) -> date | None:
-    return None if start is None else parse_day("from", start)
-
-
-def _end(
-    end: Annotated[str | None, _text("to", "Only weeks that end on this day or earlier.", format="date")] = None,
-) -> date | None:
-    return None if end is None else parse_day("to", end)
-
-
-def _as_of(
-    as_of: Annotated[
-        datetime | None,
-        Query(
-            description="Only what was published by this time, ISO 8601; UTC unless it says otherwise.",
-            examples=["2012-10-30T12:00:00Z"],
-        ),
-    ] = None,
-) -> datetime | None:
-    if as_of is None:
-        return None
+def _to_utc(moment: datetime) -> datetime:
     try:
-        return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:  # the first or last day of the calendar, in another zone
-        return as_of.replace(tzinfo=UTC)
+        return moment.replace(tzinfo=UTC)
 
 
-_ID = {"ge": 1, "le": MAX_ID}
-StoreId = Annotated[int, Query(**_ID, description="Store number.", examples=[1])]
-DeptId = Annotated[int, Query(**_ID, description="Department number.", examples=[3])]
-StoreFilter = Annotated[int | None, Query(**_ID, description="Only this store.", examples=[1])]
-DeptFilter = Annotated[int | None, Query(**_ID, description="Only this department.", examples=[3])]
-StorePath = Annotated[int, Path(**_ID, description="Store number.", examples=[1])]
-DeptPath = Annotated[int, Path(**_ID, description="Department number.", examples=[3])]
-Week = Annotated[date, Depends(_week)]
-WeekFilter = Annotated[date | None, Depends(_week_filter)]
-OriginFilter = Annotated[date | None, Depends(_origin_filter)]
-Start = Annotated[date | None, Depends(_start)]
-End = Annotated[date | None, Depends(_end)]
-AsOf = Annotated[datetime | None, Depends(_as_of)]
-HorizonFilter = Annotated[int | None, Query(ge=1, le=52, description="Only forecasts made this many weeks before.")]
-VintageFilter = Annotated[
-    str | None,
-    Query(
-        pattern=VINTAGE_PATTERN,
-        max_length=27,
-        description="Only this published run.",
-        examples=["2012-10-26-0f3a9c5b7d1e2468"],
+def _date_schema(name: str) -> Any:
+    return Field(json_schema_extra={"format": name, "pattern": _DATE, "maxLength": 10})
+
+
+DayText = Annotated[date, BeforeValidator(_parse_date), _date_schema("date")]
+WeekText = Annotated[date, BeforeValidator(_parse_week), _date_schema("week")]
+_WEEK_EXAMPLE, _VINTAGE_EXAMPLE = ["2012-11-02"], ["2012-10-26-0f3a9c5b7d1e2468"]
+# Whatever the retailer writes, but no control characters.
+Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", max_length=100)]
+Level = Literal["chain", "department", "store"]
+VintageText = Annotated[str, Field(pattern=_VINTAGE, max_length=27)]
+NameText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)]
+
+StoreId = Annotated[Id, Field(description="Store, as the retailer writes it.", examples=["1"])]
+DeptId = Annotated[Id, Field(description="Department, as the retailer writes it.", examples=["3"])]
+Week = Annotated[WeekText, Field(description="The Friday that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
+VintagePath = Annotated[str, Path(pattern=_VINTAGE, max_length=27, examples=_VINTAGE_EXAMPLE)]
+OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
+
+StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]
+DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=["3"])]
+WeekFilter = Annotated[
+    WeekText | None, Field(description="Only this week: the Friday that ends it.", examples=_WEEK_EXAMPLE)
+]
+OriginFilter = Annotated[
+    WeekText | None,
+    Field(description="Only forecasts made at the end of this week, a Friday.", examples=_WEEK_EXAMPLE),
+]
+Start = Annotated[
+    DayText | None,
+    Field(alias="from", description="Only weeks that end on this day or later.", examples=_WEEK_EXAMPLE),
+]
+End = Annotated[
+    DayText | None,
+    Field(alias="to", description="Only weeks that end on this day or earlier.", examples=_WEEK_EXAMPLE),
+]
+AsOf = Annotated[
+    Annotated[datetime, AfterValidator(_to_utc)] | None,
+    Field(
+        description="Only what was published by this time, ISO 8601; UTC unless it says otherwise.",
+        examples=["2012-10-30T12:00:00Z"],
     ),
 ]
-VintagePath = Annotated[str, Path(pattern=VINTAGE_PATTERN, max_length=27, examples=["2012-10-26-0f3a9c5b7d1e2468"])]
-Name = Query(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)
+HorizonFilter = Annotated[
+    Annotated[int, Field(ge=1, le=52)] | None, Field(description="Only forecasts made this many weeks before.")
+]
+VintageFilter = Annotated[VintageText | None, Field(description="Only this published run.", examples=_VINTAGE_EXAMPLE)]
+NameFilter = NameText | None
 IdempotencyKey = Annotated[
     str,
     Header(
@@ -167,3 +133,34 @@ IdempotencyKey = Annotated[
         examples=["7b1f3c52-0f5e-4b8e-9a1b-6f6f3d0c2a11"],
     ),
 ]
+
+
+class PageParameters(Parameters):
+    """Which page of a list, in which format."""
+
+    limit: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_ROWS)] | None,
+        Field(description=f"Rows of a page; {DEFAULT_ROWS} in JSON, all in the other formats."),
+    ] = None
+    cursor: Annotated[
+        Annotated[str, Field(max_length=1000, pattern=r"^[A-Za-z0-9_-]+$")] | None,
+        Field(
+            description="`next_cursor` of the page before, with the same filters.",
+            json_schema_extra={"format": "cursor"},
+        ),
+    ] = None
+    format: Annotated[Format | None, Field(description="Instead of the Accept header, for links.")] = None
+
+
+class SeriesFilters(PageParameters):
+    """A list that can be narrowed to a store and a department."""
+
+    store_id: StoreFilter = None
+    dept_id: DeptFilter = None
+
+
+class PeriodParameters(PageParameters):
+    """A list that can be narrowed to a period."""
+
+    start: Start = None
+    end: End = None

@@ -18,8 +18,8 @@ from demand_assets.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-_MOST_ERRORS = 20
-_LONGEST_VALUE = 120
+_MAX_ERRORS = 20
+_MAX_LENGTH = 120
 
 
 class Problem(BaseModel):
@@ -46,7 +46,7 @@ class UnavailableError(StoreError):
     """The store cannot be read now, as was found out a moment ago."""
 
 
-def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can end with these statuses."""
     return {
         status: {
@@ -58,7 +58,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app`, the framework's own included, a problem. The gate does so for those it meets first."""
+    """Make every error of `app`, the framework's own included, a problem. The middleware does so for its own."""
 
     @app.exception_handler(ProblemError)
     async def _known(request: Request, error: ProblemError) -> Response:
@@ -79,14 +79,29 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()
-        errors = [
-            {"parameter": _place(each["loc"]), "message": str(each["msg"])[:_LONGEST_VALUE]}
-            for each in found[:_MOST_ERRORS]
-        ]
+        errors = [{"parameter": _place(each["loc"]), "message": _message(each)} for each in found[:_MAX_ERRORS]]
         detail = "; ".join(f"{each['parameter']}: {each['message']}" for each in errors)
-        if len(found) > _MOST_ERRORS:
-            detail += f"; and {len(found) - _MOST_ERRORS} more"
+        if len(found) > _MAX_ERRORS:
+            detail += f"; and {len(found) - _MAX_ERRORS} more"
+        if any(_is_unknown_parameter(each) for each in found):
+            detail += f"; known: {', '.join(_parameters(app, request)) or 'none'}"
         return _response(request, 422, detail, extra={"errors": errors})
+
+
+def _is_unknown_parameter(error: Mapping[str, Any]) -> bool:
+    return bool(error["type"] == "extra_forbidden" and error["loc"][0] == "query")
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if _is_unknown_parameter(error):
+        return "unknown parameter"
+    return str(error["msg"]).removeprefix("Value error, ")[:_MAX_LENGTH]
+
+
+def _parameters(app: FastAPI, request: Request) -> list[str]:
+    """Names of the query parameters of the route that is asked."""
+    operation = app.openapi()["paths"].get(request.scope["route"].path, {}).get(request.method.lower(), {})
+    return sorted(each["name"] for each in operation.get("parameters", ()) if each["in"] == "query")
 
 
 def _methods(app: FastAPI, path: str) -> set[str]:
@@ -110,7 +125,7 @@ def body_of(status: int, detail: str, request_id: str, extra: Mapping[str, Any] 
 def _place(location: tuple[int | str, ...]) -> str:
     """`week` of a query, `keys.3.week` of a body."""
     inside = [str(part) for part in location if part not in ("query", "path", "header", "body")]
-    return ".".join(inside)[:_LONGEST_VALUE] or "body"
+    return ".".join(inside)[:_MAX_LENGTH] or "body"
 
 
 def _response(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
-from api.database import Database
+from api.database import Database, Row, Statement, fetch_maps
 from api.metrics import Metrics
 from api.points import PointReads
 from api.problems import UnavailableError
@@ -20,7 +20,7 @@ from api.settings import ApiSettings
 from api.snapshot import Refresher, State
 
 Result = TypeVar("Result")
-_FIRST_LOOK_S = 10.0
+_FIRST_REFRESH_S = 10.0
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Service:
     metrics: Metrics
     # Rows, series and total of each vintage, which never change.
     vintage_sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _looking: asyncio.Task[None] | None = None
+    _refreshing: asyncio.Task[None] | None = None
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="render"))
 
     @property
@@ -48,27 +48,41 @@ class Service:
         return self.refresher.state
 
     def start(self) -> None:
-        """Begin to look for new vintages."""
-        self._looking = asyncio.create_task(self.refresher.run(self.settings.refresh_seconds))
+        """Begin to refresh what is known."""
+        self._refreshing = asyncio.create_task(self.refresher.run(self.settings.refresh_seconds))
 
     async def stop(self) -> None:
-        """Stop looking and close what is open."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        """Stop refreshing and close what is open."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
         self._threads.shutdown(wait=False)
         await self.database.close()
 
     async def require_store(self) -> None:
         """StoreError, hence 503, when the store could not be read a moment ago: nobody waits for a connection then."""
-        if self._looking is None:
+        if self._refreshing is None:
             await self.refresher.refresh()
             return
-        # A look that takes longer leaves `problem` as it was: not read yet.
+        # A refresh that takes longer leaves `problem` as it was: not read yet.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.refresher.looked.wait(), _FIRST_LOOK_S)
+            await asyncio.wait_for(self.refresher.refreshed.wait(), _FIRST_REFRESH_S)
         if self.state.problem is not None:
             raise UnavailableError(self.state.problem)
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        """Every row; `values` of its bind parameters. StoreError when the store cannot be read."""
+        await self.require_store()
+        return await self.database.fetch(statement, values)
+
+    async def fetch_maps(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Every row by the names of its columns. StoreError when the store cannot be read."""
+        await self.require_store()
+        return await fetch_maps(self.database, statement, values)
+
+    async def fetch_value(self, statement: Statement) -> Any:
+        """The one value of a statement without parameters that is run again and again."""
+        return (await self.fetch(statement, {}))[0][0]
 
     async def in_thread(self, function: Callable[[], Result]) -> Result:
         """`function()` away from the event loop."""
@@ -80,5 +94,4 @@ async def _service(request: Request) -> Service:
     return service
 
 
-Known = Annotated[Service, Depends(_service)]
-"""The service, whatever the store's state."""
+ServiceDep = Annotated[Service, Depends(_service)]

@@ -91,7 +91,7 @@ class ApiSettings(BaseSettings):
         return self
 
     @property
-    def keys_asked(self) -> bool:
+    def keys_required(self) -> bool:
         """Whether a request needs an API key."""
         return self.auth == "on" or (self.auth == "auto" and not is_loopback(self.host))
 
@@ -105,7 +105,7 @@ class ApiSettings(BaseSettings):
 
         A page of another site can make its own name resolve to 127.0.0.1; without keys only the name tells it apart.
         """
-        if self.allowed_hosts or self.keys_asked:
+        if self.allowed_hosts or self.keys_required:
             return self
         return self.model_copy(update={"allowed_hosts": "localhost,127.0.0.1,[::1]"})
 

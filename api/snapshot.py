@@ -14,15 +14,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from api.database import Database, fetch_maps
-from api.rows import forecast_row, tagged, to_json
+from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from demand_assets.errors import StoreError
-from demand_assets.store import reads
 from demand_assets.store.keys import valid_keys
 from demand_assets.store.migrations import require_current
 from demand_assets.store.overrides import active_overrides
+from demand_assets.store.reads import forecasts
 
 LOG = logging.getLogger("api.snapshot")
-Key = tuple[int, int, str]
+_FORECAST_COLUMNS = tuple(forecasts.forecasts_of("").selected_columns.keys())
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,24 @@ class Snapshot:
 
     vintage: Mapping[str, Any]
     is_stale: bool
-    # (store_id, dept_id, ISO week) -> the columns of `forecasts` less the vintage; None when there are too many.
+    # The columns of `forecasts` less the vintage; None when there are too many rows.
     rows: Mapping[Key, tuple[Any, ...]] | None
     overrides: Mapping[Key, Mapping[str, Any]]
-    # Made when first asked for: (body, ETag) of a point read.
-    answers: dict[Key, tuple[bytes, bytes]] = field(default_factory=dict, compare=False)
+    # Made when first asked for.
+    encoded: dict[Key, Encoded] = field(default_factory=dict, compare=False)
 
-    def answer(self, key: Key) -> tuple[bytes, bytes] | None:
-        """(JSON body, ETag) of the forecast of `key`; None if it is not in memory."""
-        made = self.answers.get(key)
-        if made is None and self.rows is not None and (row := self.rows.get(key)) is not None:
-            made = self.answers[key] = tagged(to_json(self.forecast(key, row)))
+    def encoded_forecast(self, key: Key) -> Encoded | None:
+        """The forecast of `key`; None if it is not in memory."""
+        made = self.encoded.get(key)
+        if made is None and self.rows is not None and (values := self.rows.get(key)) is not None:
+            row = {**self.vintage, **dict(zip(_FORECAST_COLUMNS, values, strict=True))}
+            made = self.encoded[key] = encoded(forecast_item(row, self.is_stale, self.overrides.get(key)))
         return made
 
-    def forecast(self, key: Key, row: tuple[Any, ...]) -> dict[str, Any]:
-        """The forecast of `key` as it is answered."""
-        return forecast_row(self.vintage, row, self.is_stale, self.overrides.get(key))
 
-
-def _age(vintage: Mapping[str, Any]) -> tuple[date, datetime, str]:
+def _sort_key(vintage: Mapping[str, Any]) -> tuple[date, int]:
     """Sorts vintages as the store does, the newest last."""
-    return vintage["origin_week"], vintage["published_at"], vintage["vintage_id"]
+    return vintage["origin_week"], vintage["sequence"]
 
 
 def stale_from(origin_week: date, deadline_hours: int) -> datetime:
@@ -83,16 +80,25 @@ class State:
     refreshed_at: datetime | None = None
     vintage_loads: int = 0
 
+    @property
+    def newest_vintage(self) -> Mapping[str, Any] | None:
+        """The newest vintage; None before one is known."""
+        return None if self.snapshot is None else self.snapshot.vintage
+
+    def active_overrides(self, vintage: Mapping[str, Any]) -> Mapping[Key, Mapping[str, Any]]:
+        """Overrides in force beside the forecasts of `vintage`; beside a past one there is none."""
+        return {} if self.snapshot is None or self.is_past(vintage) else self.snapshot.overrides
+
     def is_past(self, vintage: Mapping[str, Any]) -> bool:
         """Whether there is a newer vintage than this one, so that nothing about it changes any more.
 
         One that the store has and the snapshot not yet is newer, not past.
         """
-        return self.snapshot is not None and _age(vintage) < _age(self.snapshot.vintage)
+        return self.snapshot is not None and _sort_key(vintage) < _sort_key(self.snapshot.vintage)
 
     def is_ahead(self, vintage: Mapping[str, Any]) -> bool:
         """Whether this vintage is newer than the one in memory."""
-        return self.snapshot is None or _age(vintage) > _age(self.snapshot.vintage)
+        return self.snapshot is None or _sort_key(vintage) > _sort_key(self.snapshot.vintage)
 
     def is_stale(self, vintage: Mapping[str, Any]) -> bool:
         """Whether there is a newer vintage than this one, or one is overdue."""
@@ -110,8 +116,8 @@ class Refresher:
         self.state = state
         self._database, self._memory_rows = database, memory_rows
         self._migrated = False
-        self._one_at_a_time = asyncio.Lock()
-        self.looked = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self.refreshed = asyncio.Event()
 
     async def run(self, seconds: float) -> None:
         """Refresh every `seconds` until cancelled; a store that is down is a state, not an end."""
@@ -126,21 +132,21 @@ class Refresher:
             await asyncio.sleep(seconds)
 
     async def refresh(self) -> None:
-        """Look once; StoreError when the store cannot be read, and `state` then says so."""
-        async with self._one_at_a_time:
+        """Read once; StoreError when the store cannot be read, and `state` then says so."""
+        async with self._lock:
             before = self.state.problem
             try:
-                await self._look()
+                await self._read()
             except StoreError as error:
                 # Asked again: what comes back may be another schema.
                 self._migrated = False
                 self.state.problem = str(error)
                 if before != self.state.problem:
                     LOG.error("%s", error)
-                self._note_staleness()
+                self._update_staleness()
                 raise
             finally:
-                self.looked.set()
+                self.refreshed.set()
             self.state.problem = None
             self.state.refreshed_at = self.state.now()
             if before is not None:
@@ -152,11 +158,11 @@ class Refresher:
             await self._database.run(require_current)
             self._migrated = True
 
-    async def _look(self) -> None:
+    async def _read(self) -> None:
         await self.require_store()
         state, now = self.state, self.state.now()
-        found = await fetch_maps(self._database, reads.NEWEST_VINTAGE, {})
-        state.vintages = int((await self._database.fetch(reads.VINTAGE_COUNT, {}))[0][0])
+        found = await fetch_maps(self._database, forecasts.NEWEST_VINTAGE, {})
+        state.vintages = int((await self._database.fetch(forecasts.VINTAGE_COUNT, {}))[0][0])
         state.keys = {
             row["key_hash"]: Principal(row["key_id"], row["name"], frozenset(row["scopes"]), row["expires_at"])
             for row in await fetch_maps(self._database, valid_keys(now))
@@ -165,10 +171,7 @@ class Refresher:
             state.snapshot = None
             return
         vintage = found[0]
-        overrides = {
-            (row["store_id"], row["dept_id"], row["target_week"].isoformat()): row
-            for row in await fetch_maps(self._database, active_overrides(now))
-        }
+        overrides = {key_of(row): row for row in await fetch_maps(self._database, active_overrides(now))}
         is_stale = state.is_overdue(vintage)
         old = state.snapshot
         if old is None or old.vintage["vintage_id"] != vintage["vintage_id"]:
@@ -184,7 +187,7 @@ class Refresher:
     async def _rows(self, vintage_id: str) -> dict[Key, tuple[Any, ...]] | None:
         rows: dict[Key, tuple[Any, ...]] = {}
         weeks: dict[date, str] = {}
-        async for chunk in self._database.stream(reads.forecasts_of(vintage_id)):
+        async for chunk in self._database.stream(forecasts.forecasts_of(vintage_id)):
             for row in chunk:
                 week = weeks.setdefault(row[2], row[2].isoformat())
                 rows[row[0], row[1], week] = tuple(row)
@@ -192,7 +195,7 @@ class Refresher:
                 return None
         return rows
 
-    def _note_staleness(self) -> None:
+    def _update_staleness(self) -> None:
         """A forecast goes stale by the clock, whether or not the store can be asked."""
         old = self.state.snapshot
         if old is not None and not old.is_stale and self.state.is_overdue(old.vintage):

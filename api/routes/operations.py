@@ -9,21 +9,21 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.listing import conditional
-from api.parameters import StrictRoute
+from api.listing import conditional_response
+from api.parameters import NO_PARAMETERS
 from api.problems import ProblemError
-from api.rows import to_json
 from api.schemas import Health, Readiness
-from api.service import Known
+from api.serialization import to_json
+from api.service import ServiceDep
 from demand_assets.errors import StoreError
 
-router = APIRouter(route_class=StrictRoute)
-_NOT_KEPT = {"Cache-Control": "no-store"}
+router = APIRouter(dependencies=[NO_PARAMETERS])
+_NO_STORE = {"Cache-Control": "no-store"}
 STATIC = Path(__file__).parents[1] / "static"
 
 
 @router.get("/health", summary="Alive", response_model=Health)
-async def health(request: Request, service: Known) -> Response:
+async def health(request: Request, service: ServiceDep) -> Response:
     """Answers 200 while the process serves requests, whatever the state of the store."""
     state = service.state
     if state.refreshed_at is None:
@@ -35,11 +35,11 @@ async def health(request: Request, service: Known) -> Response:
         newest_origin_week=newest.vintage["origin_week"] if newest else None,
         vintages=state.vintages,
     )
-    return conditional(request, known.model_dump_json().encode(), headers=_NOT_KEPT)
+    return conditional_response(request, known.model_dump_json().encode(), headers=_NO_STORE)
 
 
 @router.get("/ready", summary="Ready", response_model=Readiness)
-async def ready(request: Request, service: Known) -> Response:
+async def ready(request: Request, service: ServiceDep) -> Response:
     """Answers 200 when the store can be read, has the schema of this code, and its newest forecast is not stale.
 
     503 otherwise, with why.
@@ -63,22 +63,22 @@ async def ready(request: Request, service: Known) -> Response:
         "published_at": vintage["published_at"],
         "is_stale": False,
     }
-    return conditional(request, to_json(body), headers=_NOT_KEPT)
+    return conditional_response(request, to_json(body), headers=_NO_STORE)
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(service: Known) -> Response:
+async def metrics(service: ServiceDep) -> Response:
     """For Prometheus."""
     text = service.metrics.text(service.state)
-    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
 
 def serve_dashboard(app: FastAPI) -> None:
     """The dashboard at `/`, its files under `/static`."""
 
     @app.get("/", include_in_schema=False)
-    async def dashboard(request: Request, service: Known) -> Response:
+    async def dashboard(request: Request, service: ServiceDep) -> Response:
         page = await service.in_thread((STATIC / "index.html").read_bytes)
-        return conditional(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return conditional_response(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

@@ -9,12 +9,14 @@ import httpx
 import pytest
 
 from demand_assets.store.engine import create_engine_for
-from tests.api.conftest import ASKED, ORIGIN, every_list, fill_full, publish_full_vintage, serving
+from tests.api.conftest import every_list, serving
+from tests.api.stores import ASKED, ORIGIN, fill_full, publish_full_vintage
 from tests.waiting import until
 
 PAGES = (
-    "/", "/health", "/ready", "/openapi.json", "/static/index.html", "/v1/series/1/3", "/v1/overrides/1",
-    "/forecast?store_id=1&dept_id=3&week=2012-11-02", "/forecast?week=2012-11-02&store_id=+1&dept_id=3",
+    "/", "/health", "/ready", "/openapi.json", "/static/index.html", "/v1/series/detail?store_id=1&dept_id=3",
+    "/v1/overrides/1",
+    "/forecast?store_id=1&dept_id=3&week=2012-11-02", "/forecast?week=2012-11-02&store_id=%31&dept_id=3",
     "/forecast?store_id=1&dept_id=3&week=2012-10-19", "/forecast?store_id=1&dept_id=3&week=2012-11-02&horizon=2",
     "/v1/explain?store_id=1&dept_id=3&week=2012-11-02", "/v1/forecasts?format=csv", "/v1/forecasts?format=arrow",
     "/v1/forecasts?format=parquet", "/v1/promotions?format=csv",
@@ -84,7 +86,7 @@ def test_a_plain_point_read_has_the_headers_of_one_spelled_otherwise(full: httpx
         return answer.status_code, answer.content, {**answer.headers, "date": "", "x-request-id": ""}
 
     plain = read(f"/forecast?store_id=1&dept_id=3&week={week}")
-    assert plain == read(f"/forecast?store_id=+1&dept_id=3&week={week}")
+    assert plain == read(f"/forecast?store_id=%31&dept_id=3&week={week}")
     assert (plain[0], plain[2]["cache-control"]) == (304 if known else 200, AGAIN)
 
 
@@ -118,7 +120,12 @@ def test_only_a_past_vintage_read_by_its_id_is_immutable(client: httpx.Client) -
 
 def test_nothing_changes_a_past_vintage_and_everything_the_newest(client: httpx.Client, own_url: str) -> None:
     newest, past = (row["vintage_id"] for row in client.get("/v1/vintages?limit=2").json()["items"])
-    now = ["/v1/forecasts", "/v1/series/1/3", "/forecast?store_id=1&dept_id=3&week=2012-11-02", of_vintage(newest)[0]]
+    now = [
+        "/v1/forecasts",
+        "/v1/series/detail?store_id=1&dept_id=3",
+        "/forecast?store_id=1&dept_id=3&week=2012-11-02",
+        of_vintage(newest)[0],
+    ]
 
     def read(addresses: list[str]) -> list[tuple[bytes, str]]:
         return [(answer.content, answer.headers["etag"]) for answer in map(client.get, addresses)]
@@ -127,7 +134,7 @@ def test_nothing_changes_a_past_vintage_and_everything_the_newest(client: httpx.
         return all(a != b and a[1] != b[1] for a, b in zip(before, read(addresses), strict=True))
 
     kept, shown = read(of_vintage(past)), read(now)
-    body = {"store_id": 1, "dept_id": 3, "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair"}
+    body = {"store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair"}
     assert client.post("/v1/overrides", json=body, headers={"Idempotency-Key": "new"}).status_code == 201
     assert changed(shown, now)
     assert read(of_vintage(past)) == kept

@@ -17,17 +17,19 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.api.conftest import fill_full, serving
+from tests.api.conftest import serving
+from tests.api.stores import fill_full
 from tests.waiting import GUARD_S, until
 
 LOG = logging.getLogger(__name__)
 POINT = "/forecast?store_id=1&dept_id=3&week=2012-11-02"
 STORED = (
-    "/v1/forecasts", "/v1/forecasts?format=arrow", "/v1/series/1/3", "/v1/totals?level=store", "/v1/vintages",
+    "/v1/forecasts", "/v1/forecasts?format=arrow", "/v1/series/detail?store_id=1&dept_id=3", "/v1/totals?level=store",
+    "/v1/vintages",
     "/v1/accuracy/weeks", "/v1/overrides", "/forecast?store_id=1&dept_id=3&week=2012-10-19",
 )  # fmt: skip
 BODY: dict[str, Any] = {
-    "store_id": 1, "dept_id": 3, "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
+    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
 }  # fmt: skip
 # Time is counted in forecasts that one caller was given from memory, one after the other: about a thousand a second on
 # an idle machine, and as much fewer on a busy one as everything else.
@@ -70,7 +72,7 @@ class Callers:
             with httpx.Client(base_url=self.base, timeout=GUARD_S) as client:
                 while not self.ended.is_set():
                     ask(client, *arguments)
-        except Exception as error:  # noqa: BLE001 told to the test
+        except Exception as error:  # noqa: BLE001 reported by the test
             self.failed.append(error)
 
     def _beat(self, client: httpx.Client) -> None:

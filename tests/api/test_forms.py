@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from sqlalchemy import Double, Text
 
 from api.formats import Format, accepted, render
-from tests.api.conftest import FORMULA, UNICODE, every_list, problem
+from tests.api.conftest import every_list, problem
+from tests.api.stores import FORMULA, UNICODE
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",
@@ -96,8 +96,11 @@ def test_an_empty_list_has_the_columns_of_a_full_one(
 
 def test_types_are_kept(full: httpx.Client) -> None:
     got = table(full.get("/v1/forecasts?format=parquet"), "parquet")
-    assert {name: str(got.schema.field(name).type) for name in ("store_id", "week", "forecast", "is_stale")} == {
-        "store_id": "int32",
+    assert {
+        name: str(got.schema.field(name).type) for name in ("store_id", "horizon", "week", "forecast", "is_stale")
+    } == {
+        "store_id": "string",
+        "horizon": "int32",
         "week": "date32[day]",
         "forecast": "double",
         "is_stale": "bool",
@@ -182,7 +185,7 @@ def test_every_start_of_a_formula_is_marked_and_nothing_else() -> None:
     harmless = ["", "a=1", " =1", "'=1", "\n=1", "fair\r=1", "fair\n=1", "fair\r\n=1", "1-1", None]
     texts = [*starts, *harmless]
     # Numbers are no text: a negative one stays a number.
-    sheet = render({"text": (Text(), texts), "usd": (Double(), [-1.5] * len(texts))}, Format.CSV)
+    sheet = render({"text": (str, texts), "usd": (float, [-1.5] * len(texts))}, Format.CSV)
     rows = list(csv.reader(io.StringIO(sheet.decode(), newline="")))
     assert rows == [
         ["text", "usd"],

@@ -83,7 +83,7 @@ def test_no_path_header_or_name_is_an_error_of_the_service(full: httpx.Client, v
         full.get("/forecast?store_id=1&dept_id=3&week=2012-11-02", headers={"If-None-Match": latin}),
         full.get("/v1/series", headers={"Authorization": (b"Bearer " + latin).strip(), "X-API-Key": latin}),
         full.post("/v1/overrides", headers={"Idempotency-Key": latin}, json={"store_id": value, "week": value}),
-        full.post("/v1/forecasts:batch", json={"keys": [{"store_id": 1, "dept_id": 3, "week": value}]}),
+        full.post("/v1/forecasts:batch", json={"keys": [{"store_id": "1", "dept_id": "3", "week": value}]}),
     ):
         assert answer.status_code in (200, 304, 404, 422), answer.text
         if answer.status_code >= 400:

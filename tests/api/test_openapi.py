@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from api.__main__ import openapi_text
-from tests.api.conftest import fill, serving
+from tests.api.conftest import serving
+from tests.api.stores import fill
 
 ROOT = Path(__file__).parents[2]
 # Per operation; `make fuzz` asks for many more.

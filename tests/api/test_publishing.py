@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, fill, serving
+from tests.api.conftest import serving
+from tests.api.stores import ASKED, NOW, ORIGIN, RECORD, WEEK, fill
 from tests.waiting import GUARD_S, until
 
 STORES, DEPTS, VINTAGES = 10, 100, 10
@@ -33,10 +34,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def publish(engine: Engine, number: int) -> str:
-    """A run in which every forecast is `number` USD."""
-    usd = float(number)
+    """A run in which every forecast is `number`."""
+    value = float(number)
     rows = [
-        (store, dept, week, horizon, usd, usd, usd, usd, usd)
+        (str(store), str(dept), week, horizon, value, value, value, value, value)
         for store in range(1, STORES + 1)
         for dept in range(1, DEPTS + 1)
         for week, horizon in WEEKS
@@ -46,7 +47,7 @@ def publish(engine: Engine, number: int) -> str:
 
 
 class Readers:
-    """Threads that ask again and again until told to end; what they saw is (vintage, rows, sum of forecasts)."""
+    """Threads that ask again and again until they are to end; what they saw is (vintage, rows, sum of forecasts)."""
 
     def __init__(self, base: httpx.URL) -> None:
         self.base, self.ended = base, threading.Event()
@@ -62,7 +63,7 @@ class Readers:
                 with httpx.Client(base_url=self.base, timeout=GUARD_S) as client:
                     while not self.ended.is_set():
                         found.extend(look(client))
-            except Exception as error:  # noqa: BLE001 told to the test
+            except Exception as error:  # noqa: BLE001 reported by the test
                 self.failed.append(error)
 
         self.threads.append(threading.Thread(target=run))
@@ -74,7 +75,7 @@ class Readers:
             thread.join()
 
 
-def told(rows: list[dict[str, Any]]) -> tuple[str, int, float]:
+def totalled(rows: list[dict[str, Any]]) -> tuple[str, int, float]:
     vintages = {row["vintage_id"] for row in rows}
     assert len(vintages) == 1, vintages
     return vintages.pop(), len(rows), sum(row["forecast"] for row in rows)
@@ -87,7 +88,7 @@ def got(client: httpx.Client, address: str) -> httpx.Response:
 
 
 def export(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
-    yield told(pa.ipc.open_stream(got(client, "/v1/forecasts?format=arrow").content).read_all().to_pylist())
+    yield totalled(pa.ipc.open_stream(got(client, "/v1/forecasts?format=arrow").content).read_all().to_pylist())
 
 
 def pages(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
@@ -98,9 +99,9 @@ def pages(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
         assert {row["vintage_id"] for row in answer.json()["items"]} == {answer.json()["vintage"]["vintage_id"]}
         rows += answer.json()["items"]
         address = answer.links["next"]["url"] if "next" in answer.links else None
-    keys = [(row["store_id"], row["dept_id"], row["week"]) for row in rows]
+    keys = [(int(row["store_id"]), int(row["dept_id"]), row["week"]) for row in rows]
     assert keys == sorted(set(keys))
-    yield told(rows)
+    yield totalled(rows)
 
 
 def sizes(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
@@ -111,14 +112,14 @@ def sizes(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
 
 def points(client: httpx.Client) -> Iterator[tuple[str, int, float]]:
     for number in range(20):
-        yield told([got(client, f"/forecast?store_id=1&dept_id={number + 1}&week=2012-11-02").json()])
-    yield told(got(client, "/v1/series/2/7").json()["forecasts"])
+        yield totalled([got(client, f"/forecast?store_id=1&dept_id={number + 1}&week=2012-11-02").json()])
+    yield totalled(got(client, "/v1/series/detail?store_id=2&dept_id=7").json()["forecasts"])
 
 
 def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> None:
     migrate(url)
     engine = create_engine_for(url)
-    usd = {publish(engine, 1): 1.0}
+    values = {publish(engine, 1): 1.0}
     with serving(url, refresh_seconds=0.05) as client:
         client.get("/ready")
         readers = Readers(client.base_url)
@@ -128,7 +129,7 @@ def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> Non
                 readers.start(name, look)
             for number in range(2, VINTAGES + 2):
                 made = publish(engine, number)
-                usd[made] = float(number)
+                values[made] = float(number)
                 until(lambda: readers.failed != [] or client.get("/ready").json()["vintage_id"] == made)  # noqa: B023
             counted = {name: len(found) for name, found in readers.seen.items()}
             until(lambda: readers.failed != [] or all(len(readers.seen[name]) > counted[name] for name in looks))
@@ -139,11 +140,11 @@ def test_a_run_published_under_load_is_seen_whole_or_not_at_all(url: str) -> Non
     assert not readers.failed
     for name, found in readers.seen.items():
         for vintage, rows, total in found:
-            assert total == rows * usd[vintage], name
+            assert total == rows * values[vintage], name
             assert rows == (ROWS if name != "points" else rows), name
         # Never back to an older run.
         if name in ("export", "pages", "points"):
-            shown = [usd[vintage] for vintage, rows, _ in found if name != "points" or rows == 1]
+            shown = [values[vintage] for vintage, rows, _ in found if name != "points" or rows == 1]
             assert shown == sorted(shown), name
     assert len({vintage for vintage, _, _ in readers.seen["points"]}) > VINTAGES // 2
     assert len({vintage for vintage, _, _ in readers.seen["export"]}) > 1
@@ -154,7 +155,7 @@ def test_a_vintage_that_a_list_was_of_is_the_one_that_point_reads_are_of(tmp_pat
     with serving(url, refresh_seconds=3600) as client:
         assert client.get("/forecast", params=ASKED).json()["model_version"] == "7"
         engine = create_engine_for(url)
-        row = (1, 3, WEEK, 1, 1.5, 1.0, 1.5, 2.0, None)
+        row = ("1", "3", WEEK, 1, 1.5, 1.0, 1.5, 2.0, None)
         publish_vintage(engine, replace(RECORD, model_version="8", published_at=NOW), [row])
         engine.dispose()
         assert client.get("/v1/forecasts").json()["vintage"]["model_version"] == "8"

@@ -22,13 +22,14 @@ from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import publish_vintage
-from tests.api.conftest import ASKED, NOW, ORIGIN, RECORD, WEEK, application, fill, problem, serving
+from tests.api.conftest import application, problem, serving
+from tests.api.stores import ASKED, NOW, ORIGIN, RECORD, WEEK, fill
 from tests.waiting import until
 
 # Takes a store away from one that has it open, and gives it back.
 AWAY = "ALTER TABLE forecast_vintages RENAME TO elsewhere"
 BACK = "ALTER TABLE elsewhere RENAME TO forecast_vintages"
-KEYS = [(1, 3, "2012-11-02"), (1, 3, "2012-11-09")]
+KEYS = [("1", "3", "2012-11-02"), ("1", "3", "2012-11-09")]
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def own_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_vintage_of_several_parts_is_kept_whole(own_store: str) -> None:
     # Read 2,000 rows at a time.
-    rows = [(store, 3, WEEK, 1, float(store), 1.0, 2.0, 3.0, None) for store in range(1, 4002)]
+    rows = [(str(store), "3", WEEK, 1, float(store), 1.0, 2.0, 3.0, None) for store in range(1, 4002)]
     engine = create_engine_for(own_store)
     publish_vintage(engine, RECORD, rows)
     engine.dispose()
@@ -119,7 +120,7 @@ def test_a_forecast_goes_stale_while_the_store_is_down(tmp_path: Path) -> None:
             assert (after.is_stale, after.vintage, after.rows, after.overrides) == (
                 stale, before.vintage, before.rows, before.overrides,
             )  # fmt: skip
-            assert b'"is_stale":' + (b"true" if stale else b"false") in after.answer(KEYS[0])[0]
+            assert b'"is_stale":' + (b"true" if stale else b"false") in after.encoded_forecast(KEYS[0])[0]
         assert app.state.service.state.refreshed_at == NOW
 
 
@@ -172,16 +173,14 @@ def test_a_row_that_cannot_be_read_is_told_in_the_log_and_gone_over_when_mended(
     assert "unexpected error" in first.message
 
 
-def vintage(origin: date, hours: int, name: str) -> dict[str, Any]:
-    return {
-        "origin_week": origin, "published_at": RECORD.published_at + timedelta(hours=hours), "vintage_id": name,
-    }  # fmt: skip
+def vintage(origin: date, sequence: int) -> dict[str, Any]:
+    return {"origin_week": origin, "sequence": sequence}
 
 
-def test_vintages_are_ordered_by_origin_then_time_then_id() -> None:
-    newest = vintage(ORIGIN, 5, "m")
-    older = [vintage(ORIGIN, 5, "a"), vintage(ORIGIN, 4, "z"), vintage(ORIGIN - timedelta(weeks=1), 99, "z")]
-    newer = [vintage(ORIGIN, 5, "z"), vintage(ORIGIN, 6, "a"), vintage(ORIGIN + timedelta(weeks=1), 0, "a")]
+def test_vintages_are_ordered_by_origin_then_sequence() -> None:
+    newest = vintage(ORIGIN, 5)
+    older = [vintage(ORIGIN, 4), vintage(ORIGIN, 1), vintage(ORIGIN - timedelta(weeks=1), 9)]
+    newer = [vintage(ORIGIN, 6), vintage(ORIGIN, 9), vintage(ORIGIN + timedelta(weeks=1), 2)]
     state = State(lambda: NOW, 72, Snapshot(newest, False, None, {}))
     unread = State(lambda: NOW, 72)
 
@@ -211,13 +210,13 @@ def test_vintages_are_ordered_by_origin_then_time_then_id() -> None:
     ],
 )
 def test_what_is_the_stores_state_is_told_as_such(error: Exception, said: str) -> None:
-    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1)._told(error)
+    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1)._translated(error)
     assert (type(told), str(told)) == (StoreError, f"PostgreSQL db:5433/d cannot be used: {said}")
 
 
 @pytest.mark.parametrize("error", [asyncpg.PostgresSyntaxError("x"), asyncpg.DivisionByZeroError("x")])
 def test_what_is_wrong_with_a_query_is_an_error_of_the_service(error: Exception) -> None:
-    assert PostgresDatabase("postgresql://demand@db/d", 1)._told(error) is error
+    assert PostgresDatabase("postgresql://demand@db/d", 1)._translated(error) is error
 
 
 def test_a_point_read_from_the_store_is_the_newest_there_is(tmp_path: Path) -> None:
@@ -226,12 +225,14 @@ def test_a_point_read_from_the_store_is_the_newest_there_is(tmp_path: Path) -> N
         refresh(app)
         engine = create_engine_for(url)
         publish_vintage(
-            engine, replace(RECORD, model_version="8", published_at=NOW), [(1, 3, WEEK, 1, 7.0, 6.0, 7.0, 8.0, None)]
+            engine,
+            replace(RECORD, model_version="8", published_at=NOW),
+            [("1", "3", WEEK, 1, 7.0, 6.0, 7.0, 8.0, None)],
         )
         engine.dispose()
         points = app.state.service.points
         read: Callable[..., Awaitable[Any]] = points.from_store
         body, _ = asyncio.run(read(KEYS[0], WEEK))
         assert b'"forecast":7.0' in body
-        assert asyncio.run(read((1, 4, KEYS[0][2]), WEEK)) is None
-        assert points.from_memory((1, 4, KEYS[0][2])) is None
+        assert asyncio.run(read(("1", "4", KEYS[0][2]), WEEK)) is None
+        assert points.from_memory(("1", "4", KEYS[0][2])) is None

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import httpx
 
-from tests.api.conftest import ASKED, environment, fill
+from tests.api.conftest import environment
+from tests.api.stores import ASKED, fill
 from tests.waiting import GUARD_S, answers, until
 
 

@@ -19,7 +19,7 @@ from demand_assets.store.publish import (
     publish_vintage,
 )
 
-STORES, DEPTS, HORIZON = (1, 2), (3, 7, 11), 4
+STORES, DEPTS, HORIZON = ("1", "2"), ("3", "7", "11"), 4
 VINTAGES, WEEKS = 3, 60
 MODEL = "xgboost"
 
@@ -30,11 +30,11 @@ def friday(now: datetime) -> date:
     return day - timedelta(days=(day.weekday() - 4) % 7)
 
 
-def sales(store: int, dept: int, week: date) -> float:
-    """USD; a level per series and a season."""
-    level = 9000.0 * dept / 3 + 1500.0 * store
+def sales(store: str, dept: str, week: date) -> float:
+    """A level per series and a season."""
+    level = 9000.0 * int(dept) / 3 + 1500.0 * int(store)
     season = 1 + 0.2 * sin(week.timetuple().tm_yday / 58)
-    noise = 1 + 0.04 * sin(week.toordinal() * (store + 3 * dept))
+    noise = 1 + 0.04 * sin(week.toordinal() * (int(store) + 3 * int(dept)))
     return round(level * season * noise, 2)
 
 
@@ -43,7 +43,7 @@ def is_holiday(week: date) -> bool:
     return (week.toordinal() // 7) % 13 == 0
 
 
-def fill(url: str, origin: date, stores: tuple[int, ...] = STORES, depts: tuple[int, ...] = DEPTS,
+def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[str, ...] = DEPTS,
          vintages: int = VINTAGES, weeks: int = WEEKS) -> None:  # fmt: skip
     """Publish everything that the service shows, the newest origin `origin`."""
     migrate(url)
@@ -71,14 +71,14 @@ def fill(url: str, origin: date, stores: tuple[int, ...] = STORES, depts: tuple[
     engine.dispose()
 
 
-def forecast(store: int, dept: int, week: date) -> float:
-    """USD; a little under what is sold."""
-    return round(sales(store, dept, week) * (0.97 + 0.03 * sin(week.toordinal() + dept)), 2)
+def forecast(store: str, dept: str, week: date) -> float:
+    """A little under what is sold."""
+    return round(sales(store, dept, week) * (0.97 + 0.03 * sin(week.toordinal() + int(dept))), 2)
 
 
-def _vintage(url: str, origin: date, keys: list[tuple[int, int]]) -> None:
+def _vintage(url: str, origin: date, keys: list[tuple[str, str]]) -> None:
     engine = create_engine_for(url)
-    rows, reasons, totals = [], [], {}
+    rows, attributions, totals = [], [], {}
     for store, dept in keys:
         for horizon in range(1, HORIZON + 1):
             week = origin + timedelta(weeks=horizon)
@@ -88,25 +88,25 @@ def _vintage(url: str, origin: date, keys: list[tuple[int, int]]) -> None:
                 (store, dept, week, horizon, value, value - spread, value, value + 1.2 * spread, value + spread)
             )
             parts = (value * 0.04, -value * 0.02, value * 0.015, value * 0.01, -value * 0.005, value * 0.002)
-            reasons.append((store, dept, week, value - sum(parts), *parts))
-            for key in (("chain", 0, 0), ("store", store, 0), ("department", 0, dept)):
+            attributions.append((store, dept, week, value - sum(parts), *parts))
+            for key in (("chain", None, None), ("store", store, None), ("department", None, dept)):
                 entry = totals.setdefault((*key, week, horizon), [0.0, 0])
                 entry[0] += value
                 entry[1] += 1
     record = VintageRecord(
         origin, HORIZON, MODEL, "2", "5be1d20a9c3f7e61", "0.3.0",
-        datetime.combine(origin + timedelta(days=1), time(6), UTC),
+        datetime.combine(origin + timedelta(days=1), time(6), UTC), "USD",
     )  # fmt: skip
     summed = [(*key, value, value * 0.94, value, value * 1.07, series) for key, (value, series) in totals.items()]
-    publish_vintage(engine, record, rows, summed, reasons)
+    publish_vintage(engine, record, rows, summed, attributions)
     engine.dispose()
 
 
-def _risk(store: int, dept: int, week: date) -> float:
+def _risk(store: str, dept: str, week: date) -> float:
     return abs(sales(store, dept, week) - forecast(store, dept, week)) * 0.75
 
 
-def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
+def _scores(url: str, week: date, keys: list[tuple[str, str]]) -> None:
     engine = create_engine_for(url)
     with engine.connect() as connection:
         found = connection.exec_driver_sql(
@@ -114,9 +114,9 @@ def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
         ).scalar_one()
     wave = sin(week.toordinal())
     rows = []
-    totals = [("chain", 0, 0)]
-    totals += [("store", store, 0) for store in sorted({store for store, _ in keys})]
-    totals += [("department", 0, dept) for dept in sorted({dept for _, dept in keys})]
+    totals: list[tuple[str, str | None, str | None]] = [("chain", None, None)]
+    totals += [("store", store, None) for store in sorted({store for store, _ in keys})]
+    totals += [("department", None, dept) for dept in sorted({dept for _, dept in keys})]
     for total in totals:
         for model, wmae, more in (
             (MODEL, 900 + 90 * wave, (0.8 + 0.05 * wave, 380 - 200 * wave)),
@@ -142,10 +142,10 @@ def _scores(url: str, week: date, keys: list[tuple[int, int]]) -> None:
 VARIABLES = ("cpi_change", "fuel_change", "growth_4", "lag_1", "markdown", "mean_13", "prediction", "temperature")
 
 
-def _drift(url: str, week: date, keys: list[tuple[int, int]]) -> None:
+def _drift(url: str, week: date, keys: list[tuple[str, str]]) -> None:
     engine = create_engine_for(url)
     rows = []
-    groups = [("chain", "all"), *(("store", str(store)) for store in sorted({store for store, _ in keys}))]
+    groups = [("chain", "all"), *(("store", store) for store in sorted({store for store, _ in keys}))]
     for place, variable in enumerate(VARIABLES):
         for reference in ("training", "last_season"):
             for at, (kind, group) in enumerate(groups):

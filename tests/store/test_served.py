@@ -16,9 +16,8 @@ from tests.waiting import until
 
 WEEK = date(2012, 11, 2)
 RECORD = VintageRecord(
-    date(2012, 10, 26), 1, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC), "USD"
+    date(2012, 10, 26), 1, "xgboost", "7", "data-1", "0.1.0", datetime(2012, 10, 27, 6, tzinfo=UTC), "USD"
 )
-LARGEST = 2**31 - 1
 
 
 def ask(client: httpx.Client, path: str, status: int) -> httpx.Response:
@@ -37,12 +36,12 @@ def test_what_is_published_is_what_is_served(engine: Engine, store_url: str) -> 
     with serving(store_url, refresh_seconds=0.05) as client:
         assert ask(client, "/health", 200).json() == {"status": "ok", "newest_origin_week": None, "vintages": 0}
         published = publish_vintage(engine, RECORD, [("EC-1/a b", "0", WEEK, 1, 0.1, -0.1, 1 / 3, 1e12, None)])
-        body = ask(client, f"/forecast?store_id={LARGEST}&dept_id={LARGEST}&week={WEEK}", 200).json()
-        assert client.get(f"/forecast?store_id={LARGEST}&dept_id={LARGEST}&week=2012-11-09").status_code == 404
-        assert client.get(f"/forecast?store_id={LARGEST + 1}&dept_id=1&week={WEEK}").status_code == 422
+        body = ask(client, f"/forecast?store_id=EC-1%2Fa%20b&dept_id=0&week={WEEK}", 200).json()
+        assert client.get("/forecast?store_id=EC-1%2Fa%20b&dept_id=0&week=2012-11-09").status_code == 404
+        assert client.get(f"/forecast?store_id=EC-1%2Fa%20b&dept_id=00&week={WEEK}").status_code == 404
     assert body == {
-        "store_id": LARGEST,
-        "dept_id": LARGEST,
+        "store_id": "EC-1/a b",
+        "dept_id": "0",
         "week": "2012-11-02",
         "origin_week": "2012-10-26",
         "horizon": 1,
@@ -51,9 +50,9 @@ def test_what_is_published_is_what_is_served(engine: Engine, store_url: str) -> 
         "p50": 1 / 3,
         "p90": 1e12,
         "order_quantity": None,
-        "unit": "USD per week",
+        "unit": "USD",
         "vintage_id": published.vintage_id,
-        "model_name": "demand_forecaster",
+        "method": "xgboost",
         "model_version": "7",
         "data_version": "data-1",
         "code_version": "0.1.0",

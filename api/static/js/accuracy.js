@@ -2,7 +2,7 @@
 import { chart } from "./chart.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
-import { addWeeks, decimal, percent, shortUsd, signedUsd, usd } from "./formatting.js";
+import { addWeeks, decimal, percent, amounts, whole } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { link } from "./routing.js";
 import { table } from "./table.js";
@@ -13,7 +13,7 @@ const LAST = 60;
 
 /**
  * Panels of WMAE, forecast value added and coverage over time.
- * @param {{level: string, store_id: ?number, dept_id: ?number}} query
+ * @param {{level: string, store_id: ?string, dept_id: ?string}} query
  * @param {AbortSignal} signal
  * @returns {HTMLElement[]}
  */
@@ -32,11 +32,11 @@ export function scoreCharts(query, signal) {
         asked.add(title);
         return shared;
       },
-      draw: ({ items }) => (items.length === 0 ? nothingScored() : draw(items.slice(-LAST))),
+      draw: ({ items, unit }) => (items.length === 0 ? nothingScored() : draw(items.slice(-LAST), unit)),
     });
   return [
-    of("Error beside seasonal naive", (rows) => errorChart(rows, query, signal)),
-    of("Forecast value added", (rows) => valueChart(rows, query, signal)),
+    of("Error beside seasonal naive", (rows, unit) => errorChart(rows, unit, query, signal)),
+    of("Forecast value added", (rows, unit) => valueChart(rows, unit, query, signal)),
     of("Coverage of p10 to p90", (rows) => coverageChart(rows, query, signal)),
   ];
 }
@@ -61,10 +61,10 @@ export function scoreTables(params, signal) {
         first = false;
         const found = await shared;
         if (found === null) return { week: null, items: [] };
-        const { items } = await getAll("/v1/accuracy", { level, ...found.query }, signal);
-        return { week: found.week, items };
+        const { items, unit } = await getAll("/v1/accuracy", { level, ...found.query }, signal);
+        return { week: found.week, items, unit };
       },
-      draw: ({ week, items }) => (items.length === 0 ? nothingScored() : scoresOf(level, week, items, params)),
+      draw: ({ week, items, unit }) => (items.length === 0 ? nothingScored() : scoresOf(level, week, items, unit, params)),
     });
   });
 }
@@ -77,25 +77,26 @@ async function newestScored(signal) {
   // A forecast can be published again; the newest of that origin counts.
   const [vintage] = (await get("/v1/vintages", { origin: addWeeks(week, -1), limit: 1 }, signal)).items;
   if (!vintage) return null;
-  return { week, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.model_name } };
+  return { week, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.method } };
 }
 
-function scoresOf(level, week, items, params) {
+function scoresOf(level, week, items, unit, params) {
+  const { amount, signed, titled } = amounts(unit);
   const [key, page, text] = level === "store" ? ["store_id", "store", "Store"] : ["dept_id", "dept", "Department"];
   return table({
     name: `accuracy-by-${level}`,
-    caption: `Week of ${week}, forecast one week before; USD per series and week`,
+    caption: titled(`Week of ${week}, forecast one week before; per series and week`),
     rows: items,
     params,
     sort: "-wmae",
     columns: [
       { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
-      { key: "wmae", label: "WMAE", numeric: true, show: usd },
-      { key: "bias", label: "Bias", numeric: true, show: signedUsd },
-      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signedUsd(value)) },
+      { key: "wmae", label: "WMAE", numeric: true, show: amount },
+      { key: "bias", label: "Bias", numeric: true, show: signed },
+      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signed(value)) },
       { key: "coverage", label: "Coverage", numeric: true, show: (value) => percent(value, 0) },
       { key: "tracking_signal", label: "Tracking", numeric: true, show: (value) => decimal(value, 1) },
-      { key: "points", label: "Series", numeric: true, show: usd },
+      { key: "points", label: "Series", numeric: true, show: whole },
     ],
   });
 }
@@ -112,15 +113,17 @@ const mean = (rows, key) => {
 
 const nameOf = (what, { level, store_id: store, dept_id: dept }) => [what, level, store ?? dept].filter(Boolean).join("-");
 
-function errorChart(rows, query, signal) {
+function errorChart(rows, unit, query, signal) {
+  const { full, titled } = amounts(unit);
   const both = rows.filter((row) => row.seasonal_naive_wmae !== null);
   const better = both.filter((row) => row.wmae < row.seasonal_naive_wmae).length;
   return chart({
     name: nameOf("wmae", query),
-    title: "WMAE by week, USD",
-    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${usd(rows.at(-1).wmae)} USD. Below seasonal naive in ${better} of ${both.length} weeks.`,
+    title: titled("WMAE by week"),
+    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.`,
     weeks: rows.map((row) => row.week),
     height: 210,
+    unit,
     range: [0, null],
     signal,
     lines: [
@@ -130,18 +133,18 @@ function errorChart(rows, query, signal) {
   });
 }
 
-function valueChart(rows, query, signal) {
+function valueChart(rows, unit, query, signal) {
+  const { signed, full, titled } = amounts(unit);
   const known = rows.filter((row) => row.fva !== null);
   const won = known.filter((row) => row.fva > 0).length;
   return chart({
     name: nameOf("fva", query),
-    title: "Forecast value added by week, USD per series and week",
-    summary: `WMAE of seasonal naive less the model's; above zero the model was better, as in ${won} of ${known.length} weeks. Mean: ${signedUsd(mean(rows, "fva"))} USD.`,
+    title: titled("Forecast value added by week, per series and week"),
+    summary: `WMAE of seasonal naive less the model's; above zero the model was better, as in ${won} of ${known.length} weeks. Mean: ${full(mean(rows, "fva"), signed)}.`,
     weeks: rows.map((row) => row.week),
     height: 210,
     range: [0, 0],
-    format: signedUsd,
-    axisFormat: shortUsd,
+    format: signed,
     signal,
     lines: [{ key: "fva", label: "FVA", values: rows.map((row) => row.fva), colour: "--forecast", kind: "bars" }],
   });

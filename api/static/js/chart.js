@@ -1,7 +1,7 @@
 // Charts of weeks: a legend that reads out the week under the pointer or the arrow keys, a sentence and a table beside.
 import { FEW_WEEKS, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
-import { usd } from "./formatting.js";
+import { amounts } from "./formatting.js";
 import { table } from "./table.js";
 
 const live = new Set();
@@ -77,14 +77,15 @@ function swatch(line) {
  * @param {?number} [spec.level] a target, drawn across
  * @param {string} [spec.levelLabel]
  * @param {number} [spec.height]
- * @param {(value: ?number) => string} [spec.format] of values
+ * @param {?string} [spec.unit] of the values
+ * @param {(value: ?number) => string} [spec.format] of values that are no amounts
  * @param {(value: number) => string} [spec.axisFormat]
  * @param {[?number, ?number]} [spec.range] bounds that the axis always includes
  * @param {AbortSignal} spec.signal of the page
  * @returns {HTMLElement}
  */
 export function chart(spec) {
-  const { weeks, lines, signal, format = usd, height = 300 } = spec;
+  const { weeks, lines, signal, unit, format = amounts(unit).amount, height = 300 } = spec;
   const times = weeks.map(seconds);
   const at = (key) => lines.findIndex((line) => line.key === key) + 1;
   const paired = new Map((spec.bands ?? []).map(([high, low]) => [high, low]));

@@ -1,5 +1,5 @@
-// What uPlot draws with: colours of the theme, axes of weeks and money, marks behind the lines.
-import { shortUsd } from "./formatting.js";
+// What uPlot draws with: colours of the theme, axes of weeks and amounts, marks behind the lines.
+import { short } from "./formatting.js";
 
 let colours = new Map();
 document.addEventListener("theme", () => (colours = new Map()));
@@ -51,7 +51,7 @@ const iso = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0,
  * @param {(value: number) => string} [format] of the left axis
  * @returns {Array<Object>}
  */
-export function axes(weeks, format = shortUsd) {
+export function axes(weeks, format = short) {
   const line = { stroke: () => colour("--grid"), width: 1 };
   const shared = { stroke: () => colour("--muted"), font: FONT, ticks: { ...line, size: 4 } };
   const few = weeks.length <= FEW_WEEKS;

@@ -1,7 +1,7 @@
 import { h } from "./dom.js";
 
-// A cell that begins like a formula would be run by a spreadsheet; numbers keep their minus.
-const FORMULA = /^[=+\-@\t\r]/;
+// A spreadsheet would run a cell that begins like a formula, in narrow or wide characters; numbers keep their minus.
+const FORMULA = /^[=+\-@\t\r＝＋－＠]/;
 
 function cell(value) {
   if (value === null || value === undefined) return "";

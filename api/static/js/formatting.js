@@ -1,7 +1,9 @@
 // The one place that turns values into text. The same in every locale: a planner and an analyst must read one number.
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const PLAIN = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
 const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
 const DAY_MS = 86_400_000;
 
 /** What stands where nothing is known. */
@@ -10,33 +12,50 @@ export const NOTHING = "–";
 const minus = (text) => text.replace("-", "−");
 
 /**
- * Money, or any whole number: 1,234,567.
+ * A whole number: 1,234,567.
  * @param {?number} value
  * @returns {string}
  */
-export function usd(value) {
+export function whole(value) {
+  return formatted(value, WHOLE);
+}
+
+function formatted(value, format) {
   if (value === null || value === undefined) return NOTHING;
-  const text = WHOLE.format(value);
+  const text = format.format(value);
   return minus(text === "-0" ? "0" : text);
 }
 
 /**
- * Money with its sign: +1,234 or −1,234.
- * @param {?number} value
- * @returns {string}
+ * What writes amounts of a unit. Money is whole: 1,234. Other amounts keep two decimals: 0.25.
+ * @param {?string} unit as the service names it, such as USD or pieces; null before the first forecast
+ * @returns {{amount: (value: ?number) => string, signed: (value: ?number) => string, full: (value: ?number) => string, titled: (text: string) => string}}
+ *   signed: with a plus above zero; full: with the unit; titled: a title with the unit
  */
-export function signedUsd(value) {
-  const text = usd(value);
-  return value > 0 && text !== "0" ? `+${text}` : text;
+export function amounts(unit) {
+  const format = unit === null || CURRENCIES.has(unit) ? WHOLE : PLAIN;
+  const amount = (value) => formatted(value, format);
+  const signed = (value) => (value > 0 && amount(value) !== "0" ? `+${amount(value)}` : amount(value));
+  const full = (value, write = amount) => (unit === null ? write(value) : `${write(value)} ${unit}`);
+  return { amount, signed, full, titled: (text) => (unit === null ? text : `${text}, ${unit}`) };
 }
 
 /**
- * Money for an axis: 1.2M, 340K.
+ * A number for an axis: 1.2M, 340K.
  * @param {?number} value
  * @returns {string}
  */
-export function shortUsd(value) {
-  return value === null || value === undefined ? NOTHING : minus(SHORT.format(value));
+export function short(value) {
+  return formatted(value, SHORT);
+}
+
+/**
+ * A series for people.
+ * @param {{store_id: string, dept_id: string}} row
+ * @returns {string}
+ */
+export function seriesName({ store_id: store, dept_id: dept }) {
+  return `Store ${store}, dept ${dept}`;
 }
 
 /**
@@ -121,7 +140,7 @@ export function shortVersion(version) {
  * @returns {string}
  */
 export function counted(count, noun) {
-  return `${usd(count)} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "" : "s"}`;
+  return `${whole(count)} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "" : "s"}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 // The next week's totals of stores and departments, or of the series within one of them.
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
-import { addWeeks, percent, shareOfChange, usd } from "./formatting.js";
+import { addWeeks, percent, shareOfChange, amounts, seriesName } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { link } from "./routing.js";
 import { table } from "./table.js";
@@ -9,7 +9,7 @@ import { table } from "./table.js";
 const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 
 /**
- * @param {{level: string, store_id: ?number, dept_id: ?number}} scope
+ * @param {{level: string, store_id: ?string, dept_id: ?string}} scope
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @returns {HTMLElement[]}
@@ -31,7 +31,7 @@ export function nextWeekPanels(scope, params, signal) {
 
 async function nextWeek(level, key, origin, signal) {
   const from = await origin;
-  if (from === null) return { week: null, rows: [] };
+  if (from === null) return { week: null, rows: [], unit: null };
   const week = addWeeks(from, 1);
   const of = (day) => getAll("/v1/totals", { level, from: day, to: day }, signal);
   const [next, now, before] = await Promise.all([of(week), of(from), of(addWeeks(week, -52))]);
@@ -43,7 +43,7 @@ async function nextWeek(level, key, origin, signal) {
       const last_year = old.get(row[key])?.actual ?? null;
       return { ...row, newest: sold.get(row[key])?.actual ?? null, last_year, change: shareOfChange(row.forecast, last_year) };
     });
-  return { week, from, rows };
+  return { week, from, rows, unit: next.unit };
 }
 
 function totalsPanel(level, key, title, origin, params, signal) {
@@ -53,21 +53,22 @@ function totalsPanel(level, key, title, origin, params, signal) {
     title,
     signal,
     load: () => nextWeek(level, key, origin, signal),
-    draw: ({ week, from, rows }) => {
+    draw: ({ week, from, rows, unit }) => {
       if (rows.length === 0) return emptyNote("No forecast yet.", "Totals appear with the first published forecast.");
+      const { amount, titled } = amounts(unit);
       return table({
         name: `next-week-by-${level}`,
-        caption: `Week of ${week}, USD; sales of ${from} and of last year beside`,
+        caption: titled(`Week of ${week}, beside sales of ${from} and of last year`),
         rows,
         params,
         sort: "-forecast",
         columns: [
           { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
-          { key: "forecast", label: "Forecast", numeric: true, show: usd },
-          { key: "p10", label: "p10", numeric: true, show: usd },
-          { key: "p90", label: "p90", numeric: true, show: usd },
-          { key: "newest", label: "Newest sales", numeric: true, show: usd },
-          { key: "last_year", label: "Last year", numeric: true, show: usd },
+          { key: "forecast", label: "Forecast", numeric: true, show: amount },
+          { key: "p10", label: "p10", numeric: true, show: amount },
+          { key: "p90", label: "p90", numeric: true, show: amount },
+          { key: "newest", label: "Newest sales", numeric: true, show: amount },
+          { key: "last_year", label: "Last year", numeric: true, show: amount },
           { key: "change", label: "Change", numeric: true, show: signedShare },
         ],
       });
@@ -82,22 +83,23 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) 
     title: inStore ? "Departments of this store, next week" : "Stores with this department, next week",
     signal,
     load: () => getAll("/v1/forecasts", { store_id: store, dept_id: dept, horizon: 1 }, signal),
-    draw: ({ items }) => {
+    draw: ({ items, unit }) => {
       if (items.length === 0) return emptyNote("No forecast here.", "The newest forecast holds no series of it.");
+      const { amount, titled } = amounts(unit);
       return table({
         name: "next-week-series",
-        caption: `Week of ${items[0].week}, USD`,
+        caption: titled(`Week of ${items[0].week}`),
         rows: items,
         params,
         sort: "-forecast",
         columns: [
-          { key, label: "Series", show: (_id, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-          { key: "forecast", label: "Forecast", numeric: true, show: usd },
-          { key: "p10", label: "p10", numeric: true, show: usd },
-          { key: "p50", label: "p50", numeric: true, show: usd },
-          { key: "p90", label: "p90", numeric: true, show: usd },
-          { key: "order_quantity", label: "Order", numeric: true, show: usd },
-          { key: "override", label: "Override", numeric: true, value: (row) => row.override?.override ?? null, show: usd },
+          { key, label: "Series", show: (_id, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          { key: "forecast", label: "Forecast", numeric: true, show: amount },
+          { key: "p10", label: "p10", numeric: true, show: amount },
+          { key: "p50", label: "p50", numeric: true, show: amount },
+          { key: "p90", label: "p90", numeric: true, show: amount },
+          { key: "order_quantity", label: "Order", numeric: true, show: amount },
+          { key: "override", label: "Override", numeric: true, value: (row) => row.override?.override ?? null, show: amount },
         ],
       });
     },

@@ -1,14 +1,14 @@
 // A planner's number: the form, what came of it, the list of all versions, and what they added.
 import { announce, h } from "./dom.js";
 import { freshKey, get, post } from "./fetching.js";
-import { counted, percent, signedUsd, usd } from "./formatting.js";
+import { amounts, counted, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { overridesTable, scoresTable } from "./overrides_tables.js";
 
 const DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
 
 /**
- * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
+ * @param {Object} detail body of /v1/series/detail
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @param {() => void} changed called after a number was given or withdrawn
@@ -23,9 +23,9 @@ export function overridePanels(detail, params, signal, changed) {
     title: "What overrides of this series added",
     signal,
     load: () => get("/v1/overrides/accuracy", { store_id: detail.store_id, dept_id: detail.dept_id, limit: 1000 }, signal),
-    draw: ({ items, summary }) => {
+    draw: ({ items, summary, unit }) => {
       if (items.length === 0) return emptyNote("No override is scored yet.", "A number counts once its week has been sold.");
-      return [h("p", {}, summaryOf(summary)), scoresTable(`override-scores-${detail.store_id}-${detail.dept_id}`, items)];
+      return [h("p", {}, summaryOf(summary, unit)), scoresTable(`override-scores-${detail.store_id}-${detail.dept_id}`, items, unit)];
     },
   });
   return { nodes: [h("div", { class: "grid" }, form, scores), list], refresh: draw };
@@ -34,30 +34,33 @@ export function overridePanels(detail, params, signal, changed) {
 /**
  * What overrides added, in a sentence.
  * @param {{overrides: number, fva: number, share_better: ?number}} summary
+ * @param {?string} unit
  * @returns {string}
  */
-export function summaryOf({ overrides, fva: value, share_better: share }) {
-  return `${counted(overrides, "override")} scored: FVA ${signedUsd(value)} USD; nearer than the model in ${percent(share, 0)} of them.`;
+export function summaryOf({ overrides, fva: value, share_better: share }, unit) {
+  const { full, signed } = amounts(unit);
+  return `${counted(overrides, "override")} scored: FVA ${full(value, signed)}; nearer than the model in ${percent(share, 0)} of them.`;
 }
 
 function listPanel(detail, params) {
   const body =
     detail.overrides.length === 0
       ? emptyNote("No override of this series.", "A number given here is listed, with every later version.")
-      : overridesTable(`overrides-${detail.store_id}-${detail.dept_id}`, detail.overrides, params, false);
+      : overridesTable(`overrides-${detail.store_id}-${detail.dept_id}`, detail.overrides, detail.unit, params, false);
   return h("section", { class: "panel", "aria-labelledby": "overrides-title" }, h("div", { class: "panel-head" }, h("h2", { id: "overrides-title" }, "Overrides of this series")), body);
 }
 
 function formPanel(detail, params, changed) {
+  const { full, titled } = amounts(detail.unit);
   const week = h("select", { name: "week", required: true });
   for (const row of detail.forecasts) {
     week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, row.week));
   }
   const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast]));
   const model = h("span", {});
-  const said = () => (model.textContent = `Model: ${usd(forecasts.get(week.value))} USD`);
-  week.addEventListener("change", said);
-  said();
+  const showModel = () => (model.textContent = `Model: ${full(forecasts.get(week.value))}`);
+  week.addEventListener("change", showModel);
+  showModel();
   const amount = h("input", { name: "amount", type: "text", inputmode: "decimal", required: true, autocomplete: "off" });
   const author = h("input", { name: "author", type: "text", required: true, maxlength: 100, autocomplete: "name", value: rememberedAuthor() });
   // Not type="date": browsers show that in the order of the locale.
@@ -88,8 +91,8 @@ function formPanel(detail, params, changed) {
       const made = await post("/v1/overrides", body, sent.key);
       sent = { key: freshKey(), body: null };
       rememberAuthor(body.author);
-      const told = made.override === null ? `Withdrawn for the week of ${made.week}` : `${usd(made.override)} USD stands beside the forecast of ${usd(made.forecast)} for the week of ${made.week}`;
-      result.replaceChildren(h("p", { class: "success" }, `${told} (version ${made.version}).`));
+      const message = made.override === null ? `Withdrawn for the week of ${made.week}` : `${full(made.override)} stands beside the forecast of ${full(made.forecast)} for the week of ${made.week}`;
+      result.replaceChildren(h("p", { class: "success" }, `${message} (version ${made.version}).`));
       amount.value = reason.value = "";
       changed();
     } catch (error) {
@@ -104,7 +107,7 @@ function formPanel(detail, params, changed) {
     const text = amount.value.replaceAll(",", "").trim();
     const value = text === "" ? Number.NaN : Number(text);
     const fine = Number.isFinite(value);
-    amount.setCustomValidity(fine ? "" : "A number in USD, such as 15,000");
+    amount.setCustomValidity(fine ? "" : titled("A number such as 15,000"));
     if (fine) amount.removeAttribute("aria-invalid");
     else amount.setAttribute("aria-invalid", "true");
     return value;
@@ -126,7 +129,7 @@ function formPanel(detail, params, changed) {
   });
   form.append(
     field("Week", week, model),
-    field("Amount, USD", amount),
+    field(titled("Amount"), amount),
     field("Author", author),
     field("Expires after", expiry, "As 2026-12-31; empty: never"),
     h("div", { class: "full" }, field("Reason", reason)),

@@ -1,6 +1,6 @@
 // Tables of overrides, for one series and for all.
 import { h } from "./dom.js";
-import { moment, signedUsd, usd } from "./formatting.js";
+import { amounts, moment, seriesName } from "./formatting.js";
 import { link } from "./routing.js";
 import { table } from "./table.js";
 
@@ -10,28 +10,30 @@ const seriesColumn = {
   key: "series",
   label: "Series",
   value: (row) => `${row.store_id}-${row.dept_id}`,
-  show: (_value, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id, target: row.week }) }, `Store ${row.store_id}, dept ${row.dept_id}`),
+  show: (_value, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id, target: row.week }) }, seriesName(row)),
 };
 
 /**
  * @param {string} name of the CSV
  * @param {Array<Object>} rows overrides
+ * @param {?string} unit
  * @param {URLSearchParams} params
  * @param {boolean} withSeries
  * @returns {HTMLElement}
  */
-export function overridesTable(name, rows, params, withSeries) {
+export function overridesTable(name, rows, unit, params, withSeries) {
+  const { amount, titled } = amounts(unit);
   return table({
     name,
-    caption: "The newest first; USD per week",
+    caption: titled("The newest first"),
     rows,
     params,
     columns: [
       ...(withSeries ? [seriesColumn] : []),
       { key: "week", label: "Week" },
       { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status] ?? ""}` }, status) },
-      { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : usd(value)) },
-      { key: "forecast", label: "Model then", numeric: true, show: usd },
+      { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : amount(value)) },
+      { key: "forecast", label: "Model then", numeric: true, show: amount },
       { key: "author", label: "Author" },
       { key: "reason", label: "Reason", wide: true },
       { key: "version", label: "Version", numeric: true },
@@ -44,23 +46,25 @@ export function overridesTable(name, rows, params, withSeries) {
 /**
  * @param {string} name of the CSV
  * @param {Array<Object>} rows scored overrides
+ * @param {?string} unit
  * @param {URLSearchParams} [params]
  * @returns {HTMLElement}
  */
-export function scoresTable(name, rows, params) {
+export function scoresTable(name, rows, unit, params) {
+  const { amount, signed, titled } = amounts(unit);
   return table({
     name,
-    caption: "Error of the model less error of the override, USD; above zero the planner was nearer",
+    caption: titled("Error of the model less error of the override; above zero the planner was nearer"),
     rows,
     params,
     columns: [
       seriesColumn,
       { key: "week", label: "Week" },
       { key: "author", label: "Author" },
-      { key: "override", label: "Override", numeric: true, show: usd },
-      { key: "forecast", label: "Model", numeric: true, show: usd },
-      { key: "actual", label: "Sales", numeric: true, show: usd },
-      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value > 0 ? "good" : value < 0 ? "bad" : "" }, signedUsd(value)) },
+      { key: "override", label: "Override", numeric: true, show: amount },
+      { key: "forecast", label: "Model", numeric: true, show: amount },
+      { key: "actual", label: "Sales", numeric: true, show: amount },
+      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value > 0 ? "good" : value < 0 ? "bad" : "" }, signed(value)) },
     ],
   });
 }

@@ -1,5 +1,6 @@
 // A panel asks for its own data and says honestly when there is none: one that fails leaves the others standing.
 import { announce, freshId, h } from "./dom.js";
+import { go } from "./routing.js";
 
 /**
  * A note in place of data: what is not there yet, and what makes it appear.
@@ -99,6 +100,18 @@ export function field(label, control, hint) {
   const note = hint && h("span", { class: "hint", id: `${control.id}-hint` }, hint);
   if (note) control.setAttribute("aria-describedby", note.id);
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, note);
+}
+
+/**
+ * The filter of a store or a department, by its id.
+ * @param {string} label
+ * @param {string} name of the filter in the address
+ * @param {URLSearchParams} params
+ * @returns {HTMLElement}
+ */
+export function idField(label, name, params) {
+  const input = h("input", { type: "text", class: "short", autocomplete: "off", maxlength: 100, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value.trim() }) });
+  return field(label, input);
 }
 
 /**

@@ -1,10 +1,10 @@
 // The chart of one series, with what was forecast before and what planners said.
 import { chart } from "./chart.js";
-import { addWeeks, counted, usd } from "./formatting.js";
+import { addWeeks, amounts, counted } from "./formatting.js";
 import { emptyNote } from "./panels.js";
 
 /**
- * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
+ * @param {Object} detail body of /v1/series/detail
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @returns {HTMLElement}
@@ -29,12 +29,13 @@ export function seriesChart(detail, params, signal) {
 
   return chart({
     name: `series-${detail.store_id}-${detail.dept_id}`,
-    title: `Store ${detail.store_id}, department ${detail.dept_id}: sales and forecast by week, USD`,
+    title: amounts(detail.unit).titled(`Store ${detail.store_id}, department ${detail.dept_id}: sales and forecast by week`),
     summary: summaryOf(detail, sold, inForce, earlier, hasMarkdowns),
     weeks: column("week"),
     holidays,
     origin: origin && rows.some((row) => row.week === origin) ? origin : null,
     height: 340,
+    unit: detail.unit,
     signal,
     bands: [["p90", "p10"]],
     lines: [
@@ -75,13 +76,14 @@ function earlierLines(earlier, rows) {
 }
 
 function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
+  const { amount, full } = amounts(detail.unit);
   const parts = [];
-  if (sold.length > 0) parts.push(`Newest sales: ${usd(sold.at(-1).actual)} USD in the week of ${sold.at(-1).week}.`);
+  if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${sold.at(-1).week}.`);
   for (const row of detail.forecasts.slice(0, 1)) {
-    parts.push(`Next week, ${row.week}: forecast ${usd(row.forecast)} USD, p10 to p90 ${usd(row.p10)} to ${usd(row.p90)}.`);
+    parts.push(`Next week, ${row.week}: forecast ${full(row.forecast)}, p10 to p90 ${amount(row.p10)} to ${amount(row.p90)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
-  if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${usd(value)}`).join(", ")} USD.`);
+  if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${full(value)}`).join(", ")}.`);
   if (earlier.length > 1) parts.push(`${counted(earlier.length - 1, "earlier forecast")} as thin lines; the table has the one nearest to each week.`);
   if (hasMarkdowns) parts.push("Markdowns at the foot have a scale of their own.");
   parts.push("H marks holiday weeks.");

@@ -1,7 +1,7 @@
 // The weeks ahead of one series: the numbers, what to order at a service level, and why.
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
-import { NOTHING, percent, signedUsd, usd } from "./formatting.js";
+import { NOTHING, amounts, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { note } from "./routing.js";
 import { table } from "./table.js";
@@ -10,7 +10,7 @@ const PAUSE_MS = 150;
 
 /**
  * The panel of the forecast weeks with the slider of the service level.
- * @param {Object} detail body of /v1/series/{store_id}/{dept_id}
+ * @param {Object} detail body of /v1/series/detail
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @returns {HTMLElement[]}
@@ -37,7 +37,7 @@ export function forecastTable(detail, params, signal) {
       // An answer to an older position of the slider must not replace a newer one.
       if (mine !== asked || signal.aborted) return;
       slot.replaceChildren(drawn(detail, about, new Map(items.map((row) => [row.week, row.order_quantity])), level));
-      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${usd(row.order_quantity)} for ${row.week}`).join(", ")}`);
+      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${amounts(detail.unit).amount(row.order_quantity)} for ${row.week}`).join(", ")}`);
     } catch (error) {
       if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
     }
@@ -67,6 +67,7 @@ export function forecastTable(detail, params, signal) {
 }
 
 function drawn(detail, about, orders, level) {
+  const { amount, titled } = amounts(detail.unit);
   const rows = detail.forecasts.map((row) => ({
     ...row,
     last_year: about.get(row.week)?.last_year ?? null,
@@ -76,18 +77,18 @@ function drawn(detail, about, orders, level) {
   }));
   return table({
     name: `forecast-${detail.store_id}-${detail.dept_id}`,
-    caption: "USD per week",
+    caption: titled("By week"),
     rows,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, usd(value)) },
-      { key: "forecast", label: "Forecast", numeric: true, show: usd },
-      { key: "p10", label: "p10", numeric: true, show: usd },
-      { key: "p50", label: "p50", numeric: true, show: usd },
-      { key: "p90", label: "p90", numeric: true, show: usd },
-      { key: "planner", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, usd(value))) },
-      { key: "last_year", label: "Last year", numeric: true, show: usd },
-      { key: "order_quantity", label: "Published order", numeric: true, show: usd },
+      { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, amount(value)) },
+      { key: "forecast", label: "Forecast", numeric: true, show: amount },
+      { key: "p10", label: "p10", numeric: true, show: amount },
+      { key: "p50", label: "p50", numeric: true, show: amount },
+      { key: "p90", label: "p90", numeric: true, show: amount },
+      { key: "planner", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, amount(value))) },
+      { key: "last_year", label: "Last year", numeric: true, show: amount },
+      { key: "order_quantity", label: "Published order", numeric: true, show: amount },
     ],
   });
 }
@@ -99,7 +100,7 @@ function drawn(detail, about, orders, level) {
  * @param {AbortSignal} signal
  * @returns {HTMLElement}
  */
-export function reasonsPanel(detail, params, signal) {
+export function attributionsPanel(detail, params, signal) {
   const weeks = detail.forecasts.map((row) => row.week);
   const asked = params.get("target");
   const select = h("select", { onchange: () => ((note({ target: select.value }), fresh())) });
@@ -110,8 +111,8 @@ export function reasonsPanel(detail, params, signal) {
       title: "Why",
       tools: field("Week", select),
       signal,
-      load: () => get("/v1/explain", { store_id: detail.store_id, dept_id: detail.dept_id, week: select.value }, signal).catch(orNoReasons),
-      draw: (answer) => (answer.missing ? emptyNote("No reasons.", `The service says: ${answer.missing}.`) : reasonsOf(answer)),
+      load: () => get("/v1/explain", { store_id: detail.store_id, dept_id: detail.dept_id, week: select.value }, signal).catch(orNone),
+      draw: (answer) => (answer.missing ? emptyNote("No attributions.", `The service says: ${answer.missing}.`) : attributionsOf(answer)),
     });
   const fresh = () => {
     holder.replaceChildren(make());
@@ -121,39 +122,42 @@ export function reasonsPanel(detail, params, signal) {
   return holder;
 }
 
-/** A vintage may have been published without reasons: nothing to retry. */
-function orNoReasons(error) {
+/** A vintage may have been published without attributions: nothing to retry. */
+function orNone(error) {
   if (error.status !== 404) throw error;
   return { missing: error.message };
 }
 
-function reasonsOf({ reasons, forecast: forecast, week }) {
-  const base = reasons.find((each) => each.reason === "last year");
-  const moved = reasons.filter((each) => each !== base);
+function attributionsOf({ attributions, forecast, week, unit }) {
+  const { amount, signed, titled } = amounts(unit);
+  const base = attributions.find((each) => each.group === "last year");
+  const moved = attributions.filter((each) => each !== base);
   // Last year carries most of a forecast; on its scale nothing else would be seen.
-  const most = Math.max(...moved.map((each) => Math.abs(each.contribution)), 1);
+  const most = Math.max(...moved.map((each) => Math.abs(each.amount))) || 1;
   const rows = [
-    ...(base ? [{ reason: "Last year's level", contribution: base.contribution, bar: false }] : []),
-    ...moved.map((each) => ({ ...each, reason: each.reason[0].toUpperCase() + each.reason.slice(1), bar: true })),
-    { reason: "Forecast", contribution: forecast, bar: false, total: true },
+    ...(base ? [{ group: "Last year's level", amount: base.amount, bar: false }] : []),
+    ...moved.map((each) => ({ ...each, group: capitalised(each.group), bar: true })),
+    { group: "Forecast", amount: forecast, bar: false, total: true },
   ];
-  const up = moved.filter((each) => each.contribution > 0)[0];
-  const down = moved.filter((each) => each.contribution < 0)[0];
-  const said = [up && `${up.reason} adds most (${signedUsd(up.contribution)})`, down && `${down.reason} takes most away (${signedUsd(down.contribution)})`].filter(Boolean).join(", ");
+  const up = moved.find((each) => each.amount > 0);
+  const down = moved.find((each) => each.amount < 0);
+  const summary = [up && `${up.group} adds most (${signed(up.amount)})`, down && `${down.group} takes most away (${signed(down.amount)})`].filter(Boolean).join(", ");
   const bars = table({
-    name: `reasons-${week}`,
-    caption: `Contributions to the forecast of ${week}, USD; they sum to it`,
+    name: `attributions-${week}`,
+    caption: titled(`What moved the forecast of ${week}; the parts sum to it`),
     rows,
     mark: (row) => (row.total ? "strong" : null),
     columns: [
-      { key: "reason", label: "Reason" },
-      { key: "contribution", label: "USD", numeric: true, show: (value, row) => (row.bar ? signedUsd(value) : usd(value)) },
-      { key: "share", label: "Up or down", value: (row) => (row.bar ? row.contribution / most : null), show: (value) => barOf(value) },
+      { key: "group", label: "Part" },
+      { key: "amount", label: unit, numeric: true, show: (value, row) => (row.bar ? signed(value) : amount(value)) },
+      { key: "share", label: "Up or down", value: (row) => (row.bar ? row.amount / most : null), show: (value) => barOf(value) },
     ],
   });
   bars.classList.add("bars");
-  return [h("p", { class: "muted" }, said ? `${said[0].toUpperCase()}${said.slice(1)}.` : "Nothing moved it from last year's level."), bars];
+  return [h("p", { class: "muted" }, summary ? `${capitalised(summary)}.` : "Nothing moved it from last year's level."), bars];
 }
+
+const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
 function barOf(share) {
   if (share === null) return "";

@@ -54,7 +54,7 @@ export async function drawFacts() {
     fact("Origin week", newest.origin_week),
     fact("Published", moment(newest.published_at)),
     fact("State", h("span", { class: answer.is_stale ? "badge warn" : "badge good" }, answer.is_stale ? "stale" : "fresh")),
-    fact("Model", `${newest.model_name} ${newest.model_version}`),
+    fact("Model", `${newest.method} ${newest.model_version}`),
     fact("Data", shortVersion(newest.data_version), newest.data_version),
     fact("Code", shortVersion(newest.code_version), newest.code_version),
     fact("Holds", `${counted(newest.series, "series")}, ${counted(newest.horizon_weeks, "week")}`),

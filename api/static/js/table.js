@@ -15,7 +15,13 @@ import { note } from "./routing.js";
 
 const valueOf = (column, row) => (column.value ? column.value(row) : row[column.key]);
 
-function compare(a, b) {
+/**
+ * Orders numbers by size, texts as people do: dept 9 before dept 10.
+ * @param {any} a
+ * @param {any} b
+ * @returns {number}
+ */
+export function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), "en", { numeric: true });
 }

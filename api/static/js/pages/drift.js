@@ -1,7 +1,7 @@
 // Where the data is no longer what the model learnt from: variables by weeks, and the groups behind a cell.
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, decimal, percent, usd, words } from "../formatting.js";
+import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
 import { choice, emptyNote, field, panel } from "../panels.js";
 import { go, link, note } from "../routing.js";
 import { table } from "../table.js";
@@ -99,8 +99,8 @@ function groupsPanel(week, variable, signal) {
             { key: "missing_shift", label: "Missing", numeric: true, show: (value) => percent(value) },
             { key: "psi", label: "PSI", numeric: true, show: (value) => decimal(value, 3) },
             { key: "ks", label: "KS", numeric: true, show: (value) => decimal(value, 3) },
-            { key: "points", label: "Points", numeric: true, show: usd },
-            { key: "reference_points", label: "Reference points", numeric: true, show: usd },
+            { key: "points", label: "Points", numeric: true, show: whole },
+            { key: "reference_points", label: "Reference points", numeric: true, show: whole },
           ],
         }),
       ];
@@ -112,7 +112,7 @@ function groupsPanel(week, variable, signal) {
 function groupOf({ group_kind: kind, group_id: id }) {
   if (kind === "chain") return "Chain";
   const text = `${words(kind)[0].toUpperCase()}${words(kind).slice(1)} ${id}`;
-  if (kind === "store" && /^\d+$/.test(id)) return h("a", { href: link("overview", { level: "store", store: id }) }, text);
-  if (kind === "department" && /^\d+$/.test(id)) return h("a", { href: link("overview", { level: "department", dept: id }) }, text);
+  if (kind === "store") return h("a", { href: link("overview", { level: "store", store: id }) }, text);
+  if (kind === "department") return h("a", { href: link("overview", { level: "department", dept: id }) }, text);
   return text;
 }

@@ -1,8 +1,8 @@
-// Series whose sales left p10 to p90, by the money that was at risk.
+// Series whose sales left p10 to p90, by the amount that was at risk.
 import { h, svg } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { change, counted, usd } from "../formatting.js";
-import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { amounts, change, counted, seriesName, whole } from "../formatting.js";
+import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 
@@ -19,10 +19,6 @@ export function draw(params, signal) {
     // The newest week is shown all the same, and the panel tells what is wrong.
     () => {},
   );
-  const number = (name) => {
-    const input = h("input", { type: "number", min: 1, step: 1, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value }) });
-    return input;
-  };
   const filtered = ["store", "dept", "week"].some((name) => params.get(name));
   const list = panel({
     title: "Series outside p10 to p90",
@@ -31,7 +27,7 @@ export function draw(params, signal) {
     draw: (answer) => (answer.items.length > 0 ? drawn(answer, params) : nothing(answer.week, filtered)),
   });
   return [
-    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, field("Store", number("store")), field("Department", number("dept")), filtered && h("a", { href: link("exceptions") }, "Clear")),
+    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, idField("Store", "store", params), idField("Department", "dept", params), filtered && h("a", { href: link("exceptions") }, "Clear")),
     list,
   ];
 }
@@ -47,37 +43,38 @@ function nothing(week, filtered) {
   return emptyNote("No exceptions yet.", "They appear once a week that was forecast has been sold.");
 }
 
-function drawn({ items, week }, params) {
+function drawn({ items, week, unit }, params) {
+  const { amount, full, titled } = amounts(unit);
   const risk = items.reduce((sum, row) => sum + row.at_risk, 0);
   const over = items.filter((row) => row.actual > row.p90).length;
   const figures = h(
     "dl",
     { class: "figures" },
     figure("Week", week, counted(items.length, "series")),
-    figure("Money at risk, together", `${usd(risk)} USD`, `largest ${usd(Math.max(...items.map((row) => row.at_risk)))}`),
-    figure("Sold more than p90", usd(over), "may have run short"),
-    figure("Sold less than p10", usd(items.length - over), "may have too much"),
+    figure("At risk, together", full(risk), `largest ${amount(Math.max(...items.map((row) => row.at_risk)))}`),
+    figure("Sold more than p90", whole(over), "may have run short"),
+    figure("Sold less than p10", whole(items.length - over), "may have too much"),
   );
   return [
     figures,
     table({
       name: `exceptions-${week}`,
-      caption: `Week of ${week}, by money at risk; USD. Bar: p10 to p90, tick: forecast, dot: sales`,
+      caption: `${titled(`Week of ${week}, by amount at risk`)}. Bar: p10 to p90, tick: forecast, dot: sales`,
       rows: items,
       params,
       most: 100,
       tall: true,
       columns: [
         { key: "rank", label: "Rank", numeric: true },
-        { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-        { key: "at_risk", label: "At risk", numeric: true, show: (value) => h("strong", {}, usd(value)) },
-        { key: "actual", label: "Sales", numeric: true, show: usd },
-        { key: "forecast", label: "Forecast", numeric: true, show: usd },
+        { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+        { key: "at_risk", label: "At risk", numeric: true, show: (value) => h("strong", {}, amount(value)) },
+        { key: "actual", label: "Sales", numeric: true, show: amount },
+        { key: "forecast", label: "Forecast", numeric: true, show: amount },
         { key: "against_forecast", label: "Against it", numeric: true, value: (row) => (row.forecast ? row.actual / row.forecast - 1 : null), show: (_v, row) => change(row.actual, row.forecast) },
         { key: "range", label: "In its range", value: (row) => (row.actual > row.p90 ? "above p90" : "below p10"), show: (text, row) => h("span", {}, rangeOf(row), h("span", { class: "unseen" }, text)) },
-        { key: "p10", label: "p10", numeric: true, show: usd },
-        { key: "p90", label: "p90", numeric: true, show: usd },
-        { key: "order_quantity", label: "Order", numeric: true, show: usd },
+        { key: "p10", label: "p10", numeric: true, show: amount },
+        { key: "p90", label: "p90", numeric: true, show: amount },
+        { key: "order_quantity", label: "Order", numeric: true, show: amount },
         { key: "reason", label: "Reason", wide: true },
       ],
     }),

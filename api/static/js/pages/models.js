@@ -1,7 +1,7 @@
 // Versions of the model, and the ledger of what was and was not put into production.
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { change, decimal, moment, percent, shortVersion, usd, words } from "../formatting.js";
+import { amounts, change, decimal, moment, percent, shortVersion, whole, words } from "../formatting.js";
 import { chart } from "../chart.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go } from "../routing.js";
@@ -24,7 +24,7 @@ export function draw(params, signal) {
       title: "Versions",
       signal,
       load: () => getAll("/v1/models", {}, signal),
-      draw: ({ items }) => (items.length === 0 ? emptyNote("No model was judged yet.", "The first run trains one and decides whether it may go into production.") : versions(items, params, signal)),
+      draw: ({ items, unit }) => (items.length === 0 ? emptyNote("No model was judged yet.", "The first run trains one and decides whether it may go into production.") : versions(items, unit, params, signal)),
     }),
     panel({
       title: "Decisions",
@@ -36,27 +36,28 @@ export function draw(params, signal) {
   ];
 }
 
-function versions(items, params, signal) {
+function versions(items, unit, params, signal) {
+  const { amount, full, titled } = amounts(unit);
   const champion = items.find((row) => row.in_production);
   const refused = items.filter((row) => row.outcome === "refused").length;
   const parts = [];
   if (champion) {
     parts.push(
       figure("In production", `Version ${champion.version}`, `since ${moment(champion.decided_at)}`),
-      figure("Its WMAE in the backtest", usd(champion.wmae), champion.wmae === null ? "" : "USD"),
-      figure("Against seasonal naive", change(champion.wmae, champion.seasonal_naive_wmae), `seasonal naive ${usd(champion.seasonal_naive_wmae)}`),
+      figure("Its WMAE in the backtest", full(champion.wmae)),
+      figure("Against seasonal naive", change(champion.wmae, champion.seasonal_naive_wmae), `seasonal naive ${amount(champion.seasonal_naive_wmae)}`),
     );
   } else {
     parts.push(figure("In production", "None", "no version has passed yet"));
   }
-  parts.push(figure("Versions judged", usd(items.length), `${refused} refused`));
+  parts.push(figure("Versions judged", whole(items.length), `${refused} refused`));
   const oldest = [...items].reverse().filter((row) => row.wmae !== null && row.as_of !== null);
   return [
     h("dl", { class: "figures" }, parts),
-    oldest.length > 1 ? versionChart(oldest, signal) : null,
+    oldest.length > 1 ? versionChart(oldest, unit, signal) : null,
     table({
       name: "models",
-      caption: "Every version that was judged, the newest first; WMAE in USD, in the backtest",
+      caption: titled("Every version that was judged, the newest first; WMAE in the backtest"),
       rows: items,
       params,
       mark: (row) => (row.in_production ? "strong" : null),
@@ -65,10 +66,10 @@ function versions(items, params, signal) {
         { key: "outcome", label: "Outcome", show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, value) },
         { key: "as_of", label: "Learnt to" },
         { key: "decided_at", label: "Decided", show: moment },
-        { key: "wmae", label: "WMAE", numeric: true, show: usd },
-        { key: "champion_wmae", label: "Champion then", numeric: true, show: usd },
-        { key: "seasonal_naive_wmae", label: "Seasonal naive", numeric: true, show: usd },
-        { key: "vintages", label: "Forecasts made", numeric: true, show: usd },
+        { key: "wmae", label: "WMAE", numeric: true, show: amount },
+        { key: "champion_wmae", label: "Champion then", numeric: true, show: amount },
+        { key: "seasonal_naive_wmae", label: "Seasonal naive", numeric: true, show: amount },
+        { key: "vintages", label: "Forecasts made", numeric: true, show: whole },
         { key: "data_version", label: "Data", show: (value) => h("code", { title: value }, shortVersion(value)) },
         { key: "code_version", label: "Code", show: (value) => h("code", { title: value }, shortVersion(value)) },
       ],
@@ -76,17 +77,19 @@ function versions(items, params, signal) {
   ].filter(Boolean);
 }
 
-function versionChart(rows, signal) {
+function versionChart(rows, unit, signal) {
+  const { amount, full, titled } = amounts(unit);
   const newest = new Map(rows.map((row) => [row.as_of, row]));
   const kept = [...newest.values()].sort((a, b) => a.as_of.localeCompare(b.as_of));
   if (kept.length < 2) return null;
   const column = (key) => kept.map((row) => row[key]);
   return chart({
     name: "wmae-of-versions",
-    title: "WMAE of each version in its backtest, by the week it learnt to, USD",
-    summary: `Newest version ${kept.at(-1).version}, learnt to ${kept.at(-1).as_of}: WMAE ${usd(kept.at(-1).wmae)} USD; the champion of that time ${usd(kept.at(-1).champion_wmae)}, seasonal naive ${usd(kept.at(-1).seasonal_naive_wmae)}.`,
+    title: titled("WMAE of each version in its backtest, by the week it learnt to"),
+    summary: `Newest version ${kept.at(-1).version}, learnt to ${kept.at(-1).as_of}: WMAE ${full(kept.at(-1).wmae)}; the champion of that time ${amount(kept.at(-1).champion_wmae)}, seasonal naive ${amount(kept.at(-1).seasonal_naive_wmae)}.`,
     weeks: column("as_of"),
     height: 190,
+    unit,
     range: [0, null],
     signal,
     lines: [
@@ -106,7 +109,7 @@ function headline({ action, outcome, to_version: to, from_version: from, forced 
 const figureText = (name, value) => {
   if (typeof value !== "number") return String(value);
   if (/share|coverage/.test(name)) return percent(value);
-  return Math.abs(value) >= 100 ? usd(value) : decimal(value, 3);
+  return Math.abs(value) >= 100 ? whole(value) : decimal(value, 3);
 };
 
 function timeline(items) {

@@ -1,8 +1,8 @@
 // All planners' numbers and what they added.
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { percent, signedUsd, usd } from "../formatting.js";
-import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { amounts, percent, whole } from "../formatting.js";
+import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { overridesTable, scoresTable } from "../overrides_tables.js";
 
@@ -21,8 +21,8 @@ export function draw(params, signal) {
     title: "All overrides",
     signal,
     load: () => getAll("/v1/overrides", { ...query, week: params.get("week"), status: params.get("status") }, signal),
-    draw: ({ items }) => {
-      if (items.length > 0) return overridesTable("overrides", items, params, true);
+    draw: ({ items, unit }) => {
+      if (items.length > 0) return overridesTable("overrides", items, unit, params, true);
       return filtered
         ? emptyNote("No override matches.", h("a", { href: link("overrides") }, "Show all"))
         : emptyNote("No override was ever given.", "A planner gives one on the page of a series; it then stands here with every later version.");
@@ -32,17 +32,18 @@ export function draw(params, signal) {
     title: "Forecast value added",
     signal,
     load: () => getAll("/v1/overrides/accuracy", query, signal),
-    draw: ({ items, summary }) => {
+    draw: ({ items, summary, unit }) => {
       if (items.length === 0) return emptyNote("No override is scored yet.", "A number counts once its week has been sold, if it was in force when the week ended.");
+      const { full, signed } = amounts(unit);
       return [
         h(
           "dl",
           { class: "figures" },
-          figure("Scored", usd(summary.overrides), "in force at the end of their week"),
-          figure("FVA, all together", `${signedUsd(summary.fva)} USD`, "error saved; below zero: added", summary.fva >= 0 ? "good" : "bad"),
+          figure("Scored", whole(summary.overrides), "in force at the end of their week"),
+          figure("FVA, all together", full(summary.fva, signed), "error saved; below zero: added", summary.fva >= 0 ? "good" : "bad"),
           figure("Nearer than the model", percent(summary.share_better, 0), "of the overrides scored"),
         ),
-        scoresTable("override-scores", items, params),
+        scoresTable("override-scores", items, unit, params),
       ];
     },
   });
@@ -50,17 +51,13 @@ export function draw(params, signal) {
 }
 
 function filters(params) {
-  const number = (name) => {
-    const input = h("input", { type: "number", min: 1, step: 1, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value }) });
-    return input;
-  };
   // Not type="date": browsers show that in the order of the locale.
   const week = h("input", { type: "text", class: "short", placeholder: "2012-11-02", value: params.get("week") ?? "", inputmode: "numeric", onchange: () => go({ week: week.value.trim() }) });
   return h(
     "div",
     { class: "filters", role: "group", "aria-label": "Filters" },
-    field("Store", number("store")),
-    field("Department", number("dept")),
+    idField("Store", "store", params),
+    idField("Department", "dept", params),
     field("Week, a Friday", week),
     field("Status", choice(STATUSES, params.get("status") ?? "", (status) => go({ status }))),
     ["store", "dept", "week", "status"].some((name) => params.get(name)) && h("a", { href: link("overrides") }, "Clear"),

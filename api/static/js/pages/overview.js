@@ -3,8 +3,8 @@ import { scoreCharts, scoreTables } from "../accuracy.js";
 import { chart } from "../chart.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, change, counted, percent, shareOfChange, signedUsd, usd } from "../formatting.js";
-import { choice, emptyNote, field, figure, panel } from "../panels.js";
+import { addWeeks, amounts, change, counted, percent, seriesName, shareOfChange } from "../formatting.js";
+import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 import { nextWeekPanels } from "../next_week.js";
@@ -13,8 +13,9 @@ const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["a
 const LEVELS = [["chain", "the chain"], ["store", "one store"], ["department", "one department"]];
 
 function scopeOf(params) {
-  const level = LEVELS.some(([name]) => name === params.get("level")) ? params.get("level") : "chain";
-  const id = level === "chain" ? null : Number.parseInt(params.get(level === "store" ? "store" : "dept") ?? "1", 10) || 1;
+  const asked = params.get("level");
+  const id = { store: params.get("store"), department: params.get("dept") }[asked] || null;
+  const level = id === null ? "chain" : asked;
   return { level, id, store_id: level === "store" ? id : null, dept_id: level === "department" ? id : null };
 }
 
@@ -56,16 +57,16 @@ export function draw(params, signal) {
       health = null;
       throw error;
     }),
-    draw: ({ items, vintage }) => {
+    draw: ({ items, vintage, unit }) => {
       if (items.length === 0) return emptyNote("No sales and no forecast yet.", "They appear once the pipeline has published its first week: ", h("code", {}, "demand run"), ".");
-      figures.replaceChildren(figuresOf(items, vintage));
-      coming.replaceChildren(comingOf(items, params));
-      return totalsChart(items, vintage, span, scope, signal);
+      figures.replaceChildren(figuresOf(items, vintage, unit));
+      coming.replaceChildren(comingOf(items, unit, params));
+      return totalsChart(items, vintage, unit, span, scope, signal);
     },
   });
   const scores = h("div", { class: "grid three stretch" }, scoreCharts(query, signal));
   return [
-    scopeForm(scope),
+    scopeForm(scope, params),
     figures,
     main,
     h("div", { class: "grid two" }, panelOf("Weeks to come", coming), exceptionsPanel(scope, signal)),
@@ -79,18 +80,27 @@ function panelOf(text, body) {
   return h("section", { class: "panel", "aria-label": text }, h("div", { class: "panel-head" }, h("h2", {}, text)), h("div", { class: "panel-body" }, body));
 }
 
-function scopeForm({ level, id }) {
-  const number = h("input", { type: "number", min: 1, step: 1, value: id ?? 1, class: "short", required: true });
-  const select = choice(LEVELS, level, (chosen) => apply(chosen));
-  const apply = (chosen) => {
-    const value = number.value || 1;
-    go({ level: chosen === "chain" ? null : chosen, store: chosen === "store" ? value : null, dept: chosen === "department" ? value : null });
-  };
-  number.addEventListener("change", () => apply(level));
-  return h("div", { class: "filters" }, field("Totals of", select), level !== "chain" && field(level === "store" ? "Store" : "Department", number));
+function scopeForm({ level }, params) {
+  const select = choice(LEVELS, level, async (chosen) => {
+    const first = chosen === "chain" ? null : await firstSeries();
+    go({ level: first && chosen, store: chosen === "store" ? first?.store_id : null, dept: chosen === "department" ? first?.dept_id : null });
+  });
+  const id = { store: idField("Store", "store", params), department: idField("Department", "dept", params) }[level];
+  return h("div", { class: "filters" }, field("Totals of", select), id);
 }
 
-function figuresOf(items, vintage) {
+/** Some series, whose store or department is shown until another one is named; null when there is none. */
+async function firstSeries() {
+  try {
+    return (await get("/v1/series", { limit: 1 })).items[0] ?? null;
+  } catch {
+    // The panels of the page say what is wrong.
+    return null;
+  }
+}
+
+function figuresOf(items, vintage, unit) {
+  const { amount, full, signed } = amounts(unit);
   const scored = items.filter((row) => row.actual !== null && row.forecast !== null).at(-1);
   const sold = items.filter((row) => row.actual !== null).at(-1);
   const ahead = items.filter((row) => vintage && row.week > vintage.origin_week && row.forecast !== null);
@@ -98,29 +108,30 @@ function figuresOf(items, vintage) {
   const parts = [];
   if (ahead.length > 0) {
     const next = ahead[0];
-    const range = next.p10 === null ? "" : `p10 to p90: ${usd(next.p10)} to ${usd(next.p90)}`;
-    parts.push(figure(`Forecast, week of ${next.week}`, usd(next.forecast), range));
+    const range = next.p10 === null ? "" : `p10 to p90: ${amount(next.p10)} to ${amount(next.p90)}`;
+    parts.push(figure(`Forecast, week of ${next.week}`, full(next.forecast), range));
     const old = before.get(addWeeks(next.week, -52)) ?? null;
-    parts.push(figure("Against the same week last year", change(next.forecast, old), `last year ${usd(old)}`));
+    parts.push(figure("Against the same week last year", change(next.forecast, old), `last year ${amount(old)}`));
   }
-  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, usd(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
+  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, full(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
   if (scored) {
     const miss = scored.actual - scored.forecast;
     const known = scored.p10 !== null;
     const inside = known && scored.actual >= scored.p10 && scored.actual <= scored.p90;
-    const said = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${usd(scored.forecast)}`;
-    parts.push(figure(`Sales less forecast, ${scored.week}`, signedUsd(miss), `${change(scored.actual, scored.forecast)}, ${said}`, known && !inside ? "bad" : ""));
+    const place = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${amount(scored.forecast)}`;
+    parts.push(figure(`Sales less forecast, ${scored.week}`, full(miss, signed), `${change(scored.actual, scored.forecast)}, ${place}`, known && !inside ? "bad" : ""));
   } else if (sold) {
     parts.push(figure("Sales less forecast", "–", "no forecast week has been sold yet"));
   }
   if (ahead.length > 0) {
     const sum = ahead.reduce((total, row) => total + row.forecast, 0);
-    parts.push(figure(`Next ${counted(ahead.length, "week")} together`, usd(sum), `to the week of ${ahead.at(-1).week}`));
+    parts.push(figure(`Next ${counted(ahead.length, "week")} together`, full(sum), `to the week of ${ahead.at(-1).week}`));
   }
   return h("dl", { class: "figures", "aria-label": "Figures" }, parts);
 }
 
-function totalsChart(items, vintage, weeksShown, scope, signal) {
+function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
+  const { amount, titled } = amounts(unit);
   const actual = new Map(items.map((row) => [row.week, row.actual]));
   const sold = items.filter((row) => row.actual !== null);
   const last = sold.at(-1)?.week ?? vintage?.origin_week;
@@ -132,18 +143,19 @@ function totalsChart(items, vintage, weeksShown, scope, signal) {
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
-    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => usd(row.forecast)).join(", ")} USD` : "",
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.forecast)).join(", ")}` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
     ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
   ].join("");
   return chart({
     name: `totals-${scope.level}${scope.id ? `-${scope.id}` : ""}`,
-    title: "Sales and forecast by week, USD",
+    title: titled("Sales and forecast by week"),
     summary: about,
     weeks: column("week"),
     holidays: rows.filter((row) => row.is_holiday).map((row) => row.week),
     origin: vintage && rows.some((row) => row.week === vintage.origin_week) ? vintage.origin_week : null,
     height: 330,
+    unit,
     signal,
     bands: [["p90", "p10"]],
     lines: [
@@ -156,7 +168,8 @@ function totalsChart(items, vintage, weeksShown, scope, signal) {
   });
 }
 
-function comingOf(items, params) {
+function comingOf(items, unit, params) {
+  const { amount, titled } = amounts(unit);
   const before = new Map(items.map((row) => [row.week, row.actual]));
   const rows = items
     .filter((row) => row.actual === null && row.forecast !== null)
@@ -165,15 +178,15 @@ function comingOf(items, params) {
   if (rows.length === 0) return emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones.");
   return table({
     name: "weeks-to-come",
-    caption: "USD per week",
+    caption: titled("By week"),
     rows,
     params,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "forecast", label: "Forecast", numeric: true, show: usd },
-      { key: "p10", label: "p10", numeric: true, show: usd },
-      { key: "p90", label: "p90", numeric: true, show: usd },
-      { key: "last_year", label: "Last year", numeric: true, show: usd },
+      { key: "forecast", label: "Forecast", numeric: true, show: amount },
+      { key: "p10", label: "p10", numeric: true, show: amount },
+      { key: "p90", label: "p90", numeric: true, show: amount },
+      { key: "last_year", label: "Last year", numeric: true, show: amount },
       { key: "change", label: "Change", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
     ],
   });
@@ -186,17 +199,18 @@ function exceptionsPanel(scope, signal) {
     tools: h("a", { href: link("exceptions", { store: scope.store_id, dept: scope.dept_id }) }, "All exceptions"),
     signal,
     load: () => get("/v1/exceptions", query, signal),
-    draw: ({ items, week }) => {
+    draw: ({ items, week, unit }) => {
       if (items.length === 0) return emptyNote("No exceptions.", week ? "No series here left its p10 to p90 in the newest week with exceptions." : "They appear once a week that was forecast has been sold.");
+      const { amount, titled } = amounts(unit);
       return table({
         name: "largest-exceptions",
-        caption: `Week of ${week}, by money at risk, USD`,
+        caption: titled(`Week of ${week}, by amount at risk`),
         rows: items,
         columns: [
-          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-          { key: "at_risk", label: "At risk", numeric: true, show: usd },
-          { key: "actual", label: "Sales", numeric: true, show: usd },
-          { key: "forecast", label: "Forecast", numeric: true, show: usd },
+          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          { key: "at_risk", label: "At risk", numeric: true, show: amount },
+          { key: "actual", label: "Sales", numeric: true, show: amount },
+          { key: "forecast", label: "Forecast", numeric: true, show: amount },
         ],
       });
     },

@@ -1,24 +1,24 @@
 // One series: what it sold, what is forecast and why, how much to order, what planners said.
 import { getAll, get } from "../fetching.js";
 import { h } from "../dom.js";
-import { usd } from "../formatting.js";
+import { amounts, seriesName, whole } from "../formatting.js";
 import { emptyNote, errorBox, field, panel } from "../panels.js";
 import { go, link } from "../routing.js";
-import { table } from "../table.js";
+import { compare, table } from "../table.js";
 import { seriesChart } from "../series_chart.js";
 import { overridePanels } from "../override_form.js";
-import { forecastTable, reasonsPanel } from "../series_forecast.js";
+import { forecastTable, attributionsPanel } from "../series_forecast.js";
 
 // The list of series changes once a week at most, so one answer serves the whole visit.
 let known = null;
 
 function allSeries() {
-  known ??= getAll("/v1/series").then((answer) => answer.items);
+  known ??= getAll("/v1/series");
   known.catch(() => (known = null));
   return known;
 }
 
-const idOf = (params, name) => Number.parseInt(params.get(name) ?? "", 10) || null;
+const idOf = (params, name) => params.get(name) || null;
 
 /** @param {URLSearchParams} params @returns {string} */
 export function title(params) {
@@ -34,7 +34,7 @@ export function draw(params, signal) {
 
   const below = h("div", { class: "grid" });
   const reload = () => drawBelow();
-  const load = () => get(`/v1/series/${store}/${dept}`, { weeks: 156 }, signal);
+  const load = () => get("/v1/series/detail", { store_id: store, dept_id: dept, weeks: 156 }, signal);
   let shared = load();
   shared.catch(() => {});
   let first = true;
@@ -66,7 +66,7 @@ export function draw(params, signal) {
     forecastSlot.replaceChildren(...forecastTable(detail, params, signal));
     parts = overridePanels(detail, params, signal, reload);
     below.replaceChildren(
-      h("div", { class: "grid wide-left" }, forecastSlot, detail.forecasts.length > 0 ? reasonsPanel(detail, params, signal) : null),
+      h("div", { class: "grid wide-left" }, forecastSlot, detail.forecasts.length > 0 ? attributionsPanel(detail, params, signal) : null),
       h("div", { class: "grid two start" }, parts.nodes),
     );
   };
@@ -87,26 +87,26 @@ function chartTools(params) {
 function chooser(store, dept, signal) {
   const stores = h("datalist", { id: "stores" });
   const depts = h("datalist", { id: "depts" });
-  const input = (name, value, list) => h("input", { type: "text", inputmode: "numeric", pattern: "[0-9]+", class: "short", name, list, value: value ?? "", autocomplete: "off", title: "A number" });
+  const input = (name, value, list) => h("input", { type: "text", maxlength: 100, class: "short", name, list, value: value ?? "", autocomplete: "off" });
   const storeInput = input("store", store, "stores");
   const deptInput = input("dept", dept, "depts");
   const fill = async () => {
     try {
-      const items = await allSeries();
+      const { items } = await allSeries();
       if (signal.aborted) return;
-      const numbers = (key, rows) => [...new Set(rows.map((row) => row[key]))].sort((a, b) => a - b).map((id) => h("option", { value: id }));
-      stores.replaceChildren(...numbers("store_id", items));
-      const chosen = Number(storeInput.value);
-      depts.replaceChildren(...numbers("dept_id", chosen ? items.filter((row) => row.store_id === chosen) : items));
+      const options = (key, rows) => [...new Set(rows.map((row) => row[key]))].sort(compare).map((id) => h("option", { value: id }));
+      stores.replaceChildren(...options("store_id", items));
+      const chosen = storeInput.value.trim();
+      depts.replaceChildren(...options("dept_id", chosen ? items.filter((row) => row.store_id === chosen) : items));
     } catch {
-      // Suggestions only: without them the numbers can still be typed, and the panel below tells what is wrong.
+      // Suggestions only: without them the ids can still be typed, and the panel below tells what is wrong.
     }
   };
   fill();
   storeInput.addEventListener("change", fill);
   const submit = (event) => {
     event.preventDefault();
-    go({ store: storeInput.value, dept: deptInput.value, target: null });
+    go({ store: storeInput.value.trim(), dept: deptInput.value.trim(), target: null });
   };
   return h(
     "form",
@@ -128,21 +128,22 @@ function listPanel(store, dept, params, signal) {
     title: note ? `Series of ${note}` : "All series",
     signal,
     load: allSeries,
-    draw: (items) => {
+    draw: ({ items, unit }) => {
       const rows = items.filter((row) => (!store || row.store_id === store) && (!dept || row.dept_id === dept));
       if (rows.length === 0) return emptyNote("No series.", note ? `Nothing was ever sold in ${note}.` : "They appear with the first sales the pipeline publishes.");
+      const { amount, titled } = amounts(unit);
       return table({
         name: "series",
-        caption: "Every store and department that ever sold; USD per week",
+        caption: titled("Every store and department that ever sold; by week"),
         rows,
         params,
         sort: "-mean_52",
         most: 50,
         tall: true,
         columns: [
-          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, `Store ${row.store_id}, dept ${row.dept_id}`) },
-          { key: "mean_52", label: "Mean of 52 weeks", numeric: true, show: usd },
-          { key: "weeks", label: "Weeks sold", numeric: true, show: usd },
+          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          { key: "mean_52", label: "Mean of 52 weeks", numeric: true, show: amount },
+          { key: "weeks", label: "Weeks sold", numeric: true, show: whole },
           { key: "first_week", label: "First week" },
           { key: "last_week", label: "Last week" },
         ],

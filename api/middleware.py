@@ -1,4 +1,4 @@
-"""What every request passes first: its id, host, key, rate and size; then headers, metrics and a line in the log.
+"""Middleware: request id, host, API key, rate and size of each request; then headers, metrics and a log line.
 
 Plain ASGI, since it is on the path of every request. Point reads of the newest vintage are answered here from memory;
 whatever is unusual about one goes on to the route, which gives the same answer or says what is wrong.
@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import RateLimiter
-from api.points import plain_point
+from api.points import parse_plain_query
 from api.problems import MEDIA_TYPE, RETRY_AFTER_S, ProblemError, body_of
 from api.service import Service
 from api.settings import ApiSettings
@@ -30,7 +30,7 @@ ERRORS = logging.getLogger("api.errors")
 Header = tuple[bytes, bytes]
 # What a load balancer, a browser without a key yet, and whoever reads the reference may ask for.
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/openapi.json"})
-_PROBES = frozenset({"/health", "/ready"})
+_PROBE_PATHS = frozenset({"/health", "/ready"})
 _OPEN_PREFIX = "/static/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _SECURITY: list[Header] = [
@@ -48,17 +48,17 @@ _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
 
 
-class Gate:
+class ServiceMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, settings: ApiSettings, service: Service) -> None:
         self.app, self.settings, self.service = app, settings, service
         self.state, self.metrics, self.now = service.state, service.metrics, service.now
         self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
-        self.hosts, self.keys_asked = settings.hosts, settings.keys_asked
+        self.hosts, self.keys_required = settings.hosts, settings.keys_required
         self.answer: ASGIApp = self._answer
         if settings.origins:
-            # Around the gate's own answers too: a page is to read the forecast, and why it is refused.
+            # Around this middleware's own answers too: a page is to read the forecast, and why it is refused.
             self.answer = CORSMiddleware(
                 self._answer,
                 allow_origins=sorted(settings.origins),
@@ -78,45 +78,45 @@ class Gate:
         given = headers.get(b"x-request-id")
         request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid4().hex
         scope["request_id"] = request_id
-        sent = _Sent(send, [(b"x-request-id", request_id.encode()), *_SECURITY], head=scope["method"] == "HEAD")
+        sent = _RecordedSend(send, [(b"x-request-id", request_id.encode()), *_SECURITY], head=scope["method"] == "HEAD")
         if sent.head:
             # A copy: the server looks at its own to know that no body follows.
             scope = {**scope, "method": "GET"}
-        scope["sent"], scope["named_headers"] = sent, headers
+        scope["recorded"], scope["named_headers"] = sent, headers
         await self.answer(scope, receive, sent)
         # The server's own state holds the scope: left in it, this would be a circle that only the garbage collector
         # ends, with a pause of 50 ms each time.
-        del scope["sent"], scope["named_headers"]
-        self._note(scope, sent, started)
+        del scope["recorded"], scope["named_headers"]
+        self._record(scope, sent, started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request; `send` may add the headers of CORS to what is sent here."""
         headers: dict[bytes, bytes] = scope["named_headers"]
-        sent, request_id = scope["sent"], scope["request_id"]
+        sent, request_id = scope["recorded"], scope["request_id"]
         try:
-            scope["principal"] = self._admit(scope, headers)
-            answer = await self._point(scope, headers)
+            scope["principal"] = self._authorise(scope, headers)
+            answer = await self._point_read(scope, headers)
             if answer is None:
-                await self.app(scope, self._bounded(scope, headers, receive), send)
+                await self.app(scope, self._limit_body(scope, headers, receive), send)
             else:
                 await _send(send, *answer)
             return
         except StoreError as error:
-            told = ProblemError(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
-        except ProblemError as problem:
-            told = problem
+            problem = ProblemError(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+        except ProblemError as error:
+            problem = error
         except Exception:  # noqa: BLE001 the last resort of every request
             # The log has the traceback; the caller gets none of it.
             ERRORS.exception("unexpected error", extra={"request_id": request_id, "path": scope["path"]})
-            told = ProblemError(500, f"unexpected error; the log has it as request {request_id}")
+            problem = ProblemError(500, f"unexpected error; the log has it as request {request_id}")
         if sent.status == 0:
-            await _send_problem(send, told, request_id)
+            await _send_problem(send, problem, request_id)
 
-    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
-        """Who asks; ProblemError when refused."""
+    def _authorise(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """Who sends the request; ProblemError when refused."""
         path = scope["path"]
         # A load balancer asks after health by the address of the process.
-        if self.hosts and path not in _PROBES:
+        if self.hosts and path not in _PROBE_PATHS:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name, _, port = host.rpartition(":")
             name = name if port.isdigit() else host
@@ -127,7 +127,7 @@ class Gate:
             raise _too_large(self.settings.body_bytes)
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or scope["method"] == "OPTIONS":
             return None
-        if not self.keys_asked:
+        if not self.keys_required:
             return None
         principal = self._principal(headers)
         wait = self.limiter.wait(principal.key_id, time.monotonic())
@@ -164,16 +164,16 @@ class Gate:
             )
         return found
 
-    async def _point(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
+    async def _point_read(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
         """The plain form of GET /forecast, if it asks for what there is."""
         if scope["path"] != "/forecast" or scope["method"] != "GET":
             return None
-        asked = plain_point(scope["query_string"])
-        if asked is None:
+        plain = parse_plain_query(scope["query_string"])
+        if plain is None:
             return None
-        made = self.service.points.from_memory(asked[0])
+        made = self.service.points.from_memory(plain[0])
         if made is None and self.state.problem is None:
-            made = await self.service.points.from_store(*asked)
+            made = await self.service.points.from_store(*plain)
         if made is None:
             return None
         body, tag = made
@@ -185,14 +185,14 @@ class Gate:
         length = (b"content-length", str(len(body)).encode())
         return 200, [(b"content-type", b"application/json"), length, *always], body
 
-    def _bounded(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+    def _limit_body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
         """`receive` that ends a body which is too large or too slow."""
         if scope["method"] not in _WRITES and b"content-length" not in headers:
             return receive
         deadline = time.monotonic() + self.settings.body_seconds
         size, complete = 0, False
 
-        async def bounded() -> Message:
+        async def limited() -> Message:
             nonlocal size, complete
             if complete:
                 return await receive()
@@ -210,9 +210,9 @@ class Gate:
                 raise _too_large(self.settings.body_bytes)
             return message
 
-        return bounded
+        return limited
 
-    def _note(self, scope: Scope, sent: _Sent, started: float) -> None:
+    def _record(self, scope: Scope, sent: _RecordedSend, started: float) -> None:
         seconds = time.perf_counter() - started
         route = scope.get("route_path") or getattr(scope.get("route"), "path", None) or "other"
         principal: Principal | None = scope.get("principal")
@@ -237,7 +237,7 @@ class Gate:
         )
 
 
-class _Sent:
+class _RecordedSend:
     """`send` that adds headers, drops the body of an answer to HEAD, and remembers what was answered."""
 
     __slots__ = ("common", "head", "send", "size", "status")
@@ -257,8 +257,8 @@ class _Sent:
         await self.send(message)
 
 
-def _too_large(most: int) -> ProblemError:
-    return ProblemError(413, f"a body may have {most:,} bytes", headers={"Connection": "close"})
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, f"a body may have {limit:,} bytes", headers={"Connection": "close"})
 
 
 async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:

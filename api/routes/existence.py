@@ -1,0 +1,71 @@
+"""404 for what the store does not have: a filter must not be answered with an empty list."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from api.problems import ProblemError
+from api.service import Service
+from demand_assets.store.reads import forecasts
+from demand_assets.store.tables import forecast_vintages
+
+_MAX_WEEKS = 104
+
+
+async def find_vintage(
+    service: Service, origin: date | None = None, as_of: datetime | None = None, vintage_id: str | None = None
+) -> dict[str, Any]:
+    """The newest vintage that matches; 404 when none does."""
+    statement = forecasts.vintage_before(origin, as_of)
+    if vintage_id is not None:
+        statement = statement.where(forecast_vintages.c.vintage_id == vintage_id)
+    found = await service.fetch_maps(statement)
+    if found:
+        if service.state.is_ahead(found[0]):
+            # Just published. Who has seen it here must not get an older one from memory with the next request.
+            await service.refresher.refresh()
+        return found[0]
+    filters = {"origin": origin, "as_of": as_of, "vintage_id": vintage_id}
+    text = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
+    raise ProblemError(
+        404, f"no vintage has {text}; see /v1/vintages" if text else "nothing is published yet", unknown="vintage"
+    )
+
+
+async def require_series(service: Service, store_id: str | None, dept_id: str | None) -> None:
+    """404 unless that store, department or series was ever forecast or sold; without either there is nothing to ask."""
+    parts = [f"{name} {value}" for name, value in (("store", store_id), ("dept", dept_id)) if value is not None]
+    if parts and not await service.fetch(forecasts.store_exists(store_id, dept_id)):
+        raise ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
+
+
+def require_level(level: str, store_id: str | None, dept_id: str | None) -> None:
+    """404 for a store or department at a level whose totals span them: a filter must not widen an answer."""
+    for name, value, of in (("store_id", store_id, "store"), ("dept_id", dept_id, "department")):
+        if value is not None and level != of:
+            raise ProblemError(404, f"level {level} has no total of {name} {value}; ask for level={of}")
+
+
+async def no_forecast(service: Service, store_id: str, dept_id: str, week: date, *, filtered: bool) -> ProblemError:
+    """The 404 of a forecast that there is not: the weeks there are, or that the series is not forecast."""
+    weeks = [row[0].isoformat() for row in await service.fetch(forecasts.weeks_forecast(store_id, dept_id))]
+    if weeks:
+        of = " that matches" if filtered else ""
+        return ProblemError(
+            404,
+            f"store {store_id} dept {dept_id} has no forecast of week {week}{of}; "
+            f"it has {len(weeks)} from {weeks[0]} to {weeks[-1]}",
+            unknown="week",
+            weeks=weeks[-_MAX_WEEKS:],
+        )
+    newest = service.state.newest_vintage
+    reason = (
+        "nothing is published yet"
+        if newest is None
+        else f"the newest vintage has other series, for the {newest['horizon_weeks']} weeks after "
+        f"{newest['origin_week']}"
+    )
+    return ProblemError(
+        404, f"store {store_id} dept {dept_id} is not a forecast series; {reason}", unknown="series", weeks=[]
+    )
