@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test stack-test stack-faults check format bench mutants fuzz openapi lock clean
+.PHONY: help setup demo dev test stack-test stack-faults check format bench mutants fuzz openapi dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -98,6 +98,9 @@ mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests 
 
 fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document
 	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s --timeout=0 tests/api/test_openapi.py
+
+dictionary: $(STAMP) ## the tables of the store in docs/data.md
+	@$(BIN)/python -m demand_assets.contract.dictionary docs/data.md
 
 openapi: $(STAMP) ## write docs/openapi.json
 	@$(BIN)/python -m api --openapi > docs/openapi.json

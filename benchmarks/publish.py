@@ -24,27 +24,22 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from demand_assets.store.rows import FORECAST, REASON, TOTAL
-from sqlalchemy import Engine, Table, make_url
+from sqlalchemy import Engine, make_url
 
 from benchmarks.machine import facts, write
 from demand_assets.assets.rows import store_table
+from demand_assets.contract.store import FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import VintageRecord, publish_vintage
-from demand_assets.store.tables import forecast_reasons, forecast_totals, forecasts
 
 ORIGIN, HORIZON, DEPARTMENTS = date(2012, 10, 26), 4, 75
-TABLES: tuple[tuple[Table, dict[str, Any]], ...] = (
-    (forecasts, FORECAST),
-    (forecast_totals, TOTAL),
-    (forecast_reasons, REASON),
-)
+TABLES = tuple(table.without("vintage_id") for table in (FORECASTS, FORECAST_TOTALS, FORECAST_ATTRIBUTIONS))
 _BARE = "bare-0123456789abcdef01234"  # as long as a vintage's id
 
 
 def frames(rows: int, seed: int = 7) -> list[pd.DataFrame]:
-    """Forecasts, totals and reasons of `rows` // 4 series, sorted; columns in the order of their tables."""
+    """Forecasts, totals and attributions of `rows` // 4 series, sorted; columns in the order of their tables."""
     rng = np.random.default_rng(seed)
     series = rows // HORIZON
     weeks = pd.date_range(pd.Timestamp(ORIGIN), periods=HORIZON + 1, freq="7D")[1:]
@@ -72,10 +67,11 @@ def frames(rows: int, seed: int = 7) -> list[pd.DataFrame]:
         summed.append(total.assign(level=level, **bands))
     totals = pd.concat(summed, ignore_index=True)
     totals[["store_id", "dept_id"]] = totals[["store_id", "dept_id"]].fillna(0).astype(np.int32)
-    shares = rng.normal(0, 0.1, (len(keys), len(REASON) - 4))
-    why = {name: shares[:, place] * usd for place, name in enumerate(list(REASON)[4:])}
-    reasons = keys.assign(last_year=usd * (1 - shares.sum(axis=1)), **why)
-    return [made[list(FORECAST)], totals[list(TOTAL)], reasons[list(REASON)]]
+    groups = TABLES[2].names[4:]
+    shares = rng.normal(0, 0.1, (len(keys), len(groups)))
+    why = {name: shares[:, place] * usd for place, name in enumerate(groups)}
+    attributions = keys.assign(last_year=usd * (1 - shares.sum(axis=1)), **why)
+    return [frame[list(table.names)] for table, frame in zip(TABLES, (made, totals, attributions), strict=True)]
 
 
 @contextmanager
@@ -110,7 +106,8 @@ def _timed(work: Callable[[], None], pid: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu + _backend_seconds(pid) - server
 
 
-def _csv(table: pa.Table) -> bytes:
+def _csv(frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame.assign(target_week=frame["target_week"].dt.date), preserve_index=False)
     sink = io.BytesIO()
     vintage = pa.array([_BARE] * len(table))
     pa_csv.write_csv(table.add_column(0, "vintage_id", vintage), sink, pa_csv.WriteOptions(include_header=False))
@@ -119,7 +116,7 @@ def _csv(table: pa.Table) -> bytes:
 
 def _make_bare(connection: psycopg.Connection[Any], indexes: bool, foreign_key: bool) -> None:
     """Tables of the same columns beside the store's own, named bare_...; with the same indexes, and key, if wanted."""
-    for table, _ in TABLES:
+    for table in TABLES:
         name = table.name
         connection.execute(f"DROP TABLE IF EXISTS bare_{name}")
         connection.execute(f"CREATE TABLE bare_{name} (LIKE {name} {'INCLUDING INDEXES' if indexes else ''})")
@@ -132,7 +129,7 @@ def _make_bare(connection: psycopg.Connection[Any], indexes: bool, foreign_key: 
 
 def _copy(connection: psycopg.Connection[Any], contents: list[bytes]) -> None:
     with connection.cursor() as cursor:
-        for (table, _), content in zip(TABLES, contents, strict=False):
+        for table, content in zip(TABLES, contents, strict=False):
             with cursor.copy(f"COPY bare_{table.name} FROM STDIN (FORMAT csv)") as copy:
                 for start in range(0, len(content), 1 << 20):
                     copy.write(content[start : start + (1 << 20)])
@@ -140,7 +137,7 @@ def _copy(connection: psycopg.Connection[Any], contents: list[bytes]) -> None:
 
 
 def _empty(connection: psycopg.Connection[Any]) -> None:
-    connection.execute("TRUNCATE forecast_vintages, forecasts, forecast_totals, forecast_reasons")
+    connection.execute("TRUNCATE forecast_vintages, forecasts, forecast_totals, forecast_attributions")
     connection.commit()
     connection.autocommit = True
     connection.execute("CHECKPOINT")  # else one measurement pays for writing what the one before has left
@@ -148,8 +145,8 @@ def _empty(connection: psycopg.Connection[Any]) -> None:
 
 
 def _publish(engine: Engine, made: list[pd.DataFrame], number: int) -> None:
-    record = VintageRecord(ORIGIN, HORIZON, "xgboost", "1", f"data-{number}", "code", datetime.now(UTC))
-    result = publish_vintage(engine, record, *(store_table(frame) for frame in made))
+    record = VintageRecord(ORIGIN, HORIZON, "xgboost", "1", f"data-{number}", "code", datetime.now(UTC), "USD")
+    result = publish_vintage(engine, record, *map(store_table, made, TABLES))
     assert result.inserted
     assert result.rows == len(made[0])
 
@@ -157,7 +154,7 @@ def _publish(engine: Engine, made: list[pd.DataFrame], number: int) -> None:
 def measure(url: str, rows: int, rounds: int) -> dict[str, Any]:
     """Best wall and CPU seconds of publishing and of bare COPY, forecasts alone and whole vintages."""
     made = frames(rows)
-    contents = [_csv(store_table(frame)) for frame in made]
+    contents = [_csv(frame) for frame in made]
     engine = create_engine_for(url)
     seen: dict[str, list[tuple[float, float]]] = {}
     with engine.connect() as held, psycopg.connect(url) as connection:
@@ -181,7 +178,8 @@ def measure(url: str, rows: int, rounds: int) -> dict[str, Any]:
                     _empty(connection)
                     _make_bare(connection, indexes, key)
                     connection.execute(
-                        "INSERT INTO forecast_vintages VALUES (%s, %s, 4, '', '', '', '', now())", (_BARE, ORIGIN)
+                        "INSERT INTO forecast_vintages VALUES (%s, %s, 4, '', '', '', '', now(), 1, 'USD', 'forecast')",
+                        (_BARE, ORIGIN),
                     )
                     connection.commit()
 
@@ -190,7 +188,7 @@ def measure(url: str, rows: int, rounds: int) -> dict[str, Any]:
 
                     seen.setdefault(f"copy {what}, {kind}", []).append(_timed(copy, own))
                     connection.execute(
-                        ", ".join(["DROP TABLE bare_forecasts", *(f"bare_{t.name}" for t, _ in TABLES[1:])])
+                        ", ".join(["DROP TABLE bare_forecasts", *(f"bare_{table.name}" for table in TABLES[1:])])
                     )
                     connection.commit()
     engine.dispose()
@@ -206,7 +204,7 @@ def _print(measured: dict[str, Any]) -> None:
     for what in ("forecasts", "vintage"):
         rows, published = measured["rows"][what], measured["seconds"][f"publish {what}"]
         cpu = measured["cpu_seconds"]
-        print(f"\n{rows:,} rows ({'forecasts' if what == 'forecasts' else 'forecasts, totals and reasons'})")
+        print(f"\n{rows:,} rows ({'forecasts' if what == 'forecasts' else 'forecasts, totals and attributions'})")
         print(f"{'':32}{'seconds':>9}{'CPU s':>8}{'rows/s':>12}{'publish is':>12}")
         print(f"{'publish_vintage':32}{published:9.2f}{cpu[f'publish {what}']:8.2f}{rows / published:12,.0f}")
         for kind in ("same table", "no foreign key", "no index"):

@@ -200,7 +200,7 @@ def build_compute(settings: Settings) -> Compute:
 def build_alerts(settings: Settings) -> Alerts:
     """Where these settings send alerts."""
     return Alerts(
-        uri=settings.alerts,
+        store_url=settings.store,
         sns_topic_arn=settings.alert_sns_topic,
         metrics_namespace=settings.metrics_namespace,
     )

@@ -38,7 +38,6 @@ class Settings(BaseSettings):
     store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
     mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
     mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow keeps artefacts of new experiments.")] = ""
-    alert_uri: Annotated[str, Field(description="Records of alerts: a folder or s3://bucket/prefix.")] = ""
     alert_sns_topic: Annotated[
         str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic alerts go to.")
     ] = ""
@@ -167,11 +166,6 @@ class Settings(BaseSettings):
         if self.deployment == "aws":
             return self.mlflow_artifact_uri
         return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
-
-    @property
-    def alerts(self) -> str:
-        """Address of the records of alerts."""
-        return self.alert_uri or self._place("alerts", "alerts")
 
     @property
     def dagster_home(self) -> Path:

@@ -6,40 +6,29 @@ data "aws_caller_identity" "current" {}
 locals {
   task_arns = "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:task/${local.name}/*"
 
-  # Prefixes of the bucket. Nothing written by a run can be deleted by one, nor by anyone else here, except the claims
-  # by which an alert is sent once.
+  # Prefixes of the bucket. Nothing written by a run can be deleted by one, nor by anyone else here.
   data_access = {
     run = {
-      read   = ["raw", "processed", "forecasts", "reports", "alerts", "logs"]
-      write  = ["processed", "forecasts", "reports", "alerts", "logs"]
-      delete = ["alerts"]
+      read  = ["raw", "processed", "forecasts", "reports", "logs"]
+      write = ["processed", "forecasts", "reports", "logs"]
     }
     # Sensors list what landed and tell what is wrong.
     code = {
-      read   = ["raw", "processed", "forecasts", "reports", "alerts", "logs"]
-      write  = ["alerts", "logs"]
-      delete = ["alerts"]
+      read  = ["raw", "processed", "forecasts", "reports", "logs"]
+      write = ["logs"]
     }
     # Workers read what was landed as tables and write features.
     dask = {
-      read   = ["processed"]
-      write  = ["processed"]
-      delete = []
-    }
-    watch = {
-      read   = ["alerts"]
-      write  = ["alerts"]
-      delete = ["alerts"]
+      read  = ["processed"]
+      write = ["processed"]
     }
     webserver = {
-      read   = ["logs"]
-      write  = []
-      delete = []
+      read  = ["logs"]
+      write = []
     }
     mlflow = {
-      read   = ["models"]
-      write  = ["models"]
-      delete = []
+      read  = ["models"]
+      write = ["models"]
     }
   }
 }
@@ -73,16 +62,6 @@ data "aws_iam_policy_document" "data" {
     content {
       sid       = "Write"
       actions   = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-      resources = [for prefix in statement.value : "${module.storage.bucket_arn}/${prefix}/*"]
-    }
-  }
-
-  dynamic "statement" {
-    for_each = length(each.value.delete) > 0 ? [each.value.delete] : []
-
-    content {
-      sid       = "Delete"
-      actions   = ["s3:DeleteObject"]
       resources = [for prefix in statement.value : "${module.storage.bucket_arn}/${prefix}/*"]
     }
   }

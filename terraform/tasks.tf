@@ -263,7 +263,6 @@ module "watch" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["run"]
   policies = {
-    data = data.aws_iam_policy_document.data["watch"].json
     tell = data.aws_iam_policy_document.tell.json
   }
   schedule           = "rate(1 hour)"

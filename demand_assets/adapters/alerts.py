@@ -1,16 +1,11 @@
 """Alerts: a record of each, so that it is told once by however many processes, and the channels that carry it.
 
-An alert's key says what is wrong with what, when, and by which evidence. Whoever creates the file of that key first
-has a new alert; whoever claims it for a channel first sends it there. A channel that fails gives its claim back.
+An alert's key says what is wrong with what, when, and by which evidence. Whoever claims it for a channel first, by a
+row of the table `alerts`, sends it there. A channel that fails gives its claim back.
 """
 
-import errno
 import json
 import logging
-import os
-import re
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
-from demand_assets.adapters.files import filesystem_at
+from demand_assets.errors import StoreError
 from demand_assets.provenance import fingerprint
 
 if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
+    from demand_assets.store.alerts import Claim
 
 Kind = Literal[
     "run_failed",
@@ -41,18 +36,18 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Severity = Literal["warning", "critical"]
 RUNBOOK = "docs/runbook.md"
 METRIC = "Alerts"
+# The channel that every alert goes to.
+LOG = "log"
 
-# What a folder, S3, SNS or CloudWatch that is down or refuses raises.
+# What SNS or CloudWatch that is down or refuses raises.
 CHANNEL_ERRORS = (OSError, BotoCoreError, ClientError)
-# A process that died between claiming and sending must not silence the alert; sending takes seconds.
-CLAIM_LASTS = timedelta(minutes=10)
 REDELIVERY_LASTS = timedelta(hours=24)
-_RACE_PAUSE_S = 0.1
-_RACE_ATTEMPTS = 20
 # SNS takes 100 characters of printable ASCII.
 _SUBJECT_LENGTH = 100
 
 _log = logging.getLogger("demand.alerts")
+# (alert, channel) that this process has delivered while the store was away.
+_unrecorded: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True)
@@ -118,12 +113,13 @@ def _shown(value: Any) -> str:
 
 
 class Alerts(dg.ConfigurableResource):
-    """Where alerts go: records under `uri` (a folder or s3://bucket/prefix) and the log; SNS and CloudWatch if named.
+    """Where alerts go: the log, SNS and CloudWatch if named; the store at `store_url` holds what was delivered.
 
-    `sns_topic_arn` and `metrics_namespace` turn those channels on. Nothing here raises because a channel is down.
+    `sns_topic_arn` and `metrics_namespace` turn those channels on. Nothing here raises because a channel or the store
+    is down.
     """
 
-    uri: str
+    store_url: str
     sns_topic_arn: str = ""
     metrics_namespace: str = ""
 
@@ -131,32 +127,25 @@ class Alerts(dg.ConfigurableResource):
         """Deliver `alert` to each channel that has not had it; True when this call delivered it to any.
 
         A channel that fails is logged with its reason and tried again by the next `fire` of the same alert or by
-        `redeliver`. Where even the record cannot be written, the alert is delivered all the same: twice beats never.
+        `redeliver`. While the store is away each process delivers it once by itself: twice beats never.
         """
-        record = {**asdict(alert), "runbook": alert.runbook, "fired_at": datetime.now(UTC).isoformat()}
+        from demand_assets.store.alerts import Claim
+        from demand_assets.store.migrations import opened
+
         try:
-            new = self._create(f"{alert.key}.json", record)
-        except CHANNEL_ERRORS as error:
-            _log.error(
-                "the record of an alert cannot be written to %s (%s); it may be told again",
-                self.uri,
-                one_line(str(error)),
-            )
-            self._write_log(alert)
-            for name, send in self._channels().items():
-                self._send(name, send, alert)
-            return True
-        if new:
-            self._write_log(alert)
-        delivered = [self._deliver(name, send, alert) for name, send in self._channels().items()]
-        return new or any(delivered)
+            with opened(self.store_url) as engine:
+                claims = [Claim(engine, alert.key, name) for name in self._channels()]
+                delivered = [self._deliver(claim, alert) for claim in claims]
+        except StoreError as error:
+            return self._deliver_unrecorded(alert, error)
+        return any(delivered)
 
     def redeliver(self) -> int:
         """Fire again what was fired in the last day; how many a channel had missed and has now.
 
         For alerts that are seen once, such as a failed run, while a channel is down.
         """
-        if not self._channels():
+        if len(self._channels()) == 1:
             return 0
         since = datetime.now(UTC) - REDELIVERY_LASTS
         return sum(self.fire(record.alert) for record in self.newest() if record.fired_at >= since)
@@ -174,111 +163,52 @@ class Alerts(dg.ConfigurableResource):
         return True
 
     def newest(self, limit: int = 100) -> list[AlertRecord]:
-        """The alerts fired last, newest first; none while the records cannot be read, which is logged."""
+        """The alerts fired last, newest first; none while the store cannot be read, which is logged."""
+        from demand_assets.store.alerts import newest_alerts
+        from demand_assets.store.engine import reading
+        from demand_assets.store.migrations import opened
+
         try:
-            filesystem, root = self._filesystem()
-            filesystem.invalidate_cache()
-            files = filesystem.find(root, maxdepth=1, detail=True)
-            names = [name for name in files if re.search(r"(^|/)[^./][^/]*\.json$", name)]
-            newest = sorted(names, key=lambda name: _modified(files[name]), reverse=True)[:limit]
-            records = [_record(json.loads(filesystem.cat_file(name))) for name in newest]
-        except CHANNEL_ERRORS as error:
-            _log.error("the records of alerts in %s cannot be read: %s", self.uri, one_line(str(error)))
+            with opened(self.store_url) as engine, reading(engine) as connection:
+                found = newest_alerts(connection, LOG, limit)
+        except StoreError as error:
+            _log.error("the alerts that were fired cannot be read: %s", one_line(str(error)))
             return []
-        return sorted(records, key=lambda record: record.fired_at, reverse=True)
+        return [AlertRecord(Alert(**alert), fired_at) for alert, fired_at in found]
 
     def _channels(self) -> dict[str, Callable[[Alert], None]]:
-        channels: dict[str, Callable[[Alert], None]] = {}
+        channels: dict[str, Callable[[Alert], None]] = {LOG: _write_log}
         if self.sns_topic_arn:
             channels["sns"] = self._publish
         if self.metrics_namespace:
             channels["cloudwatch"] = self._count
         return channels
 
-    def _write_log(self, alert: Alert) -> None:
-        _log.log(logging.CRITICAL if alert.severity == "critical" else logging.WARNING, "%s", alert.line())
-
-    def _deliver(self, name: str, send: Callable[[Alert], None], alert: Alert) -> bool:
+    def _deliver(self, claim: "Claim", alert: Alert) -> bool:
         """Send over one channel unless that was done or is being done; whether it was done here."""
-        claim = f"{name}/{alert.key}.json"
-        try:
-            if not self._claim(claim):
-                return False
-            if not self._send(name, send, alert):
-                self._remove(claim)
-                return False
-            self._overwrite(claim, {"sent_at": datetime.now(UTC).isoformat()})
-        except CHANNEL_ERRORS as error:
-            _log.error("the delivery of %s to %s cannot be recorded: %s", alert.key, name, one_line(str(error)))
+        if not claim.take(json.loads(json.dumps(asdict(alert), default=str)), datetime.now(UTC)):
             return False
+        if not self._send(claim.channel, alert):
+            claim.give_back()
+            return False
+        claim.settle(datetime.now(UTC))
         return True
 
-    def _send(self, name: str, send: Callable[[Alert], None], alert: Alert) -> bool:
+    def _deliver_unrecorded(self, alert: Alert, error: StoreError) -> bool:
+        due = [name for name in self._channels() if (alert.key, name) not in _unrecorded]
+        if due:
+            _log.error("the delivery of %s cannot be recorded (%s); it may be told again", alert.key, error)
+        sent = {(alert.key, name) for name in due if self._send(name, alert)}
+        _unrecorded.update(sent)
+        return bool(sent)
+
+    def _send(self, name: str, alert: Alert) -> bool:
         try:
-            send(alert)
+            self._channels()[name](alert)
         except CHANNEL_ERRORS as error:
             _log.error("%s did not take alert %s and is tried again: %s", name, alert.key, one_line(str(error)))
             return False
         return True
-
-    def _claim(self, name: str) -> bool:
-        """Take the sending of one alert over one channel; one claim of a process that died is taken over."""
-        claimed = {"claimed_at": datetime.now(UTC).isoformat()}
-        if self._create(name, claimed):
-            return True
-        filesystem, root = self._filesystem()
-        try:
-            held = json.loads(filesystem.cat_file(f"{root}/{name}"))
-        except FileNotFoundError:
-            return False  # given back this moment: the next tick finds it free
-        if "sent_at" in held or datetime.fromisoformat(held["claimed_at"]) > datetime.now(UTC) - CLAIM_LASTS:
-            return False
-        self._remove(name)
-        return self._create(name, claimed)
-
-    def _filesystem(self) -> tuple["AbstractFileSystem", str]:
-        return filesystem_at(self.uri)
-
-    def _create(self, name: str, content: Mapping[str, Any]) -> bool:
-        """Write a file whole unless it exists; whether this call wrote it."""
-        filesystem, root = self._filesystem()
-        path, data = f"{root}/{name}", json.dumps(content, default=str).encode()
-        if "://" not in self.uri:
-            temporary = _temporary(path, data)
-            try:
-                os.link(temporary, path)  # unlike a rename, a link never replaces
-            except FileExistsError:
-                return False
-            finally:
-                os.unlink(temporary)
-            return True
-        for _ in range(_RACE_ATTEMPTS):
-            try:
-                filesystem.pipe_file(path, data, mode="create")
-            except FileExistsError:
-                return False
-            except OSError as error:
-                if not _lost_a_race(error):
-                    raise
-                time.sleep(_RACE_PAUSE_S)
-            else:
-                return True
-        raise OSError(errno.EBUSY, f"{self.uri}/{name} is being written by others; it is tried again")
-
-    def _overwrite(self, name: str, content: Mapping[str, Any]) -> None:
-        filesystem, root = self._filesystem()
-        path, data = f"{root}/{name}", json.dumps(content).encode()
-        if "://" in self.uri:
-            filesystem.pipe_file(path, data)
-        else:
-            os.replace(_temporary(path, data), path)
-
-    def _remove(self, name: str) -> None:
-        filesystem, root = self._filesystem()
-        try:
-            filesystem.rm_file(f"{root}/{name}")
-        except FileNotFoundError:
-            _log.info("%s was given back by another process", name)
 
     def _publish(self, alert: Alert) -> None:
         subject = f"[{alert.severity}] {alert.kind}: {alert.summary}".encode("ascii", "replace").decode()
@@ -321,30 +251,5 @@ class Alerts(dg.ConfigurableResource):
         return session.client(service, config=config)
 
 
-def _record(held: Mapping[str, Any]) -> AlertRecord:
-    fields = {name: held[name] for name in Alert.__dataclass_fields__}
-    return AlertRecord(Alert(**fields), datetime.fromisoformat(held["fired_at"]))
-
-
-def _modified(found: Mapping[str, Any]) -> float:
-    # fsspec names the time as each file system does.
-    when = found.get("mtime", found.get("LastModified", 0.0))
-    return when.timestamp() if isinstance(when, datetime) else float(when)
-
-
-def _temporary(path: str, data: bytes) -> str:
-    """A whole, synced file beside `path`, to be linked or renamed to it."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
-
-
-def _lost_a_race(error: OSError) -> bool:
-    """Whether S3 answered 409: two conditional writes of one key met, and one has to ask again."""
-    response = getattr(error.__cause__, "response", None) or {}
-    return bool(response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 409)
+def _write_log(alert: Alert) -> None:
+    _log.log(logging.CRITICAL if alert.severity == "critical" else logging.WARNING, "%s", alert.line())

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from demand_assets.contract.columns import Table, Type
+from demand_assets.contract.models import described
 from demand_assets.ingestion.merge import Landing
 from demand_assets.ingestion.schemas import Column
 
@@ -24,6 +26,32 @@ def columns_of(columns: Mapping[str, Column]) -> dg.TableSchema:
                 constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=False),
             )
             for name, column in columns.items()
+        ]
+    )
+
+
+_LAKE_TYPES = {
+    Type.ID: "int32",
+    Type.TEXT: "str",
+    Type.SMALL: "int16",
+    Type.INTEGER: "int32",
+    Type.NUMBER: "float64",
+    Type.FLAG: "bool",
+    Type.WEEK: "datetime64[ns]",
+}
+
+
+def schema_of(table: Table) -> dg.TableSchema:
+    """Column table of a declared table, with the types that the lake has."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=_LAKE_TYPES[column.type],
+                description=described(column),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=False),
+            )
+            for column in table.columns
         ]
     )
 

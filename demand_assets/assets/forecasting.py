@@ -17,12 +17,13 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
-from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.features import INPUT_NOTE, PANEL_SALES
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
+from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.store import FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
@@ -72,19 +73,6 @@ REASON_COLUMNS = {
     "department": "What the department's season and growth moved it by, USD",
     "weather and economy": "What temperature, fuel, CPI and unemployment moved it by, USD",
     "model_version": "Version of the registered model that was asked",
-}
-TOTALS_COLUMNS = {
-    "level": "store, department or chain",
-    "store_id": "Store number; 0 where the total spans all stores",
-    "dept_id": "Department number; 0 where the total spans all departments",
-    "origin_week": "Last week whose sales were known",
-    "target_week": "Week forecast",
-    "horizon": "Weeks from origin to target",
-    "forecast": "Sum of the forecasts of its series, USD",
-    "p10": "10% quantile of the total, USD",
-    "p50": "Median of the total, USD",
-    "p90": "90% quantile of the total, USD",
-    "series": "Series in the total",
 }
 # Columns of the asset -> columns of the store's table.
 _ATTRIBUTIONS = {
@@ -284,7 +272,7 @@ def forecast_reasons(
         ),
         "raw_sales": RECENT_SALES,
     },
-    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(TOTALS_COLUMNS)},
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": schema_of(lake_tables.FORECAST_TOTALS)},
 )
 def forecast_totals(
     context: dg.AssetExecutionContext,

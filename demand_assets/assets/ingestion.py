@@ -19,7 +19,7 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
-from demand_assets.assets.describe import columns_from, columns_of, landings_markdown
+from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.rows import store_table
@@ -48,16 +48,6 @@ OWNERS = ["team:data-engineering"]
 LANDINGS_NOTE = "landings"
 # In the newest week's file: the version of what was published of the weeks after it.
 AHEAD_NOTE = "weeks_ahead_version"
-PUBLISHED_CONDITIONS = {
-    "store_id": "Store number",
-    "week": "The Friday that ends the week",
-    "is_holiday": "Whether the week holds a retail holiday",
-    "temperature_f": "Mean air temperature in the region, degrees Fahrenheit",
-    "fuel_price": "Fuel price in the region, USD per gallon",
-    "cpi": "Consumer price index of the region",
-    "unemployment": "Unemployment rate in the region, percent",
-    "markdown": "Markdowns of all types together, USD; missing where none is reported",
-}
 
 
 def read_landings(note: str | None) -> tuple[LandingRecord, ...]:
@@ -242,10 +232,10 @@ def raw_sales(
 
 
 def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
-    """`PUBLISHED_CONDITIONS` of raw conditions."""
+    """The columns of `STORE_CONDITIONS` of raw conditions."""
     markdowns = conditions.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
     named = conditions.rename(columns={"unemployment_pct": "unemployment"})
-    return named.assign(markdown=markdowns)[list(PUBLISHED_CONDITIONS)]
+    return named.assign(markdown=markdowns)[list(STORE_CONDITIONS.names)]
 
 
 def conditions_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
@@ -268,7 +258,7 @@ def _ahead_version(ahead: pd.DataFrame | None) -> str:
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(PUBLISHED_CONDITIONS)},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(STORE_CONDITIONS)},
 )
 @outlasting
 def published_conditions(

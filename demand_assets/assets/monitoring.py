@@ -7,7 +7,7 @@ import pandas as pd
 
 from demand_assets.adapters.lake_rows import LakeRows
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
-from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.describe import frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.features import INPUT_NOTE
 from demand_assets.assets.outages import outlasting
 from demand_assets.assets.plots import accuracy_plot
@@ -23,41 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-ACCURACY_COLUMNS = {
-    "week": "The week that was forecast",
-    "vintage_id": "The published forecast that foresaw it",
-    "model": "The published model, or a baseline stored with it",
-    "horizon": "Weeks ahead it was forecast",
-    "level": "store, department or chain",
-    "store_id": "Store number; 0 where the total spans all stores",
-    "dept_id": "Department number; 0 where the total spans all departments",
-    "points": "Series with a forecast and an actual",
-    "wmae": "Weighted mean absolute error, USD; weight 5 in holiday weeks",
-    "mae": "Mean absolute error, USD",
-    "rmse": "Root mean squared error, USD",
-    "bias": "Mean of forecast less actual, USD",
-    "actual": "Sales of these series, USD",
-    "total_error": "Sum of forecast less actual, USD",
-    "coverage": "Share of actuals within p10 to p90; missing for baselines",
-    "fva": "Forecast value added: WMAE of the seasonal naive less this model's, USD; positive is better",
-    "tracking_signal": "Sum of this total's errors over 8 scored weeks, by their mean size; missing below 4 weeks",
-}
-EXCEPTION_COLUMNS = {
-    "week": "The week that was forecast",
-    "vintage_id": "The newest published forecast that foresaw it",
-    "rank": "1 is the most money at risk",
-    "store_id": "Store number",
-    "dept_id": "Department number",
-    "horizon": "Weeks ahead it was forecast",
-    "forecast": "Forecast, USD",
-    "p10": "10% quantile, USD",
-    "p90": "90% quantile, USD",
-    "order_quantity": "Order quantity, USD at selling prices",
-    "actual": "Sales, USD; 0 without a sales row",
-    "at_risk": "What the order cost too much: short or over, each at its cost, USD",
-    "reason": "What happened, in words",
-}
-SCORED_TABLES = {"forecast_accuracy": ACCURACY_COLUMNS, "forecast_exceptions": EXCEPTION_COLUMNS}
+SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
 OWNERS = ["team:forecasting"]
 TOP = 10
 # By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
@@ -82,7 +48,7 @@ def unscored_weeks(lake: ParquetLake) -> list[str]:
 
 
 def _scored_from(table: str, sales_version: str) -> str:
-    return fingerprint([sales_version, *SCORED_TABLES[table]])
+    return fingerprint([sales_version, *SCORED_TABLES[table].names])
 
 
 def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.DatetimeIndex) -> LakeTable:
@@ -98,7 +64,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(ACCURACY_COLUMNS)},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_ACCURACY)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
 @outlasting
@@ -155,7 +121,7 @@ def forecast_accuracy(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(EXCEPTION_COLUMNS)},
+    metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_EXCEPTIONS)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
 @outlasting
@@ -184,13 +150,13 @@ def forecast_exceptions(
             continue
         actuals = raw_sales.only([week_key(week)]).read(ACTUALS)
         outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
-        table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(EXCEPTION_COLUMNS)]
+        table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(FORECAST_EXCEPTIONS.names)]
         publish_exceptions(engine, week.date(), store_table(table, FORECAST_EXCEPTIONS))
         listed.append(table)
         report = _exception_report(table, outside, forecasts, actuals) | {"week": week_key(week)}
     table = pd.concat(listed, ignore_index=True) if listed else _empty(EXCEPTION_TYPES)
     return dg.MaterializeResult(
-        value=_scored(lake, "forecast_exceptions", table[list(EXCEPTION_COLUMNS)], weeks), metadata=report
+        value=_scored(lake, "forecast_exceptions", table[list(FORECAST_EXCEPTIONS.names)], weeks), metadata=report
     )
 
 

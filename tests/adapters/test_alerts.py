@@ -13,8 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
+from sqlalchemy import insert, update
 
 from demand_assets.adapters.alerts import KINDS, Alert, Alerts, one_line
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import migrate
+from demand_assets.store.tables import alerts as alerts_table
 
 DRIFT = Alert(
     kind="severe_drift",
@@ -32,13 +36,29 @@ def aws(aws_environment: str) -> str:
     return f"alerts-{os.urandom(6).hex()}"
 
 
-@pytest.fixture(params=["folder", "s3"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "folder":
-        return str(tmp_path / "alerts")
-    bucket = request.getfixturevalue("aws")
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    return f"s3://{bucket}/alerts"
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """URL of an empty store."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> str:
+    """URL of an empty store on each of the two databases."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("store"))
+    url = str(request.getfixturevalue("postgres_url"))
+    migrate(url)
+    return url
+
+
+def change(store: str, statement: Any) -> None:
+    engine = create_engine_for(store)
+    with engine.begin() as connection:
+        connection.execute(statement)
+    engine.dispose()
 
 
 def topic_and_queue(name: str) -> tuple[str, str]:
@@ -61,8 +81,8 @@ def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list
     return [one.message for one in caplog.records if one.name == "demand.alerts" and one.levelno >= level]
 
 
-def test_an_alert_is_new_once_and_can_be_read_back(uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    alerts = Alerts(uri=uri)
+def test_an_alert_is_new_once_and_can_be_read_back(either: str, caplog: pytest.LogCaptureFixture) -> None:
+    alerts = Alerts(store_url=either)
     assert alerts.newest() == []
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
     (record,) = alerts.newest()
@@ -74,27 +94,27 @@ def test_an_alert_is_new_once_and_can_be_read_back(uri: str, caplog: pytest.LogC
     ]
 
 
-def test_other_evidence_is_another_alert(tmp_path: Path) -> None:
-    alerts = Alerts(uri=str(tmp_path))
+def test_other_evidence_is_another_alert(store: str) -> None:
+    alerts = Alerts(store_url=store)
     assert all(alerts.fire(replace(DRIFT, evidence=evidence)) for evidence in ("one", "two"))
     assert [record.alert.evidence for record in alerts.newest()] == ["two", "one"]
     assert [record.alert.evidence for record in alerts.newest(limit=1)] == ["two"]
 
 
-def test_twenty_threads_tell_it_once(uri: str, aws: str) -> None:
+def test_twenty_threads_tell_it_once(either: str, aws: str) -> None:
     topic, queue = topic_and_queue(aws)
-    alerts = Alerts(uri=uri, sns_topic_arn=topic)
+    alerts = Alerts(store_url=either, sns_topic_arn=topic)
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(alerts.fire, [DRIFT] * 20)) >= 1
     assert len(messages(queue)) == 1
     assert len(alerts.newest()) == 1
 
 
-def test_processes_that_fire_together_tell_it_once(tmp_path: Path) -> None:
+def test_processes_that_fire_together_tell_it_once(store: str) -> None:
     program = (
         "import sys; from demand_assets.adapters.alerts import Alert, Alerts; sys.stdin.readline();"
         "alert = Alert('run_failed', 'weekly', None, 'critical', 'failed', {});"
-        f"print(sum(Alerts(uri={str(tmp_path)!r}).fire(alert) for _ in range(50)))"
+        f"print(sum(Alerts(store_url={store!r}).fire(alert) for _ in range(50)))"
     )
     together = [
         subprocess.Popen(
@@ -108,9 +128,9 @@ def test_processes_that_fire_together_tell_it_once(tmp_path: Path) -> None:
     assert "".join(stderr for _, stderr in ended).count("critical alert run_failed: failed") == 1
 
 
-def test_a_subscriber_of_the_topic_reads_the_week_the_figures_and_the_runbook(tmp_path: Path, aws: str) -> None:
+def test_a_subscriber_of_the_topic_reads_the_week_the_figures_and_the_runbook(store: str, aws: str) -> None:
     topic, queue = topic_and_queue(aws)
-    assert Alerts(uri=str(tmp_path), sns_topic_arn=topic).fire(DRIFT)
+    assert Alerts(store_url=store, sns_topic_arn=topic).fire(DRIFT)
     (message,) = messages(queue)
     assert message["Subject"] == "[warning] severe_drift: 3 distributions drifted severely"
     for text in ("Week: 2012-06-29", "severe: 3", "lag_52 of dept 7", "docs/runbook.md#severe-drift"):
@@ -124,16 +144,16 @@ def test_a_subscriber_of_the_topic_reads_the_week_the_figures_and_the_runbook(tm
     assert json.loads(attributes["figures"]) == DRIFT.figures
 
 
-def test_a_subject_is_made_fit_for_sns(tmp_path: Path, aws: str) -> None:
+def test_a_subject_is_made_fit_for_sns(store: str, aws: str) -> None:
     topic, queue = topic_and_queue(aws)
-    assert Alerts(uri=str(tmp_path), sns_topic_arn=topic).fire(replace(DRIFT, summary="Überschuß " * 30))
+    assert Alerts(store_url=store, sns_topic_arn=topic).fire(replace(DRIFT, summary="Überschuß " * 30))
     (message,) = messages(queue)
     assert len(message["Subject"]) == 100
     assert message["Subject"].isascii()
 
 
-def test_alerts_are_counted_by_kind_and_by_severity(tmp_path: Path, aws: str) -> None:
-    alerts = Alerts(uri=str(tmp_path), metrics_namespace=aws)
+def test_alerts_are_counted_by_kind_and_by_severity(store: str, aws: str) -> None:
+    alerts = Alerts(store_url=store, metrics_namespace=aws)
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
     cloudwatch = boto3.client("cloudwatch")
     listed = cloudwatch.list_metrics(Namespace=aws)["Metrics"]
@@ -150,10 +170,10 @@ def test_alerts_are_counted_by_kind_and_by_severity(tmp_path: Path, aws: str) ->
 
 
 def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
-    tmp_path: Path, aws: str, aws_endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: str, aws: str, aws_endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, queue = topic_and_queue(aws)
-    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
+    alerts = Alerts(store_url=store, sns_topic_arn=topic)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9")
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
     reasons = told(caplog, logging.ERROR)
@@ -166,17 +186,16 @@ def test_a_channel_that_is_down_raises_nothing_and_is_told_later(
     assert told(caplog).count(DRIFT.line()) == 1
 
 
-def test_what_a_channel_missed_is_told_for_a_day(tmp_path: Path, aws: str) -> None:
+def test_what_a_channel_missed_is_told_for_a_day(store: str, aws: str) -> None:
     topic, queue = topic_and_queue(aws)
-    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
+    alerts = Alerts(store_url=store, sns_topic_arn=topic)
     day = timedelta(days=1)
     for evidence, age in (("young", day - timedelta(minutes=1)), ("old", day), ("older", 2 * day)):
         alert = replace(DRIFT, evidence=evidence)
-        assert Alerts(uri=str(tmp_path)).fire(alert)  # no channel yet
-        record = tmp_path / f"{alert.key}.json"
-        fired_at = (datetime.now(UTC) - age).isoformat()
-        record.write_text(json.dumps({**json.loads(record.read_text()), "fired_at": fired_at}))
-    assert Alerts(uri=str(tmp_path)).redeliver() == 0
+        assert Alerts(store_url=store).fire(alert)  # no channel yet
+        fired = update(alerts_table).where(alerts_table.c.alert_key == alert.key)
+        change(store, fired.values(claimed_at=datetime.now(UTC) - age))
+    assert Alerts(store_url=store).redeliver() == 0
     assert [alerts.redeliver(), alerts.redeliver()] == [1, 0]
     (message,) = messages(queue)
     assert message["Message"].splitlines()[-1] == f"Alert: {replace(DRIFT, evidence='young').key}"
@@ -184,40 +203,42 @@ def test_what_a_channel_missed_is_told_for_a_day(tmp_path: Path, aws: str) -> No
     assert alerts.fire(replace(DRIFT, evidence="older"))
 
 
-def test_a_topic_that_does_not_exist_raises_nothing(tmp_path: Path, aws: str) -> None:
-    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=f"arn:aws:sns:us-east-1:123456789012:{aws}")
+def test_a_topic_that_does_not_exist_raises_nothing(store: str, aws: str) -> None:
+    alerts = Alerts(store_url=store, sns_topic_arn=f"arn:aws:sns:us-east-1:123456789012:{aws}")
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
 
 
-def test_a_claim_of_a_process_that_died_is_taken_over(tmp_path: Path, aws: str) -> None:
+def test_a_claim_of_a_process_that_died_is_taken_over(store: str, aws: str) -> None:
     topic, queue = topic_and_queue(aws)
-    alerts = Alerts(uri=str(tmp_path), sns_topic_arn=topic)
-    claim = tmp_path / "sns" / f"{DRIFT.key}.json"
-    claim.parent.mkdir()
+    alerts = Alerts(store_url=store, sns_topic_arn=topic)
+    now, claims = datetime.now(UTC), update(alerts_table)
+    claim = {"alert_key": DRIFT.key, "channel": "sns", "alert": {}, "claimed_at": now - timedelta(minutes=9)}
+    change(store, insert(alerts_table).values(claim))
     # Sending takes seconds: for ten minutes a claim may be of a process that lives.
-    claim.write_text(json.dumps({"claimed_at": (datetime.now(UTC) - timedelta(minutes=9)).isoformat()}))
     assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
     assert messages(queue) == []
-    claim.write_text(json.dumps({"claimed_at": (datetime.now(UTC) - timedelta(minutes=11)).isoformat()}))
+    change(store, claims.where(alerts_table.c.channel == "sns").values(claimed_at=now - timedelta(minutes=11)))
     assert alerts.fire(DRIFT)
     assert len(messages(queue)) == 1
     # What was sent is never sent again, however long ago that was.
-    assert json.loads(claim.read_text()).keys() == {"sent_at"}
-    claim.write_text(json.dumps({"sent_at": (datetime.now(UTC) - timedelta(days=3)).isoformat()}))
+    change(store, claims.values(claimed_at=now - timedelta(days=3), sent_at=now - timedelta(days=3)))
     assert not alerts.fire(DRIFT)
 
 
-def test_an_alert_whose_record_cannot_be_written_is_told_all_the_same(
-    tmp_path: Path, aws: str, caplog: pytest.LogCaptureFixture
+def test_while_the_store_is_away_an_alert_is_told_once_by_each_process(
+    tmp_path: Path, aws: str, aws_endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, queue = topic_and_queue(aws)
-    (tmp_path / "file").write_text("no folder")
-    alerts = Alerts(uri=str(tmp_path / "file"), sns_topic_arn=topic)
-    assert alerts.fire(DRIFT)
+    alerts = Alerts(store_url=f"sqlite:///{tmp_path / 'nowhere' / 'store.db'}", sns_topic_arn=topic)
+    away = replace(DRIFT, kind="store_unreachable", evidence=aws)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9")
+    assert alerts.fire(away)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", aws_endpoint)
+    assert [alerts.fire(away), alerts.fire(away)] == [True, False]
     assert len(messages(queue)) == 1
-    unwritten, line = told(caplog)
-    assert "cannot be written" in unwritten
-    assert line == DRIFT.line()
+    unrecorded = told(caplog)[0]
+    assert unrecorded.startswith(f"the delivery of {away.key} cannot be recorded (SQLite file ")
+    assert told(caplog).count(away.line()) == 1
     assert alerts.newest() == []
 
 
@@ -273,11 +294,11 @@ def test_a_reason_is_the_first_line_that_says_something() -> None:
 
 
 def test_measures_are_put_into_the_namespace_if_there_is_one(
-    tmp_path: Path, aws: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: str, aws: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alerts = Alerts(uri=str(tmp_path), metrics_namespace=aws)
+    alerts = Alerts(store_url=store, metrics_namespace=aws)
     measures = [("WMAE", 12.5, "None"), ("Lag", 3.0, "Seconds")]
-    assert not Alerts(uri=str(tmp_path)).measure(measures)
+    assert not Alerts(store_url=store).measure(measures)
     assert not alerts.measure([])
     assert alerts.measure(measures)
     listed = boto3.client("cloudwatch").list_metrics(Namespace=aws)["Metrics"]

@@ -86,7 +86,7 @@ FROM forecast_vintages v JOIN forecasts f USING (vintage_id) GROUP BY 1, 2, 3 OR
 
 FORECASTS = """
 SELECT store_id, dept_id, target_week, horizon, forecast, p10, p50, p90, order_quantity
-FROM forecasts ORDER BY 1, 2, 3
+FROM forecasts JOIN stores USING (store_key) JOIN departments USING (dept_key) ORDER BY 1, 2, 3
 """
 
 
@@ -214,9 +214,9 @@ def test_a_week_is_published_once_whatever_fails_on_the_way(stack: Stack, delive
     assert again["tags"]["dagster/parent_run_id"] == killed["runId"]
     assert len(whole_files(stack, "processed/demand_features/")) > 3
 
-    # The lock lets a vintage and its forecasts in, and its reasons wait in the same transaction.
+    # The lock lets a vintage and its forecasts in, and its attributions wait in the same transaction.
     with closing(psycopg.connect(stack.databases["demand"])) as other:
-        other.execute("LOCK TABLE forecast_reasons IN SHARE MODE")
+        other.execute("LOCK TABLE forecast_attributions IN SHARE MODE")
         stack.turn_on("retraining_sensor")
         stack.wait_for("publishing to be under way", lambda: rows(stack, WAITING), 300)
         stack.stop_postgres()
@@ -228,7 +228,7 @@ def test_a_week_is_published_once_whatever_fails_on_the_way(stack: Stack, delive
     assert _retried(stack, published["runId"]) == ["published_forecast"]
     assert stack.faults(s3="0")["made"] > 100
     ((_, vintage, _, count),) = rows(stack, VINTAGES)
-    assert rows(stack, "SELECT vintage_id, count(*) FROM forecast_reasons GROUP BY 1") == [(vintage, count)]
+    assert rows(stack, "SELECT vintage_id, count(*) FROM forecast_attributions GROUP BY 1") == [(vintage, count)]
     assert whole_files(stack, "forecasts/published_forecast/") == {
         f"forecasts/published_forecast/{vintage[:10]}/{vintage}.parquet": count
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from demand_assets.contract.columns import Table, Type
 from demand_assets.contract.store import ACTUALS, FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
@@ -19,8 +21,16 @@ from demand_assets.errors import StoreError
 from demand_assets.store.blocks import binary_blocks, keyed, sqlite_blocks
 from demand_assets.store.columns import columns_of, natural
 from demand_assets.store.dimensions import shown
-from demand_assets.store.publish import publish_actuals, publish_vintage
-from demand_assets.store.tables import actuals, departments, forecast_attributions, forecast_totals, forecasts, stores
+from demand_assets.store.publish import publish_actuals, publish_conditions, publish_vintage
+from demand_assets.store.tables import (
+    actuals,
+    departments,
+    forecast_attributions,
+    forecast_totals,
+    forecasts,
+    store_conditions,
+    stores,
+)
 from tests.store.test_publish import RECORD, ROWS, TOTALS, WEEKS, WHY, stored
 
 FORECAST, TOTAL, WHY_COLUMNS = (
@@ -194,6 +204,27 @@ def test_ids_get_keys_in_their_natural_order_and_keep_them(engine: Engine) -> No
         found = [tuple(row) for row in connection.execute(select(stores.c.store_key, stores.c.store_id))]
         assert sorted(found) == [(1, "0"), (2, "2"), (3, "10"), (4, "1"), (5, "A")]
         assert connection.execute(select(departments.c.dept_key, departments.c.dept_id)).one() == (1, "0")
+
+
+def test_publishers_of_other_tables_agree_on_the_keys_of_new_ids(engine: Engine) -> None:
+    ids = [str(number) for number in range(200)]
+    publish: list[Callable[[], int]] = [
+        lambda: publish_actuals(engine, [(each, "1", WEEKS[0], 1.0, False) for each in ids]),
+        lambda: publish_conditions(engine, [(each, WEEKS[0], False, *[None] * 5) for each in ids[::-1]]),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result() for each in [pool.submit(one) for one in publish]] == [200, 200]
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count(), func.max(stores.c.store_key)).select_from(stores)).one() == (
+            200,
+            200,
+        )
+        pairs = (
+            select(func.count())
+            .select_from(actuals)
+            .join(store_conditions, store_conditions.c.store_key == actuals.c.store_key)
+        )
+        assert connection.execute(pairs).scalar_one() == 200
 
 
 def test_an_id_of_a_vintage_does_not_depend_on_the_keys_of_a_store(engine: Engine) -> None:

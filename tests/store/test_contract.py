@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError, create_model
 
 from demand_assets.contract.arrow import arrow_schema
+from demand_assets.contract.dictionary import with_dictionary
 from demand_assets.contract.models import model_fields
 from demand_assets.contract.store import FORECAST_TOTALS, TABLES
 from demand_assets.store.tables import metadata
@@ -51,3 +53,11 @@ def test_a_model_takes_the_rows_of_its_table() -> None:
         model(**{**row, "forecast": None})
     described = model.model_json_schema()["properties"]["horizon"]["description"]
     assert described == "Weeks from origin to target [weeks]"
+
+
+def test_the_data_dictionary_is_that_of_the_declarations() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert text == with_dictionary(text), "run `make dictionary`"
+    assert "| `store_id` (key) | id, or null |  | Store; null where the total spans all stores |" in text
+    with pytest.raises(ValueError, match="expected the marks"):
+        with_dictionary("no marks")

@@ -58,8 +58,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture
-def alerts(tmp_path: Path) -> Alerts:
-    return Alerts(uri=str(tmp_path / "alerts"))
+def alerts(store: ForecastStore) -> Alerts:
+    return Alerts(store_url=store.url)
 
 
 @pytest.fixture
@@ -410,5 +410,5 @@ def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, P
     log = (home / "logs" / "alerts.log").read_text()
     assert "critical alert run_failed" in log
     assert "failed at raw_sales" in log
-    kinds = {record.alert.kind for record in Alerts(uri=str(home / "alerts")).newest()}
+    kinds = {record.alert.kind for record in Alerts(store_url=f"sqlite:///{home / 'store.db'}").newest()}
     assert kinds == {"run_failed", "check_failed"}

@@ -25,7 +25,7 @@ def rows_of(home: Path) -> list[tuple[object, ...]]:
         forecasts = connection.execute("select * from forecasts order by 1, 2, 3, 4").fetchall()
         actuals = connection.execute("select * from actuals order by 1, 2, 3").fetchall()
         totals = connection.execute("select * from forecast_totals order by 1, 2, 3, 4, 5").fetchall()
-        reasons = connection.execute("select * from forecast_reasons order by 1, 2, 3, 4").fetchall()
+        reasons = connection.execute("select * from forecast_attributions order by 1, 2, 3, 4").fetchall()
         conditions = connection.execute("select * from store_conditions order by 1, 2").fetchall()
     return [*forecasts, *actuals, *totals, *reasons, *conditions]
 
@@ -93,12 +93,12 @@ def test_totals_reasons_and_conditions_are_in_the_store(
     with closing(sqlite3.connect(home / "store.db")) as connection:
         totals, reasons, forecasts, conditions = (
             pd.read_sql(f"select * from {table}", connection)
-            for table in ("forecast_totals", "forecast_reasons", "forecasts", "store_conditions")
+            for table in ("forecast_totals", "forecast_attributions", "forecasts", "store_conditions")
         )
     assert set(totals["vintage_id"]) == {summary["vintage"]}
     chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast"]
     pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast"].sum())
-    keys = ["vintage_id", "store_id", "dept_id", "target_week"]
+    keys = ["vintage_id", "store_key", "dept_key", "target_week"]
     both = forecasts.merge(reasons, on=keys, validate="one_to_one")
     assert len(both) == len(forecasts) == len(reasons)
     summed = both[[name for name in reasons if name not in keys]].sum(axis=1)
@@ -147,8 +147,8 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspa
     assert summary["vintage_is_new"] is True
     assert summary["vintages_in_store"] == 2
     with closing(sqlite3.connect(home / "store.db")) as connection:
-        query = "select store_id, is_holiday from store_conditions where week = ?"
-        assert connection.execute(query, (later,)).fetchall() == [(int(last[0]), 1)]
+        query = "select store_id, is_holiday from store_conditions join stores using (store_key) where week = ?"
+        assert connection.execute(query, (later,)).fetchall() == [(last[0], 1)]
 
 
 def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_is_corrected(
@@ -161,7 +161,8 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     assert summary["origin_week"] == f"{following:%Y-%m-%d}"
     with closing(sqlite3.connect(home / "store.db")) as connection:
         scored = pd.read_sql("select * from forecast_accuracy", connection)
-        listed = pd.read_sql("select * from forecast_exceptions order by rank", connection)
+        query = "select * from forecast_exceptions join stores using (store_key) join departments using (dept_key)"
+        listed = pd.read_sql(f"{query} order by rank", connection)
     assert set(scored["vintage_id"]) == {finished[1]["vintage"]}
     chain = scored[scored["level"] == "chain"].set_index("model")
     assert set(chain.index) == {"xgboost", *BASELINES}
@@ -176,9 +177,9 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
         assert chain.loc[model, "wmae"] == pytest.approx((forecast - both["Weekly_Sales"]).abs().mean())
     assert chain.loc["xgboost", "fva"] == chain.loc["seasonal_naive", "wmae"] - chain.loc["xgboost", "wmae"]
     outside = ~both["Weekly_Sales"].between(both["p10"], both["p90"])
-    assert {(row.store_id, row.dept_id) for row in listed.itertuples() if "no sales row" not in row.reason} <= set(
-        both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None)
-    )
+    assert {
+        (int(row.store_id), int(row.dept_id)) for row in listed.itertuples() if "no sales row" not in row.reason
+    } <= set(both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None))
     assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
     assert listed["at_risk"].is_monotonic_decreasing
     in_lake = pd.read_parquet(home / "lake/forecast_accuracy")

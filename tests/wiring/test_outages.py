@@ -21,9 +21,9 @@ from tests.waiting import until
 from tests.wiring import commands
 from tests.wiring.conftest import environment_of
 
-RECORD = VintageRecord(date(2012, 10, 26), 1, "m", "7", "data-1", "0.1.0", datetime(2012, 10, 27, tzinfo=UTC))
-ROWS: list[tuple[Any, ...]] = [(1, 3, date(2012, 11, 2), 1, 100.0, 80.0, 99.0, 130.0, 120.0)]
-REASONS: list[tuple[Any, ...]] = [(1, 3, date(2012, 11, 2), 90.0, 4.0, 3.0, 2.0, 1.0, 0.0, 0.0)]
+RECORD = VintageRecord(date(2012, 10, 26), 1, "m", "7", "data-1", "0.1.0", datetime(2012, 10, 27, tzinfo=UTC), "USD")
+ROWS: list[tuple[Any, ...]] = [("1", "3", date(2012, 11, 2), 1, 100.0, 80.0, 99.0, 130.0, 120.0)]
+WHY: list[tuple[Any, ...]] = [("1", "3", date(2012, 11, 2), 90.0, 4.0, 3.0, 2.0, 1.0, 0.0, 0.0)]
 NOWHERE = "postgresql://127.0.0.1:1/demand"
 
 
@@ -44,14 +44,14 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
 
     def body(store: ForecastStore) -> None:
         with opened(store.url) as engine:
-            publish_vintage(engine, RECORD, ROWS, reasons=REASONS)
+            publish_vintage(engine, RECORD, ROWS, attributions=WHY)
 
     with (
         closing(psycopg.connect(postgres_url, autocommit=True)) as admin,
         closing(psycopg.connect(postgres_url)) as other,
     ):
-        # Vintage and forecasts are written when its reasons meet the lock.
-        other.execute("LOCK TABLE forecast_reasons IN SHARE MODE")
+        # Vintage and forecasts are written when its attributions meet the lock.
+        other.execute("LOCK TABLE forecast_attributions IN SHARE MODE")
         thread = threading.Thread(target=lambda: ended.append(run(body, postgres_url, instance)))
         thread.start()
         waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -61,7 +61,7 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
         thread.join()
         assert ended[0].success
         assert retries_of(ended[0]) == 1
-        for table in ("forecast_vintages", "forecasts", "forecast_reasons"):
+        for table in ("forecast_vintages", "forecasts", "forecast_attributions"):
             assert admin.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
 
 

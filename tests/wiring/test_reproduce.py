@@ -57,9 +57,12 @@ def test_a_changed_row_in_the_store_is_named_with_both_values(
 ) -> None:
     home = workspace[0]
     with closing(sqlite3.connect(home / "store.db")) as connection, connection:
-        key = connection.execute("select store_id, dept_id, target_week from forecasts limit 1").fetchone()
+        key = connection.execute("select store_id, dept_id, target_week from latest_forecast limit 1").fetchone()
+        series = (
+            "(select store_key from stores where store_id = ?), (select dept_key from departments where dept_id = ?)"
+        )
         connection.execute(
-            "update forecasts set p90 = 12345678.5 where (store_id, dept_id, target_week) = (?, ?, ?)", key
+            f"update forecasts set p90 = 12345678.5 where (store_key, dept_key, target_week) = ({series}, ?)", key
         )
     found = made_again(home, finished[1]["origin_week"])
     assert found["identical"] is False

@@ -67,10 +67,10 @@ def score_weeks(ledger: PromotionLedger) -> None:
     """Publish a vintage before each of the scored weeks, and its loss."""
     engine = create_engine_for(ledger.store_url)
     for week, loss in SCORED.items():
-        record = VintageRecord(week - timedelta(weeks=1), 1, "xgboost", "2", "data", "0.1.0", NOW)
-        vintage = publish_vintage(engine, record, [(1, 1, week, 1, 3.0, 1.0, 3.0, 5.0, None)]).vintage_id
+        record = VintageRecord(week - timedelta(weeks=1), 1, "xgboost", "2", "data", "0.1.0", NOW, "USD")
+        vintage = publish_vintage(engine, record, [("1", "1", week, 1, 3.0, 1.0, 3.0, 5.0, None)]).vintage_id
         rest = (1, loss, loss, loss, -1.0, 9.0, loss, None, None, None)
-        publish_accuracy(engine, [(week, vintage, "xgboost", 1, "chain", 0, 0, *rest)])
+        publish_accuracy(engine, [(week, vintage, "xgboost", 1, "chain", None, None, *rest)])
     engine.dispose()
 
 

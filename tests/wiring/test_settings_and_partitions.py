@@ -41,10 +41,9 @@ def test_on_aws_every_address_is_a_prefix_of_the_bucket(tmp_path: Path) -> None:
         store_url="postgresql://demand@db/demand",
         mlflow_tracking_uri="http://mlflow:5000",
     )
-    assert (settings.landing, settings.lake, settings.alerts, settings.artifacts) == (
+    assert (settings.landing, settings.lake, settings.artifacts) == (
         "s3://shop/demand/raw",
         "s3://shop/demand/processed",
-        "s3://shop/demand/alerts",
         "",
     )
     assert settings.lake_places == {

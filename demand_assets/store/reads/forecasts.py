@@ -151,8 +151,16 @@ def forecasts_of(
     end: date | None = None,
 ) -> Select[Any]:
     """Forecasts of one vintage: its columns of `forecasts` without the id; order by FORECASTS_ORDER."""
+    rest = [each for each in _F if each.name not in ("vintage_id", "store_key", "dept_key")]
+    # Joined, as a million rows are looked up in half the time of a subquery per row.
+    statement = (
+        select(stores.c.store_id, departments.c.dept_id, *rest)
+        .select_from(forecasts)
+        .outerjoin(stores, stores.c.store_key == _F.store_key)
+        .outerjoin(departments, departments.c.dept_key == _F.dept_key)
+    )
     filters = {"vintage_id": vintage_id, "store_id": store_id, "dept_id": dept_id, "horizon": horizon}
-    return between(matching(select(*shown(forecasts, "vintage_id")), forecasts, filters), _F.target_week, start, end)
+    return between(matching(statement, forecasts, filters), _F.target_week, start, end)
 
 
 def newest_of_origin(as_of: datetime | None = None) -> Subquery:
