@@ -52,11 +52,11 @@ def fill(url: str) -> str:
         origin = FIRST + timedelta(weeks=number)
         rows = []
         for index in range(EXPORT_SERIES if number < 0 else SERIES):
-            store, dept = 1 + index // 75, 1 + index % 75
+            store, dept = str(1 + index // 75), str(1 + index % 75)
             for horizon in range(1, HORIZON + 1):
-                usd = draw.uniform(10, 90_000)
-                spread = (usd, usd * 0.8, usd, usd * 1.2, usd * 1.1)
-                rows.append((str(store), str(dept), origin + timedelta(weeks=horizon), horizon, *spread))
+                value = draw.uniform(10, 90_000)
+                spread = (value, value * 0.8, value, value * 1.2, value * 1.1)
+                rows.append((store, dept, origin + timedelta(weeks=horizon), horizon, *spread))
         made = datetime.combine(origin + timedelta(days=2), datetime.min.time(), UTC)
         record = VintageRecord(origin, HORIZON, "xgboost", "7", f"data-{number}", "0.1.0", made, "USD")
         vintage = publish_vintage(engine, record, rows).vintage_id

@@ -117,8 +117,9 @@ async def _of_one(request: Request, service: Service, query: ForecastsParameters
         reads.forecasts_of(vintage["vintage_id"], **query.filters()),
         reads.FORECASTS_ORDER,
         vintage=vintage,
-        shared={**vintage, "is_stale": service.state.is_stale(vintage)},
-        derive=lambda row: {"override": active_override(overrides.get(key_of(row)) if overrides else None)},
+        shared={**vintage, "is_stale": service.state.is_stale(vintage), "override": None},
+        # Without any override no row needs a look at them.
+        derive=(lambda row: {"override": active_override(overrides.get(key_of(row)))}) if overrides else None,
         snapshot_token=vintage["vintage_id"],
         # Without its id the same question has another answer once there is another vintage.
         immutable=query.vintage_id is not None and service.state.is_past(vintage),

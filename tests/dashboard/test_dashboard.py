@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import httpx
@@ -12,6 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
+from demand_assets.store.engine import create_engine_for
+from demand_assets.store.migrations import migrate
+from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
 from tests.dashboard import retailer
 from tests.dashboard.conftest import served
 
@@ -183,6 +186,28 @@ def test_the_page_fits_a_phone(browser: Browser, service: str) -> None:
         for path in PAGES:
             settled(page, f"{service}/{path}")
             assert (path, page.evaluate("document.documentElement.scrollWidth")) == (path, 390)
+
+
+def test_ids_are_text_and_amounts_have_the_retailers_unit(page: Page, tmp_path: Path, origin: date) -> None:
+    url, series = f"sqlite:///{tmp_path / 'store.db'}", ("<img src=x>", "a/b & c")
+    migrate(url)
+    engine = create_engine_for(url)
+    published = datetime.combine(origin, time(6), UTC)
+    record = VintageRecord(origin, 1, "croston", "1", "data-1", "0.3.0", published, "pieces")
+    row = (*series, origin + timedelta(weeks=1), 1, 0.25, 0.0, 0.25, 1.5, None)
+    publish_vintage(engine, record, [row])
+    publish_actuals(engine, [(*series, origin, 0.5, False)])
+    engine.dispose()
+    with served(url) as address:
+        settled(page, f"{address}/#/series")
+        page.get_by_role("link", name="Store <img src=x>, dept a/b & c").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Store <img src=x>, department a/b & c")
+        expect(page.get_by_text("forecast 0.25 pieces, p10 to p90 0 to 1.5")).to_be_visible()
+        expect(page.get_by_label("Amount, pieces")).to_be_visible()
+        page.get_by_role("link", name="Department a/b & c").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Department a/b & c")
+        expect(page.get_by_label("Department", exact=True)).to_have_value("a/b & c")
+        expect(page.locator("img")).to_have_count(0)
 
 
 def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:

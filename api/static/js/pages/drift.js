@@ -1,4 +1,4 @@
-// Where the data is no longer what the model learnt from: variables by weeks, and the groups behind a cell.
+// Where the data is no longer what the model was trained on: variables by weeks, and the groups behind a cell.
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
@@ -85,7 +85,7 @@ function groupsPanel(week, variable, signal) {
       const rows = items.map((row) => ({ ...row, rank: RANK[row.severity] ?? 0 })).sort((a, b) => b.rank - a.rank || Math.abs(b.mean_shift ?? 0) - Math.abs(a.mean_shift ?? 0));
       const drifted = rows.filter((row) => row.rank >= RANK.warn).length;
       return [
-        h("p", { class: "muted" }, `${drifted} of ${rows.length} comparisons drifted. Each group is held against what the model learnt from (training) and against the same season last year. Few: too few points to judge.`),
+        h("p", { class: "muted" }, `${drifted} of ${rows.length} comparisons drifted. Each group is held against what the model was trained on and against the same season last year. Few: too few points to judge.`),
         table({
           name: `drift-${week}-${variable}`,
           caption: "The most severe first",

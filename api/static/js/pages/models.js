@@ -64,7 +64,7 @@ function versions(items, unit, params, signal) {
       columns: [
         { key: "version", label: "Version", show: (version, row) => h("span", {}, `${row.model_name} ${version}`, row.in_production ? [" ", h("span", { class: "badge good" }, "in production")] : "") },
         { key: "outcome", label: "Outcome", show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, value) },
-        { key: "as_of", label: "Learnt to" },
+        { key: "as_of", label: "Trained to" },
         { key: "decided_at", label: "Decided", show: moment },
         { key: "wmae", label: "WMAE", numeric: true, show: amount },
         { key: "champion_wmae", label: "Champion then", numeric: true, show: amount },
@@ -85,8 +85,8 @@ function versionChart(rows, unit, signal) {
   const column = (key) => kept.map((row) => row[key]);
   return chart({
     name: "wmae-of-versions",
-    title: titled("WMAE of each version in its backtest, by the week it learnt to"),
-    summary: `Newest version ${kept.at(-1).version}, learnt to ${kept.at(-1).as_of}: WMAE ${full(kept.at(-1).wmae)}; the champion of that time ${amount(kept.at(-1).champion_wmae)}, seasonal naive ${amount(kept.at(-1).seasonal_naive_wmae)}.`,
+    title: titled("WMAE of each version in its backtest, by the week it was trained to"),
+    summary: `Newest version ${kept.at(-1).version}, trained to ${kept.at(-1).as_of}: WMAE ${full(kept.at(-1).wmae)}; the champion of that time ${amount(kept.at(-1).champion_wmae)}, seasonal naive ${amount(kept.at(-1).seasonal_naive_wmae)}.`,
     weeks: column("as_of"),
     height: 190,
     unit,
@@ -121,7 +121,7 @@ function timeline(items) {
         "li",
         {},
         h("span", { class: `mark ${row.outcome}`, "aria-hidden": "true" }, row.action === "rollback" ? "↩" : (MARKS[row.outcome] ?? "·")),
-        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, [moment(row.decided_at), row.as_of && `learnt to ${row.as_of}`, row.requested_by].filter(Boolean).join(" · "))),
+        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, [moment(row.decided_at), row.as_of && `trained to ${row.as_of}`, row.requested_by].filter(Boolean).join(" · "))),
         h("ul", { class: "reasons" }, row.reasons.map((reason) => h("li", {}, reason))),
         Object.keys(row.figures ?? {}).length > 0 &&
           h(

@@ -143,7 +143,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
-    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.forecast)).join(", ")}` : "",
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.forecast)).join(", ")} ${unit}` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
     ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
   ].join("");
