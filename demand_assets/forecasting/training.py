@@ -5,7 +5,7 @@ the weighted absolute error is then WMAE itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +33,7 @@ class TrainingMatrix:
     y: "NDArray[np.float64]"
     weight: "NDArray[np.float64]"
     known: "NDArray[np.int64]"
-    features: tuple[str, ...] = tuple(FEATURES)
+    features: tuple[str, ...] = field(default_factory=lambda: tuple(FEATURES))
 
     def __len__(self) -> int:
         return len(self.y)

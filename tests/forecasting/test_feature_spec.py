@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from demand_assets.forecasting.model import Forecaster, ModelConfig, fit
 
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.drift import drift_report
@@ -19,6 +18,8 @@ from demand_assets.forecasting.features import (
     column_texts,
     features_table,
 )
+from demand_assets.forecasting.forecaster import Forecaster, fit
+from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
@@ -35,7 +36,7 @@ EXTRA = FeatureSpec("lag_5", "Sales 5 weeks before", "scale", "recent trend", Dr
 
 
 @pytest.fixture
-def champion(features: pd.DataFrame, retailer: SampleData, config: ModelConfig, tmp_path: Path) -> Path:
+def champion(features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig, tmp_path: Path) -> Path:
     """A model saved before the feature was there."""
     fit(features, retailer.sales, AS_OF, config).save(tmp_path / "champion")
     return tmp_path / "champion"
@@ -60,7 +61,7 @@ def test_an_added_feature_is_built_and_described(with_extra: pd.DataFrame) -> No
 
 
 def test_an_added_feature_is_learnt_from_and_attributed(
-    with_extra: pd.DataFrame, retailer: SampleData, config: ModelConfig
+    with_extra: pd.DataFrame, retailer: SampleData, config: XGBoostConfig
 ) -> None:
     config = config.model_copy(update={"min_child_weight": 0.0})
     forecaster = fit(with_extra, retailer.sales, AS_OF, config)
