@@ -66,7 +66,7 @@ def test_an_added_feature_is_learnt_from_and_attributed(
     config = config.model_copy(update={"min_child_weight": 0.0})
     forecaster = fit(with_extra, retailer.sales, AS_OF, config)
     assert forecaster.features == (*[name for name in FEATURES if name != EXTRA.name], EXTRA.name)
-    assert set(forecaster.importance().query("gain > 0")["feature"]) >= {EXTRA.name}
+    assert set(forecaster.importance().query("importance > 0")["feature"]) >= {EXTRA.name}
     rows = with_extra[with_extra["origin_week"] == AS_OF]
     why = attributions(forecaster, rows).iloc[:, 5:]
     np.testing.assert_allclose(why.sum(axis=1), forecaster.predict(rows)["forecast"], rtol=1e-4, atol=0.5)
