@@ -17,8 +17,8 @@ def code_version() -> str:
     """Hash of the forecasting package's sources, 12 hex digits: equal code gives equal forecasts from equal data."""
     package = Path(__file__).parent / "forecasting"
     digest = hashlib.blake2b(digest_size=6)
-    for source in sorted(package.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    for source in sorted(package.rglob("*.py")):
+        digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 
 
