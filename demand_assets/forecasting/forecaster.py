@@ -120,7 +120,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read what `save` wrote; ModelError when a file is missing, or it names a feature, model or setting that is no more."""
+        """Read what `save` wrote; ModelError when a file is missing, or a feature, model or setting is no more."""
         try:
             described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
         except OSError as error:
