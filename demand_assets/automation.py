@@ -44,7 +44,7 @@ FORECAST_ASSETS = [
     *TRAINING_ASSETS,
     "weekly_forecast",
     "forecast_totals",
-    "forecast_reasons",
+    "forecast_attributions",
     "published_forecast",
     "drift_report",
 ]

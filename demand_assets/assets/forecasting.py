@@ -1,4 +1,4 @@
-"""production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
+"""production model x demand_features -> weekly_forecast, its totals and attributions -> published_forecast."""
 
 from collections.abc import Callable
 from functools import partial
@@ -57,7 +57,7 @@ FORECAST_COLUMNS = {
     "code_version": "Version of the forecasting code",
 }
 
-REASON_COLUMNS = {
+ATTRIBUTION_COLUMNS = {
     "store_id": "Store number",
     "dept_id": "Department number",
     "origin_week": "Last week whose sales were known",
@@ -115,14 +115,14 @@ def forecast_with(
     )
 
 
-def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
-    """ModelError unless one model version made the forecast and its reasons."""
+def require_attributions_of(forecast: pd.DataFrame, attributions: pd.DataFrame) -> None:
+    """ModelError unless one model version made the forecast and its attributions."""
     made = sorted(set(forecast["model_version"]))
-    asked = sorted(set(reasons["model_version"])) if "model_version" in reasons.columns else ["unknown"]
+    asked = sorted(set(attributions["model_version"])) if "model_version" in attributions.columns else ["unknown"]
     if made != asked:
         raise ModelError(
-            f"the forecast is of model version {', '.join(made)}, its reasons are of version {', '.join(asked)}: "
-            "another model was promoted between them; materialise weekly_forecast and forecast_reasons again"
+            f"the forecast is of model version {', '.join(made)}, its attributions are of version {', '.join(asked)}: "
+            "another model was promoted between them; materialise weekly_forecast and forecast_attributions again"
         )
 
 
@@ -202,10 +202,10 @@ def weekly_forecast(
     partitions_def=weeks_partitions,
     code_version=code_version("attributions"),
     deps=[promoted_model],
-    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(ATTRIBUTION_COLUMNS)},
 )
 @outlasting
-def forecast_reasons(
+def forecast_attributions(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     registry: ModelRegistry,
@@ -214,7 +214,7 @@ def forecast_reasons(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it.
 
-    Unchanged features, champion and code give the stored reasons.
+    Unchanged features, champion and code give the stored attributions.
     """
     from demand_assets.forecasting.attributions import attributions
 
@@ -222,7 +222,7 @@ def forecast_reasons(
     champion = champion_of(ledger)
     features = lake.versions_of("demand_features", [key])[key]
     recipe = champion_recipe(champion, features, "attributions")
-    stored = reusable(lake, "forecast_reasons", key, recipe)
+    stored = reusable(lake, "forecast_attributions", key, recipe)
     if stored is not None:
         why = stored
     else:
@@ -315,9 +315,9 @@ def published_forecast(
     clock: Clock,
     weekly_forecast: pd.DataFrame,
     forecast_totals: pd.DataFrame,
-    forecast_reasons: pd.DataFrame,
+    forecast_attributions: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """A vintage in the SQL store, its totals and reasons with it in one transaction; its rows as Parquet under its id.
+    """A vintage in the SQL store, its totals and attributions with it in one transaction; its rows as Parquet under its id.
 
     Vintages are never changed. The same forecast published again is the vintage that is there.
     """
@@ -325,7 +325,7 @@ def published_forecast(
 
     origin = run_weeks(context)[0]
     first = weekly_forecast.iloc[0]
-    require_reasons_of(weekly_forecast, forecast_reasons)
+    require_attributions_of(weekly_forecast, forecast_attributions)
     record = VintageRecord(
         origin_week=origin.date(),
         horizon_weeks=int(weekly_forecast["horizon"].max()),
@@ -338,8 +338,10 @@ def published_forecast(
     )
     rows = store_table(weekly_forecast, PUBLISHED)
     totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"))
-    reasons = store_table(forecast_reasons.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id"))
-    published = publish_vintage(store.engine(), record, rows, totals, reasons)
+    attributions = store_table(
+        forecast_attributions.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id")
+    )
+    published = publish_vintage(store.engine(), record, rows, totals, attributions)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
     if not lake.notes("published_forecast", [file]):
@@ -353,7 +355,7 @@ def published_forecast(
             "new": published.inserted,
             "dagster/row_count": len(rows),
             "totals": len(totals),
-            "reasons": len(reasons),
+            "attributions": len(attributions),
             "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )

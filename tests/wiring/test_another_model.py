@@ -53,7 +53,7 @@ def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
     with closing(sqlite3.connect(home / "store.db")) as connection:
         vintages, forecasts, reasons = (
             pd.read_sql(f"select * from {table}", connection)
-            for table in ("forecast_vintages", "forecasts", "forecast_reasons")
+            for table in ("forecast_vintages", "forecasts", "forecast_attributions")
         )
     assert vintages["model_name"].tolist() == ["ridge"]
     keys = ["vintage_id", "store_id", "dept_id", "target_week"]
