@@ -317,7 +317,7 @@ def published_forecast(
     forecast_totals: pd.DataFrame,
     forecast_attributions: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """A vintage in the SQL store, its totals and attributions with it in one transaction; its rows as Parquet under its id.
+    """A vintage in the SQL store with its totals and attributions, in one transaction; its rows as Parquet, by its id.
 
     Vintages are never changed. The same forecast published again is the vintage that is there.
     """
