@@ -58,7 +58,7 @@ def test_a_past_week_is_predicted_once_until_its_features_or_the_champion_change
         rows = pd.DataFrame({"base": base, "scale": 2.0, "horizon": 1.0})
         # A second horizon, which is not watched.
         lake.write("demand_features", key, pd.concat([rows, rows.assign(horizon=2.0)]))
-    first = RegisteredVersion("1", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})
+    first = RegisteredVersion("1", "xgboost", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})
     versions = lake.versions("demand_features")
 
     def made(champion: RegisteredVersion, versions: dict[str, str]) -> int:

@@ -30,7 +30,7 @@ class _Registry:
         return replace(self.version("3"), as_of="2012-06-22", judged_to="2012-05-25")
 
     def version(self, version: str) -> RegisteredVersion:
-        return RegisteredVersion(version, "run", "made from", "2012-06-01", "2012-05-04", "", "", (), 0, {})
+        return RegisteredVersion(version, "xgboost", "run", "made from", "2012-06-01", "2012-05-04", "", "", (), 0, {})
 
     def backtest_of(self, version: RegisteredVersion) -> pd.DataFrame:
         weeks = pd.DataFrame({"target_week": pd.DatetimeIndex(BACKTESTED), "actual": 1000.0, "is_holiday": False})
