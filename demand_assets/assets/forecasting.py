@@ -19,7 +19,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
@@ -136,7 +136,7 @@ def require_attributions_of(forecast: pd.DataFrame, attributions: pd.DataFrame) 
     ins={"raw_sales": RECENT_SALES},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
-@outlasting
+@retry_on_store_outage
 def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -159,7 +159,7 @@ def weekly_forecast(
     origin = run_weeks(context)[0]
     key = week_key(origin)
     champion = champion_of(ledger)
-    features_footer = lake.notes("demand_features", [key])[key]
+    features_footer = lake.metadata("demand_features", [key])[key]
     forecast = forecast_with(
         registry.load(champion),
         demand_features,
@@ -204,7 +204,7 @@ def weekly_forecast(
     deps=[promoted_model],
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(ATTRIBUTION_COLUMNS)},
 )
-@outlasting
+@retry_on_store_outage
 def forecast_attributions(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -306,7 +306,7 @@ def forecast_totals(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
 )
-@outlasting
+@retry_on_store_outage
 def published_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -344,10 +344,10 @@ def published_forecast(
     published = publish_vintage(store.engine(), record, rows, totals, attributions)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
-    if not lake.notes("published_forecast", [file]):
-        made_with = lake.notes("weekly_forecast", [week_key(origin)])[week_key(origin)]
-        notes = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
-        lake.write("published_forecast", file, weekly_forecast, notes)
+    if not lake.metadata("published_forecast", [file]):
+        made_with = lake.metadata("weekly_forecast", [week_key(origin)])[week_key(origin)]
+        metadata = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
+        lake.write("published_forecast", file, weekly_forecast, metadata)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.vintage_id),
         metadata={

@@ -10,8 +10,8 @@ import pandas as pd
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
-from demand_assets.forecasting.drift import REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURES
+from demand_assets.monitoring.drift import REPORT_COLUMNS
 from demand_assets.resources import build_compute
 from demand_assets.settings import Settings
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.evidence import chain_losses, gather_evidence
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
-from demand_assets.forecasting.retraining import Evidence
-from demand_assets.retraining import chain_losses, gather_evidence
+from demand_assets.monitoring.retraining import Evidence
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.ledger import PromotionRecord, record_decision
 from demand_assets.store.migrations import migrate
