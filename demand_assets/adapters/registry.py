@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
-BACKTEST_FILE, FORECASTER_FOLDER = "backtest.parquet", "forecaster"
+BACKTEST_FILE, MODEL_FOLDER = "backtest.parquet", "model"
+# Where MLflow puts the files that a model of its flavour pyfunc is made of.
+FORECASTER_FOLDER = f"{MODEL_FOLDER}/artifacts/forecaster"
 # The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
 # that could train, also where nothing is trained, and its hook does not see a process that was killed.
 DAGSTER_RUN_TAG = "dagster_run_id"
@@ -157,11 +159,13 @@ class ModelRegistry(dg.ConfigurableResource):
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
         figures: Mapping[str, bytes],
+        sample: "pd.DataFrame",
         backtest: "pd.DataFrame",
     ) -> RegisteredVersion:
         """Log one training and register it; the version appears in one call, complete with its tags.
 
-        `backtest` is kept beside the model, so that a later challenger is judged on the same points.
+        `sample` are some rows of demand_features, from which MLflow reads the model's signature. `backtest` is kept
+        beside the model, so that a later challenger is judged on the same points.
         """
         client = self._client()
         from mlflow.exceptions import MlflowException
@@ -172,9 +176,8 @@ class ModelRegistry(dg.ConfigurableResource):
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
             tempfile.TemporaryDirectory() as folder,
         ):
-            parts = Path(folder) / FORECASTER_FOLDER
-            forecaster.save(parts)
-            client.log_artifacts(run_id, str(parts), FORECASTER_FOLDER)
+            _save_model(forecaster, sample, Path(folder) / MODEL_FOLDER)
+            client.log_artifacts(run_id, str(Path(folder) / MODEL_FOLDER), MODEL_FOLDER)
             for name, content in figures.items():
                 path = Path(folder) / name
                 path.write_bytes(content)
@@ -196,7 +199,7 @@ class ModelRegistry(dg.ConfigurableResource):
                 raise
         version = client.create_model_version(
             self.model_name,
-            source=f"{client.get_run(run_id).info.artifact_uri}/{FORECASTER_FOLDER}",
+            source=f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}",
             run_id=run_id,
             tags=tags,
         )
@@ -255,3 +258,29 @@ class ModelRegistry(dg.ConfigurableResource):
             return None
         with tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
+
+
+def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:
+    """Write the model in MLflow's flavour pyfunc, with the forecaster's own files inside."""
+    import warnings
+
+    import mlflow.pyfunc
+    from mlflow.models import infer_signature
+
+    from demand_assets.adapters import mlflow_model
+    from demand_assets.provenance import libraries
+
+    rows = sample[forecaster.inputs]
+    with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():
+        # Hints about integer columns and missing values: the keys are never missing.
+        warnings.simplefilter("ignore", UserWarning)
+        parts = Path(parent) / mlflow_model.FORECASTER
+        forecaster.save(parts)
+        mlflow.pyfunc.save_model(
+            str(folder),
+            python_model=mlflow_model.__file__,
+            artifacts={mlflow_model.FORECASTER: str(parts)},
+            signature=infer_signature(rows, forecaster.predict(rows)),
+            # Given, because MLflow would otherwise load the model in a second process to find them.
+            pip_requirements=[f"{name}=={version}" for name, version in libraries().items() if name != "python"],
+        )

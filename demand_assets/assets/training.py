@@ -186,6 +186,7 @@ def trained_model(
             params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
             metrics={**scores, "fit_seconds": seconds},
             figures={"importance.png": importance},
+            sample=demand_features.only(demand_features.keys[-1:]).read().head(5),
             backtest=backtest_report,
         )
         plots = {

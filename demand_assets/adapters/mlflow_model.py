@@ -1,0 +1,29 @@
+"""A registered forecaster as MLflow's own tools load it: `mlflow.pyfunc.load_model("models:/demand_forecaster/1")`.
+
+MLflow copies this file beside the forecaster's files and runs it when a model is loaded; nothing is pickled.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from demand_assets.forecasting.forecaster import Forecaster
+
+FORECASTER = "forecaster"
+
+
+class ForecasterModel(mlflow.pyfunc.PythonModel):
+    """Rows of demand_features in, keys with forecast and quantiles out."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the forecaster's files."""
+        self._forecaster = Forecaster.load(Path(context.artifacts[FORECASTER]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """`Forecaster.predict`."""
+        return self._forecaster.predict(model_input)
+
+
+mlflow.models.set_model(ForecasterModel())
