@@ -6,7 +6,8 @@ MLflow copies this file beside the forecaster's files and runs it when a model i
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.models
+import mlflow.pyfunc
 import pandas as pd
 
 from demand_assets.forecasting.forecaster import Forecaster
