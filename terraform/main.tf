@@ -111,7 +111,7 @@ module "monitoring" {
   failed_starts_queue_name = module.watch.failed_starts_queue_name
   # A week, its deadline, a day.
   forecast_age_hours = 168 + var.forecast_deadline_hours + 24
-  realised_wmae  = var.realised_wmae
+  realised_wmae      = var.realised_wmae
   armed              = !var.bootstrap && !var.asleep
   budget_usd         = var.budget_usd
   budget_tag         = var.environment

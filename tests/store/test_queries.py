@@ -241,3 +241,38 @@ def test_an_unscored_store_has_no_losses(engine: Engine) -> None:
     with engine.connect() as connection:
         assert queries.realised_wmae(connection) == []
         assert queries.errors_before(connection, WEEK, 7) == []
+
+
+def test_a_scenario_never_stands_for_a_forecast(engine: Engine) -> None:
+    week = ORIGIN + timedelta(weeks=1)
+
+    def row(forecast: float) -> tuple[Any, ...]:
+        return ("A-1", "0", week, 1, forecast, 1.0, 1.0, 1.0, None)
+
+    forecast = publish_vintage(engine, RECORD, [row(1.0)]).vintage_id
+    scenario = publish_vintage(engine, replace(RECORD, kind="scenario"), [row(2.0)]).vintage_id
+    with engine.connect() as connection:
+        newest, latest = queries.newest_vintage(connection), queries.latest_forecast(connection, "A-1", "0", week)
+        assert newest is not None
+        assert latest is not None
+        assert (newest["vintage_id"], latest["forecast"], latest["store_id"]) == (forecast, 1.0, "A-1")
+        assert [row["vintage_id"] for row in queries.vintages_of(connection, ORIGIN)] == [forecast]
+        batch = connection.execute(reads.latest_forecasts([("A-1", "0", week), ("A-1", "1", week)])).mappings().all()
+        assert [(row["store_id"], row["dept_id"], row["forecast"]) for row in batch] == [("A-1", "0", 1.0)]
+        of_all, _ = reads.forecasts_of_all()
+        assert [row["forecast"] for row in connection.execute(of_all).mappings()] == [1.0]
+        named = connection.execute(reads.forecast_of("A-1", "0", week, vintage_id=scenario)).mappings().one()
+        assert (named["forecast"], named["kind"], named["sequence"]) == (2.0, "scenario", 2)
+
+
+def test_pages_go_on_after_a_key_of_text_ids(scored: Engine) -> None:
+    order = accuracy_reads.ACCURACY_ORDER
+    with scored.connect() as connection:
+        statement = accuracy_reads.accuracy({}, None, None)
+        everything = connection.execute(order.page(statement, None, None)).mappings().all()
+        keys = [[row[name] for name in order.names] for row in everything]
+        pages = [connection.execute(order.page(statement, key, 1)).mappings().first() for key in keys]
+        store = connection.execute(accuracy_reads.accuracy({"store_id": "1"}, None, None)).mappings().all()
+    assert {row["store_id"] for row in everything} == {None, "1"}
+    assert pages == [*everything[1:], None]
+    assert [row["level"] for row in store] == ["store"]
