@@ -25,7 +25,7 @@ Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False), BeforeV
 
 
 class SeriesKey(BaseModel):
-    """One forecast asked for."""
+    """Key of one forecast."""
 
     model_config = ConfigDict(extra="forbid")
 

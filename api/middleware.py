@@ -156,10 +156,10 @@ class ServiceMiddleware:
         found = self.state.keys.get(hashlib.sha256(token).hexdigest()) if token else None
         if found is None or (found.expires_at is not None and found.expires_at <= self.now()):
             self.metrics.unauthorised.inc()
-            said = "the API key is not valid" if token else "an API key is needed"
+            reason = "the API key is not valid" if token else "an API key is needed"
             raise ProblemError(
                 401,
-                f"{said}; send it as `Authorization: Bearer KEY`",
+                f"{reason}; send it as `Authorization: Bearer KEY`",
                 headers={"WWW-Authenticate": 'Bearer realm="demand"'},
             )
         return found

@@ -108,7 +108,7 @@ class HistoryWeek(BaseModel):
 
 @with_columns(store.VINTAGE_ID, store.ORIGIN_WEEK, store.TARGET_WEEK, store.HORIZON, store.FORECAST, *_QUANTILES)
 class EarlierForecast(BaseModel):
-    """What an earlier vintage said."""
+    """A forecast of an earlier vintage."""
 
 
 @with_columns(*store.OVERRIDES.without("idempotency_key", "request_hash").columns)
@@ -123,7 +123,7 @@ class OverrideResponse(Override, Envelope):
 
 
 class SeriesDetail(Envelope):
-    """One series: what it sold, what is forecast, what was forecast before, what planners said."""
+    """One series: sales, the newest forecast, earlier forecasts, overrides."""
 
     store_id: str
     dept_id: str
@@ -163,7 +163,7 @@ class VintageResponse(VintageSize, Envelope):
 
 @with_columns(*store.FORECAST_ACCURACY.columns)
 class Accuracy(BaseModel):
-    """How well one vintage foresaw one total in one week."""
+    """Accuracy of one vintage for one total in one week."""
 
 
 @with_columns(

@@ -37,7 +37,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One vintage with everything said beside its forecasts; replaced as a whole, never changed."""
+    """One vintage with what stands beside its forecasts; replaced as a whole, never changed."""
 
     vintage: Mapping[str, Any]
     is_stale: bool
@@ -69,7 +69,7 @@ def stale_from(origin_week: date, deadline_hours: int) -> datetime:
 
 @dataclass
 class State:
-    """What the service knows now. `problem`: why the store could not be read when last asked, None when it could."""
+    """What the service knows now. `problem`: why the store could not be read the last time, None when it could."""
 
     now: Callable[[], datetime]
     deadline_hours: int

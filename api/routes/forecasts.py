@@ -60,8 +60,8 @@ class ForecastParameters(Parameters):
 async def forecast(request: Request, service: ServiceDep, query: Annotated[ForecastParameters, Query()]) -> Response:
     """The newest forecast of that store, department and week, with what it was made from.
 
-    `as_of` answers what was known at a time, `horizon` what was said so many weeks before, `vintage_id` what one
-    published run said.
+    `as_of` gives the forecast known at that time, `horizon` the one made so many weeks before, `vintage_id` the one of
+    that published run.
     """
     series = (query.store_id, query.dept_id)
     filters: dict[str, Any] = {"as_of": query.as_of, "horizon": query.horizon, "vintage_id": query.vintage_id}

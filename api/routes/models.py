@@ -38,7 +38,7 @@ async def promotions(
 
 @router.get("/models", summary="Models", **list_responses(Model))
 async def models(request: Request, service: ServiceDep, query: Annotated[PageParameters, Query()]) -> Response:
-    """Every version the gate has judged, the newest first: what it scored, what was decided, what it has forecast."""
+    """Every version judged for production, the newest first: its scores, the decision, how many vintages it made."""
     # (name, version); of each name the present champion comes last.
     champions = {row[0]: row[1] for row in await service.fetch(reads.CHAMPIONS, {})}
     counts = {row[0]: row[1] for row in await service.fetch(VINTAGES_PER_VERSION, {})}

@@ -45,7 +45,7 @@ class AccuracyParameters(PeriodParameters):
 
 @router.get("/accuracy", summary="Realised accuracy", **list_responses(Accuracy, 404))
 async def accuracy(request: Request, service: ServiceDep, query: Annotated[AccuracyParameters, Query()]) -> Response:
-    """How well each vintage foresaw each total, beside the baselines stored with it; FVA is against seasonal naive."""
+    """Accuracy of each vintage for each total, beside the baselines stored with it; FVA is against seasonal naive."""
     await require_series(service, query.store_id, query.dept_id)
     if query.vintage_id is not None:
         await find_vintage(service, vintage_id=query.vintage_id)

@@ -52,7 +52,7 @@ class SeriesParameters(Parameters):
     responses=problem_responses(404),
 )
 async def one_series(request: Request, service: ServiceDep, query: Annotated[SeriesParameters, Query()]) -> Response:
-    """Its history, the newest forecast, what up to 26 earlier origins said of the same weeks, and planners' numbers.
+    """History, the newest forecast, forecasts of the same weeks from up to 26 earlier origins, and overrides.
 
     `history` goes on over the weeks forecast, with what is known of them: last year's sales, holidays, markdowns.
     """
@@ -131,7 +131,7 @@ class TotalsParameters(SeriesFilters, PeriodParameters):
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))
 async def totals(request: Request, service: ServiceDep, query: Annotated[TotalsParameters, Query()]) -> Response:
-    """Sales of the chain, its departments or stores beside the newest forecast that foresaw each week.
+    """Sales of the chain, its departments or stores beside the newest forecast of each week.
 
     Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'.
     """
