@@ -6,16 +6,16 @@ MLflow copies this file beside the forecaster's files and runs it when a model i
 from pathlib import Path
 from typing import Any
 
-import mlflow.models
-import mlflow.pyfunc
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
 
 from demand_assets.forecasting.forecaster import Forecaster
 
 FORECASTER = "forecaster"
 
 
-class ForecasterModel(mlflow.pyfunc.PythonModel):
+class ForecasterModel(PythonModel):
     """Rows of demand_features in, keys with forecast and quantiles out."""
 
     def load_context(self, context: Any) -> None:
@@ -27,4 +27,4 @@ class ForecasterModel(mlflow.pyfunc.PythonModel):
         return self._forecaster.predict(model_input)
 
 
-mlflow.models.set_model(ForecasterModel())
+set_model(ForecasterModel())
