@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demand_assets.errors import SettingsError
@@ -15,11 +16,17 @@ from demand_assets.errors import SettingsError
 PREFIX = "DEMAND_"
 # The workspace of the last `demand run`: `demand dev` and `demand models` show the same one.
 CURRENT_WORKSPACE = Path(".demand/current.env")
+_WORKSPACE = "the last workspace used; before the first run `.demand/workspace`"
 
 
 def usable_cores() -> int:
     """Number of cores this process may use; training slows down badly with more threads than that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _shown(default_text: str) -> dict[str, JsonValue]:
+    """What the docs say of a default that depends on other settings or on the machine."""
+    return {"default_text": default_text}
 
 
 class Settings(BaseSettings):
@@ -31,32 +38,80 @@ class Settings(BaseSettings):
         Literal["local", "aws"], Field(description="Where the pipeline runs: on this machine, or on S3, RDS and ECS.")
     ] = "local"
     bucket: Annotated[
-        str, Field(pattern=r"^(s3://[^/]+(/.+)?)?$", description="Bucket (or prefix) of all data on AWS.")
+        str,
+        Field(
+            pattern=r"^(s3://[^/]+(/.+)?)?$",
+            description="Bucket (or prefix) of all data on AWS: s3://NAME, with `raw`, `processed`, `forecasts` and "
+            "`reports` below it.",
+        ),
     ] = ""
-    home: Annotated[Path, Field(description="Folder of everything the pipeline writes.")] = Path(".demand/workspace")
-    landing_uri: Annotated[str, Field(description="Landing zone: a folder or s3://bucket/prefix of CSVs.")] = ""
-    lake_uri: Annotated[str, Field(description="Parquet lake: a folder or s3://bucket/prefix.")] = ""
-    store_url: Annotated[str, Field(description="SQL store: sqlite:///... or postgresql://...")] = ""
-    mlflow_tracking_uri: Annotated[str, Field(description="MLflow server or database.")] = ""
-    mlflow_artifact_uri: Annotated[str, Field(description="Where MLflow stores the artefacts of new experiments.")] = ""
+    home: Annotated[
+        Path, Field(description="Folder of everything the pipeline writes.", json_schema_extra=_shown(_WORKSPACE))
+    ] = Path(".demand/workspace")
+    landing_uri: Annotated[
+        str,
+        Field(
+            description="Landing zone: a folder or s3://bucket/prefix of CSVs.",
+            json_schema_extra=_shown("`home`/landing; on AWS `bucket`/raw"),
+        ),
+    ] = ""
+    lake_uri: Annotated[
+        str,
+        Field(
+            description="Parquet lake: a folder or s3://bucket/prefix.",
+            json_schema_extra=_shown("`home`/lake; on AWS `bucket`/processed"),
+        ),
+    ] = ""
+    store_url: Annotated[
+        str,
+        Field(
+            description="SQL store: sqlite:///... or postgresql://...",
+            json_schema_extra=_shown("SQLite in `home`; required on AWS"),
+        ),
+    ] = ""
+    mlflow_tracking_uri: Annotated[
+        str,
+        Field(description="MLflow server or database.", json_schema_extra=_shown("SQLite in `home`; required on AWS")),
+    ] = ""
+    mlflow_artifact_uri: Annotated[
+        str,
+        Field(
+            description="Where MLflow stores the artefacts of new experiments.",
+            json_schema_extra=_shown("`home`/mlflow-artifacts; on AWS the MLflow server decides"),
+        ),
+    ] = ""
     alert_sns_topic: Annotated[
         str,
         Field(
             pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic that receives alerts."
         ),
     ] = ""
-    metrics_namespace: Annotated[str, Field(description="CloudWatch namespace of the metrics.")] = ""
-    unit: Annotated[str, Field(min_length=1, description="What is counted: a currency or pieces.")] = "USD"
+    metrics_namespace: Annotated[
+        str, Field(description="CloudWatch namespace of the metrics and of the count of alerts.")
+    ] = ""
+    unit: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="What is counted: a currency or pieces. Each vintage keeps it, and the API returns it.",
+        ),
+    ] = "USD"
     forecast_deadline_hours: Annotated[
         int,
-        Field(ge=1, le=168, description="Hours after the end of a week within which its forecast must be published."),
+        Field(
+            ge=1,
+            le=168,
+            description="Hours after the end of a week (midnight UTC) within which its forecast must be published.",
+        ),
     ] = 72
     weekly_cron: Annotated[
         str, Field(pattern=r"^\S+( \S+){4}$", description="Cron expression (UTC) of the weekly schedule.")
     ] = "0 6 * * 1"
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
-    backtest_origins: Annotated[int, Field(ge=1, le=104, description="Number of rolling origins in the backtest.")] = 6
+    backtest_origins: Annotated[
+        int, Field(ge=1, le=104, description="Number of rolling origins in the backtest, on which the gate decides.")
+    ] = 6
     backtest_step_weeks: Annotated[int, Field(ge=1, le=52, description="Weeks between two backtest origins.")] = 4
     backtest_series: Annotated[
         int,
@@ -76,11 +131,13 @@ class Settings(BaseSettings):
     quantiles: Annotated[
         str,
         Field(
-            pattern=r"^0?\.\d+(,0?\.\d+)*$", description="Quantiles of every forecast; 0.1, 0.5 and 0.9 are required."
+            pattern=r"^0?\.\d+(,0?\.\d+)*$",
+            description="Quantiles of every forecast; 0.1, 0.5 and 0.9 are required, and only they are published.",
         ),
     ] = "0.1,0.5,0.9"
     underage_cost: Annotated[
-        float, Field(gt=0, description="Cost of one unit too few, relative to `overage_cost`.")
+        float,
+        Field(gt=0, description="Cost of one unit too few, relative to `overage_cost`; both set `order_quantity`."),
     ] = 3.0
     overage_cost: Annotated[float, Field(gt=0, description="Cost of one unit too many.")] = 1.0
     promotion_margin: Annotated[
@@ -102,13 +159,20 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d.*)?$",
-            description="Fixed time of every record, ISO 8601; empty: the current time.",
+            description="Fixed time of every record, ISO 8601.",
+            json_schema_extra=_shown("the current time"),
         ),
     ] = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of all random numbers.")] = 7
-    threads: Annotated[int, Field(ge=1, le=1024, description="Number of threads.")] = Field(
-        default_factory=usable_cores
-    )
+    threads: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1024,
+            description="Threads of heavy work; on a Dask worker, threads of that worker.",
+            json_schema_extra=_shown("the cores this process may use"),
+        ),
+    ] = Field(default_factory=usable_cores)
     engine: Annotated[
         Literal["local", "dask"],
         Field(description="Where heavy work runs: in the process of the run, or on Dask workers."),
@@ -117,7 +181,8 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^((tcp|tls)://[^/\s]+:\d+)?$",
-            description="Address of the Dask scheduler; empty: start workers on this machine.",
+            description="Address of the Dask scheduler, tcp://host:8786 or tls://...",
+            json_schema_extra=_shown("none: workers are started on this machine"),
         ),
     ] = ""
     dask_workers: Annotated[
@@ -228,6 +293,21 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
         raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
     home = Path(os.path.abspath(settings.home))
     return settings.model_copy(update={"home": home})
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table for the docs."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default_text(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def _default_text(field: FieldInfo) -> str:
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["default_text"])
+    return "none" if field.default == "" else f"`{field.default}`"
 
 
 def workspace_for(raw_dir: str) -> Path:

@@ -8,7 +8,9 @@ from demand_assets.errors import SettingsError
 from demand_assets.partitions import key_ranges, known_weeks, register_weeks
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import build_training
-from demand_assets.settings import read_settings, remember_workspace, workspace_for
+from demand_assets.settings import read_settings, remember_workspace, settings_table, workspace_for
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +28,19 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DEMAND_HORIZON_WEEKS", "53")
     with pytest.raises(SettingsError, match="DEMAND_HORIZON_WEEKS is '53'"):
         read_settings()
+
+
+def test_the_docs_list_every_setting() -> None:
+    listed = (DOCS / "operations.md").read_text().split("<!-- settings -->\n")[1]
+    assert listed == f"{settings_table()}\n", f"put this between the markers of operations.md:\n{settings_table()}"
+
+
+def test_the_table_shows_a_default_or_says_what_it_depends_on() -> None:
+    rows = settings_table().splitlines()
+    assert "| `DEMAND_HORIZON_WEEKS` | `4` | Forecast horizon H, in weeks. |" in rows
+    assert "| `DEMAND_ALERT_SNS_TOPIC` | none | ARN of the SNS topic that receives alerts. |" in rows
+    threads = "Threads of heavy work; on a Dask worker, threads of that worker."
+    assert f"| `DEMAND_THREADS` | the cores this process may use | {threads} |" in rows
 
 
 def test_addresses_live_under_home_unless_named(tmp_path: Path) -> None:
