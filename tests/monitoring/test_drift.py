@@ -698,7 +698,7 @@ def test_distances_are_those_of_each_sample_by_itself() -> None:
         then, now = (own[0][np.isin(own[1], which)] for which in (reference, [last]))
         old, new = then[~np.isnan(then)], now[~np.isnan(now)]
         place = (group, column)
-        assert found.cv_results[place] == len(new)
+        assert found.points[place] == len(new)
         assert found.reference_points[place] == len(old)
         assert found.reference_missing[place] == 1 - len(old) / len(then)
         np.testing.assert_equal(found.psi[place], psi(old, new))

@@ -16,7 +16,7 @@ def test_the_report_is_one_whole_page_and_the_same_twice(
     origins = [pd.Timestamp("2011-07-01"), pd.Timestamp("2011-08-19")]
     points = backtest(
         features, retailer.sales, origins, 4, XGBoostConfig(rounds=5, members=1, seed=3, threads=1)
-    ).points
+    ).cv_results
     for name in ("one.html", "two.html"):
         write_report(points, retailer.sales, tmp_path / name)
     page = (tmp_path / "one.html").read_text()
