@@ -26,7 +26,8 @@ def key_of(row: Mapping[str, Any]) -> Key:
 def forecast_item(row: Mapping[str, Any], is_stale: bool, override: Mapping[str, Any] | None) -> dict[str, Any]:
     """`row`: columns of `forecasts` and of its vintage."""
     item = {name: row[source] for name, source in _SOURCES.items()}
-    return {**item, "is_stale": is_stale, "override": active_override(override)}
+    item["is_stale"], item["override"] = is_stale, active_override(override)
+    return item
 
 
 def active_override(override: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -62,9 +62,9 @@ def bare_features(home: Path, keys: list[str]) -> None:
     sales, conditions, stores, calendar = (frame for frame in (*weekly, *whole) if frame is not None)
     panel = build_panel(sales, conditions, stores, calendar, settings.horizon_weeks)
     origins = [pd.Timestamp(key) for key in keys]
-    notes: dict[str, dict[str, str]] = {}
+    metadata: dict[str, dict[str, str]] = {}
     here = ThisMachine(settings.threads)
-    write_features(here, beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, notes)
+    write_features(here, beside, "demand_features", panel, origins, settings.horizon_weeks, SERIES_PER_BLOCK, metadata)
 
 
 def bare_sales(home: Path, keys: list[str]) -> None:

@@ -24,8 +24,6 @@ from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.forecasting.calendar import calendar_from_covariates
-from demand_assets.forecasting.drift import JudgedWeek
-from demand_assets.forecasting.drift_metrics import HISTORY_WEEKS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, train_stored
 from demand_assets.forecasting.metrics import bias, mae, rmse, wmae
@@ -34,6 +32,8 @@ from demand_assets.forecasting.panel import SERIES_PER_BLOCK, Panel, build_panel
 from demand_assets.forecasting.ports import Workers
 from demand_assets.forecasting.training import actuals_of
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.monitoring.drift import JudgedWeek
+from demand_assets.monitoring.drift_metrics import HISTORY_WEEKS
 from demand_assets.partitions import week_key
 from demand_assets.sample import generate
 from demand_assets.settings import Settings, usable_cores

@@ -17,14 +17,14 @@ import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_from_covariates
-from demand_assets.forecasting.drift import DriftVerdict, drift_report, drift_verdict
-from demand_assets.forecasting.drift_metrics import department_group, measured
-from demand_assets.forecasting.drift_severity import SEVERE, WARN
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.monitoring.drift import DriftVerdict, drift_report, drift_verdict
+from demand_assets.monitoring.drift_metrics import department_group, measured
+from demand_assets.monitoring.drift_severity import SEVERE, WARN
 
 LEAST_ORIGINS = 13
 CHAMPION_WEEKS = 13

@@ -25,7 +25,7 @@ STEPS = {
     "ingest": ("stores", "holiday_calendar", "raw_covariates", "raw_sales"),
     "features": ("demand_features",),
     "train": ("backtest_report", "trained_model", "promoted_model"),
-    "forecast": ("weekly_forecast", "forecast_totals", "forecast_reasons"),
+    "forecast": ("weekly_forecast", "forecast_totals", "forecast_attributions"),
     "publish": ("published_forecast", "published_conditions"),
     "watch": ("drift_report", "forecast_accuracy", "forecast_exceptions"),
 }

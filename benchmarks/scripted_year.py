@@ -21,12 +21,12 @@ import click
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.evidence import chain_losses
 from demand_assets.alerting import alert_on_run, monitoring_alerts
 from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
 from demand_assets.definitions import defs
-from demand_assets.forecasting.retraining import loss_state
+from demand_assets.monitoring.retraining import loss_state
 from demand_assets.resources import Clock, build_resources
-from demand_assets.retraining import chain_losses
 from demand_assets.settings import Settings, read_settings
 
 RESULTS = Path(__file__).parent / "results"

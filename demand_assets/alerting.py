@@ -10,15 +10,15 @@ from dagster import DagsterEventType
 
 from demand_assets.adapters.alerts import Alert, Alerts, one_line
 from demand_assets.adapters.dagster_internals import InstigatorStatus, SerializableErrorInfo, TickStatus
+from demand_assets.adapters.evidence import DRIFT_COLUMNS, chain_losses
 from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.metrics import health_metrics
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import StoreError
-from demand_assets.measures import health_measures
 from demand_assets.partitions import RANGE_END, RANGE_START
 from demand_assets.provenance import fingerprint
 from demand_assets.resources import Clock
-from demand_assets.retraining import DRIFT_COLUMNS, chain_losses
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -194,8 +194,8 @@ def _moment(timestamp: float) -> str:
 
 def severe_drift_alert(lake: ParquetLake) -> Alert | None:
     """The newest drift report's verdict if it is severe, with what drifted, worst first; None otherwise."""
-    from demand_assets.forecasting.drift import drift_verdict
-    from demand_assets.forecasting.drift_severity import SEVERE
+    from demand_assets.monitoring.drift import drift_verdict
+    from demand_assets.monitoring.drift_severity import SEVERE
 
     weeks = lake.partitions("drift_report")
     rows = lake.read("drift_report", weeks[-1:], DRIFT_COLUMNS) if weeks else None
@@ -230,7 +230,7 @@ def accuracy_alert(week: str, reason: str, figures: Mapping[str, Any]) -> Alert:
 
 def accuracy_out_of_band(losses: Sequence[tuple[str, float]]) -> Alert | None:
     """The newest scored week's WMAE of the chain above the band of its own history; None while it is inside."""
-    from demand_assets.forecasting.retraining import loss_state
+    from demand_assets.monitoring.retraining import loss_state
 
     state = loss_state(losses)
     if state is None or not state.degraded:
@@ -367,7 +367,7 @@ def monitoring_alerts(
     new = fire_all(alerts, found)
     missed = alerts.redeliver()
     if alerts.metrics_namespace and not any(alert.kind == "store_unreachable" for alert in found):
-        alerts.measure(health_measures(lake, ledger, clock.now()))
+        alerts.put_metrics(health_metrics(lake, ledger, clock.now()))
     for alert in new:
         context.log.warning(alert.line())
     caught_up = f"; {missed} alerts delivered that a channel had missed" if missed else ""

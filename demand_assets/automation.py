@@ -6,10 +6,10 @@ import dagster as dg
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import DemandError
 from demand_assets.forecasting.weeks import as_week
-from demand_assets.gate import REQUESTED_BY_TAG
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
 from demand_assets.planning import (
@@ -44,7 +44,7 @@ FORECAST_ASSETS = [
     *TRAINING_ASSETS,
     "weekly_forecast",
     "forecast_totals",
-    "forecast_reasons",
+    "forecast_attributions",
     "published_forecast",
     "drift_report",
 ]

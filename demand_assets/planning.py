@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_NOTE
 from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
@@ -22,12 +23,11 @@ from demand_assets.ingestion.merge import Landing, merge_week_partitions
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
-from demand_assets.retraining import gather_evidence
 
 if TYPE_CHECKING:
     from demand_assets.adapters.ledger import PromotionLedger
     from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
-    from demand_assets.forecasting.retraining import RetrainingPolicy
+    from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
 
@@ -64,8 +64,8 @@ class Recipe:
 
 def outdated(lake: ParquetLake, table: str, wanted: Mapping[str, Recipe]) -> list[str]:
     """Of the `wanted` partitions of a table those that are missing or were made by another recipe, sorted."""
-    notes = lake.notes(table, wanted)
-    return sorted(key for key, recipe in wanted.items() if notes.get(key, {}).get(RECIPE_NOTE) != recipe.version)
+    metadata = lake.metadata(table, wanted)
+    return sorted(key for key, recipe in wanted.items() if metadata.get(key, {}).get(RECIPE_NOTE) != recipe.version)
 
 
 def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.DataFrame | None:
@@ -76,7 +76,9 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     """For each landed week, in order: what its features are made from, namely that week and all before it."""
     sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
-    whole = {name: lake.notes(name, [None]).get(None, {}).get(VERSION_NOTE) for name in ("stores", "holiday_calendar")}
+    whole = {
+        name: lake.metadata(name, [None]).get(None, {}).get(VERSION_NOTE) for name in ("stores", "holiday_calendar")
+    }
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
     for key in sorted(sales):
@@ -88,9 +90,9 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
 
 def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
     """What the backtest and the model of a week are made from."""
-    notes = lake.notes("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
+    metadata = lake.metadata("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
     return Recipe(
-        {"as_of": as_of, "features": {str(key): note.get(RECIPE_NOTE) for key, note in notes.items()}},
+        {"as_of": as_of, "features": {str(key): note.get(RECIPE_NOTE) for key, note in metadata.items()}},
         code_version("training"),
         # Threads decide how fast, not what.
         {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
@@ -138,8 +140,8 @@ def landings_note(landings: Sequence[Landing]) -> dict[str, str]:
 
 def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict[pd.Timestamp, tuple[Landing, ...]]:
     """For each week with a file: the deliveries already laid into it."""
-    notes = lake.notes(table, keys)
-    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in notes.items()}
+    metadata = lake.metadata(table, keys)
+    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in metadata.items()}
 
 
 def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
@@ -222,7 +224,7 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
             for key in {week_key(week) for week in delivery.weeks} & set(known):
                 if delivery.content_hash not in applied.get(key, ()):
                     due.setdefault(key, {})[delivery.content_hash] = delivery.file.name
-    whole = lake.notes("stores", [None]).get(None, {})
+    whole = lake.metadata("stores", [None]).get(None, {})
     seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_NOTE))}
     with_newest = [one for one in deliveries if one.kind == "stores" and one.content_hash not in seen]
     if known and not _ahead_is_published(lake, deliveries, known[-1]):
@@ -234,7 +236,7 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
 
 def _ahead_is_published(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
     """Whether the delivered conditions of the weeks after `newest` are those that were published with it."""
-    published = lake.notes("published_conditions", [newest]).get(newest, {}).get(AHEAD_NOTE)
+    published = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_NOTE)
     return published == ahead_note(covariates_ahead(deliveries, newest))[AHEAD_NOTE]
 
 
@@ -268,8 +270,8 @@ def stale_origins(lake: ParquetLake, training: Training) -> list[str]:
     # A year of sales lies behind the first origin.
     earliest = week_key(add_weeks(pd.Timestamp(min(recipes)), WEEKS_PER_YEAR))
     wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
-    notes = lake.notes("demand_features", wanted)
-    unnamed = {key for key in wanted if MANIFEST_NOTE not in notes.get(key, {})}
+    metadata = lake.metadata("demand_features", wanted)
+    unnamed = {key for key in wanted if MANIFEST_NOTE not in metadata.get(key, {})}
     return sorted({*outdated(lake, "demand_features", wanted), *unnamed})
 
 
@@ -317,7 +319,7 @@ def plan_training(
     `under_way`: id of a training run that has not ended. The evidence is judged as a whole each time, so that what
     arrives during a cool-down or another training is not lost.
     """
-    from demand_assets.forecasting.retraining import decide_retraining
+    from demand_assets.monitoring.retraining import decide_retraining
 
     built = [key for key in lake.partitions("demand_features") if key in set(known)]
     if not built:

@@ -18,7 +18,7 @@ DECIDED_BY: Mapping[str, tuple[str, ...]] = {
     "forecast": ("forecasting.forecaster", "forecasting.methods", "forecasting.orders"),
     "attributions": ("forecasting.attributions",),
     "totals": ("forecasting.totals",),
-    "drift": ("adapters.drift_rows", "forecasting.drift"),
+    "drift": ("adapters.drift_rows", "monitoring.drift"),
 }
 _PACKAGE = Path(__file__).parent
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.models.base import ModelConfig
     from demand_assets.forecasting.ports import Workers
     from demand_assets.forecasting.promotion import GatePolicy
-    from demand_assets.forecasting.retraining import RetrainingPolicy
+    from demand_assets.monitoring.retraining import RetrainingPolicy
 
 
 class Landing(dg.ConfigurableResource):
@@ -134,7 +134,7 @@ class RetrainingRules(dg.ConfigurableResource):
 
     def policy(self) -> "RetrainingPolicy":
         """The policy of the retraining sensor."""
-        from demand_assets.forecasting.retraining import RetrainingPolicy
+        from demand_assets.monitoring.retraining import RetrainingPolicy
 
         return RetrainingPolicy(max_age_weeks=self.max_age_weeks, cooldown_weeks=self.cooldown_weeks)
 
@@ -195,7 +195,7 @@ def build_alerts(settings: Settings) -> Alerts:
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources of every asset, for this deployment. Opens nothing: connections are made when first used."""
-    lake = ParquetLake(uri=settings.lake, places=settings.lake_places)
+    lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
     models = {
         "tracking_uri": settings.tracking,
         "artifact_uri": settings.artifacts,

@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         return self.lake_uri or self._place("processed", "lake")
 
     @property
-    def lake_places(self) -> dict[str, str]:
+    def table_uris(self) -> dict[str, str]:
         """Tables of the lake with a prefix of their own on AWS, because other systems read them: vintages and pages."""
         if self.deployment != "aws" or self.lake_uri:
             return {}

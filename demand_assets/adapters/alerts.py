@@ -150,15 +150,15 @@ class Alerts(dg.ConfigurableResource):
         since = datetime.now(UTC) - REDELIVERY_LASTS
         return sum(self.fire(record.alert) for record in self.newest() if record.fired_at >= since)
 
-    def measure(self, measures: Sequence[tuple[str, float, str]]) -> bool:
+    def put_metrics(self, metrics: Sequence[tuple[str, float, str]]) -> bool:
         """Put (name, value, unit) into the namespace, if one is set; whether it took them. A failure is logged."""
-        if not self.metrics_namespace or not measures:
+        if not self.metrics_namespace or not metrics:
             return False
-        data = [{"MetricName": name, "Value": value, "Unit": unit} for name, value, unit in measures]
+        data = [{"MetricName": name, "Value": value, "Unit": unit} for name, value, unit in metrics]
         try:
             self._client("cloudwatch").put_metric_data(Namespace=self.metrics_namespace, MetricData=data)
         except CHANNEL_ERRORS as error:
-            _log.error("cloudwatch did not take the measures: %s", one_line(str(error)))
+            _log.error("cloudwatch did not take the metrics: %s", one_line(str(error)))
             return False
         return True
 

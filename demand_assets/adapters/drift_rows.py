@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from demand_assets.adapters.table_refs import TableRef
-from demand_assets.forecasting.drift_metrics import NEAREST, PREDICTION, Unit, scaled_forecast
+from demand_assets.monitoring.drift_metrics import NEAREST, PREDICTION, Unit, scaled_forecast
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from demand_assets.forecasting.drift import JudgedWeek
     from demand_assets.forecasting.forecaster import Forecaster
     from demand_assets.forecasting.ports import Workers
+    from demand_assets.monitoring.drift import JudgedWeek
 
 PREDICTIONS_TABLE = "drift_predictions"
 # Values of features that stand in memory together: with what measuring them takes, two gigabytes.
@@ -48,7 +48,7 @@ def stored_report(
 
     `workers_for` gives the workers that so many blocks are worth.
     """
-    from demand_assets.forecasting.drift import blocks_of, flags_of, joined_report
+    from demand_assets.monitoring.drift import blocks_of, flags_of, joined_report
 
     flags = rows.read(["origin_week", "origin_is_holiday"])
     blocks = blocks_of(len(flags), most_values)
@@ -58,7 +58,7 @@ def stored_report(
 
 def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[Unit]) -> pd.DataFrame:
     """`forecasting.drift.block_report` of stored rows."""
-    from demand_assets.forecasting.drift import block_report
+    from demand_assets.monitoring.drift import block_report
 
     return block_report(rows.read, judged, units)
 

@@ -22,14 +22,14 @@ def write_features(
     origins: "Sequence[pd.Timestamp]",
     horizon_weeks: int,
     series_per_block: int,
-    notes: Mapping[str, Mapping[str, str]],
+    metadata: Mapping[str, Mapping[str, str]],
 ) -> tuple[int, int]:
     """Make demand_features of `origins` and write one file each; (rows, bytes). No row passes this process.
 
-    `notes` maps a week to what its file's footer keeps beside the rows.
+    `metadata` maps a week to what its file's footer keeps beside the rows.
     """
     parts = dealt(origins, workers.count)
-    shared = (lake.place(table), table, panel, horizon_weeks, series_per_block, workers.threads, dict(notes))
+    shared = (lake.table_uri(table), table, panel, horizon_weeks, series_per_block, workers.threads, dict(metadata))
     rows, size = zip(*workers.map(write_origins, parts, *shared), strict=True)
     return sum(rows), sum(size)
 
@@ -41,7 +41,7 @@ def write_origins(
     horizon_weeks: int,
     series_per_block: int,
     threads: int,
-    notes: Mapping[str, Mapping[str, str]],
+    metadata: Mapping[str, Mapping[str, str]],
     origins: "Sequence[pd.Timestamp]",
 ) -> tuple[int, int]:
     """Write the files of some origins into the lake at `uri`, one block of series in memory at a time; (rows, bytes).
@@ -54,4 +54,4 @@ def write_origins(
         for origin, columns in block_features(block, origins, horizon_weeks, threads)
     )
     keys = [week_key(origin) for origin in origins]
-    return write_stream(ParquetLake(uri=uri), table, keys, LakeStream(blocks, notes))
+    return write_stream(ParquetLake(uri=uri), table, keys, LakeStream(blocks, metadata))

@@ -34,7 +34,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         made = obj if isinstance(obj, LakeTable) else LakeTable(obj)
         keep = bool((context.definition_metadata or {}).get(KEEP_VERSIONS))
         if not context.has_asset_partitions:
-            _, size = self.lake.write(table, None, made.frame, made.notes.get("", {}), keep)
+            _, size = self.lake.write(table, None, made.frame, made.metadata.get("", {}), keep)
             context.add_output_metadata(
                 {
                     "dagster/row_count": len(made.frame),
@@ -53,10 +53,10 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise ValueError(f"{table} was asked for {keys[0]}..{keys[-1]} but holds rows of {strangers[0]}")
         # An asked week without rows is written empty, so that what it held before does not linger.
         empty = made.frame.iloc[:0]
-        known = self.lake.notes(table, keys)
+        known = self.lake.metadata(table, keys)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
-                lambda key: self.lake.write(table, key, parts.get(key, empty), made.notes.get(key), keep, known)[1],
+                lambda key: self.lake.write(table, key, parts.get(key, empty), made.metadata.get(key), keep, known)[1],
                 keys,
             )
             total = sum(sizes)

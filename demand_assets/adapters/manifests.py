@@ -40,7 +40,7 @@ class Manifest:
 
     def superseded(self, lake: ParquetLake) -> dict[str, list[str]]:
         """For each raw table with such: the partitions that have other rows today."""
-        today = {table: lake.notes(table, keys) for table, keys in self.versions.items()}
+        today = {table: lake.metadata(table, keys) for table, keys in self.versions.items()}
         changed = {
             table: [
                 key or "" for key, version in keys.items() if today[table].get(key, {}).get(VERSION_NOTE) != version
@@ -59,7 +59,7 @@ def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
         keys = [key for key in lake.partitions(table) if key <= newest]
         versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}
     for table in WHOLE:
-        versions[table] = {None: lake.notes(table, [None])[None][VERSION_NOTE]}
+        versions[table] = {None: lake.metadata(table, [None])[None][VERSION_NOTE]}
     manifest = Manifest(horizon_weeks, versions)
     rows = [(table, key or "", version) for table, keys in versions.items() for key, version in keys.items()]
     frame = pd.DataFrame(rows, columns=["table", "key", "data_version"])
@@ -83,7 +83,7 @@ def read_manifest(lake: ParquetLake, name: str) -> Manifest:
             f"{lake.path(MANIFESTS, name)}: expected versions of {', '.join((*WEEKLY, *WHOLE))}, got those of "
             f"{', '.join(versions)}; read it with the version of the code that wrote it"
         )
-    manifest = Manifest(int(lake.notes(MANIFESTS, [name])[name][_HORIZON_NOTE]), versions)
+    manifest = Manifest(int(lake.metadata(MANIFESTS, [name])[name][_HORIZON_NOTE]), versions)
     if manifest.fingerprint != name:
         raise LakeError(
             f"{lake.path(MANIFESTS, name)}: its rows are those of manifest {manifest.fingerprint}; restore it"

@@ -1,7 +1,7 @@
 """The lake: typed, compressed Parquet in a local folder or on S3, one file per week, through one IO manager.
 
 A file is written whole under a temporary name and renamed (S3: one put), so a half-written one is never readable. Its
-footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, notes.
+footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, metadata.
 What forecasts rest on is kept when a correction replaces it, under its data version beside the table, so that a past
 forecast can be made again. There, on S3, a file is replaced only by whoever has kept it: runs that meet lose nothing.
 """
@@ -37,10 +37,10 @@ _VERSIONS = ".versions"
 
 @dataclass(frozen=True)
 class LakeTable:
-    """A frame on its way to the lake; `notes` maps a partition key to what its footer keeps beside the rows."""
+    """A frame on its way to the lake; `metadata` maps a partition key to what its footer keeps beside the rows."""
 
     frame: "pd.DataFrame"
-    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def to_table(frame: "pd.DataFrame") -> "pa.Table":
@@ -81,22 +81,22 @@ def write_options(schema: "pa.Schema") -> dict[str, Any]:
 class ParquetLake(dg.ConfigurableResource):
     """Tables of the lake by asset name and partition key; `uri` is a folder or s3://bucket/prefix.
 
-    `places` gives the tables that live under another address their own.
+    `table_uris` gives the tables that live under another address their own.
     """
 
     uri: str
-    places: dict[str, str] = Field(default={})
+    table_uris: dict[str, str] = Field(default={})
 
-    def place(self, table: str) -> str:
+    def table_uri(self, table: str) -> str:
         """The address a table lives under."""
-        return self.places.get(table, self.uri)
+        return self.table_uris.get(table, self.uri)
 
     def address(self, table: str) -> str:
         """What the names of a table's files begin with."""
-        return f"{self.place(table).rstrip('/')}/{table}"
+        return f"{self.table_uri(table).rstrip('/')}/{table}"
 
     def _filesystem(self, table: str) -> tuple["AbstractFileSystem", str]:
-        return filesystem_at(self.place(table))
+        return filesystem_at(self.table_uri(table))
 
     @property
     def _remote(self) -> bool:
@@ -135,19 +135,19 @@ class ParquetLake(dg.ConfigurableResource):
         table: str,
         key: str | None,
         frame: "pd.DataFrame",
-        notes: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
         keep: bool = False,
         known: Mapping[str | None, Mapping[str, str]] | None = None,
     ) -> tuple[str, int]:
-        """Write one file, or leave it if it holds these rows and notes already; (data version, bytes of the file).
+        """Write one file, or leave it if it holds these rows and metadata already; (data version, bytes of the file).
 
-        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `notes` as they
+        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `metadata` as they
         are now: whoever writes many files looks once.
         """
         import pyarrow.parquet as pq
 
         arrow = to_table(frame)
-        footer = {VERSION_NOTE: content_version(arrow), **(notes or {})}
+        footer = {VERSION_NOTE: content_version(arrow), **(metadata or {})}
         filesystem, root = self._filesystem(table)
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
         # What is kept is read whole below, footer and all.
@@ -171,7 +171,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
-        return None if objects.is_remote(self.place(table)) else self._filesystem(table)[1] + f"/{table}"
+        return None if objects.is_remote(self.table_uri(table)) else self._filesystem(table)[1] + f"/{table}"
 
     def adopt(self, table: str, key: str, finished: str, footer: Mapping[str, str]) -> None:
         """Make a finished local file, whose footer is given, the file of a partition, or drop it if it is that already.
@@ -206,8 +206,8 @@ class ParquetLake(dg.ConfigurableResource):
             return None
         return objects.notes_in(schema)
 
-    def notes(self, table: str, keys: Iterable[str | None]) -> dict[str | None, dict[str, str]]:
-        """Footer (data version and notes) of each file that exists."""
+    def metadata(self, table: str, keys: Iterable[str | None]) -> dict[str | None, dict[str, str]]:
+        """Footer (data version and metadata) of each file that exists."""
         filesystem, root = self._filesystem(table)
         wanted = list(keys)
         if len(wanted) > 1 and self._remote:
@@ -236,7 +236,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def versions_of(self, table: str, keys: Sequence[str]) -> dict[str, str]:
         """Data version of each of `keys` that has a file."""
-        return {str(key): footer[VERSION_NOTE] for key, footer in self.notes(table, keys).items()}
+        return {str(key): footer[VERSION_NOTE] for key, footer in self.metadata(table, keys).items()}
 
     def read(
         self,

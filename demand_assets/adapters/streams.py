@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LakeStream:
-    """Blocks on their way to the lake, each a partition key and (n,) columns by name; `notes` as for `LakeTable`."""
+    """Blocks on their way to the lake, each a partition key and (n,) columns by name; `metadata` as for `LakeTable`."""
 
     blocks: "Iterator[tuple[str, Mapping[str, NDArray[Any]]]]"
-    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PartitionWriter:
 
         self.path = os.path.join(folder, f".{uuid.uuid4().hex}.parquet")
         self.writer: pq.ParquetWriter = pq.ParquetWriter(
-            # The notes come when the rows are in; a stored schema would hide them.
+            # The metadata come when the rows are in; a stored schema would hide them.
             self.path,
             schema,
             store_schema=False,
@@ -62,9 +62,9 @@ class PartitionWriter:
         self.versions.append(content_version(table))
         self.rows += len(table)
 
-    def close(self, notes: Mapping[str, str]) -> dict[str, str]:
+    def close(self, metadata: Mapping[str, str]) -> dict[str, str]:
         """Finish the file; its footer."""
-        footer = {VERSION_NOTE: version_of_blocks(self.versions), **notes}
+        footer = {VERSION_NOTE: version_of_blocks(self.versions), **metadata}
         self.writer.add_key_value_metadata(footer)
         self.writer.close()
         return footer
@@ -127,7 +127,7 @@ def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: Lak
             growing(key, schema).add(schema.empty_table())
         size = 0
         for key, file in files.items():
-            footer = file.close(stream.notes.get(key, {}))
+            footer = file.close(stream.metadata.get(key, {}))
             size += os.path.getsize(file.path)
             lake.adopt(table, key, file.path, footer)
     return sum(file.rows for file in files.values()), size

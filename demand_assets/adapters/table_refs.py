@@ -79,7 +79,7 @@ class TableRefManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> TableRef:
         """The weeks that the input asks for; FileNotFoundError when one of them, or all, have no file."""
         table = context.asset_key.to_user_string().replace("/", ".")
-        return TableRef(self.lake.place(table), table, tuple(stored_weeks(context, self.lake, table)))
+        return TableRef(self.lake.table_uri(table), table, tuple(stored_weeks(context, self.lake, table)))
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Assets are written by `ParquetIOManager`; TypeError."""

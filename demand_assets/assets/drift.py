@@ -18,11 +18,11 @@ from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.forecasting import champion_of
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import store_table
 from demand_assets.contract.store import DRIFT_REPORTS
-from demand_assets.forecasting.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
 from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.provenance import code_version
@@ -48,7 +48,7 @@ def keep_predictions(
     """
     wanted = {key: champion_recipe(champion, version, "drift") for key, version in versions.items()}
     due = outdated(lake, PREDICTIONS_TABLE, wanted)
-    features = TableRef(lake.place("demand_features"), "demand_features", tuple(due))
+    features = TableRef(lake.table_uri("demand_features"), "demand_features", tuple(due))
     if due:
         made = compute.workers_for(len(due)).map(stored_predictions, due, features, registry.load(champion))
         for key, predictions in zip(due, made, strict=True):
@@ -65,7 +65,7 @@ def keep_predictions(
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
     ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )
-@outlasting
+@retry_on_store_outage
 def drift_report(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -81,7 +81,7 @@ def drift_report(
     Unchanged features, forecast, champion and code give the stored report.
     """
     from demand_assets.assets.drift_page import drift_page, worst_by_kind
-    from demand_assets.forecasting.drift import JudgedWeek, drift_verdict
+    from demand_assets.monitoring.drift import JudgedWeek, drift_verdict
     from demand_assets.store.publish import publish_drift
 
     week = run_weeks(context)[0]
@@ -107,7 +107,7 @@ def drift_report(
         made = champion_recipe(champion, versions[key], "drift").note if own else {}
         lake.write(PREDICTIONS_TABLE, key, predictions, made)
         rows = DriftRows(
-            *(TableRef(lake.place(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
+            *(TableRef(lake.table_uri(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
         report = stored_report(
             rows, JudgedWeek.of(now, as_of), demand_features[["target_week", "is_holiday"]], compute.workers_for
@@ -120,10 +120,10 @@ def drift_report(
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
     publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
-    notes = {**recipe.note, CHAMPION_NOTE: champion.version}
+    metadata = {**recipe.note, CHAMPION_NOTE: champion.version}
     counts = report["severity"].value_counts()
     return dg.MaterializeResult(
-        value=LakeTable(report, {key: notes}),
+        value=LakeTable(report, {key: metadata}),
         data_version=dg.DataVersion(content_version(report)),
         metadata={
             "verdict": verdict.severity,

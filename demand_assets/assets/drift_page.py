@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
-from demand_assets.forecasting.drift import ROW_KEYS, DriftVerdict, Read
-from demand_assets.forecasting.drift_metrics import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
-from demand_assets.forecasting.drift_severity import FEW, NONE, SEVERE, WARN
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.monitoring.drift import ROW_KEYS, DriftVerdict, Read
+from demand_assets.monitoring.drift_metrics import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
+from demand_assets.monitoring.drift_severity import FEW, NONE, SEVERE, WARN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

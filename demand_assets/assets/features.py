@@ -53,15 +53,15 @@ def demand_features(
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
     panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
     recipes = feature_recipes(lake, training.horizon_weeks)
-    notes = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
+    metadata = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
     workers = compute.workers_for(len(origins))
     return dg.MaterializeResult(
         value=DeferredWrite(
             lambda into, table: write_features(
-                workers, into, table, panel, list(origins), training.horizon_weeks, SERIES_PER_BLOCK, notes
+                workers, into, table, panel, list(origins), training.horizon_weeks, SERIES_PER_BLOCK, metadata
             )
         ),
-        data_version=dg.DataVersion(fingerprint(notes)),
+        data_version=dg.DataVersion(fingerprint(metadata)),
         metadata={
             "origins": len(origins),
             "series": len(panel.series),

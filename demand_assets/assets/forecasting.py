@@ -1,4 +1,4 @@
-"""production model x demand_features -> weekly_forecast, its totals and reasons -> published_forecast."""
+"""production model x demand_features -> weekly_forecast, its totals and attributions -> published_forecast."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
@@ -57,7 +57,7 @@ FORECAST_COLUMNS = {
     "code_version": "Version of the forecasting code",
 }
 
-REASON_COLUMNS = {
+ATTRIBUTION_COLUMNS = {
     "store_id": "Store number",
     "dept_id": "Department number",
     "origin_week": "Last week whose sales were known",
@@ -115,14 +115,14 @@ def forecast_with(
     )
 
 
-def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
-    """ModelError unless one model version made the forecast and its reasons."""
+def require_attributions_of(forecast: pd.DataFrame, attributions: pd.DataFrame) -> None:
+    """ModelError unless one model version made the forecast and its attributions."""
     made = sorted(set(forecast["model_version"]))
-    asked = sorted(set(reasons["model_version"])) if "model_version" in reasons.columns else ["unknown"]
+    asked = sorted(set(attributions["model_version"])) if "model_version" in attributions.columns else ["unknown"]
     if made != asked:
         raise ModelError(
-            f"the forecast is of model version {', '.join(made)}, its reasons are of version {', '.join(asked)}: "
-            "another model was promoted between them; materialise weekly_forecast and forecast_reasons again"
+            f"the forecast is of model version {', '.join(made)}, its attributions are of version {', '.join(asked)}: "
+            "another model was promoted between them; materialise weekly_forecast and forecast_attributions again"
         )
 
 
@@ -136,7 +136,7 @@ def require_reasons_of(forecast: pd.DataFrame, reasons: pd.DataFrame) -> None:
     ins={"raw_sales": RECENT_SALES},
     metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(FORECAST_COLUMNS)},
 )
-@outlasting
+@retry_on_store_outage
 def weekly_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -159,7 +159,7 @@ def weekly_forecast(
     origin = run_weeks(context)[0]
     key = week_key(origin)
     champion = champion_of(ledger)
-    features_footer = lake.notes("demand_features", [key])[key]
+    features_footer = lake.metadata("demand_features", [key])[key]
     forecast = forecast_with(
         registry.load(champion),
         demand_features,
@@ -202,10 +202,10 @@ def weekly_forecast(
     partitions_def=weeks_partitions,
     code_version=code_version("attributions"),
     deps=[promoted_model],
-    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(REASON_COLUMNS)},
+    metadata={PARTITION_COLUMN: "origin_week", "dagster/column_schema": columns_from(ATTRIBUTION_COLUMNS)},
 )
-@outlasting
-def forecast_reasons(
+@retry_on_store_outage
+def forecast_attributions(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
     registry: ModelRegistry,
@@ -214,7 +214,7 @@ def forecast_reasons(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it.
 
-    Unchanged features, champion and code give the stored reasons.
+    Unchanged features, champion and code give the stored attributions.
     """
     from demand_assets.forecasting.attributions import attributions
 
@@ -222,7 +222,7 @@ def forecast_reasons(
     champion = champion_of(ledger)
     features = lake.versions_of("demand_features", [key])[key]
     recipe = champion_recipe(champion, features, "attributions")
-    stored = reusable(lake, "forecast_reasons", key, recipe)
+    stored = reusable(lake, "forecast_attributions", key, recipe)
     if stored is not None:
         why = stored
     else:
@@ -306,7 +306,7 @@ def forecast_totals(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
 )
-@outlasting
+@retry_on_store_outage
 def published_forecast(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -315,9 +315,9 @@ def published_forecast(
     clock: Clock,
     weekly_forecast: pd.DataFrame,
     forecast_totals: pd.DataFrame,
-    forecast_reasons: pd.DataFrame,
+    forecast_attributions: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """A vintage in the SQL store, its totals and reasons with it in one transaction; its rows as Parquet under its id.
+    """A vintage in the SQL store with its totals and attributions, in one transaction; its rows as Parquet, by its id.
 
     Vintages are never changed. The same forecast published again is the vintage that is there.
     """
@@ -325,7 +325,7 @@ def published_forecast(
 
     origin = run_weeks(context)[0]
     first = weekly_forecast.iloc[0]
-    require_reasons_of(weekly_forecast, forecast_reasons)
+    require_attributions_of(weekly_forecast, forecast_attributions)
     record = VintageRecord(
         origin_week=origin.date(),
         horizon_weeks=int(weekly_forecast["horizon"].max()),
@@ -338,14 +338,16 @@ def published_forecast(
     )
     rows = store_table(weekly_forecast, PUBLISHED)
     totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"))
-    reasons = store_table(forecast_reasons.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id"))
-    published = publish_vintage(store.engine(), record, rows, totals, reasons)
+    attributions = store_table(
+        forecast_attributions.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id")
+    )
+    published = publish_vintage(store.engine(), record, rows, totals, attributions)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
-    if not lake.notes("published_forecast", [file]):
-        made_with = lake.notes("weekly_forecast", [week_key(origin)])[week_key(origin)]
-        notes = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
-        lake.write("published_forecast", file, weekly_forecast, notes)
+    if not lake.metadata("published_forecast", [file]):
+        made_with = lake.metadata("weekly_forecast", [week_key(origin)])[week_key(origin)]
+        metadata = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
+        lake.write("published_forecast", file, weekly_forecast, metadata)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.vintage_id),
         metadata={
@@ -353,7 +355,7 @@ def published_forecast(
             "new": published.inserted,
             "dagster/row_count": len(rows),
             "totals": len(totals),
-            "reasons": len(reasons),
+            "attributions": len(attributions),
             "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )

@@ -18,7 +18,7 @@ from demand_assets.adapters.parquet import (
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
@@ -63,7 +63,7 @@ def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) 
 def _weekly(
     context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], keys: Sequence[str]
 ) -> tuple[pd.DataFrame, Mapping[str, Mapping[str, str]]]:
-    """The rows of the run's weeks with `deliveries` laid over them, and the notes of each week's file."""
+    """The rows of the run's weeks with `deliveries` laid over them, and the metadata of each week's file."""
     table = context.asset_key.to_user_string()
     weeks = run_weeks(context)
     week_keys = [week_key(week) for week in weeks]
@@ -73,7 +73,7 @@ def _weekly(
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
     merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
     rows = merged.frame.groupby("week").size()
-    notes = {
+    metadata = {
         week_key(week): {**landings_note(landings), ROWS_NOTE: str(rows.get(week, 0))}
         for week, landings in merged.landings.items()
     }
@@ -87,12 +87,12 @@ def _weekly(
         context.add_asset_metadata(
             {ROWS_METADATA: len(merged.frame)}, asset_key=context.asset_key, partition_key=week_keys[0]
         )
-    return merged.frame, notes
+    return merged.frame, metadata
 
 
-def _version(frame: pd.DataFrame, notes: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
+def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
     """Of one week the hash of its rows; of many what was laid into them, for each gets that of its own rows later."""
-    return dg.DataVersion(content_version(frame) if len(notes) == 1 else fingerprint(notes))
+    return dg.DataVersion(content_version(frame) if len(metadata) == 1 else fingerprint(metadata))
 
 
 def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None) -> None:
@@ -115,7 +115,7 @@ def stores(
     """One row per store: its type (format) and selling area. The newest delivery of a store wins."""
     deliveries = _delivered(context, landing, "stores")
     stored = lake.read("stores", None)
-    footer = lake.notes("stores", [None]).get(None, {})
+    footer = lake.metadata("stores", [None]).get(None, {})
     if stored is None and not deliveries:
         refuse(context, CHECKS["stores"][0].name, "no stores file has landed; expected one with Store, Type, Size")
     existing = deliveries[0].frame.iloc[:0] if stored is None else stored
@@ -172,9 +172,9 @@ def raw_covariates(
     """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
     deliveries = _delivered(context, landing, "conditions")
     _structural(context, deliveries, stores)
-    frame, notes = _weekly(context, lake, deliveries, CONDITIONS.keys)
+    frame, metadata = _weekly(context, lake, deliveries, CONDITIONS.keys)
     yield from check_results(context, check_conditions(frame, stores))
-    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
+    yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 
 @dg.asset(
@@ -207,12 +207,12 @@ def raw_sales(
     """One row per store, department and week: sales in USD net of returns, so it may be negative."""
     deliveries = _delivered(context, landing, "sales")
     _structural(context, deliveries, stores)
-    frame, notes = _weekly(context, lake, deliveries, SALES.keys)
+    frame, metadata = _weekly(context, lake, deliveries, SALES.keys)
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
-    yield dg.MaterializeResult(value=LakeTable(frame, notes), data_version=_version(frame, notes))
+    yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 
 def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
@@ -230,7 +230,7 @@ def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(STORE_CONDITIONS)},
 )
-@outlasting
+@retry_on_store_outage
 def published_conditions(
     context: dg.AssetExecutionContext,
     landing: Landing,
@@ -246,16 +246,16 @@ def published_conditions(
 
     keys = [week_key(week) for week in run_weeks(context)]
     versions = lake.versions_of("raw_covariates", keys)
-    notes = {key: publishing_recipe(versions[key]).note for key in keys}
+    metadata = {key: publishing_recipe(versions[key]).note for key in keys}
     table = published_columns(raw_covariates)
     engine = store.engine()
     changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS)), 0
     newest = max(lake.partitions("raw_covariates"))
-    if newest in notes:
+    if newest in metadata:
         ahead = covariates_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
             later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS))
-        notes[newest] |= ahead_note(ahead)
+        metadata[newest] |= ahead_note(ahead)
     return dg.MaterializeResult(
-        value=LakeTable(table, notes), metadata={"rows changed": changed, "rows of later weeks changed": later}
+        value=LakeTable(table, metadata), metadata={"rows changed": changed, "rows of later weeks changed": later}
     )

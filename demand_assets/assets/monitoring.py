@@ -8,7 +8,7 @@ import pandas as pd
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import frame_markdown, plot_markdown, schema_of
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import lake_frame, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
@@ -47,7 +47,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_ACCURACY)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
-@outlasting
+@retry_on_store_outage
 def forecast_accuracy(
     context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: TableRef
 ) -> dg.MaterializeResult:
@@ -55,7 +55,7 @@ def forecast_accuracy(
 
     One row per vintage x model x horizon x total (stores, departments, the chain).
     """
-    from demand_assets.forecasting.realised import ACCURACY_TYPES, TRACKING_WEEKS, realised_accuracy
+    from demand_assets.monitoring.realised import ACCURACY_TYPES, TRACKING_WEEKS, realised_accuracy
     from demand_assets.store.publish import publish_accuracy, publish_actuals
     from demand_assets.store.queries import errors_before, realised_wmae
 
@@ -104,7 +104,7 @@ def forecast_accuracy(
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_EXCEPTIONS)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
-@outlasting
+@retry_on_store_outage
 def forecast_exceptions(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -113,7 +113,7 @@ def forecast_exceptions(
     raw_sales: TableRef,
 ) -> dg.MaterializeResult:
     """The series that a planner should look at: sales outside p10 to p90 of the newest vintage, most money first."""
-    from demand_assets.forecasting.realised import EXCEPTION_TYPES, exceptions, outside_band
+    from demand_assets.monitoring.realised import EXCEPTION_TYPES, exceptions, outside_band
     from demand_assets.store.publish import publish_exceptions
     from demand_assets.store.queries import forecasts_for, vintages_covering
 
@@ -142,7 +142,7 @@ def forecast_exceptions(
 
 def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sales: TableRef) -> pd.DataFrame | None:
     """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any."""
-    from demand_assets.forecasting.realised import realised_points
+    from demand_assets.monitoring.realised import realised_points
     from demand_assets.store.queries import forecasts_for, vintages_covering
 
     points: list[pd.DataFrame] = []
@@ -188,8 +188,8 @@ def _newest_vintages(connection: "Connection", table: pd.DataFrame) -> pd.DataFr
 def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict[str, Any]:
     """Metadata about the newest scored week, and the losses of all scored weeks."""
     from demand_assets.forecasting.baselines import model_rows
-    from demand_assets.forecasting.realised import loss_history, pooled_accuracy
     from demand_assets.forecasting.totals import CHAIN
+    from demand_assets.monitoring.realised import loss_history, pooled_accuracy
 
     chain = table[table["level"] == CHAIN]
     models = pooled_accuracy(chain)

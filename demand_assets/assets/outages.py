@@ -13,7 +13,7 @@ PATIENCE_S = 300.0
 MAX_RETRIES = 3
 
 
-def outlasting(body: Callable[..., Any]) -> Callable[..., Any]:
+def retry_on_store_outage(body: Callable[..., Any]) -> Callable[..., Any]:
     """A body with `store` or `ledger` among its resources: run again when the store went away and has come back.
 
     Only then: bad data fails at once, and so does a store that does not come back. Writes to the store are one
@@ -21,7 +21,7 @@ def outlasting(body: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(body)
-    def outlast(*arguments: Any, **resources: Any) -> Any:
+    def retried(*arguments: Any, **resources: Any) -> Any:
         try:
             return body(*arguments, **resources)
         except StoreUnavailableError as error:
@@ -32,4 +32,4 @@ def outlasting(body: Callable[..., Any]) -> Callable[..., Any]:
             await_store(url, PATIENCE_S)
             raise dg.RetryRequested(max_retries=MAX_RETRIES) from error
 
-    return outlast
+    return retried

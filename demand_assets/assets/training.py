@@ -7,13 +7,13 @@ import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
+from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_production, judge
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.errors import ModelError
-from demand_assets.gate import REQUESTED_BY_TAG, decision_key, in_production, judge
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import reusable, training_recipe
 from demand_assets.provenance import code_version, fingerprint
@@ -97,7 +97,7 @@ def backtest_report(
             sample_stores(newest, training.backtest_series),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
         )
-        points, seconds = result.points, result.fit_seconds
+        points, seconds = result.cv_results, result.fit_seconds
     overall, by_origin = score(points), score(points, ["origin_week"])
     holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
     return dg.MaterializeResult(
@@ -213,7 +213,7 @@ def trained_model(
     partitions_def=weeks_partitions,
     deps=[trained_model],
 )
-@outlasting
+@retry_on_store_outage
 def promoted_model(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,

@@ -35,15 +35,17 @@ def record_partition_versions(context: dg.HookContext) -> None:
     if not made:
         return
     table = next(iter(made.values()))[1].asset_key.to_user_string()
-    notes = lake.notes(table, list(made))
-    wrong = [key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != notes[key][VERSION_NOTE]]
+    metadata = lake.metadata(table, list(made))
+    wrong = [
+        key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_NOTE]
+    ]
     # The newest week last, which is then what the asset's page shows.
     for number, key in enumerate(sorted(wrong), start=1):
         recorded, event = made[key]
         context.instance.report_dagster_event(
             recorded._replace(
                 event_specific_data=recorded.step_materialization_data._replace(
-                    materialization=_versioned(event, notes[key])
+                    materialization=_versioned(event, metadata[key])
                 ),
                 message=f"{table} {key} has its own data version.",
             ),
@@ -52,16 +54,16 @@ def record_partition_versions(context: dg.HookContext) -> None:
         )
 
 
-def _versioned(event: AssetMaterialization, notes: Mapping[str, str]) -> AssetMaterialization:
+def _versioned(event: AssetMaterialization, metadata: Mapping[str, str]) -> AssetMaterialization:
     """The same materialisation with the version, and if noted the number of rows, of its own partition."""
-    rows = notes.get(ROWS_NOTE)
+    rows = metadata.get(ROWS_NOTE)
     return AssetMaterialization(
         asset_key=event.asset_key,
         partition=event.partition,
         metadata=event.metadata if rows is None else {**event.metadata, ROWS_METADATA: int(rows)},
         tags={
             **(event.tags or {}),
-            VERSION_TAG: notes[VERSION_NOTE],
+            VERSION_TAG: metadata[VERSION_NOTE],
             "dagster/data_version_is_user_provided": "true",
         },
     )

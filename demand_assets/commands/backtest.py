@@ -71,11 +71,11 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    result.points.to_parquet(temporary, index=False)
+    result.cv_results.to_parquet(temporary, index=False)
     temporary.replace(output)
     report = output.with_suffix(".html") if report is None else report
-    write_report(result.points, sales, report)
-    scores = score(result.points).sort_values("wmae")
+    write_report(result.cv_results, sales, report)
+    scores = score(result.cv_results).sort_values("wmae")
     if as_json:
         print(json.dumps(scores.to_dict(orient="records"), indent=1))  # noqa: T201
         return
@@ -85,8 +85,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     for row in scores.itertuples(index=False):
         table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
     terminal().print(table)
-    terminal().print(_order_costs(result.points, settings.underage_cost, settings.overage_cost))
-    terminal().print(f"{len(result.points):,} rows in {output}, report in {report}")
+    terminal().print(_order_costs(result.cv_results, settings.underage_cost, settings.overage_cost))
+    terminal().print(f"{len(result.cv_results):,} rows in {output}, report in {report}")
 
 
 def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Table:

@@ -84,8 +84,8 @@ def list_promotions(as_json: bool) -> None:
 def promote_version(version: str, reason: str, force: bool, as_json: bool) -> int:
     """Judge a version and promote it if it passes, or regardless with `force`; 0 only if it is then in production."""
     from demand_assets.adapters.ledger import outcome_in_words
+    from demand_assets.adapters.promotion import in_production, judge
     from demand_assets.forecasting.promotion import Decision
-    from demand_assets.gate import in_production, judge
     from demand_assets.resources import build_resources
     from demand_assets.store.ledger import PROMOTED
 

@@ -97,7 +97,7 @@ def _made_again(
     origin = pd.Timestamp(vintage["origin_week"])
     result = Reproduction(vintage["vintage_id"], f"{origin:%Y-%m-%d}", vintage["model_version"], rows=len(stored))
     file = f"{origin:%Y-%m-%d}/{vintage['vintage_id']}"
-    made_with = lake.notes("published_forecast", [file]).get(file)
+    made_with = lake.metadata("published_forecast", [file]).get(file)
     if made_with is None or MANIFEST_NOTE not in made_with:
         raise LakeError(
             f"{lake.path('published_forecast', file)}: expected the vintage's file with what it was made from, got "

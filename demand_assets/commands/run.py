@@ -66,7 +66,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
     zone = LandingZone(settings.landing)
     deliveries = zone.read_all()
-    lake = ParquetLake(uri=settings.lake, places=settings.lake_places)
+    lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
     raise_on_failure(validate_deliveries(deliveries, lake.read("stores", None)))
     weeks = weeks_of(deliveries)
     kinds = {delivery.kind for delivery in deliveries}

@@ -34,12 +34,12 @@ WARM_UP_ORIGINS = 2
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """`points`: one row per series x origin x target x model, columns `COLUMNS` and the quantiles.
+    """`cv_results`: one row per series x origin x target x model, columns `COLUMNS` and the quantiles.
 
     The actual is NaN where none is known.
     """
 
-    points: pd.DataFrame
+    cv_results: pd.DataFrame
     fit_seconds: float
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.features import FEATURES
@@ -119,7 +120,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read what `save` wrote; ModelError when a file is missing, or it names a feature or model that is no more."""
+        """Read what `save` wrote; ModelError when a file is missing, or a feature, model or setting is no more."""
         try:
             described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
         except OSError as error:
@@ -130,8 +131,11 @@ class Forecaster:
                 f"{folder}: expected a model trained on features that this code builds, got one that needs "
                 f"{', '.join(gone)}; train a new one"
             )
-        model = model_named(described["model"])
-        config = configured(described["model"], described["config"])
+        model = model_named(described.get("model", "without a name"))
+        try:
+            config = configured(described["model"], described["config"])
+        except ValidationError as error:
+            raise ModelError(f"{folder}: the model's settings are not those of this code; train a new one") from error
         return cls(
             members=tuple(model.load(_member_folder(folder, number), config) for number in range(config.members)),
             config=config,

@@ -293,19 +293,19 @@ def test_a_reason_is_the_first_line_that_says_something() -> None:
     assert one_line(" \n") == "no reason was given"
 
 
-def test_measures_are_put_into_the_namespace_if_there_is_one(
+def test_metrics_are_put_into_the_namespace_if_there_is_one(
     store: str, aws: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     alerts = Alerts(store_url=store, metrics_namespace=aws)
-    measures = [("WMAE", 12.5, "None"), ("Lag", 3.0, "Seconds")]
-    assert not Alerts(store_url=store).measure(measures)
-    assert not alerts.measure([])
-    assert alerts.measure(measures)
+    metrics = [("WMAE", 12.5, "None"), ("Lag", 3.0, "Seconds")]
+    assert not Alerts(store_url=store).put_metrics(metrics)
+    assert not alerts.put_metrics([])
+    assert alerts.put_metrics(metrics)
     listed = boto3.client("cloudwatch").list_metrics(Namespace=aws)["Metrics"]
     assert sorted(one["MetricName"] for one in listed) == ["Lag", "WMAE"]
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
-    assert not alerts.measure(measures)
-    assert told(caplog, logging.ERROR)[0].startswith("cloudwatch did not take the measures: ")
+    assert not alerts.put_metrics(metrics)
+    assert told(caplog, logging.ERROR)[0].startswith("cloudwatch did not take the metrics: ")
 
 
 def test_every_kind_of_alert_has_its_section_in_the_runbook() -> None:

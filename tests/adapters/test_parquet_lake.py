@@ -72,7 +72,7 @@ def test_the_version_is_the_hash_of_the_content(lake: ParquetLake) -> None:
     versions = lake.versions("t")
     assert versions[WEEKS[0]] == content_version(_frame(WEEKS[0]))
     assert versions[WEEKS[0]] != versions[WEEKS[1]]
-    assert lake.notes("t", WEEKS[:1]) == {WEEKS[0]: {"data_version": versions[WEEKS[0]], "who": "me"}}
+    assert lake.metadata("t", WEEKS[:1]) == {WEEKS[0]: {"data_version": versions[WEEKS[0]], "who": "me"}}
 
 
 def test_an_unpartitioned_table_is_one_file(lake: ParquetLake) -> None:
@@ -207,11 +207,11 @@ def test_reading_weeks_from_s3_is_one_call_each(s3_lake: ParquetLake, calls: lis
 
 
 def test_a_footer_longer_than_the_end_that_is_fetched_is_read_whole(s3_lake: ParquetLake) -> None:
-    notes = {"landings": "a landing, " * 20_000}
+    metadata = {"landings": "a landing, " * 20_000}
     for week in WEEKS:
-        s3_lake.write("t", week, _frame(week), notes)
-    for footer in s3_lake.notes("t", WEEKS).values():
-        assert footer["landings"] == notes["landings"]
+        s3_lake.write("t", week, _frame(week), metadata)
+    for footer in s3_lake.metadata("t", WEEKS).values():
+        assert footer["landings"] == metadata["landings"]
 
 
 def test_equal_content_is_not_written_again(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def _columns(start: int, rows: int = 3) -> dict[str, np.ndarray]:
 
 def test_one_block_is_the_file_that_a_frame_would_be(tmp_path: Path) -> None:
     streamed, whole = ParquetLake(uri=str(tmp_path / "a")), ParquetLake(uri=str(tmp_path / "b"))
-    notes = {FIRST: {"made_from": "x"}}
-    assert write_stream(streamed, "t", [FIRST], LakeStream(iter([(FIRST, _columns(0))]), notes))[0] == 3
-    whole.write("t", FIRST, pd.DataFrame(_columns(0)), notes[FIRST])
-    assert streamed.notes("t", [FIRST]) == whole.notes("t", [FIRST])
+    metadata = {FIRST: {"made_from": "x"}}
+    assert write_stream(streamed, "t", [FIRST], LakeStream(iter([(FIRST, _columns(0))]), metadata))[0] == 3
+    whole.write("t", FIRST, pd.DataFrame(_columns(0)), metadata[FIRST])
+    assert streamed.metadata("t", [FIRST]) == whole.metadata("t", [FIRST])
     pd.testing.assert_frame_equal(streamed.read("t", [FIRST]), whole.read("t", [FIRST]))
 
 

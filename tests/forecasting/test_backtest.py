@@ -50,12 +50,14 @@ def test_a_metric_of_nothing_is_refused(metric: object) -> None:
 
 
 def test_one_row_per_series_origin_target_and_model(result: Backtest, features: pd.DataFrame) -> None:
-    assert [name for name in result.points.columns if name not in intervals.COLUMNS] == list(COLUMNS)
+    assert [name for name in result.cv_results.columns if name not in intervals.COLUMNS] == list(COLUMNS)
     keys = ["store_id", "dept_id", "origin_week", "target_week", "model"]
-    assert not result.points.duplicated(keys).any()
+    assert not result.cv_results.duplicated(keys).any()
     expected = features["origin_week"].isin(ORIGINS).sum()
-    assert result.points.groupby("model").size().to_dict() == dict.fromkeys([*sorted(BASELINES), "xgboost"], expected)
-    assert np.isfinite(result.points[["forecast", "p10", "p50", "p90"]].to_numpy()).all()
+    assert result.cv_results.groupby("model").size().to_dict() == dict.fromkeys(
+        [*sorted(BASELINES), "xgboost"], expected
+    )
+    assert np.isfinite(result.cv_results[["forecast", "p10", "p50", "p90"]].to_numpy()).all()
     assert result.fit_seconds > 0
 
 
@@ -115,11 +117,11 @@ def test_intervals_at_an_origin_come_from_the_errors_of_targets_that_had_ended_b
     keys = ["model", "origin_week", "target_week"]
     expected = [(*key, add_weeks(key[1], ahead), *band) for key, band in bands.items() for ahead in (1, 2)]
     pd.testing.assert_frame_equal(
-        found.points[["model", "origin_week", "target_week", *intervals.COLUMNS]],
+        found.cv_results[["model", "origin_week", "target_week", *intervals.COLUMNS]],
         pd.DataFrame(expected, columns=[*keys, *intervals.COLUMNS]),
     )
     assert found.fit_seconds == 7.0
-    newest = calibration_of(found.points, 2)
+    newest = calibration_of(found.cv_results, 2)
     # All errors of the model, and of no other one, make the intervals of the next forecast.
     assert (newest.offsets * 500).min() == pytest.approx(0.0)
     assert (newest.offsets * 500).max() == pytest.approx(900.0)
@@ -150,8 +152,8 @@ def test_every_origin_is_told_when_it_is_done(features: pd.DataFrame, retailer: 
 
 
 def test_scores_equal_the_metrics(result: Backtest) -> None:
-    known = result.points[(result.points["model"] == "xgboost") & result.points["actual"].notna()]
-    row = metrics.score(result.points).set_index("model").loc["xgboost"]
+    known = result.cv_results[(result.cv_results["model"] == "xgboost") & result.cv_results["actual"].notna()]
+    row = metrics.score(result.cv_results).set_index("model").loc["xgboost"]
     arguments = known["actual"], known["forecast"]
     assert row["points"] == len(known)
     assert row["wmae"] == pytest.approx(metrics.wmae(*arguments, known["is_holiday"]))
@@ -166,8 +168,8 @@ def test_a_backtest_forecast_ignores_later_sales(
     known = retailer.sales[retailer.sales["week"] <= ORIGINS[0]]
     early = backtest(features, known, ORIGINS[:1], 4, XGBoostConfig(rounds=15, seed=3, threads=1))
     columns = ["store_id", "dept_id", "target_week", "model", "forecast", "p10", "p90"]
-    expected = result.points.loc[result.points["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
-    pd.testing.assert_frame_equal(early.points[columns], expected)
+    expected = result.cv_results.loc[result.cv_results["origin_week"] == ORIGINS[0], columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(early.cv_results[columns], expected)
 
 
 def test_baselines_by_hand(features: pd.DataFrame, retailer: SampleData) -> None:

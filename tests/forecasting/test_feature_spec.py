@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 
 from demand_assets.forecasting.attributions import attributions
-from demand_assets.forecasting.drift import drift_report
-from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import (
     FEATURES,
     DriftClass,
@@ -22,6 +20,8 @@ from demand_assets.forecasting.forecaster import Forecaster, fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.monitoring.drift import drift_report
+from demand_assets.monitoring.drift_metrics import measured
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")

@@ -97,11 +97,13 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     config = XGBoostConfig(rounds=40, seed=1, threads=1)
 
     result = backtest(features, sales, [stored[-9], stored[-5]], HORIZON, config)
-    wmae = score(result.points).set_index("model")["wmae"]
+    wmae = score(result.cv_results).set_index("model")["wmae"]
     assert wmae["xgboost"] < wmae["seasonal_naive"]
 
     newest = features[features["origin_week"] == panel.weeks[-1]]
-    forecaster = fit(features, sales, panel.weeks[-1], config).with_calibration(calibration_of(result.points, HORIZON))
+    forecaster = fit(features, sales, panel.weeks[-1], config).with_calibration(
+        calibration_of(result.cv_results, HORIZON)
+    )
     forecast = forecaster.predict(newest)
     recent = sales[sales["week"] > panel.weeks[-1] - pd.Timedelta(weeks=52)]
     assert len(forecast) == HORIZON * len(recent[["store_id", "dept_id"]].drop_duplicates())

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from demand_assets.forecasting import calendar, weeks
-from demand_assets.forecasting.drift import lost_flags
+from demand_assets.monitoring.drift import lost_flags
 
 
 def test_a_thursday_is_refused_with_the_nearest_fridays() -> None:

@@ -36,7 +36,7 @@ OLD_ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("v-2", "chain", 0, 0, WEEK, 1, 95.0, None, None, None, 2),
         ("v-2", "store", 0, 0, WEEK, 1, 90.0, 1.0, 2.0, 3.0, 1),
     ],
-    "forecast_reasons": [("v-2", 0, 10, WEEK, 84.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)],
+    "forecast_attributions": [("v-2", 0, 10, WEEK, 84.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)],
     "actuals": [(0, 10, WEEK, 100.0, False), (7, 11, WEEK, 1.0, True)],
     "store_conditions": [(0, WEEK, False, 61.5, 3.5, 211.1, 8.1, None)],
     "forecast_accuracy": [

@@ -53,10 +53,10 @@ def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
     with closing(sqlite3.connect(home / "store.db")) as connection:
         vintages, forecasts, reasons = (
             pd.read_sql(f"select * from {table}", connection)
-            for table in ("forecast_vintages", "forecasts", "forecast_reasons")
+            for table in ("forecast_vintages", "forecasts", "forecast_attributions")
         )
-    assert vintages["model_name"].tolist() == ["ridge"]
-    keys = ["vintage_id", "store_id", "dept_id", "target_week"]
+    assert vintages["method"].tolist() == ["ridge"]
+    keys = ["vintage_id", "store_key", "dept_key", "target_week"]
     both = forecasts.merge(reasons, on=keys, validate="one_to_one")
     assert len(both) == len(forecasts) > 0
     moved = both[[name for name in reasons if name not in keys]].sum(axis=1)

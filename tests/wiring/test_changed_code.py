@@ -30,9 +30,9 @@ def test_other_words_do_nothing_and_another_selection_of_rows_trains_anew(
     packages.mkdir()
     everywhere = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if "migrations" not in str(path)]
     same = run_with(edited(packages, dict.fromkeys(everywhere, reworded)), home, zone)
-    assert (same["model_version"], same["vintage_is_new"], same["xgboost_seconds"]) == (1, False, 0.0)
+    assert (same["model_version"], same["vintage_is_new"], same["fit_seconds"]) == (1, False, 0.0)
     assert "demand_features" not in same["seconds_per_asset"]
-    selection = {module_with("def stored_member_rows("): replaced("if week <= as_of", "if week < as_of")}
+    selection = {module_with("def stored_matrices("): replaced("if week <= as_of", "if week < as_of")}
     other = run_with(edited(packages, selection), home, zone)
     assert other["model_version"] == 2
     assert "demand_features" not in other["seconds_per_asset"]

@@ -31,14 +31,14 @@ from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting import forecaster
 from demand_assets.forecasting.backtest import backtest, backtest_stored, forecast_origin, forecast_stored_origin
-from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
-from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit, predict_pieces, train_stored, training_parts
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.ports import Workers
 from demand_assets.forecasting.weeks import weeks_between
+from demand_assets.monitoring.drift import JudgedWeek, blocks_of, drift_report
+from demand_assets.monitoring.drift_metrics import measured
 from demand_assets.partitions import week_key
 from demand_assets.sample import SampleData
 from demand_assets.settings import Settings
@@ -167,7 +167,7 @@ def test_a_backtest_on_workers_is_the_same(
     seen: list[pd.Timestamp] = []
     found = backtest_stored(stored, sales, origins, HORIZON, config, dask, progress=seen.append)
     expected = backtest(features, retailer.sales, origins, HORIZON, config)
-    pd.testing.assert_frame_equal(found.points, expected.points, check_exact=True)
+    pd.testing.assert_frame_equal(found.cv_results, expected.cv_results, check_exact=True)
     assert set(origins) < set(seen)
 
 

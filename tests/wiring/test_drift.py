@@ -10,8 +10,8 @@ import pandas as pd
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
-from demand_assets.forecasting.drift import REPORT_COLUMNS
 from demand_assets.forecasting.features import FEATURES
+from demand_assets.monitoring.drift import REPORT_COLUMNS
 from demand_assets.resources import build_compute
 from demand_assets.settings import Settings
 
@@ -58,7 +58,7 @@ def test_a_past_week_is_predicted_once_until_its_features_or_the_champion_change
         rows = pd.DataFrame({"base": base, "scale": 2.0, "horizon": 1.0})
         # A second horizon, which is not watched.
         lake.write("demand_features", key, pd.concat([rows, rows.assign(horizon=2.0)]))
-    first = RegisteredVersion("1", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})
+    first = RegisteredVersion("1", "xgboost", "run", "made from", "2012-06-01", "2012-06-01", "", "", (), 0, {})
     versions = lake.versions("demand_features")
 
     def made(champion: RegisteredVersion, versions: dict[str, str]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
-from demand_assets.forecasting.drift import drift_report, drift_verdict
+from demand_assets.monitoring.drift import drift_report, drift_verdict
 from tests.forecasting.test_drift import AS_OF, HISTORY, NO_HOLIDAY, WEEK
 
 

@@ -19,7 +19,7 @@ def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
     run(home, csv_folder)
     here, there = (ParquetLake(uri=str(folder / "lake")) for folder in (finished[0], home))
     # The manifest names the landing zone's files by their times, so the files are compared by their rows.
-    for table in ("demand_features", "backtest_report", "weekly_forecast", "forecast_totals", "forecast_reasons"):
+    for table in ("demand_features", "backtest_report", "weekly_forecast", "forecast_totals", "forecast_attributions"):
         assert there.versions(table) == here.versions(table) != {}
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 import psycopg
 import pytest
 
-from demand_assets.assets.outages import outlasting
+from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.errors import StoreError, StoreUnavailableError
 from demand_assets.resources import ForecastStore
 from demand_assets.store.engine import await_store
@@ -28,7 +28,7 @@ NOWHERE = "postgresql://127.0.0.1:1/demand"
 
 
 def run(body: Callable[..., Any], url: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    asset = dg.asset(name="published", required_resource_keys=set())(outlasting(body))
+    asset = dg.asset(name="published", required_resource_keys=set())(retry_on_store_outage(body))
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     resources = {"store": ForecastStore(url=url, unit="USD")}
     return dg.materialize([asset], quiet, instance, resources, raise_on_error=False)

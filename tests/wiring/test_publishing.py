@@ -7,7 +7,7 @@ import pytest
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.assets.forecasting import require_reasons_of
+from demand_assets.assets.forecasting import require_attributions_of
 from demand_assets.assets.ingestion import published_columns
 from demand_assets.errors import ModelError
 from demand_assets.planning import covariates_ahead, unpublished_weeks
@@ -16,11 +16,11 @@ from demand_assets.sample import SampleData
 
 def test_reasons_of_another_model_version_are_refused() -> None:
     forecast, reasons = pd.DataFrame({"model_version": ["7", "7"]}), pd.DataFrame({"model_version": ["7"]})
-    require_reasons_of(forecast, reasons)
-    with pytest.raises(ModelError, match=r"of model version 7, its reasons are of version 8: another model"):
-        require_reasons_of(forecast, pd.DataFrame({"model_version": ["8"]}))
-    with pytest.raises(ModelError, match="reasons are of version unknown"):
-        require_reasons_of(forecast, pd.DataFrame({"store": [1.0]}))
+    require_attributions_of(forecast, reasons)
+    with pytest.raises(ModelError, match=r"of model version 7, its attributions are of version 8: another model"):
+        require_attributions_of(forecast, pd.DataFrame({"model_version": ["8"]}))
+    with pytest.raises(ModelError, match="attributions are of version unknown"):
+        require_attributions_of(forecast, pd.DataFrame({"store": [1.0]}))
 
 
 def test_markdowns_are_summed_and_missing_only_when_all_are(retailer: SampleData) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.evidence import chain_losses, gather_evidence
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
-from demand_assets.forecasting.retraining import Evidence
-from demand_assets.retraining import chain_losses, gather_evidence
+from demand_assets.monitoring.retraining import Evidence
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.ledger import PromotionRecord, record_decision
 from demand_assets.store.migrations import migrate
@@ -30,7 +30,7 @@ class _Registry:
         return replace(self.version("3"), as_of="2012-06-22", judged_to="2012-05-25")
 
     def version(self, version: str) -> RegisteredVersion:
-        return RegisteredVersion(version, "run", "made from", "2012-06-01", "2012-05-04", "", "", (), 0, {})
+        return RegisteredVersion(version, "xgboost", "run", "made from", "2012-06-01", "2012-05-04", "", "", (), 0, {})
 
     def backtest_of(self, version: RegisteredVersion) -> pd.DataFrame:
         weeks = pd.DataFrame({"target_week": pd.DatetimeIndex(BACKTESTED), "actual": 1000.0, "is_holiday": False})

@@ -62,7 +62,7 @@ def test_on_aws_every_address_is_a_prefix_of_the_bucket(tmp_path: Path) -> None:
         "s3://shop/demand/processed",
         "",
     )
-    assert settings.lake_places == {
+    assert settings.table_uris == {
         "published_forecast": "s3://shop/demand/forecasts",
         "drift_report_html": "s3://shop/demand/reports",
     }

@@ -9,7 +9,7 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 
 if TYPE_CHECKING:
-    from demand_assets.forecasting.retraining import Evidence
+    from demand_assets.monitoring.retraining import Evidence
 
 DRIFT_COLUMNS = ("severity", "group_kind", "group_id", "variable", "week", "reference", "score", "sales_share", "words")
 DRIFT_WEEKS = 8
@@ -17,7 +17,7 @@ DRIFT_WEEKS = 8
 
 def gather_evidence(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, week: str) -> "Evidence":
     """The evidence at `week`, a week that has features; later weeks are left out."""
-    from demand_assets.forecasting.retraining import Evidence
+    from demand_assets.monitoring.retraining import Evidence
 
     champion = ledger.champion()
     newest = registry.newest()
@@ -57,7 +57,7 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
 
 
 def _severities(lake: ParquetLake, week: str) -> tuple[tuple[str, str], ...]:
-    from demand_assets.forecasting.drift import drift_verdict
+    from demand_assets.monitoring.drift import drift_verdict
 
     keys = [key for key in lake.partitions("drift_report") if key <= week][-DRIFT_WEEKS:]
     reports = {key: lake.read("drift_report", [key], DRIFT_COLUMNS) for key in keys}

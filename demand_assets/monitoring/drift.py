@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.calendar import HOLIDAYS, holiday_kind, weeks_back
-from demand_assets.forecasting.drift_metrics import (
+from demand_assets.forecasting.features import OF_CALENDAR
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
+from demand_assets.monitoring.drift_metrics import (
     CHAIN,
     DEPARTMENT,
     DEPT_GROUP,
@@ -33,7 +35,7 @@ from demand_assets.forecasting.drift_metrics import (
     units,
     without_outliers,
 )
-from demand_assets.forecasting.drift_severity import (
+from demand_assets.monitoring.drift_severity import (
     FEW,
     NONE,
     SEVERE,
@@ -42,8 +44,6 @@ from demand_assets.forecasting.drift_severity import (
     graded_department_groups,
     in_words,
 )
-from demand_assets.forecasting.features import OF_CALENDAR
-from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
 
 # Columns of rows by name, in the order of the rows.
 Read = Callable[[Sequence[str]], pd.DataFrame]

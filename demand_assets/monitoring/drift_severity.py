@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.forecasting.drift_metrics import (
+from demand_assets.monitoring.drift_metrics import (
     CHAIN,
     DEPT_GROUP,
     LAST_SEASON,
@@ -21,7 +21,7 @@ from demand_assets.forecasting.drift_metrics import (
     department_group,
     drift_classes,
 )
-from demand_assets.forecasting.drift_statistics import column_median, robust_zscore
+from demand_assets.monitoring.drift_statistics import column_median, robust_zscore
 
 Matrix = NDArray[np.float64]
 NONE, WARN, SEVERE, FEW = "none", "warn", "severe", "few"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from demand_assets.forecasting.realised import (
+from demand_assets.monitoring.realised import (
     KEYS,
     exceptions,
     loss_band,

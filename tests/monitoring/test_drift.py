@@ -12,7 +12,9 @@ import pytest
 from scipy import stats
 
 from demand_assets.forecasting.calendar import holiday_kind
-from demand_assets.forecasting.drift import (
+from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.monitoring.drift import (
     REPORT_COLUMNS,
     ROW_KEYS,
     JudgedWeek,
@@ -24,7 +26,7 @@ from demand_assets.forecasting.drift import (
     joined_report,
     lost_flags,
 )
-from demand_assets.forecasting.drift_metrics import (
+from demand_assets.monitoring.drift_metrics import (
     Distances,
     Weekly,
     department_group,
@@ -34,10 +36,8 @@ from demand_assets.forecasting.drift_metrics import (
     units,
     without_outliers,
 )
-from demand_assets.forecasting.drift_severity import graded, graded_department_groups, in_words
-from demand_assets.forecasting.drift_statistics import column_median, ks_distance, ks_p_value, psi, robust_zscore
-from demand_assets.forecasting.features import FEATURES
-from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.monitoring.drift_severity import graded, graded_department_groups, in_words
+from demand_assets.monitoring.drift_statistics import column_median, ks_distance, ks_p_value, psi, robust_zscore
 
 WEEK = pd.Timestamp("2012-06-29")
 AS_OF = add_weeks(WEEK, -4)
@@ -698,7 +698,7 @@ def test_distances_are_those_of_each_sample_by_itself() -> None:
         then, now = (own[0][np.isin(own[1], which)] for which in (reference, [last]))
         old, new = then[~np.isnan(then)], now[~np.isnan(now)]
         place = (group, column)
-        assert found.points[place] == len(new)
+        assert found.cv_results[place] == len(new)
         assert found.reference_points[place] == len(old)
         assert found.reference_missing[place] == 1 - len(old) / len(then)
         np.testing.assert_equal(found.psi[place], psi(old, new))

@@ -8,13 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.forecasting.drift_statistics import (
-    ks_distance,
-    ks_p_value,
-    ordered_bin_counts,
-    quantile_edges,
-    stability_index,
-)
 from demand_assets.forecasting.features import (
     FEATURES,
     OF_CALENDAR,
@@ -25,6 +18,13 @@ from demand_assets.forecasting.features import (
     DriftClass,
 )
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
+from demand_assets.monitoring.drift_statistics import (
+    ks_distance,
+    ks_p_value,
+    ordered_bin_counts,
+    quantile_edges,
+    stability_index,
+)
 
 Matrix = NDArray[np.float64]
 Values = NDArray[np.floating[Any]]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from demand_assets.forecasting.drift_severity import SEVERE
-from demand_assets.forecasting.realised import loss_history
+from demand_assets.monitoring.drift_severity import SEVERE
+from demand_assets.monitoring.realised import loss_history
 
 FIRST, LOSS, DRIFT, AGE = "first model", "loss", "drift", "age"
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from demand_assets.forecasting.retraining import Evidence, RetrainingPolicy, decide_retraining, loss_state
+from demand_assets.monitoring.retraining import Evidence, RetrainingPolicy, decide_retraining, loss_state
 
 WEEK = pd.Timestamp("2012-06-29")
 POLICY = RetrainingPolicy(max_age_weeks=26, cooldown_weeks=4)
