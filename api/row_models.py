@@ -21,7 +21,7 @@ _EXAMPLES: dict[str, Any] = {
     "horizon": 1, "horizon_weeks": 4, "forecast": 13740.12, "p10": 11021.5, "p50": 13740.12, "p90": 17003.9,
     "order_quantity": 15210.0, "actual": 13980.4, "override": 15000.0, "unit": "USD",
     "vintage_id": "2012-10-26-0f3a9c5b7d1e2468", "method": "xgboost", "model_version": "7", "data_version": "5be1d2",
-    "code_version": "0.1.0", "published_at": "2012-10-27T06:00:00Z", "author": "M. Planner",
+    "code_version": "8f3a5c1d90b2", "published_at": "2012-10-27T06:00:00Z", "author": "M. Planner",
     "reason": "Local fair on Saturday", "sequence": 12, "kind": "forecast",
 }  # fmt: skip
 

@@ -477,7 +477,9 @@ def test_the_service_may_read_everything_and_add_overrides_only(postgres_url: st
         rows = admin.execute(
             "SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = 'demand_api'"
         ).fetchall()
-        tables = admin.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'").fetchall()
+        tables = admin.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
         admin.execute("CREATE TABLE later (number int)")
         assert admin.execute("SELECT has_table_privilege('demand_api', 'later', 'SELECT')").fetchone() == (True,)
         admin.execute("DROP OWNED BY demand_api")
