@@ -1,14 +1,12 @@
 """`demand backtest`: rolling origins over a landing zone, without Dagster, into Parquet and an HTML report."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import Progress
-from rich.table import Table
 
-from demand_assets.commands.terminal import terminal
+from demand_assets.commands.terminal import print_json, print_table, terminal
 from demand_assets.errors import LandingError, SchemaError, SettingsError
 from demand_assets.settings import read_settings
 
@@ -30,11 +28,13 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.forecasting.calendar import calendar_from_covariates
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.metrics import score
+    from demand_assets.forecasting.orders import simulated_order_cost
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import as_week, weeks_between
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Format
     from demand_assets.ingestion.merge import merge_table
-    from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+    from demand_assets.ingestion.outcome import raise_on_failure
+    from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.resources import build_training
 
     try:
@@ -77,24 +77,28 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     write_report(result.points, sales, report)
     scores = score(result.points).sort_values("wmae")
     if as_json:
-        print(json.dumps(scores.to_dict(orient="records"), indent=1))  # noqa: T201
+        print_json(scores.to_dict(orient="records"))
         return
-    table = Table(title=f"{len(weeks)} origins, horizon {horizon}", title_justify="left")
-    for column in scores.columns:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in scores.itertuples(index=False):
-        table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
-    terminal().print(table)
-    terminal().print(_order_costs(result.points, settings.underage_cost, settings.overage_cost))
+    measures = ("wmae", "mae", "rmse", "bias")
+    print_table(
+        f"{len(weeks)} origins, horizon {horizon}",
+        [
+            {
+                "model": str(row.model),
+                "points": f"{row.points:,}",
+                **{name: f"{getattr(row, name):,.1f}" for name in measures},
+            }
+            for row in scores.itertuples(index=False)
+        ],
+        numbers=("points", *measures),
+    )
+    costs = simulated_order_cost(result.points, settings.underage_cost, settings.overage_cost)
+    print_table(
+        f"Simulated order cost, too few to too many {settings.underage_cost:g}:{settings.overage_cost:g}",
+        [
+            {"model": str(row.model), "USD per point": f"{row.cost:,.1f}", "saved": f"{row.saving:.1%}"}
+            for row in costs.itertuples(index=False)
+        ],
+        numbers=("USD per point", "saved"),
+    )
     terminal().print(f"{len(result.points):,} rows in {output}, report in {report}")
-
-
-def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Table:
-    from demand_assets.forecasting.orders import simulated_order_cost
-
-    table = Table(title=f"Simulated order cost, too few to too many {underage:g}:{overage:g}", title_justify="left")
-    for column in ("model", "USD per point", "saved"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in simulated_order_cost(points, underage, overage).itertuples(index=False):
-        table.add_row(str(row.model), f"{row.cost:,.1f}", f"{row.saving:.1%}")
-    return table

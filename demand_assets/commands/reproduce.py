@@ -1,12 +1,11 @@
 """`demand reproduce`: make a past vintage again from what it recorded, and compare it with the store, to the byte."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from demand_assets.commands.terminal import terminal
+from demand_assets.commands.terminal import print_json, terminal
 from demand_assets.errors import LakeError, SettingsError, StoreError
 from demand_assets.settings import read_settings
 
@@ -46,7 +45,7 @@ def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
     console.print(f"Making vintage {vintage['vintage_id']} again ...")
     result = _made_again(vintage, stored, resources)
     if as_json:
-        print(json.dumps(asdict(result), indent=1))  # noqa: T201
+        print_json(asdict(result))
     else:
         _print(result)
     return 0 if result.identical else 1

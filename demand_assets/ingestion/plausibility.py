@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.ingestion.order import run_starts
 from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, first_rows, judge
 from demand_assets.ingestion.structure import differs_from_its_week
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FACTOR = 20.0
 PAST_WEEKS = 8

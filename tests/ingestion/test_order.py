@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from demand_assets.ingestion import merge
-from demand_assets.ingestion.merge import SALES_KEYS, merge_week_partitions
+from demand_assets.ingestion.merge import merge_week_partitions
 from demand_assets.ingestion.order import _small, in_order, run_starts, sort_order
 from demand_assets.ingestion.plausibility import _medians
 from demand_assets.ingestion.quality import check_sales
-from tests.ingestion.test_merge import WEEKS, delivery, sales
+from tests.ingestion.test_merge import SALES_KEYS, WEEKS, delivery, sales
 from tests.ingestion.test_quality import CONDITIONS, NONE, SALES, STORES, changed
 
 FRIDAY = np.datetime64("2010-02-05", "ns")

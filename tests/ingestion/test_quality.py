@@ -11,17 +11,10 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion import plausibility
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.formats import Kind
-from demand_assets.ingestion.parsing import parse_csv
-from demand_assets.ingestion.quality import (
-    CHECKS,
-    CheckOutcome,
-    check_conditions,
-    check_sales,
-    check_stores,
-    raise_on_failure,
-    validate_deliveries,
-)
+from demand_assets.ingestion.outcome import CheckOutcome, raise_on_failure
+from demand_assets.ingestion.quality import CHECKS, check_conditions, check_sales, check_stores, validate_deliveries
 from demand_assets.ingestion.structure import columns_and_types
+from tests.ingestion.test_parsing import parse_csv
 
 FRIDAYS = pd.date_range("2012-01-06", periods=20, freq="W-FRI")
 LAST = FRIDAYS[-1]
