@@ -254,18 +254,14 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
 def _summary(
     settings: Settings, lake: "ParquetLake", progress: Progress, rows_in: int, newest: str, seconds: float
 ) -> dict[str, Any]:
-    from sqlalchemy import select
-
-    from demand_assets.store.engine import create_engine_for
+    from demand_assets.store.engine import reading
+    from demand_assets.store.migrations import opened
     from demand_assets.store.queries import counts
 
     weeks = lake.partitions("raw_sales")
     sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
-    engine = create_engine_for(settings.store)
-    with engine.connect() as connection:
-        connection.execute(select(1))
-        stored = counts(connection)
-    engine.dispose()
+    with opened(settings.store) as engine, reading(engine) as connection:
+        stored = counts(connection, "forecast_vintages")
     trained, tested = progress.metadata["trained_model"], progress.metadata["backtest_report"]
     promoted, published = progress.metadata["promoted_model"], progress.metadata["published_forecast"]
     return {

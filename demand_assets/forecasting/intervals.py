@@ -26,6 +26,8 @@ def quantile_column(quantile: float) -> str:
     return f"p{100 * quantile:.10g}"
 
 
+# Columns that `Calibration.intervals` takes, in its order.
+INPUTS = ("forecast", "scale", "horizon", "is_holiday")
 COLUMNS = tuple(quantile_column(quantile) for quantile in QUANTILES)
 
 

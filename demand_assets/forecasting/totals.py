@@ -17,7 +17,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.intervals import COLUMNS as QUANTILE_COLUMNS
-from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate
+from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate
 
 STORE, DEPARTMENT, CHAIN = "store", "department", "chain"
 LEVELS: Mapping[str, Sequence[str]] = {STORE: ["store_id"], DEPARTMENT: ["dept_id"], CHAIN: []}
@@ -140,12 +140,7 @@ def _with_intervals(totals: pd.DataFrame, calibrations: Mapping[str, Calibration
     """The quantiles of totals, each from its level's calibration, on the same index."""
     parts = [
         pd.DataFrame(
-            calibrations[str(level)].intervals(
-                rows["forecast"].to_numpy(),
-                rows["scale"].to_numpy(),
-                rows["horizon"].to_numpy(),
-                rows["is_holiday"].to_numpy(),
-            ),
+            calibrations[str(level)].intervals(*(rows[name].to_numpy() for name in INPUTS)),
             index=rows.index,
         )
         for level, rows in totals.groupby("level", sort=False)
