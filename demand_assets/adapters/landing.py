@@ -186,10 +186,6 @@ def _first_bytes(file: LandedFile, data: bytes) -> bytes:
         raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
 def _parse(file: LandedFile, data: bytes) -> Delivery:
     # Heavy; listing a zone needs neither.
     import numpy as np
@@ -200,9 +196,9 @@ def _parse(file: LandedFile, data: bytes) -> Delivery:
 
     # Beside the parsing: neither holds Python's lock.
     with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(_hash, data)
+        hashed = pool.submit(hashlib.blake2b, data, digest_size=32)
         format_, columns = read_columns(file.name, data)
-        content_hash = hashed.result()
+        content_hash = hashed.result().hexdigest()
         del hashed
     del data  # as large as the frame that is made now
     frame = sorted_frame(format_, columns)

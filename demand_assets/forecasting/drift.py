@@ -117,7 +117,7 @@ class JudgedWeek:
 def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame) -> pd.DataFrame:
     """One row per reference x group x variable of a week, `REPORT_COLUMNS`.
 
-    `now` and `past` are `measured` rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
+    `now` and `past` are rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
     exist), in order of origin; `as_of` is the last origin the champion learnt from; `targets` are [target_week,
     is_holiday] of the week's features. ValueError when `now` is not of one week or `past` not all earlier.
     """
@@ -151,7 +151,7 @@ def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
 def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.DataFrame:
     """The report's rows about the variables of some units; only their columns are in memory.
 
-    `read` gives columns of `measured` rows of the past and the judged week, in order of origin.
+    `read` gives columns of the rows of the past and the judged week, in order of origin.
     """
     columns = dict.fromkeys([*ROW_KEYS, "store_type", *(name for unit in block for name in unit.variables)])
     rows = read(list(columns))
@@ -183,7 +183,7 @@ def joined_report(
 
 
 def flags_of(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each origin of `measured` rows was flagged as a holiday week."""
+    """Whether each origin was flagged as a holiday week."""
     return rows.groupby("origin_week")["origin_is_holiday"].max() > 0
 
 

@@ -38,17 +38,6 @@ SEASON_WEEKS = 2  # either side of the week 52 weeks before
 CHAIN, STORE_TYPE, DEPARTMENT, STORE, DEPT_GROUP = "chain", "store_type", "department", "store", "dept_group"
 
 
-def measured(features: pd.DataFrame, forecast: Matrix) -> pd.DataFrame:
-    """The part of demand_features that drift is measured on: its rows of horizon 1, with the forecast over scale.
-
-    `forecast` has one value per row of `features`.
-    """
-    near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
-    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURES]
-    scaled = scaled_forecast(np.asarray(forecast)[near], features["scale"].to_numpy()[near])
-    return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
-
-
 def scaled_forecast(forecast: Matrix, scale: Matrix) -> NDArray[np.float32]:
     """(n,) forecasts over the scale of their series: the prediction that is watched for drift."""
     return (forecast / scale).astype(np.float32)

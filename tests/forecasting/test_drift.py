@@ -25,12 +25,14 @@ from demand_assets.forecasting.drift import (
     lost_flags,
 )
 from demand_assets.forecasting.drift_metrics import (
+    NEAREST,
+    PREDICTION,
     Distances,
     Weekly,
     department_group,
     distances,
-    measured,
     rows_in_group,
+    scaled_forecast,
     units,
     without_outliers,
 )
@@ -64,6 +66,13 @@ def _plain_psi(reference: np.ndarray, now: np.ndarray) -> float:
         a = (actual + 0.5) / (len(now) + 0.5 * (len(edges) + 1))
         total += (a - e) * np.log(a / e)
     return total
+
+
+def measured(features: pd.DataFrame, forecast: np.ndarray) -> pd.DataFrame:
+    near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
+    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURES]
+    scaled = scaled_forecast(np.asarray(forecast)[near], features["scale"].to_numpy()[near])
+    return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
 
 
 def psi(reference: np.ndarray, now: np.ndarray) -> float:

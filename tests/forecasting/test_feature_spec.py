@@ -8,7 +8,6 @@ import pytest
 
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.drift import drift_report
-from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import (
     FEATURES,
     DriftClass,
@@ -23,6 +22,7 @@ from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
+from tests.forecasting.test_drift import measured
 
 AS_OF = pd.Timestamp("2011-07-29")
 DOCS = Path(__file__).parents[2] / "docs"

@@ -32,7 +32,6 @@ from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting import forecaster
 from demand_assets.forecasting.backtest import backtest, backtest_stored, forecast_origin, forecast_stored_origin
 from demand_assets.forecasting.drift import JudgedWeek, blocks_of, drift_report
-from demand_assets.forecasting.drift_metrics import measured
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit, predict_pieces, train_stored, training_parts
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
@@ -42,6 +41,7 @@ from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.partitions import week_key
 from demand_assets.sample import SampleData
 from demand_assets.settings import Settings
+from tests.forecasting.test_drift import measured
 from tests.waiting import GUARD_S
 
 # dask and distributed leave sockets to the garbage collector when a worker dies.
