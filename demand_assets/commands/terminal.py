@@ -1,16 +1,21 @@
-"""The terminal, or the log it is sent to."""
+"""What commands read from their options, and what they print on the terminal or into a log."""
+
+from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from demand_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = Mapping[str, Any]
 LOG_WIDTH = 160
@@ -59,6 +64,16 @@ def moment_of(option: str, text: str) -> datetime:
     except ValueError:
         raise SettingsError(f"{option} is {text!r}; expected an ISO time such as 2012-07-10T00:30 (UTC)") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def week_of(option: str, text: str) -> pd.Timestamp:
+    """The week that an option names by its Friday; SettingsError for any other day."""
+    from demand_assets.forecasting.weeks import as_week
+
+    try:
+        return as_week(text)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from error
 
 
 def log_alerts(home: Path) -> None:
