@@ -76,7 +76,8 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.formats import SALES
     from demand_assets.ingestion.merge import merge_week_partitions
-    from demand_assets.ingestion.quality import PAST_COLUMNS, check_sales, raise_on_failure, validate_deliveries
+    from demand_assets.ingestion.outcome import raise_on_failure
+    from demand_assets.ingestion.quality import PAST_COLUMNS, check_sales, validate_deliveries
     from demand_assets.settings import read_settings
 
     settings = read_settings()

@@ -52,13 +52,8 @@ def ingest(folder: Path, target: Path) -> None:
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
     from demand_assets.ingestion.merge import merge_table, merge_week_partitions
-    from demand_assets.ingestion.quality import (
-        check_conditions,
-        check_sales,
-        check_stores,
-        raise_on_failure,
-        validate_deliveries,
-    )
+    from demand_assets.ingestion.outcome import raise_on_failure
+    from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores, validate_deliveries
     from demand_assets.planning import landings_note
 
     zone, lake = LandingZone(str(folder)), ParquetLake(uri=str(target))

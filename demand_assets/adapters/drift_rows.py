@@ -24,7 +24,7 @@ VALUES_AT_ONCE = 100_000_000
 
 @dataclass(frozen=True)
 class DriftRows:
-    """`measured` rows of stored origins: their features of horizon 1, and the champion's predictions beside them."""
+    """Rows of stored origins: their features of horizon 1, and the champion's predictions beside them."""
 
     features: TableRef
     predictions: TableRef

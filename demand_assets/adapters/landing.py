@@ -22,8 +22,6 @@ from demand_assets.errors import LandingError
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.formats import Kind
 
-__all__ = ["Delivery", "LandedFile", "LandingZone"]
-
 # Kaggle ships these beside the data; they hold no sales and are not deliveries.
 _PASSED_OVER = frozenset({"test.csv", "samplesubmission.csv"})
 _CACHE_BYTES = 256 * 2**20
@@ -35,14 +33,12 @@ _GZIP = b"\x1f\x8b"
 class LandingZone:
     """A local folder (`/data/in`, `file:///data/in`) or `s3://bucket/prefix` holding CSVs, plain or gzip.
 
-    Subfolders are not read. `storage_options` go to s3fs for an S3 zone; credentials, region and AWS_ENDPOINT_URL are
-    found as any AWS client finds them. Every method raises LandingError, one line, when the place or a file cannot be
-    read.
+    Subfolders are not read. Credentials, region and AWS_ENDPOINT_URL are found as any AWS client finds them. Every
+    method raises LandingError, one line, when the place or a file cannot be read.
     """
 
-    def __init__(self, uri: str, storage_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._options = dict(storage_options or {})
         scheme = urlsplit(uri).scheme if "://" in uri else ""
         if scheme not in ("", "file", "s3"):
             raise LandingError(f"landing zone {uri} is a {scheme}:// address; expected a folder or s3://bucket/prefix")
@@ -132,8 +128,7 @@ class LandingZone:
         import s3fs  # 0.5 s to import, and only S3 zones need it
 
         # A cached instance would keep the endpoint and credentials of the zone that made it.
-        own = {"skip_instance_cache": True, "use_listings_cache": False, "config_kwargs": S3_CONFIG}
-        return s3fs.S3FileSystem(**{**own, **self._options})
+        return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False, config_kwargs=S3_CONFIG)
 
 
 def _is_delivery(name: str) -> bool:
@@ -191,10 +186,6 @@ def _first_bytes(file: LandedFile, data: bytes) -> bytes:
         raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
 def _parse(file: LandedFile, data: bytes) -> Delivery:
     # Heavy; listing a zone needs neither.
     import numpy as np
@@ -205,9 +196,9 @@ def _parse(file: LandedFile, data: bytes) -> Delivery:
 
     # Beside the parsing: neither holds Python's lock.
     with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(_hash, data)
+        hashed = pool.submit(hashlib.blake2b, data, digest_size=32)
         format_, columns = read_columns(file.name, data)
-        content_hash = hashed.result()
+        content_hash = hashed.result().hexdigest()
         del hashed
     del data  # as large as the frame that is made now
     frame = sorted_frame(format_, columns)

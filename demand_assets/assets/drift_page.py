@@ -44,7 +44,7 @@ def drift_page(
     as_of: pd.Timestamp,
     recent: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """The whole page. `read` gives columns of `measured` rows of the week and of the past it was judged by.
+    """The whole page. `read` gives columns of the rows of the week and of the past it was judged by.
 
     `recent` maps a week to the worst severity of each kind of group and of the week (`week`), the judged one last.
     """

@@ -1,19 +1,23 @@
 """`demand backtest`: rolling origins over a landing zone, without Dagster, into Parquet and an HTML report."""
 
-import json
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import Progress
-from rich.table import Table
 
-from demand_assets.commands.terminal import terminal
+from demand_assets.commands.terminal import print_json, print_table, terminal, week_of
 from demand_assets.errors import LandingError, SchemaError, SettingsError
 from demand_assets.settings import read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from demand_assets.ingestion.delivery import Delivery
+    from demand_assets.ingestion.formats import Format
 
 
 def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Path | None, as_json: bool) -> None:
@@ -31,28 +35,18 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
-    from demand_assets.forecasting.weeks import as_week, weeks_between
-    from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Format
-    from demand_assets.ingestion.merge import merge_table
-    from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+    from demand_assets.forecasting.weeks import weeks_between
+    from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
+    from demand_assets.ingestion.outcome import raise_on_failure
+    from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.resources import build_training
 
-    try:
-        weeks = sorted({as_week(text.strip()) for text in origins.split(",") if text.strip()})
-    except ValueError as error:
-        raise SettingsError(f"--origins: {error}") from error
+    weeks = sorted({week_of("--origins", text.strip()) for text in origins.split(",") if text.strip()})
     if not weeks:
         raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
     deliveries = LandingZone(raw_dir).read_all()
     raise_on_failure(validate_deliveries(deliveries, None))
-
-    def merged(kind: Format) -> "pd.DataFrame":
-        own = [delivery for delivery in deliveries if delivery.kind == kind.kind]
-        if not own:
-            raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")
-        return merge_table(own[0].frame.iloc[:0], (), own, kind.keys).frame
-
-    sales, covariates, stores = (merged(kind) for kind in (SALES, CONDITIONS, STORES))
+    sales, covariates, stores = (_merged(deliveries, kind, raw_dir) for kind in (SALES, CONDITIONS, STORES))
     panel = build_panel(sales, covariates, stores, calendar_from_covariates(covariates), horizon)
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
@@ -77,24 +71,48 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     write_report(result.cv_results, sales, report)
     scores = score(result.cv_results).sort_values("wmae")
     if as_json:
-        print(json.dumps(scores.to_dict(orient="records"), indent=1))  # noqa: T201
+        print_json(scores.to_dict(orient="records"))
         return
-    table = Table(title=f"{len(weeks)} origins, horizon {horizon}", title_justify="left")
-    for column in scores.columns:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in scores.itertuples(index=False):
-        table.add_row(str(row.model), f"{row.points:,}", *(f"{value:,.1f}" for value in row[2:]))
-    terminal().print(table)
-    terminal().print(_order_costs(result.cv_results, settings.underage_cost, settings.overage_cost))
+    _print_scores(f"{len(weeks)} origins, horizon {horizon}", scores)
+    _print_order_costs(result.cv_results, settings.underage_cost, settings.overage_cost)
     terminal().print(f"{len(result.cv_results):,} rows in {output}, report in {report}")
 
 
-def _order_costs(points: "pd.DataFrame", underage: float, overage: float) -> Table:
+def _merged(deliveries: Sequence[Delivery], kind: Format, raw_dir: str) -> pd.DataFrame:
+    """All rows of one kind of file, as they would be stored."""
+    from demand_assets.ingestion.merge import merge_table
+
+    own = [delivery for delivery in deliveries if delivery.kind == kind.kind]
+    if not own:
+        raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")
+    return merge_table(own[0].frame.iloc[:0], (), own, kind.keys).frame
+
+
+def _print_scores(title: str, scores: pd.DataFrame) -> None:
+    measures = ("wmae", "mae", "rmse", "bias")
+    print_table(
+        title,
+        [
+            {
+                "model": str(row.model),
+                "points": f"{row.points:,}",
+                **{name: f"{getattr(row, name):,.1f}" for name in measures},
+            }
+            for row in scores.itertuples(index=False)
+        ],
+        numbers=("points", *measures),
+    )
+
+
+def _print_order_costs(points: pd.DataFrame, underage: float, overage: float) -> None:
     from demand_assets.forecasting.orders import simulated_order_cost
 
-    table = Table(title=f"Simulated order cost, too few to too many {underage:g}:{overage:g}", title_justify="left")
-    for column in ("model", "USD per point", "saved"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for row in simulated_order_cost(points, underage, overage).itertuples(index=False):
-        table.add_row(str(row.model), f"{row.cost:,.1f}", f"{row.saving:.1%}")
-    return table
+    costs = simulated_order_cost(points, underage, overage)
+    print_table(
+        f"Simulated order cost, too few to too many {underage:g}:{overage:g}",
+        [
+            {"model": str(row.model), "USD per point": f"{row.cost:,.1f}", "saved": f"{row.saving:.1%}"}
+            for row in costs.itertuples(index=False)
+        ],
+        numbers=("USD per point", "saved"),
+    )

@@ -1,16 +1,15 @@
 """`demand models`, `promote`, `rollback`: what is registered, what is in production, and how that changes."""
 
 import getpass
-import json
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import nan
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from demand_assets.commands.terminal import terminal
+from demand_assets.commands.terminal import Row, print_json, print_list, terminal
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.baselines import SEASONAL_NAIVE
 from demand_assets.settings import read_settings
 
 if TYPE_CHECKING:
@@ -28,28 +27,22 @@ def list_models(as_json: bool) -> None:
     if versions and resources["ledger"].champion() is not None:
         # Asking for the champion sets its alias right, should a process have died before it did.
         versions = resources["registry"].versions()
-    if as_json:
-        print(json.dumps([asdict(version) for version in versions], indent=1))  # noqa: T201
-        return
-    console = terminal()
-    if not versions:
-        console.print("no model is registered yet; run `demand run` first")
-        return
-    table = Table(title=settings.model_name, title_justify="left")
-    for heading in ("version", "aliases", "as of", "WMAE", "seasonal naive", "data", "code", "registered"):
-        table.add_column(heading, justify="right" if heading in ("WMAE", "seasonal naive") else "left")
-    for version in versions:
-        table.add_row(
-            version.version,
-            ", ".join(version.aliases),
-            version.as_of,
-            f"{version.metrics.get(f'backtest_wmae_{version.model}', float('nan')):,.0f}",
-            f"{version.metrics.get('backtest_wmae_seasonal_naive', float('nan')):,.0f}",
-            version.data_version,
-            version.code_version,
-            f"{datetime.fromtimestamp(version.created_ms / 1000, UTC):%Y-%m-%d %H:%M}",
-        )
-    console.print(table)
+    rows = [asdict(version) for version in versions]
+    print_list(settings.model_name, rows, _version_cells, "no model is registered yet; run `demand run` first", as_json)
+
+
+def _version_cells(version: Row) -> dict[str, str]:
+    wmae = {name: version["metrics"].get(f"backtest_wmae_{name}", nan) for name in (version["model"], SEASONAL_NAIVE)}
+    return {
+        "version": version["version"],
+        "aliases": ", ".join(version["aliases"]),
+        "as of": version["as_of"],
+        "WMAE": f"{wmae[version['model']]:,.0f}",
+        "seasonal naive": f"{wmae[SEASONAL_NAIVE]:,.0f}",
+        "data": version["data_version"],
+        "code": version["code_version"],
+        "registered": f"{datetime.fromtimestamp(version['created_ms'] / 1000, UTC):%Y-%m-%d %H:%M}",
+    }
 
 
 def list_promotions(as_json: bool) -> None:
@@ -57,28 +50,22 @@ def list_promotions(as_json: bool) -> None:
     from demand_assets.resources import build_resources
 
     rows = build_resources(read_settings())["ledger"].rows()
-    if as_json:
-        print(json.dumps(rows, indent=1, default=str))  # noqa: T201
-        return
-    console = terminal()
-    if not rows:
-        console.print("nothing was ever promoted or refused; run `demand run` first")
-        return
-    table = Table(title="Promotions", title_justify="left")
-    for heading in ("when", "what", "outcome", "from", "to", "as of", "asked by", "reasons"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(
-            f"{row['decided_at']:%Y-%m-%d %H:%M}",
-            row["action"],
-            row["outcome"] + (" (forced)" if row["forced"] else ""),
-            row["from_version"] or "none",
-            row["to_version"],
-            str(row["as_of"] or ""),
-            row["requested_by"],
-            "; ".join(row["reasons"]),
-        )
-    console.print(table)
+    print_list(
+        "Promotions", rows, _decision_cells, "nothing was ever promoted or refused; run `demand run` first", as_json
+    )
+
+
+def _decision_cells(row: Row) -> dict[str, str]:
+    return {
+        "when": f"{row['decided_at']:%Y-%m-%d %H:%M}",
+        "what": row["action"],
+        "outcome": row["outcome"] + (" (forced)" if row["forced"] else ""),
+        "from": row["from_version"] or "none",
+        "to": row["to_version"],
+        "as of": str(row["as_of"] or ""),
+        "asked by": row["requested_by"],
+        "reasons": "; ".join(row["reasons"]),
+    }
 
 
 def promote_version(version: str, reason: str, force: bool, as_json: bool) -> int:
@@ -123,6 +110,6 @@ def _who() -> str:
 
 def _print_record(record: "PromotionRecord", as_json: bool, words: str) -> None:
     if as_json:
-        print(json.dumps(asdict(record), indent=1, default=str))  # noqa: T201
+        print_json(asdict(record))
     else:
         terminal().print(words)

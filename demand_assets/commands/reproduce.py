@@ -1,13 +1,12 @@
 """`demand reproduce`: make a past vintage again from what it recorded, and compare it with the store, to the byte."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from demand_assets.commands.terminal import terminal
-from demand_assets.errors import LakeError, SettingsError, StoreError
+from demand_assets.commands.terminal import print_json, terminal, week_of
+from demand_assets.errors import LakeError, StoreError
 from demand_assets.settings import read_settings
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Reproduction:
 def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
     """Make the vintage of `origin` (the newest, or the one named) again; 0 only if it is identical."""
     console = terminal(stderr=True)
-    week = _week(origin)
+    week = week_of("--origin", origin).date()
     from demand_assets.resources import build_resources
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
@@ -46,19 +45,10 @@ def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
     console.print(f"Making vintage {vintage['vintage_id']} again ...")
     result = _made_again(vintage, stored, resources)
     if as_json:
-        print(json.dumps(asdict(result), indent=1))  # noqa: T201
+        print_json(asdict(result))
     else:
         _print(result)
     return 0 if result.identical else 1
-
-
-def _week(origin: str) -> date:
-    from demand_assets.forecasting.weeks import as_week
-
-    try:
-        return as_week(origin).date()
-    except ValueError as error:
-        raise SettingsError(f"--origin: {error}") from error
 
 
 def _chosen(vintages: Sequence[Mapping[str, Any]], week: date, wanted: str | None) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """`demand run`: the main job, executed as runs of the Dagster graph, so that the UI shows them."""
 
 import fcntl
-import json
 import os
 import resource
 import threading
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demand_assets.commands.instance import child_environment
-from demand_assets.commands.terminal import log_alerts, terminal
+from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
@@ -61,7 +60,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
-    from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+    from demand_assets.ingestion.outcome import raise_on_failure
+    from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.planning import TRAIN_AND_FORECAST, weeks_of
 
     zone = LandingZone(settings.landing)
@@ -106,7 +106,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     if own_workspace:
         remember_workspace(settings)
     if as_json:
-        print(json.dumps(summary, indent=1))  # noqa: T201
+        print_json(summary)
     else:
         _print_summary(console, summary)
 
@@ -254,18 +254,14 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
 def _summary(
     settings: Settings, lake: "ParquetLake", progress: Progress, rows_in: int, newest: str, seconds: float
 ) -> dict[str, Any]:
-    from sqlalchemy import select
-
-    from demand_assets.store.engine import create_engine_for
+    from demand_assets.store.engine import reading
+    from demand_assets.store.migrations import opened
     from demand_assets.store.queries import counts
 
     weeks = lake.partitions("raw_sales")
     sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
-    engine = create_engine_for(settings.store)
-    with engine.connect() as connection:
-        connection.execute(select(1))
-        stored = counts(connection)
-    engine.dispose()
+    with opened(settings.store) as engine, reading(engine) as connection:
+        stored = counts(connection, "forecast_vintages")
     trained, tested = progress.metadata["trained_model"], progress.metadata["backtest_report"]
     promoted, published = progress.metadata["promoted_model"], progress.metadata["published_forecast"]
     return {

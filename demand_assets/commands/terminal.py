@@ -1,10 +1,23 @@
-"""The terminal, or the log it is sent to."""
+"""What commands read from their options, and what they print on the terminal or into a log."""
 
+from __future__ import annotations
+
+import json
 import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 
+from demand_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = Mapping[str, Any]
 LOG_WIDTH = 160
 ALERT_LOG = Path("logs", "alerts.log")
 
@@ -15,6 +28,52 @@ def terminal(stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = LOG_WIDTH
     return console
+
+
+def print_json(answer: object) -> None:
+    """Print what a program reads; dates and times in ISO form."""
+    print(json.dumps(answer, indent=1, default=lambda value: value.isoformat()))  # noqa: T201
+
+
+def print_list(
+    title: str, rows: Sequence[Row], cells: Callable[[Row], Mapping[str, str]], empty: str, as_json: bool
+) -> None:
+    """Print rows as JSON, or as a table of their `cells` by heading; `empty` says that there is none yet."""
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        terminal().print(empty)
+    else:
+        print_table(title, [cells(row) for row in rows])
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None:
+    """Print a table of rows of cells by heading; the columns `numbers` are aligned to the right."""
+    table = Table(title=title, title_justify="left")
+    for heading in rows[0]:
+        table.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
+    for row in rows:
+        table.add_row(*row.values())
+    terminal().print(table)
+
+
+def moment_of(option: str, text: str) -> datetime:
+    """The aware time that an option's ISO text names, in UTC unless it says otherwise; SettingsError if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{option} is {text!r}; expected an ISO time such as 2012-07-10T00:30 (UTC)") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def week_of(option: str, text: str) -> pd.Timestamp:
+    """The week that an option names by its Friday; SettingsError for any other day."""
+    from demand_assets.forecasting.weeks import as_week
+
+    try:
+        return as_week(text)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from error
 
 
 def log_alerts(home: Path) -> None:

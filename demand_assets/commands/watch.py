@@ -1,13 +1,14 @@
 """`demand watch`: the dead-man's check. It reads the store and Dagster's storage itself, so that it outlives both."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from demand_assets.adapters.alerts import Alert, Alerts, one_line
-from demand_assets.commands.terminal import log_alerts, terminal
-from demand_assets.errors import SettingsError, StoreError
+from demand_assets.adapters.alerts import Alert, one_line
+from demand_assets.commands.terminal import log_alerts, moment_of, print_json, terminal
+from demand_assets.errors import StoreError
 from demand_assets.settings import Settings, read_settings
 
 HEARTBEAT_LASTS = timedelta(minutes=5)
@@ -24,23 +25,24 @@ class Findings:
 def watch_once(at: str | None, daemon: bool, as_json: bool) -> int:
     """Look once, fire what is wrong, say both; 0 when nothing is wrong, else 1."""
     settings = read_settings()
-    now = _moment(at)
+    now = datetime.now(UTC) if at is None else moment_of("--now", at)
     console = terminal(stderr=as_json)
     console.print(f"Looking at {settings.home} as of {now:%Y-%m-%d %H:%M} UTC ...")
     log_alerts(settings.home)
+    from demand_assets.alerting import fire_all
     from demand_assets.resources import build_alerts
 
     found = Findings()
     _look_for_forecast(settings, now, found)
     _look_at_dagster(settings, now, daemon, found)
-    new = _fire(build_alerts(settings), found.alerts)
+    new = {alert.key for alert in fire_all(build_alerts(settings), found.alerts)}
     if as_json:
         shown = [
             {**asdict(alert), "key": alert.key, "runbook": alert.runbook, "new": alert.key in new}
             for alert in found.alerts
         ]
         report = {"now": now.isoformat(), "ok": not shown, "looked_at": found.looked_at, "alerts": shown}
-        print(json.dumps(report, indent=1, default=str))  # noqa: T201
+        print_json(report)
     else:
         for line in found.looked_at:
             console.print(f"  {line}", markup=False)
@@ -49,22 +51,6 @@ def watch_once(at: str | None, daemon: bool, as_json: bool) -> int:
             console.print(f"  {alert.line()}{told}", markup=False)
         console.print("All is well." if not found.alerts else f"{len(found.alerts)} things are wrong.")
     return 1 if found.alerts else 0
-
-
-def _moment(at: str | None) -> datetime:
-    if at is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise SettingsError(f"--now is {at!r}; expected an ISO time such as 2012-07-10T00:30 (UTC)") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _fire(alerts: Alerts, found: list[Alert]) -> set[str]:
-    from demand_assets.alerting import fire_all
-
-    return {alert.key for alert in fire_all(alerts, found)}
 
 
 def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> None:
@@ -117,8 +103,6 @@ def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> No
 
 def _look_at_dagster(settings: Settings, now: datetime, daemon: bool, found: Findings) -> None:
     """Newest ticks and heartbeats in Dagster's storage, where there is one."""
-    import os
-
     home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_home)
     if not (home / "dagster.yaml").exists():
         found.looked_at.append(f"Dagster: no instance in {home}, so no sensor or daemon to look at")

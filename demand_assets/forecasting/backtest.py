@@ -1,6 +1,6 @@
 """Rolling-origin backtest: at each origin, train on what was known then, forecast, and score beside the baselines."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES, model_rows
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
-from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate, quantile_column
+from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.models.base import ModelConfig
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable, Workers
@@ -30,6 +30,8 @@ COLUMNS = (
 )
 # Origins before the first scored one, forecast only so that its intervals have errors to learn from.
 WARM_UP_ORIGINS = 2
+# What `forecast_origin` makes of one origin: the points, and the seconds of the training.
+Fold = tuple[pd.DataFrame, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +97,25 @@ def backtest(
     ModelError when an origin has no features or nothing before it to train on.
     """
     stored = pd.DatetimeIndex(features["origin_week"].unique())
-    made = []
-    for origin in origins_to_forecast(origins, stored, horizon_weeks):
-        rows = features[features["origin_week"] == origin].reset_index(drop=True)
-        made.append(forecast_origin(fit(features, sales, origin, config), rows, sales))
+    wanted = origins_to_forecast(origins, stored, horizon_weeks)
+    made = (
+        forecast_origin(
+            fit(features, sales, origin, config),
+            features[features["origin_week"] == origin].reset_index(drop=True),
+            sales,
+        )
+        for origin in wanted
+    )
+    return assemble_folds(_told(wanted, made, progress), origins, horizon_weeks, config.quantiles)
+
+
+def _told(
+    origins: Sequence[pd.Timestamp], made: Iterable[Fold], progress: Callable[[pd.Timestamp], None] | None
+) -> Iterator[Fold]:
+    for origin, fold in zip(origins, made, strict=True):
         if progress is not None:
             progress(origin)
-    return assemble_folds(made, origins, horizon_weeks, config.quantiles)
+        yield fold
 
 
 def backtest_stored(
@@ -121,19 +135,13 @@ def backtest_stored(
     stored = pd.DatetimeIndex([as_week(key) for key in features.keys])
     wanted = origins_to_forecast(origins, stored, horizon_weeks)
     trained = train_stored(features, sales, wanted, config, workers)
-    made = []
-    for origin, forecasts in zip(
-        wanted, workers.map(forecast_stored_origin, trained, features, sales, stores), strict=True
-    ):
-        made.append(forecasts)
-        if progress is not None:
-            progress(origin)
-    return assemble_folds(made, origins, horizon_weeks, config.quantiles)
+    made = workers.map(forecast_stored_origin, trained, features, sales, stores)
+    return assemble_folds(_told(wanted, made, progress), origins, horizon_weeks, config.quantiles)
 
 
 def forecast_stored_origin(
     features: WeeklyTable, sales: WeeklyTable, stores: Sequence[int] | None, forecaster: Forecaster
-) -> tuple[pd.DataFrame, float]:
+) -> Fold:
     """`forecast_origin` of the week that the forecaster was trained at; sales are read only as the actuals."""
     origin = forecaster.as_of
     rows = features.only([f"{origin:%Y-%m-%d}"]).read()
@@ -161,7 +169,7 @@ def origins_to_forecast(
 
 def forecast_origin(
     forecaster: Forecaster, rows: pd.DataFrame, sales: pd.DataFrame, stores: Sequence[int] | None = None
-) -> tuple[pd.DataFrame, float]:
+) -> Fold:
     """Forecasts of the model and every baseline from one origin, whose features are `rows`; seconds of its training.
 
     One row per series x target x model, `COLUMNS`, model by model in the order of the features; only series of
@@ -179,7 +187,7 @@ def forecast_origin(
 
 
 def assemble_folds(
-    made: Iterable[tuple[pd.DataFrame, float]],
+    made: Iterable[Fold],
     origins: Sequence[pd.Timestamp],
     horizon_weeks: int,
     quantiles: tuple[float, ...],
@@ -189,16 +197,12 @@ def assemble_folds(
     seconds = 0.0
     for forecasts, fit_seconds in made:
         seconds += fit_seconds
-        past = pd.concat(scored) if scored else None
+        past = pd.concat(scored) if scored else forecasts[:0]
+        # Known at the origin: an error counts from the week its target ended.
+        known = past[past["target_week"] <= forecasts["origin_week"].iloc[0]]
         for name, points in forecasts.groupby("model", sort=False):
-            calibration = _calibrated(past, str(name), points["origin_week"].iloc[0], horizon_weeks, quantiles)
-            intervals = calibration.intervals(
-                points["forecast"].to_numpy(),
-                points["scale"].to_numpy(),
-                points["horizon"].to_numpy(),
-                points["is_holiday"].to_numpy(),
-            )
-            scored.append(points.assign(**intervals))
+            calibration = calibrate(known[known["model"] == name], horizon_weeks, quantiles)
+            scored.append(points.assign(**calibration.intervals(*(points[column].to_numpy() for column in INPUTS))))
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(list(origins))]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
@@ -210,16 +214,6 @@ def assemble_folds(
 def calibration_of(points: pd.DataFrame, horizon_weeks: int, quantiles: tuple[float, ...] = QUANTILES) -> Calibration:
     """Intervals for the trained model from all of its backtest's errors."""
     return calibrate(model_rows(points), horizon_weeks, quantiles)
-
-
-def _calibrated(
-    past: pd.DataFrame | None, model: str, origin: pd.Timestamp, horizon_weeks: int, quantiles: tuple[float, ...]
-) -> Calibration:
-    if past is None:
-        return Calibration.none(quantiles)
-    # Known at the origin: an error counts from the week its target ended.
-    known = past[(past["target_week"] <= origin) & (past["model"] == model)]
-    return calibrate(known, horizon_weeks, quantiles)
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:

@@ -5,15 +5,15 @@ times the scale, are added to the forecast. Source: split conformal prediction (
 (n + 1) correction to the rank.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 QUANTILES = (0.1, 0.5, 0.9)
 SIZE_SEGMENTS = 5
@@ -26,6 +26,8 @@ def quantile_column(quantile: float) -> str:
     return f"p{100 * quantile:.10g}"
 
 
+# Columns that `Calibration.intervals` takes, in its order.
+INPUTS = ("forecast", "scale", "horizon", "is_holiday")
 COLUMNS = tuple(quantile_column(quantile) for quantile in QUANTILES)
 
 
@@ -33,12 +35,12 @@ COLUMNS = tuple(quantile_column(quantile) for quantile in QUANTILES)
 class Calibration:
     """Scaled error quantiles, (segments, horizons, 2, Q): size segment x horizon x ordinary or holiday x quantile."""
 
-    edges: "NDArray[np.float64]"
-    offsets: "NDArray[np.float64]"
+    edges: NDArray[np.float64]
+    offsets: NDArray[np.float64]
     quantiles: tuple[float, ...] = QUANTILES
 
     @classmethod
-    def none(cls, quantiles: tuple[float, ...] = QUANTILES) -> "Calibration":
+    def none(cls, quantiles: tuple[float, ...] = QUANTILES) -> Calibration:
         """No interval yet: every quantile is the forecast itself."""
         return cls(np.empty(0), np.zeros((1, 1, 2, len(quantiles))), quantiles)
 
@@ -49,11 +51,11 @@ class Calibration:
 
     def intervals(
         self,
-        forecast: "NDArray[np.float64]",
-        scale: "NDArray[np.float64]",
-        horizon: "NDArray[Any]",
-        is_holiday: "NDArray[Any]",
-    ) -> "dict[str, NDArray[np.float64]]":
+        forecast: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        horizon: NDArray[Any],
+        is_holiday: NDArray[Any],
+    ) -> dict[str, NDArray[np.float64]]:
         """Columns of quantiles in USD, (n,) each, around (n,) forecasts; horizons past the last one take its."""
         segment = np.searchsorted(self.edges, scale)
         step = np.clip(np.asarray(horizon) - 1, 0, self.offsets.shape[1] - 1)
@@ -66,7 +68,7 @@ class Calibration:
         return {"quantiles": list(self.quantiles), "edges": self.edges.tolist(), "offsets": self.offsets.tolist()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
         """Inverse of `to_dict`."""
         return cls(
             np.asarray(values["edges"], dtype=float),
@@ -75,7 +77,7 @@ class Calibration:
         )
 
 
-def _rank_quantiles(errors: "NDArray[np.float64]", quantiles: tuple[float, ...]) -> "NDArray[np.float64]":
+def _rank_quantiles(errors: NDArray[np.float64], quantiles: tuple[float, ...]) -> NDArray[np.float64]:
     """Quantiles of the errors with the conformal correction: ranks of (n + 1) rather than n points, outwards."""
     n = len(errors)
     levels = [np.clip(q + np.sign(q - 0.5) * abs(q - 0.5) / n, 0.0, 1.0) for q in quantiles]

@@ -1,12 +1,8 @@
 """Which rule gave the base of a forecast: with little history it is not last year and the decomposition."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import NDArray
 
 SINGLE_WEEK, DORMANT, NO_LAST_YEAR, FULL = "single week", "dormant", "no last year", "full history"
 METHODS = {
@@ -17,7 +13,7 @@ METHODS = {
 }
 
 
-def method_of(features: "pd.DataFrame") -> "NDArray[np.str_]":
+def method_of(features: pd.DataFrame) -> NDArray[np.str_]:
     """(n,) name in `METHODS` of what each row of demand_features starts from; the model corrects all of them."""
     conditions = [
         features["weeks_observed"].to_numpy() == 1,

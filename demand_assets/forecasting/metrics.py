@@ -1,19 +1,15 @@
 """Forecast errors, as the field measures them. Money is USD; error is forecast - actual."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from demand_assets.forecasting.intervals import COLUMNS, QUANTILES
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 HOLIDAY_WEIGHT = 5
 
 
-def _error(actual: "ArrayLike", forecast: "ArrayLike") -> "NDArray[np.float64]":
+def _error(actual: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
     error = np.asarray(forecast, dtype=float) - np.asarray(actual, dtype=float)
     if error.size == 0 or np.isnan(error).any():
         raise ValueError(
@@ -22,23 +18,13 @@ def _error(actual: "ArrayLike", forecast: "ArrayLike") -> "NDArray[np.float64]":
     return error
 
 
-def wmae(actual: "ArrayLike", forecast: "ArrayLike", is_holiday: "ArrayLike") -> float:
+def wmae(actual: ArrayLike, forecast: ArrayLike, is_holiday: ArrayLike) -> float:
     """Weighted mean absolute error, weight 5 in holiday weeks; 0 is perfect. Source: Walmart competition rules."""
     weight = np.where(np.asarray(is_holiday, dtype=bool), HOLIDAY_WEIGHT, 1)
     return float(np.average(np.abs(_error(actual, forecast)), weights=weight))
 
 
-def mae(actual: "ArrayLike", forecast: "ArrayLike") -> float:
-    """Mean absolute error."""
-    return float(np.abs(_error(actual, forecast)).mean())
-
-
-def rmse(actual: "ArrayLike", forecast: "ArrayLike") -> float:
-    """Root mean squared error."""
-    return float(np.sqrt(np.square(_error(actual, forecast)).mean()))
-
-
-def bias(actual: "ArrayLike", forecast: "ArrayLike") -> float:
+def bias(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Mean signed error; positive: forecasts are too high."""
     return float(_error(actual, forecast).mean())
 

@@ -4,16 +4,12 @@ Ordering a unit too few costs `underage`, one too many `overage`; the expected c
 underage / (underage + overage) of demand. Source: Arrow, Harris and Marschak 1951, Econometrica 19.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from demand_assets.forecasting.baselines import SEASONAL_NAIVE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 UNDERAGE, OVERAGE = 3.0, 1.0
 _Z = float(ndtri(0.9))
@@ -26,7 +22,7 @@ def service_level(underage: float = UNDERAGE, overage: float = OVERAGE) -> float
     return underage / (underage + overage)
 
 
-def quantile_at(forecast: pd.DataFrame, level: float) -> "NDArray[np.float64]":
+def quantile_at(forecast: pd.DataFrame, level: float) -> NDArray[np.float64]:
     """(n,) quantile of demand in USD at `level`, from p10, p50, p90.
 
     Between and beyond those three it is linear in the normal score: exact for a normal error, and one that is wider
@@ -41,7 +37,7 @@ def quantile_at(forecast: pd.DataFrame, level: float) -> "NDArray[np.float64]":
 
 def order_quantities(
     forecast: pd.DataFrame, underage: float = UNDERAGE, overage: float = OVERAGE
-) -> "NDArray[np.float64]":
+) -> NDArray[np.float64]:
     """(n,) USD to have in stock for each row's week, at selling prices; never negative."""
     return np.maximum(quantile_at(forecast, service_level(underage, overage)), 0.0)
 
@@ -75,8 +71,8 @@ def order_now(
 
 
 def order_cost(
-    actual: "NDArray[np.float64]", order: "NDArray[np.float64]", underage: float = UNDERAGE, overage: float = OVERAGE
-) -> "NDArray[np.float64]":
+    actual: NDArray[np.float64], order: NDArray[np.float64], underage: float = UNDERAGE, overage: float = OVERAGE
+) -> NDArray[np.float64]:
     """(n,) what each order cost: `underage` per USD it fell short of the sales, `overage` per USD it exceeded them."""
     return np.where(actual > order, underage * (actual - order), overage * (order - actual))
 

@@ -7,20 +7,17 @@ errors of those sums, divided by the sum of the series' scales, are calibrated p
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.intervals import COLUMNS as QUANTILE_COLUMNS
-from demand_assets.forecasting.intervals import QUANTILES, Calibration, calibrate
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate
 
 STORE, DEPARTMENT, CHAIN = "store", "department", "chain"
 LEVELS: Mapping[str, Sequence[str]] = {STORE: ["store_id"], DEPARTMENT: ["dept_id"], CHAIN: []}
@@ -143,12 +140,7 @@ def _with_intervals(totals: pd.DataFrame, calibrations: Mapping[str, Calibration
     """The quantiles of totals, each from its level's calibration, on the same index."""
     parts = [
         pd.DataFrame(
-            calibrations[str(level)].intervals(
-                rows["forecast"].to_numpy(),
-                rows["scale"].to_numpy(),
-                rows["horizon"].to_numpy(),
-                rows["is_holiday"].to_numpy(),
-            ),
+            calibrations[str(level)].intervals(*(rows[name].to_numpy() for name in INPUTS)),
             index=rows.index,
         )
         for level, rows in totals.groupby("level", sort=False)
@@ -173,7 +165,7 @@ def _calibrated(totals: pd.DataFrame, level: str, horizon_weeks: int) -> Calibra
     return Calibration(np.empty(0), calibrate(unit, horizon_weeks).offsets[:1])
 
 
-def _student(errors: "NDArray[np.float64]") -> Calibration:
+def _student(errors: NDArray[np.float64]) -> Calibration:
     """Quantiles of one more of n normal errors, for every size and horizon: mean + t(n - 1) s sqrt(1 + 1/n).
 
     Source: the prediction interval of a normal sample (Hahn and Meeker, Statistical Intervals, 4.8).

@@ -1,13 +1,10 @@
 """The only arithmetic on weeks. A week is named by the Friday that ends it."""
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 FRIDAY = 4
 DAYS = 7
@@ -46,7 +43,7 @@ def weeks_between(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
     return pd.date_range(first, last, freq=f"{DAYS}D", name="week")
 
 
-def week_number(weeks: pd.DatetimeIndex) -> "NDArray[np.int64]":
+def week_number(weeks: pd.DatetimeIndex) -> NDArray[np.int64]:
     """Weeks since 1970-01-02, so that differences are numbers of weeks."""
     ticks = _TICKS_PER_S[weeks.unit]
     number = weeks.to_numpy().view(np.int64) - _EPOCH_S * ticks

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
 from demand_assets.ingestion.order import in_order, run_starts, sort_order
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-SALES_KEYS, CONDITIONS_KEYS, STORES_KEYS = SALES.keys, CONDITIONS.keys, STORES.keys
 
 _ADDED, _REPLACED, _UNCHANGED = 0, 1, 2
 _FRIDAY = 4

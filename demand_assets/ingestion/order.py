@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import NDArray
 
 _DAY_NS = 86_400_000_000_000
 _NO_DATE = np.iinfo(np.int64).min

@@ -6,20 +6,18 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.formats import EXPECTED, FORMATS, SALES, Content, Field, Format
 from demand_assets.ingestion.order import sort_order
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _ARROW_TYPES: dict[Content, Callable[[], Any]] = {
     "key": pa.int32,
@@ -35,19 +33,13 @@ _LINE_END, _HEAD = ord("\n"), 1 << 16
 _FIRST_DAY, _LAST_DAY = ((date(*day) - date(1970, 1, 1)).days for day in ((1678, 1, 1), (2261, 12, 31)))
 
 
-def parse_csv(name: str, data: bytes) -> tuple[Format, pd.DataFrame]:
-    """The format of a CSV and its rows as a frame of that format, sorted by its keys, duplicates kept in file order.
+def read_columns(name: str, data: bytes) -> tuple[Format, dict[str, Any]]:
+    """The format of a CSV and its columns as typed Arrow arrays, in file order.
 
     Takes a byte order mark, LF, CRLF or bare CR, blank lines, and columns in any order; `NA` and empty are missing.
     SchemaError names the file and the line for a header that fits no format, extra columns, a row with a wrong number
     of fields, or a field that does not hold what its column must.
     """
-    format_, columns = read_columns(name, data)
-    return format_, sorted_frame(format_, columns)
-
-
-def read_columns(name: str, data: bytes) -> tuple[Format, dict[str, Any]]:
-    """`parse_csv` up to the typed Arrow columns, in file order; what follows needs the bytes no more."""
     text = memoryview(data)[len(_BOM) if data.startswith(_BOM) else 0 :]
     if b"\r" in data:
         text = memoryview(bytes(text).replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
@@ -71,7 +63,7 @@ def read_columns(name: str, data: bytes) -> tuple[Format, dict[str, Any]]:
 def format_of(name: str, start: bytes) -> Format | None:
     """The format that a header line says, from the first bytes of a CSV; None if the line does not end in them.
 
-    SchemaError as `parse_csv` for a header that fits no format.
+    SchemaError as `read_columns` for a header that fits no format.
     """
     text = start.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     first = len(text) - len(text.lstrip(b"\n"))

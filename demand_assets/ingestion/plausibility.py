@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.ingestion.order import run_starts
 from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, first_rows, judge
 from demand_assets.ingestion.structure import differs_from_its_week
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FACTOR = 20.0
 PAST_WEEKS = 8
@@ -81,8 +78,9 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
         level = np.divide(amount, mean, out=np.full(len(amount), np.nan), where=usable)
         starts = run_starts([stores[rows]])
         sizes = np.diff(starts, append=len(amount))
-        medians, counted = _medians(level, starts, sizes)
-        enough = counted >= STORE_SERIES
+        by_store = pd.Series(level).groupby(np.repeat(np.arange(len(sizes)), sizes))
+        medians = by_store.median().to_numpy()
+        enough = by_store.count().to_numpy() >= STORE_SERIES
         strange = enough & ((medians > FACTOR) | (medians < 1 / FACTOR))
         levels.append(medians[enough])
         levels_off.append(medians[strange])
@@ -189,20 +187,6 @@ def _series_numbers(frames: Sequence[pd.DataFrame]) -> _SeriesNumbers:
 def _key(frame: pd.DataFrame, rows: slice) -> NDArray[np.int64]:
     store = frame["store_id"].to_numpy()[rows].astype(np.int64)
     return store << 32 | frame["dept_id"].to_numpy()[rows].astype(np.int64) & 0xFFFFFFFF
-
-
-def _medians(
-    values: NDArray[np.float64], starts: NDArray[np.intp], sizes: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Median of each run of values that are no NaN, NaN where there are none; and how many they are."""
-    padded = np.full((len(starts), int(sizes.max())), np.nan)
-    group = np.repeat(np.arange(len(starts)), sizes)
-    padded[group, np.arange(len(values)) - starts[group]] = values
-    padded.sort(axis=1)  # NaN comes last
-    counted = (~np.isnan(padded)).sum(axis=1)
-    at = np.arange(len(starts))
-    middle: NDArray[np.float64] = (padded[at, np.maximum(counted - 1, 0) // 2] + padded[at, counted // 2]) / 2
-    return middle, counted
 
 
 def holiday_flags_agree(spec: CheckSpec, sales: pd.DataFrame, conditions: pd.DataFrame) -> CheckOutcome:

@@ -12,22 +12,7 @@ from numpy.typing import NDArray
 from demand_assets.ingestion import plausibility, structure
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
-from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, raise_on_failure
-
-__all__ = [
-    "CHECKS",
-    "CONDITIONS_CHECKS",
-    "PAST_COLUMNS",
-    "SALES_CHECKS",
-    "STORES_CHECKS",
-    "CheckOutcome",
-    "CheckSpec",
-    "check_conditions",
-    "check_sales",
-    "check_stores",
-    "raise_on_failure",
-    "validate_deliveries",
-]
+from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
 
 CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
     "sales": (
@@ -67,10 +52,6 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
         CheckSpec("stores_keys_are_unique", "One row per store"),
     ),
 }
-SALES_CHECKS, CONDITIONS_CHECKS, STORES_CHECKS = (
-    tuple(spec.name for spec in CHECKS[kind]) for kind in ("sales", "conditions", "stores")
-)
-
 # What `check_sales` needs of stored sales.
 PAST_COLUMNS = ("store_id", "dept_id", "week", "sales")
 _FLAGS = ("store_id", "week", "is_holiday")

@@ -1,19 +1,13 @@
-"""What the ingested frames hold: columns, dtypes, units, and ranges any retailer keeps; checked by pandera.
+"""What the ingested frames hold: columns, dtypes, units, and ranges that any retailer keeps.
 
 Keys, Fridays and everything that compares rows or files are checks of their own in `quality`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
+from math import inf
 
 from demand_assets.ingestion.formats import Kind
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 # Far above any store's week, far below what a column shifted by one would hold (a date or a size read as money).
 _MARKDOWN_LIMIT = 1e8
@@ -21,28 +15,29 @@ _MARKDOWN_LIMIT = 1e8
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `check` is the name of a check of pandera's and what it is given."""
+    """One column; `low` to `high`, both included, is the range of its numbers or of the lengths of its texts."""
 
     dtype: str
     description: str
     unit: str
-    check: tuple[str, *tuple[float, ...]] | None = None
+    low: float = -inf
+    high: float = inf
     nullable: bool = False
 
 
-_STORE_ID = Column("int32", "Store number", "id", ("ge", 0))
+_STORE_ID = Column("int32", "Store number", "id", low=0)
 _WEEK = Column("datetime64[ns]", "The Friday that ends the week", "date")
 _IS_HOLIDAY = Column("bool", "Whether the week holds a retail holiday; such weeks weigh 5 in WMAE", "flag")
 
 
 def _condition(description: str, unit: str, low: float, high: float) -> Column:
-    return Column("float64", f"{description}; NaN is not reported", unit, ("in_range", low, high), nullable=True)
+    return Column("float64", f"{description}; NaN is not reported", unit, low, high, nullable=True)
 
 
 # One row per store, department and week; sorted by week, store, department.
 SALES_COLUMNS = {
     "store_id": _STORE_ID,
-    "dept_id": Column("int32", "Department number within the store", "id", ("ge", 0)),
+    "dept_id": Column("int32", "Department number within the store", "id", low=0),
     "week": _WEEK,
     # Missing and infinite amounts are for the check sales_are_finite, which shows the rows.
     "sales": Column(
@@ -72,8 +67,8 @@ CONDITIONS_COLUMNS = {
 # One row per store; sorted by store.
 STORES_COLUMNS = {
     "store_id": _STORE_ID,
-    "store_type": Column("str", "Format of the store, such as A, B or C", "category", ("str_length", 1, 40)),
-    "size_sqft": Column("int64", "Selling area of the store", "square feet", ("gt", 0)),
+    "store_type": Column("str", "Format of the store, such as A, B or C", "category", 1, 40),
+    "size_sqft": Column("int64", "Selling area of the store", "square feet", low=1),
 }
 # One row per week; runs past the last sales week, because a calendar is known ahead.
 CALENDAR_COLUMNS = {"week": _WEEK, "is_holiday": _IS_HOLIDAY}
@@ -83,24 +78,3 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
     "conditions": CONDITIONS_COLUMNS,
     "stores": STORES_COLUMNS,
 }
-
-
-@cache
-def schema_of(kind: Kind) -> pa.DataFrameSchema:
-    """The pandera schema of a kind's frames: its columns and no others."""
-    import pandera.pandas as pa
-
-    return pa.DataFrameSchema(
-        {
-            name: pa.Column(
-                column.dtype,
-                [] if column.check is None else [getattr(pa.Check, column.check[0])(*column.check[1:])],
-                nullable=column.nullable,
-                description=column.description,
-                metadata={"unit": column.unit},
-            )
-            for name, column in COLUMNS[kind].items()
-        },
-        strict=True,
-        name=kind,
-    )

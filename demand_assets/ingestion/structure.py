@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from demand_assets.ingestion.formats import FORMATS, Kind
 from demand_assets.ingestion.order import in_order, run_starts, sort_order
-from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, judge
-from demand_assets.ingestion.schemas import COLUMNS, schema_of
+from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, first_of, first_rows, judge
+from demand_assets.ingestion.schemas import COLUMNS, Column
 
 _FRIDAY = 4
 # Stands for an id that is no number; no store or department has it.
@@ -73,70 +72,40 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
     if reason := unfit(frame, kind, FORMATS[kind].columns):
         has = ", ".join(map(str, frame.columns))
         return CheckOutcome(spec.name, False, spec.severity, f"{reason}; has {has}; expected {expected}", metrics)
-    fine = f"{count(len(frame), 'row')} of {expected}, typed and within range"
-    if _is_right(frame, kind):
+    faults = [f"unknown column {name}" for name in frame if name not in COLUMNS[kind]]
+    wrong = np.zeros(len(frame), dtype=bool)
+    for name, column in COLUMNS[kind].items():
+        for fault, rows in _column_faults(frame[name], column):
+            faults.append(f"{name} {fault}")
+            wrong |= rows
+    if not faults:
+        fine = f"{count(len(frame), 'row')} of {expected}, typed and within range"
         return CheckOutcome(spec.name, True, spec.severity, fine, metrics)
-    from pandera.errors import SchemaErrors
-
-    frame = _counted(frame)
-    try:
-        with warnings.catch_warnings():
-            # pandera joins its own reports of faults in a way pandas 2 warns about; the user can do nothing about it.
-            warnings.filterwarnings("ignore", "The behavior of DataFrame concatenation", FutureWarning)
-            schema_of(kind).validate(frame, lazy=True)
-    except SchemaErrors as error:
-        cases = error.failure_cases
-    else:
-        return CheckOutcome(spec.name, True, spec.severity, fine, metrics)
-    faults = []
-    for (column, check), found in cases.groupby(["column", "check"], sort=False, dropna=False):
-        by_row = found["index"].notna().sum()
-        if check == "column_in_schema":
-            faults += [f"unknown column {name}" for name in found["failure_case"]]
-        else:
-            rows = f" in {count(int(by_row), 'row')}, first" if by_row else ":"
-            faults.append(f"{column} fails {check}{rows} {found['failure_case'].iloc[0]}")
-    rows = pd.to_numeric(cases["index"], errors="coerce").dropna().astype("int64").drop_duplicates().sort_values()
-    return CheckOutcome(
-        spec.name,
-        False,
-        spec.severity,
-        " ".join("; ".join(faults).split()),
-        {**metrics, "faults": len(faults), "failing_rows": len(rows)},
-        frame.iloc[rows.iloc[:FIRST_ROWS]].reset_index(drop=True),
-    )
+    metrics |= {"faults": len(faults), "failing_rows": int(wrong.sum())}
+    shown = frame.iloc[first_rows(wrong)].reset_index(drop=True)
+    return CheckOutcome(spec.name, False, spec.severity, " ".join("; ".join(faults).split()), metrics, shown)
 
 
-def _is_right(frame: pd.DataFrame, kind: Kind) -> bool:
-    """Whether the frame keeps its schema, without pandera, which copies every frame; False where that is to judge."""
-    columns = COLUMNS[kind]
-    if set(frame.columns) != set(columns):
-        return False
-    for name, column in columns.items():
-        values = frame[name]
-        if column.dtype == "str" or values.dtype != column.dtype:
-            return False
-        array = values.to_numpy()
-        if not column.nullable and array.dtype.kind in "fM" and values.hasnans:
-            return False
-        if column.check is None:
-            continue
-        rule, *limits = column.check
-        if rule not in _RULES or not len(array):
-            return False
-        # NaN is what `nullable` is about: the range is that of the numbers.
-        low, high = np.fmin.reduce(array), np.fmax.reduce(array)
-        if not (np.isnan(low) or _RULES[rule](low, high, *limits)):
-            return False
-    return True
-
-
-# A check of pandera's, told by the least and the greatest value.
-_RULES: Mapping[str, Callable[..., bool]] = {
-    "ge": lambda low, high, least: bool(low >= least),
-    "gt": lambda low, high, below: bool(low > below),
-    "in_range": lambda low, high, least, most: bool(low >= least and high <= most),
-}
+def _column_faults(values: pd.Series[Any], column: Column) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """What is wrong with a column, in words, and which rows; the rows of a column of another type are not judged."""
+    is_text = column.dtype == "str"
+    if values.dtype != ("object" if is_text else column.dtype):
+        yield f"has type {values.dtype}, expected {column.dtype}", np.zeros(len(values), dtype=bool)
+        return
+    missing = values.isna().to_numpy()
+    if missing.any() and not column.nullable:
+        yield f"is missing in {count(int(missing.sum()), 'row')}", missing
+    if column.low == -np.inf:
+        return
+    # What is no text has no length.
+    sizes = values.map(lambda text: len(text) if isinstance(text, str) else 0) if is_text else values
+    outside = ((sizes < column.low) | (sizes > column.high)).to_numpy() & ~missing
+    if outside.any():
+        unit = " characters" if is_text else ""
+        where = (
+            f"below {column.low:g}" if column.high == np.inf else f"outside {column.low:,.10g} to {column.high:,.10g}"
+        )
+        yield f"is {where}{unit} in {count(int(outside.sum()), 'row')}, first {values[outside].iloc[0]}", outside
 
 
 def keys_are_unique(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:

@@ -4,6 +4,8 @@ A week is measured on its rows of horizon 1, one per series. Groups are the chai
 groups of departments. `drift_metrics` measures, `drift_severity` judges, this module makes the report and its verdict.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -100,10 +102,10 @@ class JudgedWeek:
 
     week: pd.Timestamp
     as_of: pd.Timestamp
-    shares: "Mapping[str, pd.Series[float]]"
+    shares: Mapping[str, pd.Series[float]]
 
     @classmethod
-    def of(cls, now: pd.DataFrame, as_of: pd.Timestamp) -> "JudgedWeek":
+    def of(cls, now: pd.DataFrame, as_of: pd.Timestamp) -> JudgedWeek:
         """From the week's rows: [store_id, dept_id, origin_week, scale, store_type]. ValueError for two weeks."""
         found = now["origin_week"].unique()
         if len(found) != 1:
@@ -115,7 +117,7 @@ class JudgedWeek:
 def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame) -> pd.DataFrame:
     """One row per reference x group x variable of a week, `REPORT_COLUMNS`.
 
-    `now` and `past` are `measured` rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
+    `now` and `past` are rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
     exist), in order of origin; `as_of` is the last origin the champion learnt from; `targets` are [target_week,
     is_holiday] of the week's features. ValueError when `now` is not of one week or `past` not all earlier.
     """
@@ -149,7 +151,7 @@ def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
 def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.DataFrame:
     """The report's rows about the variables of some units; only their columns are in memory.
 
-    `read` gives columns of `measured` rows of the past and the judged week, in order of origin.
+    `read` gives columns of the rows of the past and the judged week, in order of origin.
     """
     columns = dict.fromkeys([*ROW_KEYS, "store_type", *(name for unit in block for name in unit.variables)])
     rows = read(list(columns))
@@ -169,7 +171,7 @@ def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.Da
 
 
 def joined_report(
-    parts: Iterable[pd.DataFrame], judged: JudgedWeek, flags: "pd.Series[bool]", targets: pd.DataFrame
+    parts: Iterable[pd.DataFrame], judged: JudgedWeek, flags: pd.Series[bool], targets: pd.DataFrame
 ) -> pd.DataFrame:
     """The report of all `block_report`s; `flags` are those of the past and of the week, `targets` as above."""
     report = pd.concat(parts, ignore_index=True)
@@ -180,8 +182,8 @@ def joined_report(
     return report.sort_values(list(KEYS), ignore_index=True)
 
 
-def flags_of(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether each origin of `measured` rows was flagged as a holiday week."""
+def flags_of(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each origin was flagged as a holiday week."""
     return rows.groupby("origin_week")["origin_is_holiday"].max() > 0
 
 
@@ -224,14 +226,14 @@ def _of_unit(unit: Unit, rows: pd.DataFrame, judged: JudgedWeek) -> Iterator[pd.
             yield together.assign(reference=TRAINING, sales_share=together["group_id"].map(of_group))
 
 
-def _sales_shares(now: pd.DataFrame, kind: str) -> "pd.Series[float]":
+def _sales_shares(now: pd.DataFrame, kind: str) -> pd.Series[float]:
     """Share of the chain's mean weekly sales by name of group."""
     codes, names = groups_of(now, kind)
     scale = now["scale"].to_numpy()
     return pd.Series(np.bincount(codes, weights=scale, minlength=len(names)) / scale.sum(), index=names)
 
 
-def lost_flags(week: pd.Timestamp, flags: "pd.Series[bool]", targets: pd.DataFrame) -> dict[str, str]:
+def lost_flags(week: pd.Timestamp, flags: pd.Series[bool], targets: pd.DataFrame) -> dict[str, str]:
     """Variable -> words, for holiday weeks without their flag.
 
     A week should be flagged when its counterpart last year was (`flags` has earlier origins and the week itself), or

@@ -19,9 +19,9 @@ from demand_assets.forecasting.features import (
 )
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
 from demand_assets.monitoring.drift_statistics import (
+    bin_counts,
     ks_distance,
     ks_p_value,
-    ordered_bin_counts,
     quantile_edges,
     stability_index,
 )
@@ -237,8 +237,8 @@ def distances(
                 continue
             ordered, new = np.sort(old), np.sort(new)
             edges = quantile_edges(ordered)
-            expected = ordered_bin_counts(ordered, edges)
-            psi[group, column] = stability_index(expected, ordered_bin_counts(new, edges))
+            expected = bin_counts(ordered, edges)
+            psi[group, column] = stability_index(expected, bin_counts(new, edges))
             ks[group, column] = ks_distance(ordered, new)
             if len(earlier):
                 was, when = _held(columns[column], gaps[column], before), _held(week, gaps[column, before], slice(None))

@@ -21,13 +21,8 @@ def quantile_edges(ordered: Vector) -> Vector:
     return np.unique(ordered[np.round(places).astype(np.int64)])
 
 
-def bin_counts(values: Vector, edges: Vector) -> NDArray[np.int64]:
-    """(edges + 1,) how many values fall into each bin; a value on an edge belongs to the bin above."""
-    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-
-
-def ordered_bin_counts(ordered: Vector, edges: Vector) -> NDArray[np.int64]:
-    """`bin_counts` of values that are sorted, found by the edges among them instead of them among the edges."""
+def bin_counts(ordered: Vector, edges: Vector) -> NDArray[np.int64]:
+    """(edges + 1,) how many of the sorted values fall into each bin; a value on an edge belongs to the bin above."""
     places = np.concatenate([[0], np.searchsorted(ordered, edges, side="left"), [len(ordered)]])
     return places[1:] - places[:-1]
 
@@ -41,14 +36,6 @@ def stability_index(expected: NDArray[np.int64], actual: NDArray[np.int64]) -> V
     e = (expected + SMOOTHING) / (expected.sum() + SMOOTHING * bins)
     a = (actual + SMOOTHING) / (actual.sum(axis=-1, keepdims=True) + SMOOTHING * bins)
     return ((a - e) * np.log(a / e)).sum(axis=-1)
-
-
-def psi(reference: Vector, now: Vector) -> float:
-    """PSI of two samples without NaN, bins fixed on the reference; NaN when either is empty."""
-    if not len(reference) or not len(now):
-        return np.nan
-    edges = quantile_edges(np.sort(reference))
-    return float(stability_index(bin_counts(reference, edges), bin_counts(now, edges)))
 
 
 def ks_distance(ordered: Vector, now: Vector) -> float:

@@ -46,8 +46,6 @@ EXCEPTION_TYPES = {
 
 TRACKING_WEEKS = 8
 LEAST_TRACKING_WEEKS = 4
-# The customary limit: beyond it a forecast counts as biased.
-BIASED_BEYOND = 4.0
 MOST_EXCEPTIONS = 100
 
 BAND_WEEKS = 26
@@ -107,7 +105,7 @@ def tracking_signals(table: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.Se
 
     `table` has this week's model, horizon, level, store_id, dept_id and total_error; `earlier` the same and week, one
     row per week x key. NaN with under `LEAST_TRACKING_WEEKS` weeks. Over n weeks it lies between -n and n; beyond
-    `BIASED_BEYOND` is customarily called biased. Source: Brown 1962, Smoothing, Forecasting and Prediction of Discrete
+    4 is customarily called biased. Source: Brown 1962, Smoothing, Forecasting and Prediction of Discrete
     Time Series, with a plain mean over the weeks in place of his smoothed one.
     """
     key = ["model", "horizon", "level", "store_id", "dept_id"]

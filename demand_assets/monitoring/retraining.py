@@ -6,6 +6,7 @@ of it costs nothing. A retrained model still has to pass the gate.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pandas as pd
@@ -99,12 +100,7 @@ def loss_state(losses: Sequence[tuple[str, float]]) -> LossState | None:
 
 def severe_weeks(drift: Sequence[tuple[str, str]]) -> int:
     """How many of the newest reports in a row are severe."""
-    count = 0
-    for _, severity in reversed(drift):
-        if severity != SEVERE:
-            break
-        count += 1
-    return count
+    return len(list(takewhile(lambda report: report[1] == SEVERE, reversed(drift))))
 
 
 def unanswered_loss(evidence: Evidence, policy: RetrainingPolicy) -> str:

@@ -64,14 +64,10 @@ def _flag(flags: "pd.Series[bool]") -> pa.Array:
     return pc.if_else(pa.array(flags), "TRUE", "FALSE")
 
 
-def _sorted(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    return rows.sort_values(keys, kind="stable")
-
-
 def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
     file.write(b"Store,Dept,Date,Weekly_Sales,IsHoliday\n")
     for part in parts:
-        rows = _sorted(part, ["store_id", "dept_id", "week"])
+        rows = part.sort_values(["store_id", "dept_id", "week"], kind="stable")
         columns = {
             "Store": pa.array(rows["store_id"]),
             "Dept": pa.array(rows["dept_id"]),
@@ -83,7 +79,7 @@ def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
 
 
 def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
-    rows = _sorted(conditions, ["store_id", "week"])
+    rows = conditions.sort_values(["store_id", "week"], kind="stable")
     columns = {
         "Store": pa.array(rows["store_id"]),
         "Date": _date(rows["week"]),

@@ -6,19 +6,16 @@ Sales are made by blocks of stores, so that a large retailer needs the memory of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.errors import SettingsError
 from demand_assets.forecasting.calendar import holiday_date, holiday_kind
 from demand_assets.forecasting.weeks import DAYS, as_week
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 WEEKS_KNOWN_AHEAD = 39
 MARKDOWNS_START = pd.Timestamp("2011-11-11")
@@ -116,7 +113,7 @@ def _conditions(
     absent |= np.asarray(calendar < MARKDOWNS_START)[:, None, None]
     markdowns = np.where(absent, np.nan, np.round(markdowns, 2))
 
-    def column(values: "Matrix", digits: int) -> "Matrix":
+    def column(values: Matrix, digits: int) -> Matrix:
         return np.asarray(np.round(np.broadcast_to(values, (weeks, count)), digits), dtype=float).ravel()
 
     return pd.DataFrame(
@@ -133,7 +130,7 @@ def _conditions(
     )
 
 
-def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> "Matrix":
+def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> Matrix:
     """(T,) share of each week's seven days that lies within `before` days to `after` days of a holiday."""
     days = calendar.to_numpy()[:, None] - np.arange(DAYS)[None, :] * np.timedelta64(1, "D")
     inside = np.zeros(days.shape, dtype=bool)
@@ -147,12 +144,12 @@ def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> "Ma
 class _Departments:
     """What the departments of the whole retailer are like: ids, level, yearly curve (T, D), how they grow, and more."""
 
-    ids: "NDArray[np.int32]"
-    level: "Matrix"
-    curve: "Matrix"
-    growth: "Matrix"
-    shared: "Matrix"
-    response: "Matrix"
+    ids: NDArray[np.int32]
+    level: Matrix
+    curve: Matrix
+    growth: Matrix
+    shared: Matrix
+    response: Matrix
 
 
 def _sales(
@@ -180,9 +177,9 @@ def _sales(
 def _block(
     rng: np.random.Generator,
     calendar: pd.DatetimeIndex,
-    store_ids: "NDArray[np.int32]",
-    size: "Matrix",
-    markdown: "Matrix",
+    store_ids: NDArray[np.int32],
+    size: Matrix,
+    markdown: Matrix,
     departments: int,
     known: _Departments | None,
 ) -> tuple[pd.DataFrame, _Departments]:
@@ -242,7 +239,7 @@ def _block(
     return frame, known
 
 
-def _curves(rng: np.random.Generator, calendar: pd.DatetimeIndex, departments: int) -> tuple["Matrix", "Matrix"]:
+def _curves(rng: np.random.Generator, calendar: pd.DatetimeIndex, departments: int) -> tuple[Matrix, Matrix]:
     """Departments: a level, a yearly curve of two waves, and how strongly each holiday moves them."""
     level = np.exp(np.clip(rng.normal(8.75, 1.15, departments), 4.5, 11.2))
     angle = 2 * np.pi * calendar.dayofyear.to_numpy()[:, None] / _YEAR
@@ -263,7 +260,7 @@ def _curves(rng: np.random.Generator, calendar: pd.DatetimeIndex, departments: i
     return level, curve + np.log1p(effect) - after_christmas
 
 
-def _shared_shocks(rng: np.random.Generator, weeks: int, departments: int) -> "Matrix":
+def _shared_shocks(rng: np.random.Generator, weeks: int, departments: int) -> Matrix:
     """(T, D) what moves a department in all stores at once, and fades."""
     shared = np.zeros((weeks, departments))
     steps = 0.03 * rng.standard_normal((weeks, departments))
@@ -272,7 +269,7 @@ def _shared_shocks(rng: np.random.Generator, weeks: int, departments: int) -> "M
     return shared
 
 
-def _presence(rng: np.random.Generator, weeks: int, n: int, base: "Matrix") -> "NDArray[np.bool_]":
+def _presence(rng: np.random.Generator, weeks: int, n: int, base: Matrix) -> NDArray[np.bool_]:
     """(T, n) where a series has a row: late starters, leavers, gaps, and some seen only for a few weeks."""
     at = np.arange(weeks)[:, None]
     fate = rng.random(n)

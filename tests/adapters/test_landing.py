@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from demand_assets.adapters import landing
+from demand_assets.adapters.files import S3_CONFIG
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.errors import LandingError, SchemaError
 
@@ -225,7 +226,7 @@ def test_listing_a_zone_imports_nothing_heavy(tmp_path: Path) -> None:
     land(tmp_path, "train.csv", SALES)
     code = (
         "import sys; from demand_assets.adapters.landing import LandingZone; LandingZone(sys.argv[1]).files();"
-        "print({'pandas', 'pyarrow', 'pandera', 'fsspec', 's3fs', 'boto3'} & set(sys.modules))"
+        "print({'pandas', 'pyarrow', 'fsspec', 's3fs', 'boto3'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
     assert run.stdout == "set()\n"
@@ -291,7 +292,7 @@ def test_s3_faults_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(LandingError, match=r"in/train\.csv does not exist"):
         zone.read(listed)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    options = {"config_kwargs": {"retries": {"max_attempts": 0}}}
+    monkeypatch.setitem(S3_CONFIG, "retries", {"max_attempts": 0})
     with pytest.raises(LandingError, match=r"cannot be read: .*; check address, credentials and region") as raised:
-        LandingZone(f"s3://{bucket}/in", options).files()
+        LandingZone(f"s3://{bucket}/in").files()
     assert "\n" not in str(raised.value)

@@ -36,17 +36,14 @@ def result(features: pd.DataFrame, retailer: SampleData) -> Backtest:
 def test_metrics_by_hand() -> None:
     actual, forecast, holiday = [10.0, 20.0, 30.0], [12.0, 20.0, 24.0], [False, False, True]
     assert metrics.wmae(actual, forecast, holiday) == pytest.approx((2 + 0 + 5 * 6) / 7)
-    assert metrics.mae(actual, forecast) == pytest.approx(8 / 3)
-    assert metrics.rmse(actual, forecast) == pytest.approx(np.sqrt(40 / 3))
     assert metrics.bias(actual, forecast) == pytest.approx(-4 / 3)
 
 
-@pytest.mark.parametrize("metric", [metrics.mae, metrics.rmse, metrics.bias])
-def test_a_metric_of_nothing_is_refused(metric: object) -> None:
+def test_a_metric_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="every point needs"):
-        metric([], [])  # type: ignore[operator]
+        metrics.bias([], [])
     with pytest.raises(ValueError, match="1 without"):
-        metric([1.0, np.nan], [1.0, 1.0])  # type: ignore[operator]
+        metrics.bias([1.0, np.nan], [1.0, 1.0])
 
 
 def test_one_row_per_series_origin_target_and_model(result: Backtest, features: pd.DataFrame) -> None:
@@ -155,10 +152,11 @@ def test_scores_equal_the_metrics(result: Backtest) -> None:
     known = result.cv_results[(result.cv_results["model"] == "xgboost") & result.cv_results["actual"].notna()]
     row = metrics.score(result.cv_results).set_index("model").loc["xgboost"]
     arguments = known["actual"], known["forecast"]
+    error = known["forecast"] - known["actual"]
     assert row["points"] == len(known)
     assert row["wmae"] == pytest.approx(metrics.wmae(*arguments, known["is_holiday"]))
-    assert row["mae"] == pytest.approx(metrics.mae(*arguments))
-    assert row["rmse"] == pytest.approx(metrics.rmse(*arguments))
+    assert row["mae"] == pytest.approx(np.abs(error).mean())
+    assert row["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
     assert row["bias"] == pytest.approx(metrics.bias(*arguments))
 
 

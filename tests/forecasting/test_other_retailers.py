@@ -16,7 +16,8 @@ from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
-from demand_assets.ingestion.quality import raise_on_failure, validate_deliveries
+from demand_assets.ingestion.outcome import raise_on_failure
+from demand_assets.ingestion.quality import validate_deliveries
 
 HORIZON = 4
 

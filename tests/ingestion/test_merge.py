@@ -9,10 +9,12 @@ import pytest
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import Delivery, LandedFile
-from demand_assets.ingestion.merge import SALES_KEYS, STORES_KEYS, Landing, merge_table, merge_week_partitions
+from demand_assets.ingestion.formats import FORMATS
+from demand_assets.ingestion.merge import Landing, merge_table, merge_week_partitions
 
 W1, W2, W3 = pd.date_range("2012-10-19", periods=3, freq="W-FRI")
 WEEKS = pd.DatetimeIndex([W1, W2, W3])
+SALES_KEYS, STORES_KEYS = FORMATS["sales"].keys, FORMATS["stores"].keys
 Row = tuple[pd.Timestamp, int, int, float]
 
 

@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from demand_assets.ingestion import merge
-from demand_assets.ingestion.merge import SALES_KEYS, merge_week_partitions
+from demand_assets.ingestion.merge import merge_week_partitions
 from demand_assets.ingestion.order import _small, in_order, run_starts, sort_order
-from demand_assets.ingestion.plausibility import _medians
 from demand_assets.ingestion.quality import check_sales
-from tests.ingestion.test_merge import WEEKS, delivery, sales
+from tests.ingestion.test_merge import SALES_KEYS, WEEKS, delivery, sales
 from tests.ingestion.test_quality import CONDITIONS, NONE, SALES, STORES, changed
 
 FRIDAY = np.datetime64("2010-02-05", "ns")
@@ -90,17 +89,6 @@ def test_a_sorted_frame_is_not_copied() -> None:
     assert in_order(SALES, SALES_KEYS) is SALES
     shuffled = SALES.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(in_order(shuffled, SALES_KEYS), SALES)
-
-
-def test_medians_of_runs_are_those_of_pandas() -> None:
-    draw = np.random.default_rng(3)
-    sizes = draw.integers(1, 12, 200)
-    group = np.repeat(np.arange(200), sizes)
-    values = np.where(draw.random(len(group)) < 0.3, np.nan, draw.normal(size=len(group)))
-    medians, counted = _medians(values, np.cumsum(sizes) - sizes, sizes)
-    plain = pd.Series(values).groupby(group)
-    np.testing.assert_array_equal(medians, plain.median().to_numpy())
-    np.testing.assert_array_equal(counted, plain.count().to_numpy())
 
 
 def test_what_is_found_does_not_depend_on_the_order_of_rows() -> None:

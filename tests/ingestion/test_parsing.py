@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.parsing import format_of, parse_csv
+from demand_assets.ingestion.formats import Format
+from demand_assets.ingestion.parsing import format_of, read_columns, sorted_frame
 
 SALES = (
     b"Store,Dept,Date,Weekly_Sales,IsHoliday\n"
@@ -22,6 +23,11 @@ EXPECTED_SALES = pd.DataFrame(
         "is_holiday": [False, False, True],
     }
 )
+
+
+def parse_csv(name: str, data: bytes) -> tuple[Format, pd.DataFrame]:
+    format_, columns = read_columns(name, data)
+    return format_, sorted_frame(format_, columns)
 
 
 def message(data: bytes, name: str = "train.csv") -> str:

@@ -8,14 +8,9 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.ingestion.merge import SALES_KEYS, merge_week_partitions
-from demand_assets.ingestion.quality import (
-    check_conditions,
-    check_sales,
-    check_stores,
-    raise_on_failure,
-    validate_deliveries,
-)
+from demand_assets.ingestion.merge import merge_week_partitions
+from demand_assets.ingestion.outcome import raise_on_failure
+from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores, validate_deliveries
 
 FOLDER = os.environ.get("DEMAND_REAL_DATA", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="set DEMAND_REAL_DATA to the folder with the real train.csv")
@@ -28,7 +23,7 @@ def test_no_real_row_is_lost_and_every_check_passes() -> None:
     conditions, stores = by_kind["conditions"].frame, by_kind["stores"].frame
     sales = by_kind["sales"]
     empty = sales.frame.iloc[:0]
-    merged = merge_week_partitions(empty, {}, [sales], SALES_KEYS, weeks=sales.weeks)
+    merged = merge_week_partitions(empty, {}, [sales], sales.format.keys, weeks=sales.weeks)
     assert len(merged.frame) == 371_242
     assert sum(one.rows_added for landings in merged.landings.values() for one in landings) == 371_242
     assert int((merged.frame["sales"] < 0).sum()) == 1_137

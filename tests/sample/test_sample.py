@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import LandingError, SettingsError
-from demand_assets.ingestion.parsing import parse_csv
 from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores
 from demand_assets.sample import SampleData, generate, stream, write_csvs
 from demand_assets.sample.generator import BLOCK_STORES
+from tests.ingestion.test_parsing import parse_csv
 
 
 @pytest.fixture(scope="module")

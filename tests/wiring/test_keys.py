@@ -48,7 +48,7 @@ def test_a_key_is_shown_once_listed_without_itself_and_revoked(tmp_path: Path) -
     ("arguments", "message"),
     [
         (["revoke", "nothing"], "there is no key nothing; `demand keys list` shows those there are"),
-        (["create", "x", "--scope", "read", "--expires", "soon"], "--expires is 'soon'; expected a date"),
+        (["create", "x", "--scope", "read", "--expires", "soon"], "--expires is 'soon'; expected an ISO time"),
         (["create", "x", "--scope", "read", "--expires", "2001-01-01"], "expected a time to come"),
     ],
 )

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = {
-    "alembic", "boto3", "dask", "matplotlib", "mlflow", "pandera", "psycopg", "scipy", "sklearn",
+    "alembic", "boto3", "dask", "matplotlib", "mlflow", "psycopg", "scipy", "sklearn",
     "sqlalchemy", "statsmodels", "xgboost",
 }  # fmt: skip
 
