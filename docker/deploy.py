@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -215,12 +216,12 @@ def smoke_test(url: str, key: str) -> str:
     if status != 200 or not listed.get("items"):
         raise DeployError(f"{url}/v1/forecasts answers {status}: {listed}")
     row = listed["items"][0]
-    query = f"store_id={row['store_id']}&dept_id={row['dept_id']}&week={row['target_week']}"
+    query = urllib.parse.urlencode({name: row[name] for name in ("store_id", "dept_id", "week")})
     status, forecast = _get(f"{url}/forecast?{query}", key)
     if status != 200 or "forecast" not in forecast:
         raise DeployError(f"{url}/forecast?{query} answers {status}: {forecast}")
     overdue = "; the next forecast is overdue" if ready.get("is_stale") else ""
-    return f"alive and ready; {query}: {forecast['forecast']} USD{overdue}"
+    return f"alive and ready; {query}: {forecast['forecast']} {forecast['unit']}{overdue}"
 
 
 def _get(address: str, key: str) -> tuple[int, Any]:

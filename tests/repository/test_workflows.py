@@ -16,6 +16,9 @@ import boto3
 import pytest
 import yaml
 
+from tests.api.conftest import serving
+from tests.api.stores import fill
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
@@ -309,7 +312,7 @@ class _Service(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-FORECAST = {"store_id": 1, "dept_id": 3, "target_week": "2012-11-02", "forecast": 12.5}
+FORECAST = {"store_id": "1", "dept_id": "3", "week": "2012-11-02", "forecast": 12.5, "unit": "USD"}
 WELL = {
     "/health": (200, {"status": "ok", "vintages": 3}),
     "/ready": (200, {"status": "ready", "is_stale": False}),
@@ -325,6 +328,11 @@ def service() -> Iterator[tuple[str, type[_Service]]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", handler
         server.shutdown()
+
+
+def test_the_smoke_test_passes_on_the_service_itself(tmp_path: Path) -> None:
+    with serving(fill(tmp_path)) as client:
+        assert deploy.smoke_test(str(client.base_url).rstrip("/"), "").startswith("alive and ready; store_id=")
 
 
 def test_the_smoke_test_asks_for_a_forecast_with_its_key(service: tuple[str, type[_Service]]) -> None:
