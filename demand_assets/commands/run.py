@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from demand_assets.commands.instance import child_environment
+from demand_assets.commands.instance import child_environment, sync_at_checkpoints
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
@@ -90,6 +90,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         from demand_assets.resources import build_training
 
         progress = Progress()
+        sync_at_checkpoints(Path(os.environ["DAGSTER_HOME"]).resolve())
         with dg.DagsterInstance.get() as instance:
             _fail_orphaned_runs(instance, settings)
             register_weeks(instance, weeks)
