@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from demand_assets.adapters.table_refs import TableRef
+from demand_assets.monitoring.drift import block_report, blocks_of, flags_of, joined_report
 from demand_assets.monitoring.drift_metrics import NEAREST, PREDICTION, Unit, scaled_forecast
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def stored_report(
 
     `workers_for` gives the workers that so many blocks are worth.
     """
-    from demand_assets.monitoring.drift import blocks_of, flags_of, joined_report
 
     flags = rows.read(["origin_week", "origin_is_holiday"])
     blocks = blocks_of(len(flags), most_values)
@@ -58,7 +58,6 @@ def stored_report(
 
 def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[Unit]) -> pd.DataFrame:
     """`forecasting.drift.block_report` of stored rows."""
-    from demand_assets.monitoring.drift import block_report
 
     return block_report(rows.read, judged, units)
 

@@ -7,6 +7,7 @@ import pandas as pd
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.forecasting.baselines import model_rows
 
 if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import Evidence
@@ -37,7 +38,6 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
 
     The first champion's, and not the present one's: a history must not change with whoever looks back at it.
     """
-    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.metrics import score
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from demand_assets.errors import ModelError
+from demand_assets.provenance import libraries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +269,6 @@ def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) 
     from mlflow.models import infer_signature
 
     from demand_assets.adapters import mlflow_model
-    from demand_assets.provenance import libraries
 
     rows = sample[forecaster.inputs]
     with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():

@@ -17,12 +17,13 @@ from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetL
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown
+from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import store_table
 from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.weeks import add_weeks
-from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS
+from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.provenance import code_version
@@ -80,8 +81,6 @@ def drift_report(
 
     Unchanged features, forecast, champion and code give the stored report.
     """
-    from demand_assets.assets.drift_page import drift_page, worst_by_kind
-    from demand_assets.monitoring.drift import JudgedWeek, drift_verdict
     from demand_assets.store.publish import publish_drift
 
     week = run_weeks(context)[0]

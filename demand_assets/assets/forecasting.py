@@ -26,8 +26,11 @@ from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.store import FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, IN_SALES_UNIT
+from demand_assets.forecasting.forecaster import ROWS_PER_PIECE, predict_pieces
+from demand_assets.forecasting.methods import METHODS, method_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, reusable
@@ -101,7 +104,6 @@ def forecast_with(
 
     `predict` makes those of the model elsewhere than here.
     """
-    from demand_assets.forecasting.methods import method_of
     from demand_assets.forecasting.orders import order_quantities
 
     predicted = predict(forecaster, features) if predict else forecaster.predict(features)
@@ -152,8 +154,6 @@ def weekly_forecast(
     The baselines stand beside them, as they were known at the origin, so that later scores use no hindsight. Sales are
     only shown in the plot.
     """
-    from demand_assets.forecasting.forecaster import ROWS_PER_PIECE, predict_pieces
-    from demand_assets.forecasting.methods import METHODS
     from demand_assets.forecasting.orders import service_level
 
     origin = run_weeks(context)[0]
@@ -216,7 +216,6 @@ def forecast_attributions(
 
     Unchanged features, champion and code give the stored attributions.
     """
-    from demand_assets.forecasting.attributions import attributions
 
     key = week_key(run_weeks(context)[0])
     champion = champion_of(ledger)

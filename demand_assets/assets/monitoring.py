@@ -13,6 +13,7 @@ from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import lake_frame, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
+from demand_assets.forecasting.baselines import BASELINES, model_rows
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import scoring_recipe
 from demand_assets.resources import ForecastStore, OrderCosts
@@ -163,7 +164,6 @@ def _with_baselines(
     lake: ParquetLake, vintage: "Mapping[str, Any]", week: pd.Timestamp, forecasts: pd.DataFrame
 ) -> pd.DataFrame:
     """The forecasts and the baselines in the vintage's file; one made before baselines were stored has none."""
-    from demand_assets.forecasting.baselines import BASELINES
 
     file = lake.read(f"published_forecast/{vintage['origin_week']}", [vintage["vintage_id"]])
     held = [] if file is None else [name for name in BASELINES if name in file.columns]
@@ -187,7 +187,6 @@ def _newest_vintages(connection: "Connection", table: pd.DataFrame) -> pd.DataFr
 
 def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict[str, Any]:
     """Metadata about the newest scored week, and the losses of all scored weeks."""
-    from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.totals import CHAIN
     from demand_assets.monitoring.realised import loss_history, pooled_accuracy
 

@@ -14,6 +14,18 @@ from demand_assets.assets.describe import columns_from, frame_markdown, plot_mar
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.backtest import (
+    backtest_stored,
+    calibration_of,
+    rolling_origins,
+    sample_stores,
+    weeks_to_judge,
+)
+from demand_assets.forecasting.baselines import model_rows
+from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.forecaster import train_stored
+from demand_assets.forecasting.metrics import coverage, interval_score, score
+from demand_assets.forecasting.weeks import add_weeks, as_week
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import reusable, training_recipe
 from demand_assets.provenance import code_version, fingerprint
@@ -64,10 +76,6 @@ def backtest_report(
 
     Each origin is trained on what was known then. Unchanged data, code and configuration give the stored report.
     """
-    from demand_assets.forecasting.backtest import backtest_stored, rolling_origins, sample_stores, weeks_to_judge
-    from demand_assets.forecasting.baselines import model_rows
-    from demand_assets.forecasting.metrics import coverage, interval_score, score
-    from demand_assets.forecasting.weeks import add_weeks, as_week
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
@@ -147,10 +155,6 @@ def trained_model(
     Its intervals are calibrated on the errors of its own backtest. Unchanged data, code and configuration give the
     version that is registered already.
     """
-    from demand_assets.forecasting.backtest import calibration_of
-    from demand_assets.forecasting.features import FEATURES
-    from demand_assets.forecasting.forecaster import train_stored
-    from demand_assets.forecasting.metrics import score
 
     as_of = run_weeks(context)[0]
     key = week_key(as_of)
