@@ -237,11 +237,11 @@ def accuracy_out_of_band(losses: Sequence[tuple[str, float]]) -> Alert | None:
         return None
     return accuracy_alert(
         state.week,
-        f"WMAE {state.wmae:,.0f} USD is above {state.upper:,.0f}, for {state.weeks_above} weeks now",
+        f"WMAE {state.wmae:,.0f} is above {state.upper:,.0f}, for {state.weeks_above} weeks now",
         {
-            "WMAE, USD": round(state.wmae, 2),
-            "end of the band, USD": round(state.upper, 2),
-            "median before, USD": round(state.centre, 2),
+            "WMAE": round(state.wmae, 2),
+            "end of the band": round(state.upper, 2),
+            "median before": round(state.centre, 2),
             "weeks above": state.weeks_above,
         },
     )

@@ -69,5 +69,5 @@ def stored_predictions(features: TableRef, forecaster: "Forecaster", key: str) -
 
 
 def predictions_table(forecast: "NDArray[np.float64]", rows: pd.DataFrame) -> pd.DataFrame:
-    """[prediction] as it is stored: forecasts in USD of `rows`, over their scale."""
+    """[prediction] as it is stored: forecasts of `rows`, over their scale."""
     return pd.DataFrame({PREDICTION: scaled_forecast(forecast, rows["scale"].to_numpy())})

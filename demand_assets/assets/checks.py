@@ -134,8 +134,8 @@ def totals_agree_with_series(forecast_totals: pd.DataFrame, weekly_forecast: pd.
         metadata={
             "totals": len(forecast_totals),
             "not the sum of their series": int((~compared["agrees"]).sum()),
-            "largest difference, USD": float((compared["total"] - compared["sum_of_series"]).abs().max()),
-            "largest difference between levels, USD": float((sums.max(axis=1) - sums.min(axis=1)).max()),
+            "largest difference": float((compared["total"] - compared["sum_of_series"]).abs().max()),
+            "largest difference between levels": float((sums.max(axis=1) - sums.min(axis=1)).max()),
             "crossed": int((~ordered).sum()),
             "failing rows": rows_table(compared[~compared["agrees"]]),
         },

@@ -48,12 +48,12 @@ FORECAST_COLUMNS = {
     "origin_week": "Last week whose sales were known",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    "forecast": "Forecast, USD",
-    "p10": "10% quantile, USD",
-    "p50": "Median, USD",
-    "p90": "90% quantile, USD",
+    "forecast": "Forecast",
+    "p10": "10% quantile",
+    "p50": "Median",
+    "p90": "90% quantile",
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
-    "order_quantity": "Stock to have for the week, USD at selling prices",
+    "order_quantity": "Stock to have for the week, at selling prices",
     **{name: IN_SALES_UNIT[name] for name in BASELINES},
     "model_version": "Version of the registered model",
     "data_version": "Data version of the origin's features",
@@ -66,7 +66,7 @@ ATTRIBUTION_COLUMNS = {
     "origin_week": "Last week whose sales were known",
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
-    **{group: f"{text}, USD" for group, text in ATTRIBUTION_GROUPS.items()},
+    **ATTRIBUTION_GROUPS,
     "model_version": "Version of the registered model that was asked",
 }
 # Columns of the asset -> columns of the store's table.
@@ -188,7 +188,7 @@ def weekly_forecast(
             "service level": service_level(order_costs.underage, order_costs.overage),
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
             **{
-                f"total {week:%Y-%m-%d}, USD": total
+                f"total {week:%Y-%m-%d}": total
                 for week, total in zip(totals["target_week"], totals["forecast"], strict=True)
             },
         },
@@ -212,7 +212,7 @@ def forecast_attributions(
     ledger: PromotionLedger,
     demand_features: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per active series x horizon: what moved its forecast, USD, in a planner's words; they sum to it.
+    """One row per active series x horizon: what moved its forecast, in a planner's words; they sum to it.
 
     Unchanged features, champion and code give the stored attributions.
     """
@@ -232,7 +232,7 @@ def forecast_attributions(
         metadata={
             "model version": int(champion.version),
             "reused": stored is not None,
-            **{f"mean size of {group}, USD": float(why[group].abs().mean()) for group in ATTRIBUTION_GROUPS},
+            **{f"mean size of {group}": float(why[group].abs().mean()) for group in ATTRIBUTION_GROUPS},
         },
     )
 
@@ -286,7 +286,7 @@ def forecast_totals(
         data_version=dg.DataVersion(content_version(totals)),
         metadata={
             "chain total with p10 to p90": plot_markdown(picture, "chain total with p10 to p90"),
-            "chain total, USD": frame_markdown(chain[shown].assign(target_week=chain["target_week"].dt.date), 0),
+            "chain total": frame_markdown(chain[shown].assign(target_week=chain["target_week"].dt.date), 0),
             "errors per level": frame_markdown(past.groupby("level", sort=False).size().rename("errors").reset_index()),
             "coverage out of sample": frame_markdown(covered, 3)
             if len(covered)

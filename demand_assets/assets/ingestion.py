@@ -204,7 +204,7 @@ def raw_sales(
     raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """One row per store, department and week: sales in USD net of returns, so it may be negative."""
+    """One row per store, department and week: sales net of returns, so it may be negative."""
     deliveries = _delivered(context, landing, "sales")
     _structural(context, deliveries, stores)
     frame, metadata = _weekly(context, lake, deliveries, SALES.keys)

@@ -207,9 +207,9 @@ def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict
     shown = ["level", "store_id", "dept_id", "horizon", "tracking_signal", "bias"]
     figures = {
         "WMAE": published["wmae"],
-        "bias, USD": published["bias"],
+        "bias": published["bias"],
         "p10-p90 coverage": published["coverage"],
-        "FVA, USD": published["fva"],
+        "FVA": published["fva"],
     }
     return {
         "week": f"{table['week'].iloc[0]:%Y-%m-%d}",
@@ -235,10 +235,10 @@ def _exception_report(
         "series outside p10-p90": len(outside),
         "of them without a sales row": int(outside["is_missing"].sum()),
         "share outside p10-p90": len(outside) / len(forecasts),
-        "at risk, listed series, USD": float(table["at_risk"].sum()),
-        "at risk, all series outside, USD": float(outside["at_risk"].sum()),
+        "at risk, listed series": float(table["at_risk"].sum()),
+        "at risk, all series outside": float(outside["at_risk"].sum()),
         "series sold without a forecast": len(unforeseen),
-        "their sales, USD": float(unforeseen["sales"].sum()),
+        "their sales": float(unforeseen["sales"].sum()),
     }
 
 

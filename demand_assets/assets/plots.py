@@ -43,7 +43,7 @@ def importance_plot(importance: "pd.DataFrame", top: int = 15) -> bytes:
 
 def backtest_plot(by_origin: "pd.DataFrame") -> bytes:
     """Lines of WMAE by origin: [model, origin_week, wmae]."""
-    figure, axes = _canvas("WMAE by origin, USD (lower is better)")
+    figure, axes = _canvas("WMAE by origin (lower is better)")
     for name, rows in by_origin.groupby("model", sort=True):
         own = name not in BASELINES
         axes.plot(
@@ -63,7 +63,7 @@ def backtest_plot(by_origin: "pd.DataFrame") -> bytes:
 
 def forecast_plot(history: "pd.DataFrame", forecast: "pd.DataFrame") -> bytes:
     """Chain total: [week, sales] of the past year, then [target_week, forecast], p10 to p90 if given."""
-    figure, axes = _canvas("Chain total, million USD a week")
+    figure, axes = _canvas("Chain total, millions a week")
     axes.plot(history["week"], history["sales"] / 1e6, color=_BASELINE, label="sales")
     axes.plot(
         forecast["target_week"], forecast["forecast"] / 1e6, color=_MODEL, marker="o", linewidth=2, label="forecast"
@@ -81,7 +81,7 @@ def decision_plot(figures: Mapping[str, float]) -> bytes:
     shown = {
         name.removesuffix("_wmae").replace("_", " "): value for name, value in figures.items() if name.endswith("_wmae")
     }
-    figure, axes = _canvas("WMAE at the gate, USD", (8.0, 0.8 + 0.3 * len(shown)))
+    figure, axes = _canvas("WMAE at the gate", (8.0, 0.8 + 0.3 * len(shown)))
     bars = axes.barh(list(shown), list(shown.values()), color=[_MODEL, *[_BASELINE] * (len(shown) - 1)])
     axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=8)
     axes.invert_yaxis()
@@ -90,7 +90,7 @@ def decision_plot(figures: Mapping[str, float]) -> bytes:
 
 def accuracy_plot(history: "pd.DataFrame") -> bytes:
     """Realised WMAE by week: [week, wmae, seasonal_naive, centre, upper]; NaN where there is none."""
-    figure, axes = _canvas("Realised WMAE by week, USD (lower is better)")
+    figure, axes = _canvas("Realised WMAE by week (lower is better)")
     marker = "o" if len(history) < 60 else None
     if history["upper"].notna().any():
         axes.fill_between(history["week"], 0, history["upper"], color=_BAND, alpha=0.5, linewidth=0, label="usual")

@@ -45,13 +45,13 @@ BACKTEST_COLUMNS = {
     "target_week": "Week forecast",
     "horizon": "Weeks from origin to target",
     "model": "Name of the trained model or of a baseline",
-    "forecast": "Forecast, USD",
-    "p10": "10% quantile, USD",
-    "p50": "Median, USD",
-    "p90": "90% quantile, USD",
-    "actual": "Sales that came, USD; missing if the series sold nothing",
+    "forecast": "Forecast",
+    "p10": "10% quantile",
+    "p50": "Median",
+    "p90": "90% quantile",
+    "actual": "Sales that came; missing if the series sold nothing",
     "is_holiday": "Whether the target is a holiday week (weight 5)",
-    "scale": "Mean weekly sales of the series at the origin, USD",
+    "scale": "Mean weekly sales of the series at the origin",
 }
 
 

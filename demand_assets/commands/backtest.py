@@ -111,8 +111,8 @@ def _print_order_costs(points: pd.DataFrame, underage: float, overage: float) ->
     print_table(
         f"Simulated order cost, too few to too many {underage:g}:{overage:g}",
         [
-            {"model": str(row.model), "USD per point": f"{row.cost:,.1f}", "saved": f"{row.saving:.1%}"}
+            {"model": str(row.model), "cost per point": f"{row.cost:,.1f}", "saved": f"{row.saving:.1%}"}
             for row in costs.itertuples(index=False)
         ],
-        numbers=("USD per point", "saved"),
+        numbers=("cost per point", "saved"),
     )

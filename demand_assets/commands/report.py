@@ -45,7 +45,7 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
         f"1 to {weeks} weeks ahead, {len(own):,} forecasts with an actual. At each origin the model was trained on "
         f"what was known then. WMAE is the mean absolute error, holiday weeks counted {HOLIDAY_WEIGHT} times.</p>",
         section(
-            "Scores", "Money is USD per series and week; FVA is how much lower the model's WMAE is.", _table(points)
+            "Scores", "Numbers are per series and week; FVA is how much lower the model's WMAE is.", _table(points)
         ),
         section(
             "WMAE by origin",
@@ -70,7 +70,7 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
         section(
             "Worst series",
             f"The {WORST_SERIES} series with the largest weighted error in all. Black: sales; blue: forecasts from "
-            "each origin with their p10 to p90 band. Thousand USD per week.",
+            "each origin with their p10 to p90 band. Thousands per week.",
             '<div class="grid">' + "".join(_worst(own, sales)) + "</div>",
         ),
     ]
@@ -114,7 +114,7 @@ def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, 
         width = 2.6 if own else 1.2
         axes.plot(rows[by], rows["wmae"], marker="o", markersize=4, label=name, color=colours[name], linewidth=width)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("WMAE, USD", fontsize=9)
+    axes.set_ylabel("WMAE", fontsize=9)
     axes.set_xlabel(label, fontsize=9)
     if by == "horizon":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -138,7 +138,7 @@ def _departments(points: pd.DataFrame, colours: dict[str, str]) -> "Figure":
         axes.bar(place + offset, shown[name], width=0.4, label=name, color=colours[name])
     axes.set_xticks(place, [str(dept) for dept in shown.index])
     axes.set_xlabel("department", fontsize=9)
-    axes.set_ylabel("WMAE, USD", fontsize=9)
+    axes.set_ylabel("WMAE", fontsize=9)
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside upper left")
     return figure
 
@@ -179,8 +179,8 @@ def _worst(own: pd.DataFrame, sales: pd.DataFrame) -> Iterable[str]:
         for _, rows in forecasts.loc[[(store, dept)]].sort_values("target_week").groupby("origin_week"):
             axes.fill_between(rows["target_week"], rows["p10"] / 1000, rows["p90"] / 1000, color=_BAND, lw=0)
             axes.plot(rows["target_week"], rows["forecast"] / 1000, color=_MODEL, linewidth=1.8)
-        axes.set_ylabel("thousand USD", fontsize=8)
+        axes.set_ylabel("thousands", fontsize=8)
         axes.xaxis.set_major_formatter(DateFormatter("%b %y"))
         axes.tick_params(axis="x", labelsize=7)
-        caption = f"Store {store}, department {dept}: weighted error {totals.loc[(store, dept)]:,.0f} USD"
+        caption = f"Store {store}, department {dept}: weighted error {totals.loc[(store, dept)]:,.0f}"
         yield f"<figure>{svg(figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"

@@ -273,6 +273,7 @@ def _summary(
         "first_week": weeks[0],
         "last_week": weeks[-1],
         "origin_week": newest,
+        "unit": settings.unit,
         "wmae": {
             name.removeprefix("WMAE "): value
             for name, value in tested.items()
@@ -307,7 +308,7 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("series", f"{summary['series']:,}")
     for name, value in sorted(summary["wmae"].items(), key=lambda item: item[1]):
         gain = f"  ({1 - value / naive:+.1%} against seasonal naive)" if naive and name != "seasonal_naive" else ""
-        table.add_row(f"WMAE {name}", f"{value:,.0f} USD{gain}")
+        table.add_row(f"WMAE {name}", f"{value:,.0f} {summary['unit']}{gain}")
     table.add_row("judged at", f"{summary['backtest_origins']}")
     table.add_row("p10-p90 coverage", f"{summary['coverage_p10_p90']:.0%}")
     table.add_row("model version", f"{summary['model_version']}, in production: {summary['production_version']}")

@@ -56,7 +56,7 @@ class Calibration:
         horizon: NDArray[Any],
         is_holiday: NDArray[Any],
     ) -> dict[str, NDArray[np.float64]]:
-        """Columns of quantiles in USD, (n,) each, around (n,) forecasts; horizons past the last one take its."""
+        """Columns of quantiles, (n,) each, around (n,) forecasts; horizons past the last one take its."""
         segment = np.searchsorted(self.edges, scale)
         step = np.clip(np.asarray(horizon) - 1, 0, self.offsets.shape[1] - 1)
         offset = self.offsets[segment, step, (np.asarray(is_holiday) > 0).astype(int)]

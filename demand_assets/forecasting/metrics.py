@@ -1,4 +1,4 @@
-"""Forecast errors, as the field measures them. Money is USD; error is forecast - actual."""
+"""Forecast errors, as the field measures them. Numbers are in the unit of sales; error is forecast - actual."""
 
 import numpy as np
 import pandas as pd

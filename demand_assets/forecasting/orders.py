@@ -23,7 +23,7 @@ def service_level(underage: float = UNDERAGE, overage: float = OVERAGE) -> float
 
 
 def quantile_at(forecast: pd.DataFrame, level: float) -> NDArray[np.float64]:
-    """(n,) quantile of demand in USD at `level`, from p10, p50, p90.
+    """(n,) quantile of demand at `level`, from p10, p50, p90.
 
     Between and beyond those three it is linear in the normal score: exact for a normal error, and one that is wider
     upwards than downwards stays so.
@@ -38,7 +38,7 @@ def quantile_at(forecast: pd.DataFrame, level: float) -> NDArray[np.float64]:
 def order_quantities(
     forecast: pd.DataFrame, underage: float = UNDERAGE, overage: float = OVERAGE
 ) -> NDArray[np.float64]:
-    """(n,) USD to have in stock for each row's week, at selling prices; never negative."""
+    """(n,) quantity to have in stock for each row's week, at selling prices; never negative."""
     return np.maximum(quantile_at(forecast, service_level(underage, overage)), 0.0)
 
 
@@ -48,7 +48,7 @@ def order_now(
     """[store_id, dept_id, order_quantity]: one order per series that must last until the next one arrives.
 
     It covers the first `lead_weeks` + 1 weeks of one origin's forecast (the wait, and the week of review). Medians add
-    up; spreads add up as independent errors do, by their squares. `on_hand` (USD, by store_id and dept_id) is taken
+    up; spreads add up as independent errors do, by their squares. `on_hand` (by store_id and dept_id) is taken
     off, and an order is never negative. ValueError when the forecast does not reach that far.
     """
     weeks = lead_weeks + 1
@@ -73,7 +73,7 @@ def order_now(
 def order_cost(
     actual: NDArray[np.float64], order: NDArray[np.float64], underage: float = UNDERAGE, overage: float = OVERAGE
 ) -> NDArray[np.float64]:
-    """(n,) what each order cost: `underage` per USD it fell short of the sales, `overage` per USD it exceeded them."""
+    """(n,) cost of each order: `underage` per unit below the sales, `overage` per unit above them."""
     return np.where(actual > order, underage * (actual - order), overage * (order - actual))
 
 
@@ -81,7 +81,7 @@ def simulated_order_cost(points: pd.DataFrame, underage: float = UNDERAGE, overa
     """[model, cost, saving]: mean cost per point had each model's order quantity been ordered, cheapest first.
 
     `points` is a backtest frame; rows without an actual do not count. The row `order the seasonal naive` orders that
-    forecast as it is; `saving` is the share of its cost saved. Unsold and missing units count in USD at selling prices.
+    forecast as it is; `saving` is the share of its cost saved. Unsold and missing units count at selling prices.
     """
     known = points[points["actual"].notna()]
     actual = known["actual"].to_numpy()

@@ -46,7 +46,7 @@ _SERIES = ["store_id", "dept_id", "origin_week", "target_week"]
 
 
 def total(forecast: pd.DataFrame, calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
-    """One row per level x store or department x origin x target, columns `COLUMNS`, in USD; ids of no one are `ALL`.
+    """One row per level x store or department x origin x target, columns `COLUMNS`; ids of no one are `ALL`.
 
     `forecast` has one row per series x origin x target: [store_id, dept_id, origin_week, target_week, horizon,
     forecast, scale, is_holiday]. ModelError when a series is there twice or a forecast or scale is missing.

@@ -54,7 +54,7 @@ def before(history: pd.DataFrame, sales: pd.DataFrame) -> dict[pd.Timestamp, sli
 def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, history: pd.DataFrame) -> CheckOutcome:
     """No series, and no store's typical series, is beyond 20x of what it sold in the weeks before.
 
-    For rows whose series has at least 8 earlier weeks: (a) |amount| is at most 20 x max(1,000 USD, the largest |amount|
+    For rows whose series has at least 8 earlier weeks: (a) |amount| is at most 20 x max(1,000, the largest |amount|
     of any earlier week); (b) per store and week with at least 5 such rows, the median of |amount| / mean earlier
     |amount| lies within 1/20 and 20, which finds amounts in a wrong unit, too large or too small.
     """
@@ -110,7 +110,7 @@ def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, his
         sales,
         over | off,
         fine=fine if rows_judged else f"no series with {PAST_WEEKS} earlier weeks yet: nothing to compare",
-        fault="; ".join(faults) + "; are the amounts in USD?",
+        fault="; ".join(faults) + "; are the amounts in the usual unit?",
         metrics={
             "rows": len(sales),
             "rows_judged": rows_judged,
@@ -129,7 +129,7 @@ def pasts(
     sales: pd.DataFrame, history: pd.DataFrame
 ) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
     """For each week of sales, its rows, and for every row over the earlier weeks of its series: their number, and the
-    largest and the mean |amount| in USD; 0 where there are none.
+    largest and the mean |amount|; 0 where there are none.
     """
     own, earlier = week_slices(sales), before(history, sales)
     number = _series_numbers([sales, history] if earlier else [sales])
@@ -307,7 +307,7 @@ def negative_sales_are_returns(spec: CheckSpec, sales: pd.DataFrame) -> CheckOut
         sales,
         wrong,
         fine=f"{count(len(sales), 'row')}, none negative",
-        fault=f"{rows:,} of {count(len(sales), 'row')} negative, {usd:,.2f} USD together, "
+        fault=f"{rows:,} of {count(len(sales), 'row')} negative, {usd:,.2f} together, "
         f"first {first_of(sales, wrong)}; kept as returns",
         metrics={"rows": len(sales), "negative_rows": rows, "negative": usd},
     )

@@ -23,7 +23,7 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
         CheckSpec("sales_are_finite", "No amount is missing or infinite"),
         CheckSpec(
             "sales_are_within_20x_of_their_past",
-            "For series with 8 earlier weeks: no amount over 20 x max(1,000 USD, its largest before); and no store's "
+            "For series with 8 earlier weeks: no amount over 20 x max(1,000, its largest before); and no store's "
             "median series (of at least 5) beyond 1/20 to 20 x its mean before",
         ),
         CheckSpec("holiday_flags_agree", "One holiday flag per week, the same in sales and conditions"),

@@ -41,7 +41,10 @@ SALES_COLUMNS = {
     "week": _WEEK,
     # Missing and infinite amounts are for the check sales_are_finite, which shows the rows.
     "sales": Column(
-        "float64", "Sales of the department in the week, net of returns: may be negative", "USD", nullable=True
+        "float64",
+        "Sales of the department in the week, net of returns: may be negative",
+        "unit of sales",
+        nullable=True,
     ),
     "is_holiday": _IS_HOLIDAY,
 }
@@ -54,7 +57,7 @@ CONDITIONS_COLUMNS = {
     **{
         f"markdown{i}": _condition(
             f"Promotional markdown of type {i}, anonymised; may be negative",
-            "USD",
+            "unit of sales",
             -_MARKDOWN_LIMIT,
             _MARKDOWN_LIMIT,
         )

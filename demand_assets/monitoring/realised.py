@@ -1,7 +1,7 @@
 """Realised accuracy: vintages against the sales that came, per total, and the series a planner should look at.
 
 A vintage is judged beside the baselines it was stored with, over the same series: those with a forecast and a sales
-row. Error is forecast - actual, money is USD.
+row. Error is forecast - actual, in the unit of sales.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -145,7 +145,7 @@ def outside_band(forecasts: pd.DataFrame, actuals: pd.DataFrame, underage: float
 
     [store_id, dept_id, horizon, forecast, p10, p90, order_quantity, actual, at_risk, is_missing]. A
     series without a sales row counts as having sold nothing. Money at risk is what the order cost too much: `underage`
-    for each USD it fell short of the sales, `overage` for each it exceeded them. Without an order quantity the
+    for each unit it fell short of the sales, `overage` for each it exceeded them. Without an order quantity the
     forecast stands for it.
     """
     columns = ["store_id", "dept_id", "horizon", "forecast", "p10", "p90", "order_quantity"]
@@ -180,9 +180,7 @@ def loss_band(wmae: Sequence[float]) -> tuple[float, float] | None:
     """
     losses = np.asarray(wmae, dtype=float)[-BAND_WEEKS:]
     if not (losses >= 0).all():
-        raise ValueError(
-            f"expected losses of 0 USD and more, got {losses[~(losses >= 0)][0]}; drop weeks without a score"
-        )
+        raise ValueError(f"expected losses of 0 and more, got {losses[~(losses >= 0)][0]}; drop weeks without a score")
     if len(losses) < LEAST_BAND_WEEKS:
         return None
     logs = np.log(np.maximum(losses, _CENT))
@@ -214,14 +212,14 @@ def _reason(row: Mapping[Hashable, float]) -> str:
     """Why a series is on the list, in words."""
     forecast, actual = row["forecast"], row["actual"]
     if row["is_missing"]:
-        return f"no sales row though {forecast:,.0f} USD were forecast; counted as nothing sold"
+        return f"no sales row though {forecast:,.0f} were forecast; counted as nothing sold"
     side = "above p90" if actual > row["p90"] else "below p10"
     if actual < 0:
-        return f"more returned than sold, {forecast:,.0f} USD forecast, {side}"
+        return f"more returned than sold, {forecast:,.0f} forecast, {side}"
     if actual == 0:
-        return f"sold nothing, {forecast:,.0f} USD forecast, {side}"
+        return f"sold nothing, {forecast:,.0f} forecast, {side}"
     if forecast <= 0:
-        return f"sold {actual:,.0f} USD, none forecast, {side}"
+        return f"sold {actual:,.0f}, none forecast, {side}"
     ratio = actual / forecast
     if ratio >= 2:
         return f"sold {ratio:,.1f} times the forecast, {side}"

@@ -34,7 +34,7 @@ class RetrainingPolicy:
 class Evidence:
     """What is known at `week`, the newest one with features.
 
-    `losses`: (week, WMAE in USD), oldest first, of the forecasts in production; before there were any, of the
+    `losses`: (week, WMAE), oldest first, of the forecasts in production; before there were any, of the
     champion's backtest. `drift`: (week, severity), oldest first. `trained_as_of`: the week the newest model of all was
     trained in, promoted or not; `judged_to`: the newest origin its gate saw. None: there is no model.
     """
@@ -70,7 +70,7 @@ class Retraining:
 
 @dataclass(frozen=True)
 class LossState:
-    """The newest scored week, its WMAE, the band of the weeks before it (USD), how many weeks in a row are above."""
+    """The newest scored week, its WMAE, the band of the weeks before it, how many weeks in a row are above."""
 
     week: str
     wmae: float

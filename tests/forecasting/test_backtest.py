@@ -81,7 +81,7 @@ def test_the_stores_scored_are_spread_evenly_and_have_about_the_series_allowed()
 
 
 def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> pd.DataFrame:
-    """One series' forecasts of 1,000 USD for two weeks, by model: off by these errors."""
+    """One series' forecasts of 1,000 for two weeks, by model: off by these errors."""
     return pd.DataFrame(
         [
             {

@@ -18,7 +18,7 @@ DEPTS = np.arange(1, 21)
 
 
 def points(model: str, error: object, holiday: bool = False, origin: pd.Timestamp = ORIGIN) -> pd.DataFrame:
-    """Forecasts of 1,000 USD that are off by `error` (one for all, or one per department), up and down in turn."""
+    """Forecasts of 1,000 that are off by `error` (one for all, or one per department), up and down in turn."""
     off = np.broadcast_to(np.asarray(error, dtype=float), DEPTS.shape) * np.where(DEPTS % 2, 1, -1)
     return pd.DataFrame(
         {
@@ -157,7 +157,7 @@ def test_the_least_margin_is_half_a_percent() -> None:
     assert promoted == [False, True]
 
 
-# Some of the 20 departments gain 10 USD, the others lose as much: of 14 gains t is 1.90, of 13 it is 1.37, and a
+# Some of the 20 departments gain 10, the others lose as much: of 14 gains t is 1.90, of 13 it is 1.37, and a
 # one-sided p of 5% with 19 degrees of freedom begins at 1.73.
 @pytest.mark.parametrize(("gains", "promoted"), [(14, True), (13, False)])
 def test_a_difference_with_a_p_value_above_five_percent_may_be_chance(gains: int, promoted: bool) -> None:
@@ -222,7 +222,7 @@ def test_a_bias_is_refused_unless_the_champion_has_a_larger_one(sign: int) -> No
 def test_a_bias_of_a_twentieth_of_sales_is_allowed(bias: float, promoted: bool) -> None:
     mine = challenger(0.0).assign(forecast=lambda p: np.where(p["model"] == "xgboost", 1000.0 + bias, 1200.0))
     assert decide(mine, WEEK).promote is promoted
-    # Of a mean of -1,000 USD, as of a department of returns, the same share.
+    # Of a mean of -1,000, as of a department of returns, the same share.
     returns = mine.assign(
         actual=-1000.0, forecast=mine["forecast"] - 2000.0, p10=np.where(mine["dept_id"] < 17, -1e9, 0)
     )
@@ -237,7 +237,7 @@ def test_intervals_that_hold_too_little_are_refused() -> None:
 
 @pytest.mark.parametrize(("held", "promoted"), [(11, False), (12, True), (19, True), (20, False)])
 def test_intervals_must_hold_60_to_95_percent_of_actuals(held: int, promoted: bool) -> None:
-    # An actual of 1,000 USD on either edge of its interval is within it.
+    # An actual of 1,000 on either edge of its interval is within it.
     inside = challenger(30.0)["dept_id"] <= held
     low = challenger(30.0).assign(p10=np.where(inside, 1000.0, 1001.0), p90=1100.0)
     high = challenger(30.0).assign(p10=900.0, p90=np.where(inside, 1000.0, 999.0))

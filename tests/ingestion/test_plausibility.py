@@ -31,7 +31,8 @@ def test_20x_of_the_past_or_of_1000_is_the_last_amount_that_passes() -> None:
         assert (outcome.name, outcome.severity) == ("the_check", "warn")
         assert said(outcome) == (
             False,
-            "2 rows over 20x their series' past, largest 20x, first 2012-03-02 store 1 dept 3; are the amounts in USD?",
+            "2 rows over 20x their series' past, largest 20x, first 2012-03-02 store 1 dept 3; "
+            "are the amounts in the usual unit?",
             {
                 "rows": rows,
                 "rows_judged": 4,
@@ -98,7 +99,8 @@ def test_a_store_is_off_where_the_median_of_five_series_is_beyond_20x_or_a_20th(
     assert said(outcome) == (
         False,
         "1 row over 20x their series' past, largest 30x, first 2012-03-02 store 6 dept 1; "
-        "2 store-weeks at 0.049x to 20.01x their usual level, first 2012-03-02 store 3; are the amounts in USD?",
+        "2 store-weeks at 0.049x to 20.01x their usual level, first 2012-03-02 store 3; "
+        "are the amounts in the usual unit?",
         {
             "rows": 27 * 9,
             "rows_judged": 27,
@@ -125,7 +127,7 @@ def test_of_rows_in_several_weeks_the_first_20_are_shown_beside_their_past() -> 
     assert outcome.failing_rows["week"].tolist() == [NINTH] * 12 + [TENTH] * 8
     assert outcome.failing_rows["largest_before"].tolist() == [1e3] * 12 + [1e5] * 8
     assert outcome.failing_rows["times_its_past"].tolist() == [100.0] * 20
-    # 1e7 over the mean of eight weeks of 1,000 and one of 100,000 USD.
+    # 1e7 over the mean of eight weeks of 1,000 and one of 100,000.
     assert outcome.failing_rows["store_level"].tolist() == [100.0] * 12 + [1e7 / 12_000] * 8
 
 
@@ -298,7 +300,7 @@ def test_negative_amounts_are_summed_as_far_as_they_are_finite() -> None:
     outcome = plausibility.negative_sales_are_returns(SPEC, frame)
     assert said(outcome) == (
         False,
-        "3 of 6 rows negative, -1,001.25 USD together, first 2012-01-06 store 1 dept 1; kept as returns",
+        "3 of 6 rows negative, -1,001.25 together, first 2012-01-06 store 1 dept 1; kept as returns",
         {"rows": 6, "negative_rows": 3, "negative": -1001.25},
     )
     assert shown(outcome) == [[1, 1], [1, 2], [1, 4]]

@@ -346,7 +346,7 @@ STORES_CSV = deliver("stores.csv", "Store,Type,Size\n1,A,10\n")
         (
             "1,1,2010-02-05,NA,FALSE\n1,2,2010-02-05,inf,FALSE\n",
             "train.csv: 2 rows without a finite amount (1 missing), first 2010-02-05 store 1 dept 1; "
-            "expected USD in every row",
+            "expected an amount in every row",
         ),
         (
             "-1,1,2010-02-05,5,FALSE\n",

@@ -54,7 +54,7 @@ def test_every_structural_check_says_what_it_looked_at() -> None:
             "2 stores, all among the 2 known",
             {"rows": 240, "rows_of_unknown_stores": 0, "known_stores": 2},
         ),
-        (True, "240 rows, 911,500 USD", {"rows": 240, "rows_missing": 0, "rows_infinite": 0}),
+        (True, "240 rows, 911,500", {"rows": 240, "rows_missing": 0, "rows_infinite": 0}),
     ]
     assert [said(outcome) for outcome in check_conditions(CONDITIONS, STORES)] == [
         (True, f"40 rows of {conditions}, typed and within range", {"rows": 40, "columns": 12}),
@@ -281,7 +281,7 @@ def test_missing_and_infinite_amounts_are_counted_apart() -> None:
     outcome = structure.sales_are_finite(SPEC, frame)
     assert said(outcome) == (
         False,
-        "3 rows without a finite amount (1 missing), first 2012-01-06 store 1 dept 2; expected USD in every row",
+        "3 rows without a finite amount (1 missing), first 2012-01-06 store 1 dept 2; expected an amount in every row",
         {"rows": 4, "rows_missing": 1, "rows_infinite": 2},
     )
     assert shown(outcome) == [[1, 2], [1, 3], [1, 4]]

@@ -153,7 +153,7 @@ def test_rows_are_pooled_by_their_points() -> None:
 
 def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
     listed = exceptions(outside_band(FORECASTS, ACTUALS, underage=3.0, overage=1.0))
-    missing = "no sales row though 7 USD were forecast; counted as nothing sold"
+    missing = "no sales row though 7 were forecast; counted as nothing sold"
     expected = pd.DataFrame(
         [
             (1, 1, 4, 1, 30.0, 20.0, 40.0, 35.0, 50.0, 45.0, "sold 67% more than the forecast, above p90"),
@@ -171,10 +171,10 @@ def test_exceptions_are_ranked_by_what_the_order_cost_too_much() -> None:
         (200.0, 100.0, "sold 2.0 times the forecast, above p90"),
         (199.0, 100.0, "sold 99% more than the forecast, above p90"),
         (40.0, 100.0, "sold 60% less than the forecast, below p10"),
-        (0.0, 100.0, "sold nothing, 100 USD forecast, below p10"),
-        (-20.0, 100.0, "more returned than sold, 100 USD forecast, below p10"),
-        (1500.0, 0.0, "sold 1,500 USD, none forecast, above p90"),
-        (1500.0, -2.0, "sold 1,500 USD, none forecast, above p90"),
+        (0.0, 100.0, "sold nothing, 100 forecast, below p10"),
+        (-20.0, 100.0, "more returned than sold, 100 forecast, below p10"),
+        (1500.0, 0.0, "sold 1,500, none forecast, above p90"),
+        (1500.0, -2.0, "sold 1,500, none forecast, above p90"),
     ],
 )
 def test_the_reason_says_what_happened(actual: float, forecast: float, reason: str) -> None:
@@ -233,7 +233,7 @@ def test_a_steady_history_leaves_room_and_a_short_one_has_no_band() -> None:
     assert loss_band([100.0] * 7) is None
     assert loss_band([0.0] * 8) == pytest.approx((0.01, 0.0115))
     for wrong in (math.nan, -0.5):
-        with pytest.raises(ValueError, match=f"expected losses of 0 USD and more, got {wrong}"):
+        with pytest.raises(ValueError, match=f"expected losses of 0 and more, got {wrong}"):
             loss_band([*[100.0] * 8, wrong])
 
 
