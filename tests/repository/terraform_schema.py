@@ -11,205 +11,22 @@ single, in n), r required, o optional, c computed.
 """
 
 import argparse
-import functools
-import io
 import json
 import re
 import sys
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.repository.terraform_files import TERRAFORM, Module, bare, labelled, parsed_file, read_tree, types_used
+from tests.repository.terraform_package import Fields, read_wheel
+
 SCHEMA = Path(__file__).with_name("aws_schema.json")
-TERRAFORM = ROOT / "terraform"
-
-Fields = dict[str, dict[str, Any]]
-
 # Of Terraform itself, for every resource, data source and module.
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "provisioner", "connection", "timeouts"}
 _MODULE_META = {"source", "version", "count", "for_each", "depends_on", "providers"}
 _ROOT_BLOCKS = {"resource", "data", "module", "variable", "output", "locals", "provider", "terraform", "moved", "check"}
 _BUILT_IN = {"each", "count", "self", "path", "terraform"}
-
-
-# --- reading the schema out of the package ---------------------------------------------------------------------------
-
-_GETTERS = {
-    "String": "string",
-    "Number": "number",
-    "Boolean": "boolean",
-    "List": "list(string)",
-    "NumberList": "list(number)",
-    "StringMap": "map(string)",
-    "BooleanMap": "map(boolean)",
-    "NumberMap": "map(number)",
-    "Any": "any",
-    "AnyMap": "map(any)",
-    "StringMapList": "list(map(string))",
-}
-# The package leaves out what nests without end, such as the statements of a firewall's rule; this much of it, from the
-# provider's documentation, is what is used here.
-_TEXT, _OPTIONAL_TEXT = {"t": "string", "r": 1}, {"t": "string", "o": 1}
-_COUNT = {"t": "block", "n": "single", "o": 1, "f": {}}
-_OVERRIDE = {"name": _TEXT, "action_to_use": {"t": "block", "n": "single", "r": 1, "f": {"count": _COUNT}}}
-_RATE = {"limit": {"t": "number", "r": 1}, "aggregate_key_type": _OPTIONAL_TEXT}
-_MANAGED = {
-    "name": _TEXT,
-    "vendor_name": _TEXT,
-    "rule_action_override": {"t": "block", "n": "list", "o": 1, "f": _OVERRIDE},
-}
-_STATEMENT = {
-    "rate_based_statement": {"t": "block", "n": "single", "o": 1, "f": _RATE},
-    "managed_rule_group_statement": {"t": "block", "n": "single", "o": 1, "f": _MANAGED},
-}
-_CLASS = re.compile(r"^class (\w+) extends cdktf\.(\w+) \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
-_COMPLEX = re.compile(r"^ +// (\w+) - computed: (\w+), optional: (\w+), required: (\w+)$", re.MULTILINE)
-_GETTER = re.compile(
-    r"^    get (\w+)\(\) \{\n +return (cdktf\.Fn\.tolist\()?(?:[\w.]+\()*"
-    r"this\.(?:get(\w+?)Attribute|interpolationForAttribute)\('(\w+)'\)",
-    re.MULTILINE,
-)
-_NESTED = re.compile(r"= new (\w+?)(List|Map|OutputReference)\(this, \"(\w+)\"(?:, (true|false))?\)")
-_BLOCKS = re.compile(r"^ +(\w+): \{\n +value: .*\n +isBlock: true,", re.MULTILINE)
-
-
-def read_wheel(wheel: Path, wanted: set[str]) -> dict[str, Any]:
-    """The schema of the wanted types, `aws_x` or `data.aws_x`, out of the wheel; those it lacks are left out."""
-    folders = {_folder(name): name for name in wanted}
-    found: dict[str, Any] = {}
-    package: dict[str, Any] = {}
-    with zipfile.ZipFile(wheel) as outer:
-        inner = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
-        with tarfile.open(fileobj=io.BytesIO(outer.read(inner)), mode="r:gz") as archive:
-            for member in archive:
-                parts = member.name.split("/")
-                if member.name == "package/package.json":
-                    package = json.load(archive.extractfile(member))  # type: ignore[arg-type]
-                if len(parts) == 4 and parts[3] == "index.js" and parts[2] in folders:
-                    source = archive.extractfile(member).read().decode()  # type: ignore[union-attr]
-                    found[folders[parts[2]]] = _fields_of_source(source)
-    if "aws_wafv2_web_acl" in found:
-        found["aws_wafv2_web_acl"]["rule"]["f"]["statement"] = {"t": "block", "n": "single", "r": 1, "f": _STATEMENT}
-    return {
-        "provider": "/".join(package["cdktf"]["provider"]["name"].split("/")[-2:]),
-        "provider_version": package["cdktf"]["provider"]["version"],
-        "package": f"cdktf-cdktf-provider-aws {package['version']}",
-        "types": dict(sorted(found.items())),
-    }
-
-
-def _folder(name: str) -> str:
-    bare = name.removeprefix("data.").removeprefix("aws_").replace("_", "-")
-    return f"data-aws-{bare}" if name.startswith("data.") else bare
-
-
-def _fields_of_source(source: str) -> Fields:
-    classes = {name: (kind, body) for name, kind, body in _CLASS.findall(source)}
-    top = next(name for name, (kind, _) in classes.items() if kind in ("TerraformResource", "TerraformDataSource"))
-    blocks: dict[str, set[str]] = {}
-    for name, body in re.findall(r"^function (\w+)ToHclTerraform\(struct\) \{$(.*?)^\}$", source, re.M | re.S):
-        blocks[name.lower()] = set(_BLOCKS.findall(body))
-    blocks[top.lower()] = set(_BLOCKS.findall(classes[top][1].partition("synthesizeHclAttributes() {")[2]))
-    return _fields_of_class(top, "", classes, blocks)
-
-
-def _fields_of_class(
-    name: str, suffix: str, classes: Mapping[str, tuple[str, str]], blocks: Mapping[str, set[str]]
-) -> Fields:
-    body = classes[name + suffix][1]
-    nested = {where: (inner, kind, wraps) for inner, kind, where, wraps in _NESTED.findall(body)}
-    fields: Fields = {}
-    for member, as_list, getter, where in _GETTER.findall(body):
-        kind = _GETTERS[getter or "Any"]
-        settable = f"    set {member}(" in body
-        optional = f"    reset{member[0].upper()}{member[1:]}()" in body
-        fields[where] = {"t": kind.replace("list(", "set(", 1) if as_list else kind}
-        # What is optional may be computed as well: the package does not tell.
-        fields[where] |= ({"o": 1} if optional else {"r": 1}) if settable else {"c": 1}
-    for where, computed, optional, required in _COMPLEX.findall(body):
-        if where not in nested:
-            continue
-        inner, kind, wraps = nested[where]
-        fields[where] = {
-            "t": "block" if where in blocks.get(name.lower(), set()) else "object",
-            "n": "single" if kind == "OutputReference" else "set" if wraps == "true" else kind.lower(),
-            "f": _fields_of_class(inner, "OutputReference", classes, blocks),
-        } | {letter: 1 for letter, said in (("r", required), ("o", optional), ("c", computed)) if said == "true"}
-    return fields
-
-
-# --- reading the configuration ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Module:
-    """One folder of Terraform files, as blocks by name."""
-
-    folder: Path
-    files: list[Path] = field(default_factory=list)
-    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
-    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
-    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    local_values: dict[str, Any] = field(default_factory=dict)
-    others: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-
-def _bare(name: str) -> str:
-    return name.strip('"')
-
-
-@functools.cache
-def _parsed(text: str) -> dict[str, Any]:
-    import hcl2
-
-    parsed: dict[str, Any] = hcl2.loads(text)
-    return parsed
-
-
-def read_module(folder: Path) -> Module:
-    """The blocks of the .tf files of one folder; a resource is named `type.name`, a data source `data.type.name`."""
-    module = Module(folder, sorted(folder.glob("*.tf")))
-    for file in module.files:
-        for kind, blocks in _parsed(file.read_text()).items():
-            if kind.startswith("__"):
-                continue
-            for block in blocks:
-                _file_block(module, kind, block)
-    return module
-
-
-def _file_block(module: Module, kind: str, block: dict[str, Any]) -> None:
-    if kind in ("resource", "data"):
-        prefix = "data." if kind == "data" else ""
-        for type_name, named in block.items():
-            for name, body in named.items():
-                module.resources[f"{prefix}{_bare(type_name)}.{_bare(name)}"] = body
-    elif kind == "locals":
-        module.local_values |= {name: value for name, value in block.items() if not name.startswith("__")}
-    elif kind in ("module", "variable", "output"):
-        kept = {"module": module.calls, "variable": module.variables, "output": module.outputs}[kind]
-        kept |= {_bare(name): body for name, body in block.items()}
-    else:
-        module.others.append((kind, block))
-
-
-def read_tree(folder: Path) -> dict[Path, Module]:
-    """The module of a folder and of every folder below it that has .tf files."""
-    folders = sorted({file.parent for file in folder.rglob("*.tf") if ".terraform" not in file.parts})
-    return {one.resolve(): read_module(one) for one in folders}
-
-
-def types_used(tree: Mapping[Path, Module]) -> set[str]:
-    """`aws_x` of each resource and `data.aws_x` of each data source."""
-    return {name.rpartition(".")[0] for module in tree.values() for name in module.resources}
-
-
-# --- checking it -----------------------------------------------------------------------------------------------------
 
 
 def problems(folder: Path, schema: Mapping[str, Any]) -> list[str]:
@@ -222,7 +39,7 @@ def problems(folder: Path, schema: Mapping[str, Any]) -> list[str]:
         found += [prefix + line for line in _of_module(module, tree, schema["types"])]
     root = tree[folder.resolve()]
     for file in sorted(folder.glob("*.tfvars")):
-        given = [name for name in _parsed(file.read_text()) if not name.startswith("__")]
+        given = [name for name in parsed_file(file.read_text()) if not name.startswith("__")]
         found += [f"{file.name}: there is no variable {name}" for name in given if name not in root.variables]
     return found
 
@@ -251,12 +68,6 @@ def _is_blocks(value: Any) -> bool:
     return whole and all(isinstance(one, dict) and "__is_block__" in one for one in value)
 
 
-def _labelled(blocks: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Label and body of blocks that have one label."""
-    for block in blocks:
-        yield from ((_bare(label), body) for label, body in block.items() if not label.startswith("__"))
-
-
 def _of_body(where: str, body: Mapping[str, Any], fields: Fields) -> Iterator[str]:
     given: dict[str, list[Any]] = {}
     dynamic: set[str] = set()
@@ -264,11 +75,11 @@ def _of_body(where: str, body: Mapping[str, Any], fields: Fields) -> Iterator[st
         if name.startswith("__"):
             continue
         if name == "dynamic":
-            for label, inner in _labelled(value):
+            for label, inner in labelled(value):
                 given.setdefault(label, []).extend(inner["content"])
                 dynamic.add(label)
         else:
-            given.setdefault(_bare(name), []).extend(value if _is_blocks(value) else [value])
+            given.setdefault(bare(name), []).extend(value if _is_blocks(value) else [value])
     for name, values in given.items():
         one = fields.get(name)
         if one is None:
@@ -289,9 +100,9 @@ def _of_body(where: str, body: Mapping[str, Any], fields: Fields) -> Iterator[st
 
 
 def _of_call(name: str, call: Mapping[str, Any], module: Module, tree: Mapping[Path, Module]) -> Iterator[str]:
-    target = tree.get((module.folder / _bare(call["source"])).resolve())
+    target = tree.get((module.folder / bare(call["source"])).resolve())
     if target is None:
-        yield f"module {name}: there is no folder {_bare(call['source'])}"
+        yield f"module {name}: there is no folder {bare(call['source'])}"
         return
     given = {key for key in call if not key.startswith("__")} - _MODULE_META
     yield from (f"module {name}: has no variable {key}" for key in sorted(given - set(target.variables)))
@@ -383,7 +194,7 @@ def _iterators(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "dynamic":
-                yield from (label for label, _ in _labelled(inner))
+                yield from (label for label, _ in labelled(inner))
             yield from _iterators(inner)
     elif isinstance(value, list):
         for inner in value:
@@ -427,7 +238,7 @@ def _unresolved(
     if root == "module":
         if not steps or steps[0] not in module.calls:
             return f"{path} is not declared"
-        target = tree.get((module.folder / _bare(module.calls[steps[0]]["source"])).resolve())
+        target = tree.get((module.folder / bare(module.calls[steps[0]]["source"])).resolve())
         if len(steps) > 1 and target is not None and steps[1] not in target.outputs:
             return f"module {steps[0]} has no output {steps[1]}"
         return None
@@ -443,9 +254,6 @@ def _unresolved(
     if len(steps) > 2 and "f" in fields.get(steps[1], {}) and steps[2] not in fields[steps[1]]["f"]:
         return f"{root}.{steps[1]} has no {steps[2]}"
     return None
-
-
-# --- the command -----------------------------------------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.repository.terraform_schema import SCHEMA, TERRAFORM, code_of, main, problems, read_tree, types_used
+from tests.repository.terraform_files import TERRAFORM, read_tree, types_used
+from tests.repository.terraform_schema import SCHEMA, code_of, main, problems
 
 KNOWN: dict[str, Any] = json.loads(SCHEMA.read_text())
 

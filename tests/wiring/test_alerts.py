@@ -1,11 +1,7 @@
-"""What raises an alert, each provoked: runs, checks, ticks, the store, and absence."""
+"""What raises an alert, each provoked: runs, checks, ticks and the store."""
 
-import json
-import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -14,19 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from demand_assets.adapters.alerts import Alerts
-from demand_assets.adapters.dagster_internals import (
-    InstigatorState,
-    InstigatorStatus,
-    InstigatorType,
-    LoadableTargetOrigin,
-    ManagedGrpcPythonEnvCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-    SensorInstigatorData,
-    SerializableErrorInfo,
-    TickData,
-    TickStatus,
-)
+from demand_assets.adapters.dagster_internals import TickStatus
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
@@ -49,6 +33,7 @@ from demand_assets.store.migrations import migrate
 from demand_assets.store.tables import promotions
 from tests.monitoring_rows import decision
 from tests.wiring.conftest import demand
+from tests.wiring.ticks import Ticks
 
 WEEK = "2012-06-29"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -198,33 +183,6 @@ def test_the_alert_sensors_run_by_default() -> None:
         assert defs.resolve_sensor_def(name).default_status == dg.DefaultSensorStatus.RUNNING
 
 
-class Ticks:
-    """Ticks of one sensor as the daemon records them, a minute apart."""
-
-    def __init__(self, instance: dg.DagsterInstance, name: str) -> None:
-        location = ManagedGrpcPythonEnvCodeLocationOrigin(
-            LoadableTargetOrigin(module_name="demand_assets.definitions"), location_name="demand"
-        )
-        origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
-        self.instance, self.minute = instance, 0
-        self.state = instance.add_instigator_state(
-            InstigatorState(
-                origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, SensorInstigatorData(min_interval=60)
-            )
-        )
-
-    def add(self, status: TickStatus, error: str | None = None) -> None:
-        cause = None if error is None else SerializableErrorInfo(f"StoreError: {error}\n", [], "StoreError")
-        self.minute += 1
-        self.instance.create_tick(
-            TickData(
-                self.state.instigator_origin_id, self.state.instigator_name, InstigatorType.SENSOR, status,
-                timestamp=1_341_000_000.0 + 60 * self.minute, selector_id=self.state.selector_id, run_ids=[],
-                error=cause and SerializableErrorInfo("SensorExecutionError: outer\n", [], "X", cause),
-            )
-        )  # fmt: skip
-
-
 def test_a_sensor_that_fails_is_one_alert_per_stretch_of_failures(instance: dg.DagsterInstance) -> None:
     ticks = Ticks(instance, "landing_zone_sensor")
     assert tick_alerts(instance) == ([], 1)
@@ -334,65 +292,6 @@ def test_monitoring_says_what_it_did(
 )
 def test_a_week_has_ended_when_its_friday_is_over(moment: str, week: str) -> None:
     assert f"{newest_ended(datetime.fromisoformat(moment)):%Y-%m-%d}" == week
-
-
-@pytest.fixture
-def watched(finished: tuple[Path, dict[str, object]], tmp_path: Path) -> tuple[Path, datetime]:
-    """A copy of a finished workspace's store and Dagster, and the end of the week it forecast from."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(finished[0] / "store.db", home)
-    shutil.copytree(finished[0] / "dagster", home / "dagster", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
-    return home, datetime.fromisoformat(f"{finished[1]['origin_week']}T00:00+00:00") + timedelta(days=1)
-
-
-def test_a_forecast_is_missed_at_its_deadline_and_not_before(watched: tuple[Path, datetime]) -> None:
-    home, end = watched
-    following = end + timedelta(weeks=1)
-    before = demand(home, "watch", "--now", (following + timedelta(hours=71)).isoformat())
-    assert before.returncode == 0, before.stderr
-    assert f"forecast of week {end - timedelta(days=1):%Y-%m-%d}" in before.stdout
-    assert "All is well" in before.stdout
-    for new in (True, False):
-        after = demand(home, "watch", "--now", (following + timedelta(hours=72)).isoformat(), "--json")
-        assert after.returncode == 1
-        (alert,) = json.loads(after.stdout)["alerts"]
-        assert (alert["kind"], alert["new"]) == ("forecast_missing", new)
-        assert alert["week"] == f"{following - timedelta(days=1):%Y-%m-%d}"
-        assert alert["figures"]["newest week"] == f"{end - timedelta(days=1):%Y-%m-%d}"
-    assert (home / "logs" / "alerts.log").read_text().count("critical alert forecast_missing") == 1
-
-
-def test_nothing_is_due_before_the_first_forecast(watched: tuple[Path, datetime]) -> None:
-    home, _ = watched
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        for table in ("forecast_accuracy", "forecasts", "forecast_vintages"):
-            connection.execute(f"delete from {table}")
-        connection.commit()
-    ended = demand(home, "watch")
-    assert ended.returncode == 0, ended.stderr
-    assert "none was ever published" in ended.stdout
-
-
-def test_a_store_that_is_gone_a_sensor_that_fails_and_a_silent_daemon_are_seen(
-    watched: tuple[Path, datetime], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, _ = watched
-    (home / "store.db").unlink()
-    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
-    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
-        Ticks(instance, "sensor_of_the_test").add(TickStatus.FAILURE, "no such file")
-    ended = demand(home, "watch", "--daemon", "--json")
-    assert ended.returncode == 1
-    report = json.loads(ended.stdout)
-    assert [alert["kind"] for alert in report["alerts"]] == ["store_unreachable", "sensor_failed", "daemon_silent"]
-    assert "1 of them fail" in report["looked_at"][1]
-
-
-def test_a_time_that_cannot_be_read_is_one_line(watched: tuple[Path, datetime]) -> None:
-    ended = demand(watched[0], "watch", "--now", "monday")
-    assert ended.returncode == 1
-    assert ended.stderr == "demand: --now is 'monday'; expected an ISO time such as 2012-07-10T00:30 (UTC)\n"
 
 
 def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, Path]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.monitoring.drift import drift_report, drift_verdict
-from tests.monitoring.test_drift import AS_OF, HISTORY, NO_HOLIDAY, WEEK
+from tests.monitoring.drift_rows import AS_OF, HISTORY, NO_HOLIDAY, WEEK
 
 
 def test_the_page_names_and_shows_what_drifted() -> None:
