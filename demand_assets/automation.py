@@ -97,12 +97,20 @@ weekly_job = dg.define_asset_job(
 jobs = [ingest_job, features_job, forecast_job, weekly_job]
 
 
-def _asked(plan: Plan, **tags: str) -> list[dg.RunRequest]:
-    """Its runs as requests to Dagster."""
+def _requests(plan: Plan) -> list[dg.RunRequest]:
+    """The planned runs as requests for ranges of weeks."""
     return [
-        dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last), REASON_TAG: run.reason, **tags})
+        dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last), REASON_TAG: run.reason})
         for run in plan.runs
     ]
+
+
+def _request_of_one_week(plan: Plan, tag: str, by: str = "") -> dg.RunRequest | dg.SkipReason:
+    """The one planned run, whose reason is kept in `tag` after `by`, or why there is none."""
+    if not plan.runs:
+        return dg.SkipReason(plan.reason)
+    (run,) = plan.runs
+    return dg.RunRequest(run_key=run.key, partition_key=run.last, tags={tag: by + run.reason})
 
 
 @dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Asks for the weeks each new file covers, once.")
@@ -139,7 +147,7 @@ def landing_zone_sensor(
     if not plan.runs:
         context.update_cursor(cursor)
         return dg.SkipReason("; ".join(problems) or plan.reason)
-    return dg.SensorResult(run_requests=_asked(plan), cursor=cursor)
+    return dg.SensorResult(run_requests=_requests(plan), cursor=cursor)
 
 
 @dg.sensor(job=features_job, minimum_interval_seconds=60, description="Rebuilds features whose data changed.")
@@ -148,7 +156,7 @@ def stale_features_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of origins whose features are missing or were made from other data than there is now."""
     plan = plan_features(lake, training, known_weeks(context.instance))
-    return dg.SensorResult(run_requests=_asked(plan)) if plan.runs else dg.SkipReason(plan.reason)
+    return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
 def weekly_request(
@@ -156,10 +164,7 @@ def weekly_request(
 ) -> dg.RunRequest | dg.SkipReason:
     """A run for the newest landed week, or the reason why not: nothing landed, no model, or it is forecast already."""
     plan = plan_week(lake, ledger, known_weeks(context.instance), context.scheduled_execution_time.date())
-    if not plan.runs:
-        return dg.SkipReason(plan.reason)
-    (run,) = plan.runs
-    return dg.RunRequest(run_key=run.key, partition_key=run.last, tags={REASON_TAG: run.reason})
+    return _request_of_one_week(plan, REASON_TAG)
 
 
 def weekly_schedule(cron: str) -> dg.ScheduleDefinition:
@@ -191,13 +196,7 @@ def retraining_sensor(
     under_way = next((run.run_id for run in context.instance.get_runs(unfinished, limit=1)), None)
     known = known_weeks(context.instance)
     plan = plan_training(lake, registry, ledger, training, retraining.policy(), known, under_way)
-    if not plan.runs:
-        return dg.SkipReason(plan.reason)
-    (run,) = plan.runs
-    context.log.info(f"retraining for {run.reason}")
-    return dg.RunRequest(
-        run_key=run.key, partition_key=run.last, tags={REQUESTED_BY_TAG: f"retraining sensor, {run.reason}"}
-    )
+    return _request_of_one_week(plan, REQUESTED_BY_TAG, "retraining sensor, ")
 
 
 @dg.run_failure_sensor(

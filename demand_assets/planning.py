@@ -16,7 +16,7 @@ from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_NOTE
 from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
-from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.forecasting.features import first_origin
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS
 from demand_assets.ingestion.merge import Landing, merge_week_partitions
@@ -264,28 +264,26 @@ def unscored_weeks(lake: ParquetLake) -> list[str]:
 
 def stale_origins(lake: ParquetLake, training: Training) -> list[str]:
     """Of the newest origins those whose features are missing, outdated, or name no manifest of their inputs."""
+    return sorted(_stale_recipes(lake, training))
+
+
+def _stale_recipes(lake: ParquetLake, training: Training) -> dict[str, Recipe]:
+    """Origin -> its present recipe, of `stale_origins`."""
     recipes = feature_recipes(lake, training.horizon_weeks)
     if not recipes:
-        return []
-    # A year of sales lies behind the first origin.
-    earliest = week_key(add_weeks(pd.Timestamp(min(recipes)), WEEKS_PER_YEAR))
+        return {}
+    earliest = week_key(first_origin(pd.DatetimeIndex(recipes)))
     wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
     metadata = lake.metadata("demand_features", wanted)
     unnamed = {key for key in wanted if MANIFEST_NOTE not in metadata.get(key, {})}
-    return sorted({*outdated(lake, "demand_features", wanted), *unnamed})
+    return {key: wanted[key] for key in {*outdated(lake, "demand_features", wanted), *unnamed}}
 
 
 def plan_features(lake: ParquetLake, training: Training, known: Sequence[str]) -> Plan:
     """Features of the origins that are missing or were made from other data, code or settings."""
-    due = stale_origins(lake, training)
-    recipes = feature_recipes(lake, training.horizon_weeks) if due else {}
+    due = {key: recipe.version for key, recipe in _stale_recipes(lake, training).items()}
     reason = f"{len(due)} origins were made from other data, code or settings, or not yet"
-    return _runs(
-        BUILD_FEATURES,
-        {key: recipes[key].version for key in due},
-        known,
-        reason if due else "features are up to date with the data",
-    )
+    return _runs(BUILD_FEATURES, due, known, reason if due else "features are up to date with the data")
 
 
 def plan_week(lake: ParquetLake, ledger: "PromotionLedger", known: Sequence[str], due_by: date) -> Plan:

@@ -12,15 +12,14 @@ from mlflow.pyfunc.model import PythonModel
 
 from demand_assets.forecasting.forecaster import Forecaster
 
-FORECASTER = "forecaster"
-
 
 class ForecasterModel(PythonModel):
     """Rows of demand_features in, keys with forecast and quantiles out."""
 
     def load_context(self, context: Any) -> None:
         """Read the forecaster's files."""
-        self._forecaster = Forecaster.load(Path(context.artifacts[FORECASTER]))
+        (folder,) = context.artifacts.values()
+        self._forecaster = Forecaster.load(Path(folder))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """`Forecaster.predict`."""

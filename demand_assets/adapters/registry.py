@@ -29,8 +29,9 @@ STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
 BACKTEST_FILE, MODEL_FOLDER = "backtest.parquet", "model"
-# Where MLflow puts the files that a model of its flavour pyfunc is made of.
-FORECASTER_FOLDER = f"{MODEL_FOLDER}/artifacts/forecaster"
+FORECASTER = "forecaster"
+# Where MLflow's flavour pyfunc puts the files that a model is made of.
+FORECASTER_FOLDER = f"{MODEL_FOLDER}/artifacts/{FORECASTER}"
 # The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
 # that could train, also where nothing is trained, and its hook does not see a process that was killed.
 DAGSTER_RUN_TAG = "dagster_run_id"
@@ -274,12 +275,12 @@ def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) 
     with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():
         # Hints about integer columns and missing values: the keys are never missing.
         warnings.simplefilter("ignore", UserWarning)
-        parts = Path(parent) / mlflow_model.FORECASTER
+        parts = Path(parent) / FORECASTER
         forecaster.save(parts)
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=mlflow_model.__file__,
-            artifacts={mlflow_model.FORECASTER: str(parts)},
+            artifacts={FORECASTER: str(parts)},
             signature=infer_signature(rows, forecaster.predict(rows)),
             # Given, because MLflow would otherwise load the model in a second process to find them.
             pip_requirements=[f"{name}=={version}" for name, version in libraries().items() if name != "python"],

@@ -24,7 +24,25 @@ from demand_assets.assets.plots import forecast_plot
 from demand_assets.assets.rows import store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
-from demand_assets.contract.store import FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
+from demand_assets.contract.columns import texts
+from demand_assets.contract.store import (
+    CODE_VERSION,
+    DATA_VERSION,
+    DEPT_ID,
+    FORECAST,
+    FORECAST_ATTRIBUTIONS,
+    FORECAST_TOTALS,
+    FORECASTS,
+    HORIZON,
+    MODEL_VERSION,
+    ORDER_QUANTITY,
+    ORIGIN_WEEK,
+    P10,
+    P50,
+    P90,
+    STORE_ID,
+    TARGET_WEEK,
+)
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.baselines import BASELINES
@@ -42,33 +60,16 @@ if TYPE_CHECKING:
 
 GROUP = "forecasting"
 OWNERS = ["team:forecasting"]
+_KEYS = texts(STORE_ID, DEPT_ID, ORIGIN_WEEK, TARGET_WEEK, HORIZON)
 FORECAST_COLUMNS = {
-    "store_id": "Store number",
-    "dept_id": "Department number",
-    "origin_week": "Last week whose sales were known",
-    "target_week": "Week forecast",
-    "horizon": "Weeks from origin to target",
-    "forecast": "Forecast",
-    "p10": "10% quantile",
-    "p50": "Median",
-    "p90": "90% quantile",
+    **_KEYS,
+    **texts(FORECAST, P10, P50, P90),
     "method": "What the forecast starts from: full history, no last year, dormant, single week",
-    "order_quantity": "Stock to have for the week, at selling prices",
+    **texts(ORDER_QUANTITY),
     **{name: IN_SALES_UNIT[name] for name in BASELINES},
-    "model_version": "Version of the registered model",
-    "data_version": "Data version of the origin's features",
-    "code_version": "Version of the forecasting code",
+    **texts(MODEL_VERSION, DATA_VERSION, CODE_VERSION),
 }
-
-ATTRIBUTION_COLUMNS = {
-    "store_id": "Store number",
-    "dept_id": "Department number",
-    "origin_week": "Last week whose sales were known",
-    "target_week": "Week forecast",
-    "horizon": "Weeks from origin to target",
-    **ATTRIBUTION_GROUPS,
-    "model_version": "Version of the registered model that was asked",
-}
+ATTRIBUTION_COLUMNS = {**_KEYS, **ATTRIBUTION_GROUPS, **texts(MODEL_VERSION)}
 # Columns of the asset -> columns of the store's table.
 _ATTRIBUTIONS = {
     "last year": "last_year",

@@ -13,6 +13,20 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
+from demand_assets.contract.columns import texts
+from demand_assets.contract.store import (
+    ACTUAL,
+    DEPT_ID,
+    FORECAST,
+    HORIZON,
+    IS_HOLIDAY,
+    ORIGIN_WEEK,
+    P10,
+    P50,
+    P90,
+    STORE_ID,
+    TARGET_WEEK,
+)
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import (
     backtest_stored,
@@ -39,18 +53,9 @@ ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTO
 ENOUGH_ORIGINS = 26
 
 BACKTEST_COLUMNS = {
-    "store_id": "Store number",
-    "dept_id": "Department number",
-    "origin_week": "Last week known when the forecast was made",
-    "target_week": "Week forecast",
-    "horizon": "Weeks from origin to target",
+    **texts(STORE_ID, DEPT_ID, ORIGIN_WEEK, TARGET_WEEK, HORIZON),
     "model": "Name of the trained model or of a baseline",
-    "forecast": "Forecast",
-    "p10": "10% quantile",
-    "p50": "Median",
-    "p90": "90% quantile",
-    "actual": "Sales that came; missing if the series sold nothing",
-    "is_holiday": "Whether the target is a holiday week (weight 5)",
+    **texts(FORECAST, P10, P50, P90, ACTUAL, IS_HOLIDAY),
     "scale": "Mean weekly sales of the series at the origin",
 }
 

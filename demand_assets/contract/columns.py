@@ -54,6 +54,11 @@ def key_name(name: str) -> str:
     return f"{name.removesuffix('_id')}_key"
 
 
+def texts(*columns: Column) -> dict[str, str]:
+    """Name of each column -> what it holds."""
+    return {column.name: column.text for column in columns}
+
+
 @dataclass(frozen=True)
 class Table:
     """One table; the columns with `key`, in their order, name a row. `indexes` and `unique`: name -> columns in SQL."""

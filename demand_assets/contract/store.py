@@ -42,26 +42,24 @@ P10, P50, P90 = amount("p10", "10% quantile"), amount("p50", "Median"), amount("
 ORDER_QUANTITY = amount("order_quantity", "Stock to have for the week", nullable=True)
 ACTUAL = amount("actual", "Sales of the week, net of returns: may be negative")
 
-STORES = Table(
-    "stores",
-    "Stores that anything was published of. A key is given once, in the natural order of new ids, and stays.",
-    (
-        Column("store_key", Type.INTEGER, "What other tables call the store; from 1", key=True),
-        Column("store_id", Type.TEXT, "Store, as the retailer writes it", unique=True),
-        Column("name", Type.TEXT, "Name for people", nullable=True),
-        Column("attributes", Type.JSON, "Static facts of the store, by name", nullable=True),
-    ),
-)
-DEPARTMENTS = Table(
-    "departments",
-    "Departments that anything was published of. A key is given once, in the natural order of new ids, and stays.",
-    (
-        Column("dept_key", Type.INTEGER, "What other tables call the department; from 1", key=True),
-        Column("dept_id", Type.TEXT, "Department, as the retailer writes it", unique=True),
-        Column("name", Type.TEXT, "Name for people", nullable=True),
-        Column("attributes", Type.JSON, "Static facts of the department, by name", nullable=True),
-    ),
-)
+
+def _dimension(name: str, kind: str, prefix: str) -> Table:
+    """The table of all stores or departments: what an integer key of other tables stands for."""
+    return Table(
+        name,
+        f"{name.capitalize()} that anything was published of. A key is given once, in the natural order of new ids, "
+        "and stays.",
+        (
+            Column(f"{prefix}_key", Type.INTEGER, f"What other tables call the {kind}; from 1", key=True),
+            Column(f"{prefix}_id", Type.TEXT, f"{kind.capitalize()}, as the retailer writes it", unique=True),
+            Column("name", Type.TEXT, "Name for people", nullable=True),
+            Column("attributes", Type.JSON, f"Static facts of the {kind}, by name", nullable=True),
+        ),
+    )
+
+
+STORES = _dimension("stores", "store", "store")
+DEPARTMENTS = _dimension("departments", "department", "dept")
 FORECAST_VINTAGES = Table(
     "forecast_vintages",
     "Published forecasts, each of one origin and immutable. A scenario never replaces a forecast.",

@@ -56,6 +56,12 @@ _TEXTS = {
     "overrides": ("idempotency_key", "request_hash", "vintage_id"),
     "api_keys": ("key_id", "key_hash"),
 }
+# Vintages, the newest of each origin with age 1.
+_NEWEST = """(
+            SELECT forecast_vintages.*,
+                   row_number() OVER (PARTITION BY origin_week ORDER BY sequence DESC) AS age
+            FROM forecast_vintages WHERE kind = 'forecast'
+        )"""
 _VIEWS = {
     "latest_forecast": """
         SELECT s.store_id, d.dept_id, f.target_week, f.horizon, f.forecast, f.p10, f.p50, f.p90, f.order_quantity,
@@ -71,29 +77,21 @@ _VIEWS = {
         JOIN stores s ON s.store_key = f.store_key
         JOIN departments d ON d.dept_key = f.dept_key
         WHERE f.age = 1""",
-    "forecast_vs_actual": """
+    "forecast_vs_actual": f"""
         SELECT s.store_id, d.dept_id, f.target_week AS week, v.origin_week, f.horizon, f.forecast, f.p10, f.p50, f.p90,
                a.actual, f.forecast - a.actual AS error, a.is_holiday, v.unit, v.vintage_id, v.method, v.model_version
-        FROM (
-            SELECT forecast_vintages.*,
-                   row_number() OVER (PARTITION BY origin_week ORDER BY sequence DESC) AS age
-            FROM forecast_vintages WHERE kind = 'forecast'
-        ) v
+        FROM {_NEWEST} v
         JOIN forecasts f ON f.vintage_id = v.vintage_id
         JOIN actuals a ON a.store_key = f.store_key AND a.dept_key = f.dept_key AND a.week = f.target_week
         JOIN stores s ON s.store_key = f.store_key
         JOIN departments d ON d.dept_key = f.dept_key
         WHERE v.age = 1""",
-    "accuracy_by_week": """
+    "accuracy_by_week": f"""
         SELECT a.week, a.model, sum(a.points) AS points, sum(a.wmae * a.points) / sum(a.points) AS wmae,
                sum(a.bias * a.points) / sum(a.points) AS bias,
                sum(a.coverage * a.points) / sum(CASE WHEN a.coverage IS NOT NULL THEN a.points END) AS coverage,
                sum(a.fva * a.points) / sum(CASE WHEN a.fva IS NOT NULL THEN a.points END) AS fva, v.unit
-        FROM (
-            SELECT forecast_vintages.*,
-                   row_number() OVER (PARTITION BY origin_week ORDER BY sequence DESC) AS age
-            FROM forecast_vintages WHERE kind = 'forecast'
-        ) v
+        FROM {_NEWEST} v
         JOIN forecast_accuracy a ON a.vintage_id = v.vintage_id
         WHERE v.age = 1 AND a.level = 'chain' AND a.points > 0
         GROUP BY a.week, a.model, v.unit""",
