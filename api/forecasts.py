@@ -31,7 +31,7 @@ def forecast_item(row: Mapping[str, Any], is_stale: bool, override: Mapping[str,
 
 
 def active_override(override: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A planner's number as it stands beside a forecast."""
+    """The active override that is shown beside a forecast."""
     return None if override is None else {name: override[name] for name in ActiveOverride.model_fields}
 
 

@@ -70,7 +70,7 @@ class BatchHandler(logging.Handler):
             records = [self._records.popleft() for _ in range(len(self._records))]
             lines = [line for record in records if (line := self._line(record)) is not None]
             if lines:
-                # Whoever reads the log may be gone; the service is not to fail, nor keep what nobody reads.
+                # The reader of the log may be gone. The service must not fail or keep what cannot be written.
                 with suppress(OSError, ValueError):
                     self._stream.write("\n".join(lines) + "\n")
                     self._stream.flush()

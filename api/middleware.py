@@ -28,7 +28,7 @@ from demand_assets.errors import StoreError
 ACCESS = logging.getLogger("api.access")
 ERRORS = logging.getLogger("api.errors")
 Header = tuple[bytes, bytes]
-# What a load balancer, a browser without a key yet, and whoever reads the reference may ask for.
+# Open without a key: for load balancers, browsers without a key yet, and readers of the reference.
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/openapi.json"})
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 _OPEN_PREFIX = "/static/"

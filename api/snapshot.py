@@ -37,7 +37,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One vintage with what stands beside its forecasts; replaced as a whole, never changed."""
+    """One vintage with the overrides of its forecasts; replaced as a whole, never changed."""
 
     vintage: Mapping[str, Any]
     is_stale: bool

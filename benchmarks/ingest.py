@@ -54,14 +54,14 @@ def ingest(folder: Path, target: Path) -> None:
     from demand_assets.ingestion.merge import merge_table, merge_week_partitions
     from demand_assets.ingestion.outcome import raise_on_failure
     from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores, validate_deliveries
-    from demand_assets.planning import landings_note
+    from demand_assets.planning import landings_metadata
 
     zone, lake = LandingZone(str(folder)), ParquetLake(uri=str(target))
     landed = zone.read_all(["stores"])
     table = merge_table(landed[0].frame.iloc[:0], (), landed, STORES.keys)
     stores = table.frame
     raise_on_failure(check_stores(stores))
-    lake.write("stores", None, stores, landings_note(table.landings), keep=True)
+    lake.write("stores", None, stores, landings_metadata(table.landings), keep=True)
 
     conditions = pd.DataFrame()
     weeks = None
@@ -85,14 +85,14 @@ def ingest(folder: Path, target: Path) -> None:
 def write_weeks(lake: Any, name: str, made: Any) -> None:
     """One file per week of what a merge gave, four at a time as the assets write them."""
     from demand_assets.ingestion.order import run_starts
-    from demand_assets.planning import landings_note
+    from demand_assets.planning import landings_metadata
 
     starts = run_starts([made.frame["week"].to_numpy()]).tolist()
 
     def put(start: int, end: int) -> None:
         week = made.frame["week"].iloc[start]
         rows = made.frame.iloc[start:end]
-        lake.write(name, f"{week:%Y-%m-%d}", rows, landings_note(made.landings[week]), keep=True)
+        lake.write(name, f"{week:%Y-%m-%d}", rows, landings_metadata(made.landings[week]), keep=True)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, starts, [*starts[1:], len(made.frame)]))

@@ -72,7 +72,7 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
     """What is wrong with a finished run: its failure, each check it failed, and the checks it never evaluated.
 
     A failed check alone does not fail a run (dagster#29896). Checks that a failed step took down with it, its own and
-    those after it, are not missing: the failure is told already.
+    those after it, are not missing: the failure was reported already.
     """
     entries = instance.all_logs(run.run_id, of_type=_RUN_EVENTS)
     events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
@@ -322,7 +322,7 @@ def _tell(context: dg.RunStatusSensorContext, alerts: Alerts) -> None:
 def _in_words(found: Sequence[Alert], new: Sequence[Alert]) -> str:
     if not found:
         return "nothing to alert on"
-    known = f", {len(found) - len(new)} told before" if len(found) > len(new) else ""
+    known = f", {len(found) - len(new)} sent before" if len(found) > len(new) else ""
     return f"{len(new)} new alerts{known}: {', '.join(sorted({alert.kind for alert in found}))}"
 
 

@@ -113,7 +113,7 @@ def _request_of_one_week(plan: Plan, tag: str, by: str = "") -> dg.RunRequest | 
     return dg.RunRequest(run_key=run.key, partition_key=run.last, tags={tag: by + run.reason})
 
 
-@dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Asks for the weeks each new file covers, once.")
+@dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Requests the weeks that new files cover, once.")
 def landing_zone_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake
 ) -> dg.SensorResult | dg.SkipReason:
@@ -191,7 +191,7 @@ def retraining_sensor(
     ledger: PromotionLedger,
     retraining: RetrainingRules,
 ) -> dg.RunRequest | dg.SkipReason:
-    """One training per piece of evidence: the run's key names it, and every tick says why or why not."""
+    """One training per piece of evidence, which the run's key names. Every tick says why it trains or not."""
     unfinished = dg.RunsFilter(job_name=forecast_job.name, statuses=UNFINISHED)
     under_way = next((run.run_id for run in context.instance.get_runs(unfinished, limit=1)), None)
     known = known_weeks(context.instance)
@@ -205,7 +205,7 @@ def retraining_sensor(
     description="Ends the MLflow run that a Dagster run left open when its process was killed.",
 )
 def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry) -> None:
-    """Nothing for a run that failed by itself: it ended its MLflow run."""
+    """A run that failed by itself has ended its MLflow run already; then this does nothing."""
     registry.end_runs_of(context.dagster_run.run_id)
 
 

@@ -1,7 +1,7 @@
 """Where heavy work runs: one verb, map over parts, on this machine or on the workers of a Dask cluster.
 
 What is mapped must be a pure function of its arguments, so both give the same results to the byte. Large inputs are
-named, not passed: whoever works on them reads them.
+named, not passed: each worker reads what it needs.
 
 Each Dask worker does one part at a time, with all its cores. A part that is lost with its worker is done again by
 another: Dask repeats what it lost, and what Dask cannot repeat (data sent to workers that are gone) is sent again here.
@@ -54,7 +54,7 @@ class ThisMachine:
 
 
 class DaskWorkers:
-    """The workers of the cluster of `client`, which is closed by whoever opened it."""
+    """The workers of the cluster of `client`, which the caller closes."""
 
     def __init__(self, client: "Client", wanted: int) -> None:
         """`wanted`: how many workers to wait for; fewer do when no more come."""

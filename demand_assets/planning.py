@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from demand_assets.adapters.evidence import gather_evidence
-from demand_assets.adapters.manifests import MANIFEST_NOTE
-from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version
+from demand_assets.adapters.manifests import MANIFEST_KEY
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.ingestion.delivery import Delivery
@@ -34,11 +34,11 @@ INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features",
 # Made of a week's sales and of what was forecast for it.
 SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
 
-# Notes in the footer of a file of the lake.
-RECIPE_NOTE = "recipe"
-LANDINGS_NOTE = "landings"
+# Metadata in the footer of a file of the lake.
+RECIPE_KEY = "recipe"
+LANDINGS_KEY = "landings"
 # In the newest week's file: the version of the conditions of later weeks that were published with it.
-AHEAD_NOTE = "weeks_ahead_version"
+AHEAD_KEY = "weeks_ahead_version"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
 WEEKS_PER_RUN_START = 13
 
@@ -57,15 +57,15 @@ class Recipe:
         return fingerprint(asdict(self))
 
     @property
-    def note(self) -> dict[str, str]:
-        """What the result's file keeps of it."""
-        return {RECIPE_NOTE: self.version}
+    def metadata(self) -> dict[str, str]:
+        """What the file of the result keeps of the recipe."""
+        return {RECIPE_KEY: self.version}
 
 
 def outdated(lake: ParquetLake, table: str, wanted: Mapping[str, Recipe]) -> list[str]:
     """Of the `wanted` partitions of a table those that are missing or were made by another recipe, sorted."""
     metadata = lake.metadata(table, wanted)
-    return sorted(key for key, recipe in wanted.items() if metadata.get(key, {}).get(RECIPE_NOTE) != recipe.version)
+    return sorted(key for key, recipe in wanted.items() if metadata.get(key, {}).get(RECIPE_KEY) != recipe.version)
 
 
 def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.DataFrame | None:
@@ -74,10 +74,10 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 
 
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
-    """For each landed week, in order: what its features are made from, namely that week and all before it."""
+    """Recipe of the features of each landed week, in order. It covers that week and all weeks before it."""
     sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
     whole = {
-        name: lake.metadata(name, [None]).get(None, {}).get(VERSION_NOTE) for name in ("stores", "holiday_calendar")
+        name: lake.metadata(name, [None]).get(None, {}).get(VERSION_KEY) for name in ("stores", "holiday_calendar")
     }
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
@@ -89,10 +89,10 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
 
 
 def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
-    """What the backtest and the model of a week are made from."""
+    """Recipe of the backtest and the model as of a week."""
     metadata = lake.metadata("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
     return Recipe(
-        {"as_of": as_of, "features": {str(key): note.get(RECIPE_NOTE) for key, note in metadata.items()}},
+        {"as_of": as_of, "features": {str(key): note.get(RECIPE_KEY) for key, note in metadata.items()}},
         code_version("training"),
         # Threads decide how fast, not what.
         {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
@@ -100,7 +100,7 @@ def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe
 
 
 def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
-    """What a `result` of the champion from one origin is made from: its predictions ("drift") or "attributions"."""
+    """Recipe of the champion's predictions (`result` "drift") or "attributions" at one origin."""
     inputs = {"features": features_version, "champion": [champion.version, champion.fingerprint]}
     return Recipe(inputs, code_version(result))
 
@@ -108,7 +108,7 @@ def champion_recipe(champion: "RegisteredVersion", features_version: str, result
 def drift_recipe(
     lake: ParquetLake, champion: "RegisteredVersion", key: str, features: Mapping[str, str], shown: Sequence[str]
 ) -> Recipe:
-    """What the drift report of a week is made from. `features`: version by origin; `shown`: earlier reports."""
+    """Recipe of the drift report of a week. `features`: version by origin; `shown`: earlier reports."""
     inputs = {
         "features": features,
         "forecast": lake.versions_of("weekly_forecast", [key]),
@@ -119,29 +119,29 @@ def drift_recipe(
 
 
 def scoring_recipe(table: str, sales_version: str) -> Recipe:
-    """What a week's rows of one of `SCORED_TABLES` are made from; other columns make another recipe."""
+    """Recipe of a week's rows in one of `SCORED_TABLES`; it changes with the columns of the table."""
     return Recipe({"sales": sales_version}, config={"columns": list(SCORED_TABLES[table].names)})
 
 
 def publishing_recipe(covariates_version: str) -> Recipe:
-    """What a week's published covariates are made from."""
+    """Recipe of a week's published covariates."""
     return Recipe({"covariates": covariates_version})
 
 
-def read_landings(note: str | None) -> tuple[Landing, ...]:
+def read_landings(text: str | None) -> tuple[Landing, ...]:
     """The landings kept in a partition's footer, oldest first."""
-    return tuple(Landing(**record) for record in json.loads(note or "[]"))
+    return tuple(Landing(**record) for record in json.loads(text or "[]"))
 
 
-def landings_note(landings: Sequence[Landing]) -> dict[str, str]:
-    """What a file of the lake keeps of the deliveries laid into it."""
-    return {LANDINGS_NOTE: json.dumps([asdict(landing) for landing in landings])}
+def landings_metadata(landings: Sequence[Landing]) -> dict[str, str]:
+    """What a file of the lake keeps of the deliveries applied to it."""
+    return {LANDINGS_KEY: json.dumps([asdict(landing) for landing in landings])}
 
 
 def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict[pd.Timestamp, tuple[Landing, ...]]:
-    """For each week with a file: the deliveries already laid into it."""
+    """For each week with a file: the deliveries already applied to it."""
     metadata = lake.metadata(table, keys)
-    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_NOTE)) for key, footer in metadata.items()}
+    return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_KEY)) for key, footer in metadata.items()}
 
 
 def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
@@ -154,9 +154,9 @@ def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFram
     return merge_week_partitions(own[0].frame.iloc[:0], {}, own, CONDITIONS.keys, weeks=weeks).frame
 
 
-def ahead_note(ahead: pd.DataFrame | None) -> dict[str, str]:
+def ahead_metadata(ahead: pd.DataFrame | None) -> dict[str, str]:
     """What the newest week's file keeps of the later weeks that were published with it."""
-    return {AHEAD_NOTE: "none" if ahead is None else content_version(ahead)}
+    return {AHEAD_KEY: "none" if ahead is None else content_version(ahead)}
 
 
 def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
@@ -167,7 +167,7 @@ def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of `job` over the weeks from `first` to `last`. `key` names the evidence: the same asks for one run."""
+    """One run of `job` over the weeks from `first` to `last`. `key` names the evidence; each key is run once."""
 
     job: str
     first: str
@@ -185,7 +185,7 @@ class Plan:
 
 
 def _runs(job: str, due: Mapping[str, Any], known: Sequence[str], reason: str) -> Plan:
-    """`due`: week -> evidence. Weeks that are not registered wait until they are."""
+    """Runs of `job` over the weeks in `due` (week -> evidence). Weeks that are not registered are left out."""
     wanted = {key: due[key] for key in sorted(due) if key in set(known)}
     runs = []
     for first, last in key_ranges(wanted, known, WEEKS_PER_RUN_START):
@@ -195,9 +195,9 @@ def _runs(job: str, due: Mapping[str, Any], known: Sequence[str], reason: str) -
 
 
 def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
-    """Ingestion of the weeks into which some delivery has not been laid yet.
+    """Ingestion of the weeks to which some delivery has not been applied yet.
 
-    A new stores file, and conditions of weeks to come that are not published, go with the newest week.
+    A new stores file belongs to the newest week. So do unpublished conditions of later weeks.
     """
     due = _undelivered(lake, deliveries, known)
     files = sorted({name for names in due.values() for name in names.values()})
@@ -205,7 +205,7 @@ def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
 
 
 def plan_ingestion(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
-    """`plan_landing`, and weeks that a killed run landed without scoring or publishing them."""
+    """`plan_landing`, and the weeks that a killed run stored but did not score or publish."""
     due: dict[str, Any] = _undelivered(lake, deliveries, known)
     due |= dict.fromkeys({*unscored_weeks(lake), *unpublished_weeks(lake, deliveries)} - set(due), "unfinished")
     reason = f"{len(due)} weeks have new files, or were landed without being scored and published"
@@ -225,7 +225,7 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
                 if delivery.content_hash not in applied.get(key, ()):
                     due.setdefault(key, {})[delivery.content_hash] = delivery.file.name
     whole = lake.metadata("stores", [None]).get(None, {})
-    seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_NOTE))}
+    seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
     with_newest = [one for one in deliveries if one.kind == "stores" and one.content_hash not in seen]
     if known and not _ahead_is_published(lake, deliveries, known[-1]):
         with_newest += [one for one in deliveries if one.kind == "conditions" and week_key(max(one.weeks)) > known[-1]]
@@ -236,8 +236,8 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
 
 def _ahead_is_published(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
     """Whether the delivered conditions of the weeks after `newest` are those that were published with it."""
-    published = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_NOTE)
-    return published == ahead_note(covariates_ahead(deliveries, newest))[AHEAD_NOTE]
+    published = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_KEY)
+    return published == ahead_metadata(covariates_ahead(deliveries, newest))[AHEAD_KEY]
 
 
 def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
@@ -275,7 +275,7 @@ def _stale_recipes(lake: ParquetLake, training: Training) -> dict[str, Recipe]:
     earliest = week_key(first_origin(pd.DatetimeIndex(recipes)))
     wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
     metadata = lake.metadata("demand_features", wanted)
-    unnamed = {key for key in wanted if MANIFEST_NOTE not in metadata.get(key, {})}
+    unnamed = {key for key in wanted if MANIFEST_KEY not in metadata.get(key, {})}
     return {key: wanted[key] for key in {*outdated(lake, "demand_features", wanted), *unnamed}}
 
 

@@ -1,7 +1,7 @@
-"""Alerts: a record of each, so that it is told once by however many processes, and the channels that carry it.
+"""Alerts: a record of each, so that it is sent once, however many processes run, and the channels that carry it.
 
-An alert's key says what is wrong with what, when, and by which evidence. Whoever claims it for a channel first, by a
-row of the table `alerts`, sends it there. A channel that fails gives its claim back.
+An alert's key names the fault, its subject, its week and its evidence. The process that adds a row for the key and a
+channel to the table `alerts` first sends the alert over that channel. If the channel fails, the row is removed.
 """
 
 import json
@@ -197,7 +197,7 @@ class Alerts(dg.ConfigurableResource):
     def _deliver_unrecorded(self, alert: Alert, error: StoreError) -> bool:
         due = [name for name in self._channels() if (alert.key, name) not in _unrecorded]
         if due:
-            _log.error("the delivery of %s cannot be recorded (%s); it may be told again", alert.key, error)
+            _log.error("the delivery of %s cannot be recorded (%s); it may be sent again", alert.key, error)
         sent = {(alert.key, name) for name in due if self._send(name, alert)}
         _unrecorded.update(sent)
         return bool(sent)
@@ -243,7 +243,7 @@ class Alerts(dg.ConfigurableResource):
         import boto3
         from botocore.config import Config
 
-        # Whoever fires has other work to do: a channel that does not answer soon is tried again later.
+        # The caller has other work to do, so a channel that does not answer soon is tried again later.
         config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
         region = self.sns_topic_arn.split(":")[3] if self.sns_topic_arn.count(":") >= 5 else None
         # A session each: the default one is not safe among threads.

@@ -1,4 +1,4 @@
-"""The rows that drift is measured on, read from the lake by whoever measures: some columns at a time, never all."""
+"""The rows that drift is measured on, read from the lake where it is measured, some columns at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

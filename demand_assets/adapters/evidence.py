@@ -36,7 +36,7 @@ def gather_evidence(lake: ParquetLake, registry: ModelRegistry, ledger: Promotio
 def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "9999") -> tuple[tuple[str, float], ...]:
     """WMAE of the chain per scored week up to `week`, before the first one that of the first champion's backtest.
 
-    The first champion's, and not the present one's: a history must not change with whoever looks back at it.
+    The first champion's, not the present one's: a later promotion must not change the history.
     """
     from demand_assets.forecasting.metrics import score
     from demand_assets.store.engine import reading

@@ -1,4 +1,4 @@
-"""Files of demand_features, made and written by whoever does a part of the origins."""
+"""Files of demand_features. Each worker makes and writes those of its origins."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def write_origins(
 ) -> tuple[int, int]:
     """Write the files of some origins into the lake at `uri`, one block of series in memory at a time; (rows, bytes).
 
-    The bytes are the same whichever other origins are made with them, and with however many threads.
+    The bytes depend neither on which other origins are made with them nor on the number of threads.
     """
     blocks = (
         (week_key(origin), columns)

@@ -1,8 +1,8 @@
-"""Which model is in production: the ledger in the SQL store says it, the registry's alias `production` follows.
+"""Which model is in production: the ledger in the SQL store decides, and the registry's alias `production` follows.
 
 MLflow moves an alias without compare-and-swap and keeps no history of it. So a promotion is a row of the ledger, added
-in one transaction; the alias is set afterwards, and set right by whoever next asks for the champion, should a process
-have died in between. Nobody reads the alias to learn what the champion is.
+in one transaction, and the alias is set afterwards. If a process died in between or someone moved the alias by hand,
+the next request for the champion corrects it. No code reads the alias to find the champion.
 """
 
 from collections.abc import Mapping
@@ -137,7 +137,7 @@ class PromotionLedger(dg.ConfigurableResource):
 
 
 def outcome_in_words(record: "PromotionRecord") -> str:
-    """One line about a decision, as it stands in the ledger."""
+    """One line about a decision of the ledger."""
     from demand_assets.store.ledger import PROMOTED, REFUSED, SUPERSEDED
 
     verb = {PROMOTED: "is in production", REFUSED: "stays out of production", SUPERSEDED: "came too late"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.errors import LakeError
 from demand_assets.provenance import fingerprint
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFESTS = "input_manifests"
-MANIFEST_NOTE = "manifest"
+MANIFEST_KEY = "manifest"
 WEEKLY = ("raw_sales", "raw_covariates")
 WHOLE = ("stores", "holiday_calendar")
-_HORIZON_NOTE = "horizon_weeks"
+_HORIZON_KEY = "horizon_weeks"
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ class Manifest:
         """For each raw table with such: the partitions that have other rows today."""
         today = {table: lake.metadata(table, keys) for table, keys in self.versions.items()}
         changed = {
-            table: [
-                key or "" for key, version in keys.items() if today[table].get(key, {}).get(VERSION_NOTE) != version
-            ]
+            table: [key or "" for key, version in keys.items() if today[table].get(key, {}).get(VERSION_KEY) != version]
             for table, keys in self.versions.items()
         }
         return {table: keys for table, keys in changed.items() if keys}
@@ -59,11 +57,11 @@ def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
         keys = [key for key in lake.partitions(table) if key <= newest]
         versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}
     for table in WHOLE:
-        versions[table] = {None: lake.metadata(table, [None])[None][VERSION_NOTE]}
+        versions[table] = {None: lake.metadata(table, [None])[None][VERSION_KEY]}
     manifest = Manifest(horizon_weeks, versions)
     rows = [(table, key or "", version) for table, keys in versions.items() for key, version in keys.items()]
     frame = pd.DataFrame(rows, columns=["table", "key", "data_version"])
-    lake.write(MANIFESTS, manifest.fingerprint, frame, {_HORIZON_NOTE: str(horizon_weeks)})
+    lake.write(MANIFESTS, manifest.fingerprint, frame, {_HORIZON_KEY: str(horizon_weeks)})
     return manifest.fingerprint
 
 
@@ -83,7 +81,7 @@ def read_manifest(lake: ParquetLake, name: str) -> Manifest:
             f"{lake.path(MANIFESTS, name)}: expected versions of {', '.join((*WEEKLY, *WHOLE))}, got those of "
             f"{', '.join(versions)}; read it with the version of the code that wrote it"
         )
-    manifest = Manifest(int(lake.metadata(MANIFESTS, [name])[name][_HORIZON_NOTE]), versions)
+    manifest = Manifest(int(lake.metadata(MANIFESTS, [name])[name][_HORIZON_KEY]), versions)
     if manifest.fingerprint != name:
         raise LakeError(
             f"{lake.path(MANIFESTS, name)}: its rows are those of manifest {manifest.fingerprint}; restore it"

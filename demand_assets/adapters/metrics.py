@@ -1,4 +1,4 @@
-"""How the forecast fares, as numbers for whoever draws and alarms on them; CloudWatch where a namespace is set."""
+"""Metrics of the forecast for dashboards and alarms. They go to CloudWatch if a namespace is set."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from demand_assets.adapters.parquet import ParquetLake
 
 
 class Metric(NamedTuple):
-    """One number; `unit` is CloudWatch's word for it."""
+    """One number; `unit` is a unit of CloudWatch."""
 
     name: str
     value: float

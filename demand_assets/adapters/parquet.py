@@ -3,7 +3,8 @@
 A file is written whole under a temporary name and renamed (S3: one put), so a half-written one is never readable. Its
 footer carries the content hash of its rows (the partition's data version) and, where an asset adds them, metadata.
 What forecasts rest on is kept when a correction replaces it, under its data version beside the table, so that a past
-forecast can be made again. There, on S3, a file is replaced only by whoever has kept it: runs that meet lose nothing.
+forecast can be made again. On S3 a run replaces a
+file only after it has kept that very file, so runs at the same time lose nothing.
 """
 
 import hashlib
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from fsspec import AbstractFileSystem
 
-VERSION_NOTE = "data_version"
+VERSION_KEY = "data_version"
 PARTITION_COLUMN = "partition_column"
 HISTORY: Mapping[str, Any] = {"history": True}
 KEEP_VERSIONS = "keep_versions"
-# Hidden, so that whoever reads a table's folder sees the present rows only.
+# Hidden, so that readers of a table's folder see the present rows only.
 _VERSIONS = ".versions"
 
 
@@ -141,19 +142,19 @@ class ParquetLake(dg.ConfigurableResource):
     ) -> tuple[str, int]:
         """Write one file, or leave it if it holds these rows and metadata already; (data version, bytes of the file).
 
-        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` are the table's `metadata` as they
-        are now: whoever writes many files looks once.
+        `keep` keeps a file whose rows this replaces, for `read_versions`. `known` is the table's `metadata` now,
+        so that a caller that writes many files reads it once.
         """
         import pyarrow.parquet as pq
 
         arrow = to_table(frame)
-        footer = {VERSION_NOTE: content_version(arrow), **(metadata or {})}
+        footer = {VERSION_KEY: content_version(arrow), **(metadata or {})}
         filesystem, root = self._filesystem(table)
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
         # What is kept is read whole below, footer and all.
         looked = known.get(key) if known is not None else None if keep else self._footer(filesystem, path)
         if looked == footer:
-            return footer[VERSION_NOTE], int(filesystem.size(path))
+            return footer[VERSION_KEY], int(filesystem.size(path))
 
         def encoded() -> bytes:
             buffer = io.BytesIO()
@@ -162,12 +163,12 @@ class ParquetLake(dg.ConfigurableResource):
 
         if keep:
             kept = f"{root}/{_kept_folder(table, key)}"
-            size = replace_kept(filesystem, path, kept, footer, VERSION_NOTE, encoded, self._remote)
+            size = replace_kept(filesystem, path, kept, footer, VERSION_KEY, encoded, self._remote)
         else:
             content = encoded()
             put(filesystem, path, content, self._remote)
             size = len(content)
-        return footer[VERSION_NOTE], size
+        return footer[VERSION_KEY], size
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
@@ -225,7 +226,7 @@ class ParquetLake(dg.ConfigurableResource):
         if not self._remote:
             return self.versions_of(table, sorted(listed))
         found = self._listed_notes(self._filesystem(table)[0], listed)
-        return {key: found[key][VERSION_NOTE] for key in sorted(found)}
+        return {key: found[key][VERSION_KEY] for key in sorted(found)}
 
     def _listed_notes(
         self, filesystem: "AbstractFileSystem", listed: Mapping[str, Mapping[str, Any]]
@@ -236,7 +237,7 @@ class ParquetLake(dg.ConfigurableResource):
 
     def versions_of(self, table: str, keys: Sequence[str]) -> dict[str, str]:
         """Data version of each of `keys` that has a file."""
-        return {str(key): footer[VERSION_NOTE] for key, footer in self.metadata(table, keys).items()}
+        return {str(key): footer[VERSION_KEY] for key, footer in self.metadata(table, keys).items()}
 
     def read(
         self,
@@ -313,7 +314,7 @@ class ParquetLake(dg.ConfigurableResource):
         name = f"{table} {key}" if key else table
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
         folder = _kept_folder(table, key)
-        present = (self._footer(filesystem, path) or {}).get(VERSION_NOTE)
+        present = (self._footer(filesystem, path) or {}).get(VERSION_KEY)
         if present != version:
             path = f"{root}/{folder}/{version}.parquet"
             if not filesystem.exists(path):

@@ -1,4 +1,4 @@
-"""Whole files put where readers never see a part of one, and never over one that nobody has kept."""
+"""Atomic writes: readers never see part of a file, and a file that must be kept is kept before it is replaced."""
 
 import os
 import time
@@ -48,8 +48,8 @@ def replace_kept(
     """Put a Parquet file where another may be, which is kept in the folder `kept` first; bytes of the file.
 
     `version` is the name in the footer of what a kept file is called. On S3 nothing that another run writes meanwhile
-    is lost: the put holds for the very file that was kept and for no other; whoever is refused looks again. LakeError
-    when that never ends.
+    is lost: the put succeeds only if the file is still the one that was kept; otherwise it starts again. LakeError
+    after too many attempts.
     """
     content = b""
     for _ in range(_RACE_ATTEMPTS):

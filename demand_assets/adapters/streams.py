@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demand_assets.adapters.parquet import VERSION_NOTE, ParquetLake, content_version, write_options
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version, write_options
 
 LEFT_AFTER_S = 24 * 3600.0
 
@@ -64,7 +64,7 @@ class PartitionWriter:
 
     def close(self, metadata: Mapping[str, str]) -> dict[str, str]:
         """Finish the file; its footer."""
-        footer = {VERSION_NOTE: version_of_blocks(self.versions), **metadata}
+        footer = {VERSION_KEY: version_of_blocks(self.versions), **metadata}
         self.writer.add_key_value_metadata(footer)
         self.writer.close()
         return footer

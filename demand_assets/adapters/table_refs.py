@@ -1,4 +1,4 @@
-"""Tables of the lake by name instead of by value: whoever works on the rows reads them, where it works."""
+"""References to tables of the lake: the rows are read where they are used, not passed around."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

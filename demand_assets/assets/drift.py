@@ -30,7 +30,7 @@ from demand_assets.provenance import code_version
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
-CHAMPION_NOTE = "model_version"
+CHAMPION_KEY = "model_version"
 WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
 _TYPES = {
@@ -53,7 +53,7 @@ def keep_predictions(
     if due:
         made = compute.workers_for(len(due)).map(stored_predictions, due, features, registry.load(champion))
         for key, predictions in zip(due, made, strict=True):
-            lake.write(PREDICTIONS_TABLE, key, predictions, wanted[key].note)
+            lake.write(PREDICTIONS_TABLE, key, predictions, wanted[key].metadata)
     return len(due)
 
 
@@ -103,7 +103,7 @@ def drift_report(
         predictions = predictions_table(forecast["forecast"].to_numpy(), now)
         # Another model may have been promoted since the week's forecast was made.
         own = set(forecast["model_version"]) == {champion.version}
-        made = champion_recipe(champion, versions[key], "drift").note if own else {}
+        made = champion_recipe(champion, versions[key], "drift").metadata if own else {}
         lake.write(PREDICTIONS_TABLE, key, predictions, made)
         rows = DriftRows(
             *(TableRef(lake.table_uri(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
@@ -119,7 +119,7 @@ def drift_report(
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
     publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
-    metadata = {**recipe.note, CHAMPION_NOTE: champion.version}
+    metadata = {**recipe.metadata, CHAMPION_KEY: champion.version}
     counts = report["severity"].value_counts()
     return dg.MaterializeResult(
         value=LakeTable(report, {key: metadata}),

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.feature_files import write_features
-from demand_assets.adapters.manifests import MANIFEST_NOTE, record_manifest
+from demand_assets.adapters.manifests import MANIFEST_KEY, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
@@ -53,7 +53,7 @@ def demand_features(
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
     panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
     recipes = feature_recipes(lake, training.horizon_weeks)
-    metadata = {week_key(week): {**recipes[week_key(week)].note, MANIFEST_NOTE: manifest} for week in origins}
+    metadata = {week_key(week): {**recipes[week_key(week)].metadata, MANIFEST_KEY: manifest} for week in origins}
     workers = compute.workers_for(len(origins))
     return dg.MaterializeResult(
         value=DeferredWrite(

@@ -8,11 +8,11 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
-from demand_assets.adapters.manifests import MANIFEST_NOTE
+from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import (
     HISTORY,
     PARTITION_COLUMN,
-    VERSION_NOTE,
+    VERSION_KEY,
     LakeTable,
     ParquetLake,
     content_version,
@@ -76,7 +76,7 @@ _ATTRIBUTIONS = {
     "recent trend": "recent_trend",
     "weather and economy": "weather_economy",
 }
-UNDERAGE_NOTE, OVERAGE_NOTE, ENVIRONMENT_NOTE = "underage_cost", "overage_cost", "environment"
+UNDERAGE_KEY, OVERAGE_KEY, ENVIRONMENT_KEY = "underage_cost", "overage_cost", "environment"
 PUBLISHED = FORECASTS.without("vintage_id")
 RECENT_SALES = dg.AssetIn(
     partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": ["week", "sales"]}
@@ -166,15 +166,15 @@ def weekly_forecast(
         demand_features,
         order_costs,
         model_version=champion.version,
-        data_version=features_footer[VERSION_NOTE],
+        data_version=features_footer[VERSION_KEY],
         code=code_version("forecast"),
         predict=partial(predict_pieces, workers=compute.workers_for(len(demand_features) // ROWS_PER_PIECE + 1)),
     )
     made_with = {
-        MANIFEST_NOTE: features_footer[MANIFEST_NOTE],
-        UNDERAGE_NOTE: repr(order_costs.underage),
-        OVERAGE_NOTE: repr(order_costs.overage),
-        ENVIRONMENT_NOTE: environment(),
+        MANIFEST_KEY: features_footer[MANIFEST_KEY],
+        UNDERAGE_KEY: repr(order_costs.underage),
+        OVERAGE_KEY: repr(order_costs.overage),
+        ENVIRONMENT_KEY: environment(),
     }
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
     totals = forecast.groupby("target_week")["forecast"].sum().reset_index()
@@ -228,7 +228,7 @@ def forecast_attributions(
     else:
         why = attributions(registry.load(champion), demand_features).assign(model_version=champion.version)
     return dg.MaterializeResult(
-        value=LakeTable(why, {key: recipe.note}),
+        value=LakeTable(why, {key: recipe.metadata}),
         data_version=dg.DataVersion(content_version(why)),
         metadata={
             "model version": int(champion.version),
@@ -346,7 +346,7 @@ def published_forecast(
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.
     if not lake.metadata("published_forecast", [file]):
         made_with = lake.metadata("weekly_forecast", [week_key(origin)])[week_key(origin)]
-        metadata = {name: note for name, note in made_with.items() if name != VERSION_NOTE}
+        metadata = {name: note for name, note in made_with.items() if name != VERSION_KEY}
         lake.write("published_forecast", file, weekly_forecast, metadata)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.vintage_id),

@@ -20,7 +20,7 @@ from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import store_table
-from demand_assets.assets.versions import ROWS_METADATA, ROWS_NOTE, record_partition_versions
+from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.delivery import Delivery
@@ -37,11 +37,11 @@ from demand_assets.ingestion.quality import (
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
-    LANDINGS_NOTE,
-    ahead_note,
+    LANDINGS_KEY,
+    ahead_metadata,
     applied_landings,
     covariates_ahead,
-    landings_note,
+    landings_metadata,
     publishing_recipe,
     read_landings,
 )
@@ -63,7 +63,7 @@ def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) 
 def _weekly(
     context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], keys: Sequence[str]
 ) -> tuple[pd.DataFrame, Mapping[str, Mapping[str, str]]]:
-    """The rows of the run's weeks with `deliveries` laid over them, and the metadata of each week's file."""
+    """The rows of the run's weeks after `deliveries` were applied, and the metadata of each week's file."""
     table = context.asset_key.to_user_string()
     weeks = run_weeks(context)
     week_keys = [week_key(week) for week in weeks]
@@ -74,7 +74,7 @@ def _weekly(
     merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
     rows = merged.frame.groupby("week").size()
     metadata = {
-        week_key(week): {**landings_note(landings), ROWS_NOTE: str(rows.get(week, 0))}
+        week_key(week): {**landings_metadata(landings), ROWS_KEY: str(rows.get(week, 0))}
         for week, landings in merged.landings.items()
     }
     changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
@@ -83,7 +83,7 @@ def _weekly(
         asset_key=context.asset_key,
     )
     if len(weeks) == 1:
-        # Of many weeks each gets its own with its own version: Dagster looks all of them up for each that it is told.
+        # Over many weeks the hook adds the row counts with the versions: here Dagster would look all weeks up for each.
         context.add_asset_metadata(
             {ROWS_METADATA: len(merged.frame)}, asset_key=context.asset_key, partition_key=week_keys[0]
         )
@@ -91,7 +91,7 @@ def _weekly(
 
 
 def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
-    """Of one week the hash of its rows; of many what was laid into them, for each gets that of its own rows later."""
+    """Of one week the hash of its rows; of many a hash of what was applied: the hook gives each week its own later."""
     return dg.DataVersion(content_version(frame) if len(metadata) == 1 else fingerprint(metadata))
 
 
@@ -119,10 +119,10 @@ def stores(
     if stored is None and not deliveries:
         refuse(context, CHECKS["stores"][0].name, "no stores file has landed; expected one with Store, Type, Size")
     existing = deliveries[0].frame.iloc[:0] if stored is None else stored
-    merged = merge_table(existing, read_landings(footer.get(LANDINGS_NOTE)), deliveries, STORES.keys)
+    merged = merge_table(existing, read_landings(footer.get(LANDINGS_KEY)), deliveries, STORES.keys)
     yield from check_results(context, check_stores(merged.frame))
     yield dg.MaterializeResult(
-        value=LakeTable(merged.frame, {"": landings_note(merged.landings)}),
+        value=LakeTable(merged.frame, {"": landings_metadata(merged.landings)}),
         data_version=dg.DataVersion(content_version(merged.frame)),
         metadata={"stores": len(merged.frame), "landings": landings_markdown(merged.landings)},
     )
@@ -246,7 +246,7 @@ def published_conditions(
 
     keys = [week_key(week) for week in run_weeks(context)]
     versions = lake.versions_of("raw_covariates", keys)
-    metadata = {key: publishing_recipe(versions[key]).note for key in keys}
+    metadata = {key: publishing_recipe(versions[key]).metadata for key in keys}
     table = published_columns(raw_covariates)
     engine = store.engine()
     changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS)), 0
@@ -255,7 +255,7 @@ def published_conditions(
         ahead = covariates_ahead(_delivered(context, landing, "conditions"), newest)
         if ahead is not None:
             later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS))
-        metadata[newest] |= ahead_note(ahead)
+        metadata[newest] |= ahead_metadata(ahead)
     return dg.MaterializeResult(
         value=LakeTable(table, metadata), metadata={"rows changed": changed, "rows of later weeks changed": later}
     )

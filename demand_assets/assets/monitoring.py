@@ -1,4 +1,4 @@
-"""Actuals against the vintages that foresaw them."""
+"""Actuals against the vintages that forecast them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OWNERS = ["team:forecasting"]
 TOP = 10
-# By name: of years of sales, few weeks are read together, and most were foreseen by no vintage.
+# By reference: of years of sales few weeks are read together, and no vintage forecast most of them.
 WEEKS_OF_SALES = dg.AssetIn(input_manager_key="table_refs")
 ACTUALS = ["store_id", "dept_id", "week", "sales", "is_holiday"]
 # The store keeps them series by series: more weeks at once touch each series less often.
@@ -36,7 +36,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     """The frame with, for each week, what it was made from."""
     keys = [week_key(week) for week in weeks]
     versions = lake.versions_of("raw_sales", keys)
-    return LakeTable(frame, {key: scoring_recipe(table, versions[key]).note for key in keys})
+    return LakeTable(frame, {key: scoring_recipe(table, versions[key]).metadata for key in keys})
 
 
 @dg.asset(
@@ -52,7 +52,7 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
 def forecast_accuracy(
     context: dg.AssetExecutionContext, lake: ParquetLake, store: ForecastStore, raw_sales: TableRef
 ) -> dg.MaterializeResult:
-    """Actuals of the week into the SQL store, and how well each earlier vintage foresaw them, beside its baselines.
+    """Publishes the actuals of the week and scores each earlier vintage that forecast it, beside its baselines.
 
     One row per vintage x model x horizon x total (stores, departments, the chain).
     """
@@ -78,7 +78,7 @@ def forecast_accuracy(
         table.insert(0, "week", week)
         publish_accuracy(engine, store_table(table, FORECAST_ACCURACY))
         scored.append(table)
-    report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage foresaw this week")}
+    report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage forecast this week")}
     if scored:
         with engine.connect() as connection:
             own = pd.DataFrame(realised_wmae(connection))
@@ -121,7 +121,7 @@ def forecast_exceptions(
     engine = store.engine()
     weeks = run_weeks(context)
     listed: list[pd.DataFrame] = []
-    report: dict[str, Any] = {"exceptions": dg.MetadataValue.md("no vintage foresaw this week")}
+    report: dict[str, Any] = {"exceptions": dg.MetadataValue.md("no vintage forecast this week")}
     for week in weeks:
         with engine.connect() as connection:
             newest = next(iter(vintages_covering(connection, week.date())), None)

@@ -1,4 +1,4 @@
-"""Steps that outlast an outage of the store: a restart or a failover takes a minute, and the week waits for it."""
+"""Retries of steps that lost the store: a restart or a failover takes a minute."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +14,7 @@ MAX_RETRIES = 3
 
 
 def retry_on_store_outage(body: Callable[..., Any]) -> Callable[..., Any]:
-    """A body with `store` or `ledger` among its resources: run again when the store went away and has come back.
+    """A body with `store` or `ledger` among its resources: it runs again if the store was lost and came back.
 
     Only then: bad data fails at once, and so does a store that does not come back. Writes to the store are one
     transaction each and can be repeated, so a vintage is there once, whenever the connection was lost.

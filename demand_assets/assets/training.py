@@ -47,7 +47,7 @@ from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
 GROUP = "training"
 OWNERS = ["team:forecasting"]
-# By name: whoever trains reads them.
+# By reference: the workers that train read the rows.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
 # An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
 ENOUGH_ORIGINS = 26
@@ -114,7 +114,7 @@ def backtest_report(
     overall, by_origin = score(points), score(points, ["origin_week"])
     holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
     return dg.MaterializeResult(
-        value=LakeTable(points, {key: recipe.note}),
+        value=LakeTable(points, {key: recipe.metadata}),
         data_version=dg.DataVersion(content_version(points)),
         metadata={
             "scores": frame_markdown(overall),

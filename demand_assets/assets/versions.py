@@ -6,11 +6,11 @@ import dagster as dg
 from dagster import AssetMaterialization, DagsterEventType
 
 from demand_assets.adapters.dagster_internals import DagsterEventBatchMetadata
-from demand_assets.adapters.parquet import VERSION_NOTE
+from demand_assets.adapters.parquet import VERSION_KEY
 
 VERSION_TAG = "dagster/data_version"
 # What a file's footer may say of its rows, and what the UI draws over the partitions.
-ROWS_NOTE, ROWS_METADATA = "rows", "dagster/partition_row_count"
+ROWS_KEY, ROWS_METADATA = "rows", "dagster/partition_row_count"
 
 
 @dg.success_hook(required_resource_keys={"lake"})
@@ -37,7 +37,7 @@ def record_partition_versions(context: dg.HookContext) -> None:
     table = next(iter(made.values()))[1].asset_key.to_user_string()
     metadata = lake.metadata(table, list(made))
     wrong = [
-        key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_NOTE]
+        key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_KEY]
     ]
     # The newest week last, which is then what the asset's page shows.
     for number, key in enumerate(sorted(wrong), start=1):
@@ -56,14 +56,14 @@ def record_partition_versions(context: dg.HookContext) -> None:
 
 def _versioned(event: AssetMaterialization, metadata: Mapping[str, str]) -> AssetMaterialization:
     """The same materialisation with the version, and if noted the number of rows, of its own partition."""
-    rows = metadata.get(ROWS_NOTE)
+    rows = metadata.get(ROWS_KEY)
     return AssetMaterialization(
         asset_key=event.asset_key,
         partition=event.partition,
         metadata=event.metadata if rows is None else {**event.metadata, ROWS_METADATA: int(rows)},
         tags={
             **(event.tags or {}),
-            VERSION_TAG: metadata[VERSION_NOTE],
+            VERSION_TAG: metadata[VERSION_KEY],
             "dagster/data_version_is_user_provided": "true",
         },
     )

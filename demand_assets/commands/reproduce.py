@@ -68,13 +68,13 @@ def _made_again(
 ) -> Reproduction:
     import pandas as pd
 
-    from demand_assets.adapters.manifests import MANIFEST_NOTE, read_manifest
+    from demand_assets.adapters.manifests import MANIFEST_KEY, read_manifest
     from demand_assets.adapters.parquet import content_version
     from demand_assets.assets.forecasting import (
-        ENVIRONMENT_NOTE,
-        OVERAGE_NOTE,
+        ENVIRONMENT_KEY,
+        OVERAGE_KEY,
         PUBLISHED,
-        UNDERAGE_NOTE,
+        UNDERAGE_KEY,
         forecast_with,
     )
     from demand_assets.assets.rows import store_table
@@ -88,19 +88,19 @@ def _made_again(
     result = Reproduction(vintage["vintage_id"], f"{origin:%Y-%m-%d}", vintage["model_version"], rows=len(stored))
     file = f"{origin:%Y-%m-%d}/{vintage['vintage_id']}"
     made_with = lake.metadata("published_forecast", [file]).get(file)
-    if made_with is None or MANIFEST_NOTE not in made_with:
+    if made_with is None or MANIFEST_KEY not in made_with:
         raise LakeError(
             f"{lake.path('published_forecast', file)}: expected the vintage's file with what it was made from, got "
             f"{'no file' if made_with is None else 'a file of an older version without it'}; restore it from a backup"
         )
     for what, then, now in (
         ("code", vintage["code_version"], code_version("forecast")),
-        ("environment", made_with[ENVIRONMENT_NOTE], environment()),
+        ("environment", made_with[ENVIRONMENT_KEY], environment()),
     ):
         if then != now:
             result.differences.append(f"{what} was {then}, is {now}; check out that version to rule it out")
 
-    manifest = read_manifest(lake, made_with[MANIFEST_NOTE])
+    manifest = read_manifest(lake, made_with[MANIFEST_KEY])
     result.superseded_inputs = sum(map(len, manifest.superseded(lake).values()))
     inputs = manifest.inputs(lake)
     horizon = manifest.horizon_weeks
@@ -117,7 +117,7 @@ def _made_again(
     forecast = forecast_with(
         registry.load(registry.version(vintage["model_version"])),
         features,
-        OrderCosts(underage=float(made_with[UNDERAGE_NOTE]), overage=float(made_with[OVERAGE_NOTE])),
+        OrderCosts(underage=float(made_with[UNDERAGE_KEY]), overage=float(made_with[OVERAGE_KEY])),
         model_version=vintage["model_version"],
         data_version=made,
         code=vintage["code_version"],

@@ -49,7 +49,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     started = time.perf_counter()
     console = terminal(stderr=as_json)
     settings = read_settings()
-    # Whoever names the workspace also names it for later commands.
+    # If DEMAND_HOME names the workspace, later commands read it from there too.
     own_workspace = raw_dir is not None and "DEMAND_HOME" not in os.environ
     if raw_dir is not None:
         address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)

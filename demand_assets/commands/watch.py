@@ -47,8 +47,8 @@ def watch_once(at: str | None, daemon: bool, as_json: bool) -> int:
         for line in found.looked_at:
             console.print(f"  {line}", markup=False)
         for alert in found.alerts:
-            told = "" if alert.key in new else " [told before]"
-            console.print(f"  {alert.line()}{told}", markup=False)
+            sent = "" if alert.key in new else " [sent before]"
+            console.print(f"  {alert.line()}{sent}", markup=False)
         console.print("All is well." if not found.alerts else f"{len(found.alerts)} things are wrong.")
     return 1 if found.alerts else 0
 

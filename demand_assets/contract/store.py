@@ -142,7 +142,7 @@ FORECAST_ACCURACY = Table(
     "Forecasts against the sales that came, per week, vintage, model, horizon and total.",
     (
         FORECAST_WEEK,
-        replace(VINTAGE_ID, text="The published forecast that foresaw it"),
+        replace(VINTAGE_ID, text="The vintage that forecast it"),
         Column("model", Type.TEXT, "The vintage's method, or a baseline stored with it", key=True),
         replace(HORIZON, text="Weeks ahead it was forecast", key=True),
         LEVEL,
@@ -172,7 +172,7 @@ FORECAST_EXCEPTIONS = Table(
     "Series that a planner should look at: sales outside p10 to p90 of the newest vintage.",
     (
         FORECAST_WEEK,
-        replace(VINTAGE_ID, text="The newest published forecast that foresaw it"),
+        replace(VINTAGE_ID, text="The newest vintage that forecast it"),
         STORE_ID,
         DEPT_ID,
         _count("rank", "1 is the most money at risk"),
@@ -263,7 +263,7 @@ OVERRIDES = Table(
 )
 ALERTS = Table(
     "alerts",
-    "Alerts and their delivery: whoever adds a row has claimed the delivery of that alert over that channel.",
+    "Alerts and their delivery: the process that adds a row delivers that alert over that channel.",
     (
         Column("alert_key", Type.TEXT, "What is wrong with what, when, and by which evidence", key=True),
         Column("channel", Type.TEXT, "log, sns or cloudwatch", key=True),

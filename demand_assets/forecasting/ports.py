@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 class WeeklyTable(Protocol):
-    """A stored table of weekly files by name: whoever works on its rows reads them, where it works."""
+    """A reference to a stored table of weekly files: its rows are read where they are used."""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Deliveries laid over what is stored: the newest row of a key wins, and what each file changed is recorded. Pure."""
+"""Applies deliveries to stored rows: the newest row of a key wins, and what each file changed is recorded. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def merge_week_partitions(
     *,
     weeks: pd.DatetimeIndex,
 ) -> Merged:
-    """`deliveries` of one kind, in landing order, laid over the stored rows of `weeks`.
+    """Apply `deliveries` of one kind, in landing order, to the stored rows of `weeks`.
 
     `existing` holds the stored rows of all of `weeks` (empty when nothing is stored), `applied` the landings stored
     with each. A delivery is applied to a week that has not had its content yet: rows with the same `keys` are replaced,
@@ -161,7 +161,7 @@ def _stretches(due: Sequence[tuple[int, ...]], frames: Sequence[_ByWeek], weeks:
 def _first(
     delivery: Delivery, rows: _ByWeek, landings: dict[pd.Timestamp, tuple[Landing, ...]], filled: pd.DatetimeIndex
 ) -> Merged:
-    """One delivery laid over nothing: its rows as they are, those of `filled`."""
+    """One delivery applied to nothing: its rows of the weeks `filled`."""
     for week, size in zip(filled, rows.sizes(filled), strict=True):
         landings[week] += (_landing(delivery, np.array([size, 0, 0])),)
     frame = rows.frame if len(filled) == len(delivery.weeks) else rows.rows(filled).reset_index(drop=True)
@@ -175,7 +175,7 @@ def _joined(stretches: Sequence[pd.DatetimeIndex]) -> pd.DatetimeIndex:
 def merge_table(
     existing: pd.DataFrame, applied: Sequence[Landing], deliveries: Sequence[Delivery], keys: Sequence[str]
 ) -> MergedTable:
-    """`deliveries` of one kind, in landing order, laid over one stored table; the rules of `merge_week_partitions`."""
+    """Apply `deliveries` of one kind, in landing order, to one stored table, as `merge_week_partitions` does."""
     seen = {landing.content_hash for landing in applied}
     pending = [delivery for delivery in _distinct(deliveries) if delivery.content_hash not in seen]
     if not pending:

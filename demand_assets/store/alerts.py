@@ -38,7 +38,7 @@ class Claim:
             return connection.execute(abandoned.values(claimed_at=now)).rowcount == 1
 
     def give_back(self) -> None:
-        """Leave the delivery to whoever comes next."""
+        """Give the delivery up, so that another process can make it."""
         with write_transaction(self.engine, _LOCK_ALERTS) as connection:
             connection.execute(delete(alerts).where(self._unsent))
 
@@ -56,5 +56,5 @@ class Claim:
 def newest_alerts(connection: Connection, channel: str, limit: int) -> list[tuple[dict[str, Any], datetime]]:
     """(alert, when it was claimed) of the alerts last claimed for a channel, newest first."""
     c = alerts.c
-    told = select(c.alert, c.claimed_at).where(c.channel == channel).order_by(c.claimed_at.desc(), c.alert_key)
-    return [(dict(alert), claimed_at) for alert, claimed_at in connection.execute(told.limit(limit))]
+    sent = select(c.alert, c.claimed_at).where(c.channel == channel).order_by(c.claimed_at.desc(), c.alert_key)
+    return [(dict(alert), claimed_at) for alert, claimed_at in connection.execute(sent.limit(limit))]

@@ -92,11 +92,11 @@ def refusals_in_a_row(conn: Connection, limit: int = 100) -> list[Mapping[str, A
 
 
 def record_decision(engine: Engine, record: PromotionRecord) -> PromotionRecord:
-    """Add a decision and return it as it stands in the ledger; all promotions of a store wait for each other here.
+    """Add a decision and return its row; promotions of one store wait for each other here.
 
-    A promotion that was judged against a champion which is no longer the champion is recorded as superseded: of several
-    at once one wins and the others are told by whom. A `decision_key` that is there already gives the decision that
-    was made then and adds nothing.
+    A promotion that was judged against a champion which is no longer the champion is recorded as superseded, with
+    the version that was promoted instead. If the `decision_key` exists already, its decision is returned and nothing is
+    added.
     """
     with write_transaction(engine, _LOCK_PROMOTIONS) as conn:
         known = None if record.decision_key is None else _with_key(conn, record.decision_key)
@@ -104,10 +104,10 @@ def record_decision(engine: Engine, record: PromotionRecord) -> PromotionRecord:
             return known
         now = champion_version(conn, record.model_name)
         if record.outcome == PROMOTED and now != record.from_version:
-            told = (
+            reason = (
                 f"version {now} was promoted meanwhile; it was judged against version {record.from_version or 'none'}"
             )
-            record = replace(record, outcome=SUPERSEDED, reasons=(*record.reasons, told))
+            record = replace(record, outcome=SUPERSEDED, reasons=(*record.reasons, reason))
         return _add(conn, record)
 
 

@@ -277,7 +277,7 @@ def test_monitoring_says_what_it_did(
     assert tick(store.url).endswith("0 sensors and schedules: nothing to alert on")
     report(lake, "severe")
     assert tick(store.url).endswith("1 new alerts: severe_drift")
-    assert tick(store.url).endswith("0 new alerts, 1 told before: severe_drift")
+    assert tick(store.url).endswith("0 new alerts, 1 sent before: severe_drift")
     assert tick("sqlite:///nowhere/store.db").endswith("1 new alerts: store_unreachable")
 
 

@@ -36,8 +36,8 @@ def test_a_partition_is_outdated_unless_its_recipe_made_it(tmp_path: Path) -> No
     lake = ParquetLake(uri=str(tmp_path))
     old, new = Recipe({"sales": "1"}), Recipe({"sales": "2"})
     frame = pd.DataFrame({"value": [1.0]})
-    lake.write("table", "2012-01-06", frame, old.note)
-    lake.write("table", "2012-01-13", frame, new.note)
+    lake.write("table", "2012-01-06", frame, old.metadata)
+    lake.write("table", "2012-01-13", frame, new.metadata)
     wanted = dict.fromkeys(("2012-01-20", "2012-01-13", "2012-01-06"), new)
     assert outdated(lake, "table", wanted) == ["2012-01-06", "2012-01-20"]
     assert reusable(lake, "table", "2012-01-06", new) is None

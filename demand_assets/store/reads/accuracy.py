@@ -25,7 +25,7 @@ def accuracy(filters: Mapping[str, Any], start: date | None, end: date | None) -
 def newest_scored(earliest: date | None = None, before: date | None = None) -> Subquery:
     """(week, horizon, vintage_id, method) of the newest scored vintage of each week and horizon.
 
-    A week less a horizon is one origin, so that this is the newest vintage of each origin that foresaw the week.
+    A week less a horizon is one origin, so this is the newest vintage of each origin that forecast the week.
     """
     scored = forecast_accuracy.c
     # Every scored vintage has one chain row of its own model.

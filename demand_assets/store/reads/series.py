@@ -58,7 +58,7 @@ def totals(
     start: date | None = None,
     end: date | None = None,
 ) -> tuple[Select[Any], Order]:
-    """Sales of each total and week beside the forecast of the newest vintage that foresaw it; and the order.
+    """Sales of each total and week beside the forecast of the newest vintage that covers it; and the order.
 
     (store_id, dept_id, week, actual, forecast, p10, p50, p90, origin_week, horizon, vintage_id,
     is_holiday); ids are null where the total spans all, figures where a week was only sold, or only
