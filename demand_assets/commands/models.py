@@ -25,7 +25,7 @@ def list_models(as_json: bool) -> None:
     resources = build_resources(settings)
     versions = resources["registry"].versions()
     if versions and resources["ledger"].champion() is not None:
-        # Asking for the champion sets its alias right, should a process have died before it did.
+        # Reading the champion has corrected its alias, in case a process died before it set the alias.
         versions = resources["registry"].versions()
     rows = [asdict(version) for version in versions]
     print_list(settings.model_name, rows, _version_cells, "no model is registered yet; run `demand run` first", as_json)

@@ -49,7 +49,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     started = time.perf_counter()
     console = terminal(stderr=as_json)
     settings = read_settings()
-    # If DEMAND_HOME names the workspace, later commands read it from there too.
+    # A workspace that DEMAND_HOME names is not remembered: later commands read DEMAND_HOME too.
     own_workspace = raw_dir is not None and "DEMAND_HOME" not in os.environ
     if raw_dir is not None:
         address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
@@ -63,7 +63,11 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     from demand_assets.ingestion.outcome import raise_on_failure
     from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.planning import TRAIN_AND_FORECAST, weeks_of
+    from demand_assets.resources import build_training
 
+    training = build_training(settings)
+    # A wrong model or setting is refused here, not after ingestion and features.
+    training.config()
     zone = LandingZone(settings.landing)
     deliveries = zone.read_all()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
@@ -87,7 +91,6 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         import dagster as dg
 
         from demand_assets.partitions import known_weeks, range_tags, register_weeks
-        from demand_assets.resources import build_training
 
         progress = Progress()
         sync_at_checkpoints(Path(os.environ["DAGSTER_HOME"]).resolve())
@@ -97,7 +100,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             known = known_weeks(instance)
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
-            for plan in _plans(lake, deliveries, build_training(settings), known):
+            for plan in _plans(lake, deliveries, training, known):
                 console.print(f"  {plan.reason}", markup=False)
                 for run in plan.runs:
                     _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)

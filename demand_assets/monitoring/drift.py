@@ -260,8 +260,8 @@ def lost_flags(week: pd.Timestamp, flags: pd.Series[bool], targets: pd.DataFrame
 def drift_verdict(rows: pd.DataFrame) -> DriftVerdict:
     """The verdict over one week's report.
 
-    A drift of the chain is not repeated for its parts, nor that of a department group for its departments; a variable
-    that drifted against both references is named once.
+    Drift already reported for the chain is not repeated for its stores and departments, nor drift of a department group
+    for its departments. A variable that drifted against both references is named once.
     """
     found = rows[rows["severity"].isin([WARN, SEVERE])]
     order = found.assign(

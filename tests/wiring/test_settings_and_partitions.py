@@ -9,6 +9,8 @@ from demand_assets.partitions import key_ranges, known_weeks, register_weeks
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import build_training
 from demand_assets.settings import read_settings, remember_workspace, settings_table, workspace_for
+from tests.wiring import commands
+from tests.wiring.conftest import environment_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -131,3 +133,12 @@ def test_ranges_are_slices_of_the_known_weeks() -> None:
 def test_fingerprints_depend_on_values_not_on_order() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
     assert len(code_version()) == 12
+
+
+def test_an_unknown_model_fails_a_run_before_it_starts(csv_folder: Path, tmp_path: Path) -> None:
+    environment = {**environment_of(tmp_path / "home"), "DEMAND_MODEL": "oracle"}
+    ended = commands.forked(commands.demand, ("run", "--raw-dir", str(csv_folder)), environment, tmp_path)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: xgboost" in line
+    assert not (tmp_path / "home" / "lake").exists()
