@@ -1,0 +1,84 @@
+"""What has been understood of a landing zone: of each file, of its columns, and what could not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from demand_assets.ingestion.dataspec import DataSpec
+from demand_assets.ingestion.source import ColumnType, Source
+
+Kind = Literal["sales", "covariates", "stores", "departments"]
+Level = Literal["series", "store", "chain"]
+Headers = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the columns of one source become. One file with everything has a plan of each kind.
+
+    `store`, `dept`: headers whose values are joined with a slash; empty where there is no such key. `date`: header.
+    `values`: name -> header, of a sales plan `sales`, else covariates or attributes. `flag`: header of the holiday
+    flags or empty. `name`: header of names or empty. `types`: header -> how it is read, of every header used.
+    `dates`: of a wide file column -> its date. `days` tells rows that cover a day from rows that cover a week;
+    `shift`: days from the date of a row to the day that ends its week, for rows that cover a week.
+    """
+
+    kind: Kind
+    level: Level = "series"
+    store: Headers = ()
+    dept: Headers = ()
+    date: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    flag: str = ""
+    name: str = ""
+    types: Mapping[str, ColumnType] = field(default_factory=dict)
+    dates: Mapping[str, date] = field(default_factory=dict)
+    days: bool = False
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One file as `demand inspect` shows it; what does not apply is empty."""
+
+    name: str
+    role: str
+    written: str = ""
+    dates: str = ""
+    frequency: str = ""
+    week_ends: str = ""
+    keys: str = ""
+    value: str = ""
+    unit: str = ""
+    rows: int | None = None
+    first: str = ""
+    last: str = ""
+    gaps: str = ""
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the files do not tell, and the line of `demand.toml` that answers it."""
+
+    text: str
+    line: str
+
+
+@dataclass(frozen=True, eq=False)
+class Understanding:
+    """A landing zone: `spec` is `demand.toml` with what was recognised filled in, `form` the known form or empty.
+
+    `plans`: each source with what its columns become, in landing order. Nothing can be read while there are questions.
+    """
+
+    spec: DataSpec
+    form: str
+    files: tuple[FileReport, ...]
+    plans: tuple[tuple[Source, Plan], ...]
+    questions: tuple[Question, ...] = ()
+    notes: tuple[str, ...] = ()
