@@ -1,40 +1,36 @@
-"""The landing zone: a folder or S3 prefix into which CSVs are put; files are listed, read once, and never changed."""
+"""The landing zone: a folder or S3 prefix of any files; they are listed, understood, read, and never changed."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import threading
-import zlib
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from weakref import WeakValueDictionary
 
 from demand_assets.adapters.files import S3_CONFIG
-from demand_assets.errors import LandingError
+from demand_assets.adapters.landed import Contents, Refusal, held
+from demand_assets.errors import DemandError, LandingError, SchemaError
+from demand_assets.ingestion.dataspec import NAME, DataSpec, read_spec
 from demand_assets.ingestion.delivery import Delivery, LandedFile
-from demand_assets.ingestion.formats import Kind
+from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
-# Kaggle ships these beside the data; they hold no sales and are not deliveries.
-_PASSED_OVER = frozenset({"test.csv", "samplesubmission.csv"})
-_CACHE_BYTES = 256 * 2**20
-_SMALL_BYTES = 8 * 2**20
-_HEAD_BYTES = 1 << 16
+if TYPE_CHECKING:
+    from demand_assets.ingestion.mapping import Part
+    from demand_assets.ingestion.source import Source
+
 _GZIP = b"\x1f\x8b"
 
 
 class LandingZone:
-    """A local folder (`/data/in`, `file:///data/in`) or `s3://bucket/prefix` holding CSVs, plain or gzip.
+    """A local folder (`/data/in`, `file:///data/in`) or `s3://bucket/prefix` holding files of any form.
 
     Subfolders are not read. Credentials, region and AWS_ENDPOINT_URL are found as any AWS client finds them. Every
-    method raises LandingError, one line, when the place or a file cannot be read.
+    method raises LandingError, one line, when the place cannot be read.
     """
 
     def __init__(self, uri: str) -> None:
@@ -46,55 +42,80 @@ class LandingZone:
         self._folder = Path(unquote(urlsplit(uri).path) if scheme == "file" else uri).expanduser()
 
     def files(self) -> list[LandedFile]:
-        """The CSVs in the zone in landing order: by modification time, then name. LandingError if there are none.
+        """The files in the zone in landing order: by modification time, then name. LandingError if there are none.
 
-        Takes `*.csv` and `*.csv.gz` in any case; hidden files and Kaggle's test.csv and sampleSubmission.csv are
-        passed over. Reads no file.
+        Hidden files and `demand.toml` are passed over. Reads no file.
         """
-        entries = self._list_s3() if self._is_s3 else self._list_folder()
-        found = [entry for entry in entries if _is_delivery(entry.name)]
+        found = [entry for entry in self._entries() if entry.name != NAME]
         if not found:
-            others = sorted(entry.name for entry in entries)
-            listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-            has = f"holds no CSV, only {listed}" if others else "is empty"
-            raise LandingError(f"landing zone {self.uri} {has}; expected files such as train.csv or train.csv.gz")
+            raise LandingError(f"landing zone {self.uri} is empty; expected files with sales")
         return sorted(found, key=lambda file: (file.modified_at, file.name))
 
-    def read(self, file: LandedFile) -> Delivery:
-        """The rows of one file; its bytes are read once in this process as long as its fingerprint stays.
+    def contents(self) -> Contents:
+        """What the files are and hold, read once in this process as long as none of them changes."""
+        files = self.files()
+        stated = next((entry for entry in self._entries() if entry.name == NAME), None)
+        key = (self.uri, stated.fingerprint if stated else "", *(file.fingerprint for file in files))
+        return held(key, lambda: self._read(files, stated))
 
-        LandingError for a file that is gone, unreadable, changed since it was listed, or not a whole gzip;
-        SchemaError, naming file and line, for content that fits none of the three formats.
-        """
-        delivery = _cache.get((file.uri, file.fingerprint))
-        if delivery is None:
-            delivery = _parse(file, _decompress(file, self._bytes(file)))
-            _cache.put((file.uri, file.fingerprint), delivery)
-        return delivery
+    def understanding(self) -> Understanding:
+        """What has been understood of the files, with what is open."""
+        return self.contents().understanding
 
     def read_all(self, kinds: Collection[Kind] | None = None) -> list[Delivery]:
-        """Every delivery of these kinds (default: all) in landing order; of large files of others only the header."""
-        return [self.read(file) for file in self.files() if kinds is None or self.kind_of(file) in kinds]
+        """Every delivery of these kinds (default: all) in landing order.
 
-    def kind_of(self, file: LandedFile) -> Kind:
-        """What a file's header says it holds; the errors of `read`."""
-        key = (file.uri, file.fingerprint)
-        # A small file is read whole: on S3 a look at its header costs as much as the file.
-        if file.size <= _SMALL_BYTES or _cache.get(key) is not None:
-            return self.read(file).kind
-        if key not in _kinds:
-            from demand_assets.ingestion.parsing import format_of
+        SchemaError with every open question, or for files of which none can be read.
+        """
+        contents = self.contents()
+        contents.require_answers()
+        return [one for one in contents.deliveries if kinds is None or one.kind in kinds]
 
-            format_ = format_of(file.name, _first_bytes(file, self._head(file)))
-            _kinds[key] = self.read(file).kind if format_ is None else format_.kind
-        return _kinds[key]
+    def _entries(self) -> list[LandedFile]:
+        entries = self._list_s3() if self._is_s3 else self._list_folder()
+        return [entry for entry in entries if not entry.name.startswith(".")]
 
-    def _head(self, file: LandedFile) -> bytes:
-        if self._is_s3:
-            with _s3_errors(file.uri):
-                return bytes(self._s3.cat_file(file.uri, start=0, end=_HEAD_BYTES))
-        with _file_errors(f"landed file {file.uri}"), open(file.uri, "rb") as opened:
-            return opened.read(_HEAD_BYTES)
+    def _read(self, files: Sequence[LandedFile], stated: LandedFile | None) -> Contents:
+        # Heavy; listing a zone needs neither.
+        from demand_assets.ingestion.reading import sources
+        from demand_assets.ingestion.recognise import understand
+
+        spec = None if stated is None else _spec(self._bytes(stated))
+        found: list[Source] = []
+        refused: list[Refusal] = []
+        loaded: dict[str, bytes] = {}
+        for file in files:
+            data = self._bytes(file)
+            try:
+                found += sources(file, data)
+            except DemandError as error:
+                refused.append(Refusal(file, str(error)))
+                continue
+            loaded[file.uri] = data
+        understood = understand(found, spec)
+        if understood.questions:
+            return Contents(understood, (), (), tuple(refused))
+        parts, wrong = self._parts(understood, loaded)
+        return Contents.of(understood, parts, (*refused, *wrong))
+
+    def _parts(self, understood: Understanding, loaded: dict[str, bytes]) -> tuple[list[Part], list[Refusal]]:
+        """The rows of every plan; a file with a wrong value is refused whole."""
+        from demand_assets.ingestion.mapping import part_of
+        from demand_assets.ingestion.reading import read
+
+        parts: list[Part] = []
+        refused: dict[str, Refusal] = {}
+        last = {source.file.uri: number for number, (source, _) in enumerate(understood.plans)}
+        for number, (source, plan) in enumerate(understood.plans):
+            data = loaded[source.file.uri]
+            try:
+                table = read(source, data, plan.types)
+                parts.append(part_of(source.file, plan, table, _content_hash(source, plan, data)))
+            except SchemaError as error:
+                refused.setdefault(source.file.uri, Refusal(source.file, str(error)))
+            if last[source.file.uri] == number:
+                del loaded[source.file.uri]
+        return [part for part in parts if part.file.uri not in refused], list(refused.values())
 
     def _bytes(self, file: LandedFile) -> bytes:
         if self._is_s3:
@@ -112,7 +133,7 @@ class LandingZone:
     def _list_folder(self) -> list[LandedFile]:
         if not self._folder.is_dir():
             is_what = "is a file" if self._folder.exists() else "does not exist"
-            raise LandingError(f"landing zone {self.uri} {is_what}; expected a folder with CSVs in it")
+            raise LandingError(f"landing zone {self.uri} {is_what}; expected a folder with files of sales")
         with _file_errors(f"landing zone {self.uri}"):
             return [_from_path(path) for path in self._folder.iterdir() if path.is_file()]
 
@@ -129,11 +150,6 @@ class LandingZone:
 
         # A cached instance would keep the endpoint and credentials of the zone that made it.
         return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False, config_kwargs=S3_CONFIG)
-
-
-def _is_delivery(name: str) -> bool:
-    plain = name.lower().removesuffix(".gz")
-    return plain.endswith(".csv") and not name.startswith(".") and plain not in _PASSED_OVER
 
 
 def _from_path(path: Path) -> LandedFile:
@@ -162,49 +178,22 @@ def _fingerprint(name: str, size: int, version: str) -> str:
     return hashlib.blake2b(f"{name}\n{size}\n{version}".encode(), digest_size=16).hexdigest()
 
 
-def _decompress(file: LandedFile, data: bytes) -> bytes:
-    # By magic number, not by name: both a gzip called .csv and a CSV called .csv.gz arrive in practice.
-    if data[:2] != _GZIP:
-        return data
+def _spec(data: bytes) -> DataSpec:
     try:
-        return gzip.decompress(data)
-    except EOFError:
-        raise LandingError(
-            f"{file.name} is a truncated gzip: its {len(data):,} bytes end in the middle; land it again"
-        ) from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
+        return read_spec(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SchemaError(f"{NAME} is not UTF-8 text; save it as UTF-8") from None
 
 
-def _first_bytes(file: LandedFile, data: bytes) -> bytes:
-    """What the first bytes of a file hold, unpacked."""
-    if data[:2] != _GZIP:
-        return data
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _HEAD_BYTES)
-    except zlib.error as error:
-        raise LandingError(f"{file.name} is a corrupt gzip ({error}); land it again") from None
+def _content_hash(source: Source, plan: Plan, data: bytes) -> str:
+    """Names the bytes of a file, not those of its gzip, and what its columns were understood as."""
+    digest = hashlib.blake2b(_plain(data), digest_size=32)
+    digest.update(f"{source.part}\n{plan!r}".encode())
+    return digest.hexdigest()
 
 
-def _parse(file: LandedFile, data: bytes) -> Delivery:
-    # Heavy; listing a zone needs neither.
-    import numpy as np
-    import pandas as pd
-
-    from demand_assets.ingestion.order import run_starts
-    from demand_assets.ingestion.parsing import read_columns, sorted_frame
-
-    # Beside the parsing: neither holds Python's lock.
-    with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(hashlib.blake2b, data, digest_size=32)
-        format_, columns = read_columns(file.name, data)
-        content_hash = hashed.result().hexdigest()
-        del hashed
-    del data  # as large as the frame that is made now
-    frame = sorted_frame(format_, columns)
-    found = frame["week"].to_numpy() if "week" in frame else np.empty(0, dtype="datetime64[ns]")
-    weeks = pd.DatetimeIndex(found[run_starts([found])] if len(found) else found, name="week")
-    return Delivery(file=file, kind=format_.kind, frame=frame, content_hash=content_hash, weeks=weeks)
+def _plain(data: bytes) -> bytes:
+    return gzip.decompress(data) if data[:2] == _GZIP else data
 
 
 @contextmanager
@@ -222,43 +211,7 @@ def _s3_errors(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise LandingError(f"{what} does not exist or is empty; expected CSVs under that address") from None
+        raise LandingError(f"{what} does not exist or is empty; expected files under that address") from None
     except (OSError, BotoCoreError, ClientError) as error:
         reason = " ".join(str(error).split())
         raise LandingError(f"{what} cannot be read: {reason}; check address, credentials and region") from None
-
-
-class _DeliveryCache:
-    """The deliveries read last in this process, up to a number of bytes, so that one run reads each CSV once.
-
-    What is over the limit is found again only as long as someone else holds it.
-    """
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._held = 0
-        self._entries: OrderedDict[tuple[str, str], tuple[Delivery, int]] = OrderedDict()
-        self._in_use: WeakValueDictionary[tuple[str, str], Delivery] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str]) -> Delivery | None:
-        with self._lock:
-            if key not in self._entries:
-                return self._in_use.get(key)
-            self._entries.move_to_end(key)
-            return self._entries[key][0]
-
-    def put(self, key: tuple[str, str], delivery: Delivery) -> None:
-        size = int(delivery.frame.memory_usage(index=False, deep=False).sum())
-        with self._lock:
-            if key in self._entries:
-                return
-            self._in_use[key] = delivery
-            self._entries[key] = (delivery, size)
-            self._held += size
-            while self._held > self._limit:
-                self._held -= self._entries.popitem(last=False)[1][1]
-
-
-_cache = _DeliveryCache(_CACHE_BYTES)
-_kinds: dict[tuple[str, str], Kind] = {}

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from demand_assets.ingestion.formats import FORMATS, Format, Kind
+from demand_assets.ingestion.ids import IdColumn
+from demand_assets.ingestion.order import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from demand_assets.ingestion.understanding import Kind
+
+# The columns that name a row of each kind of delivery, in its sort order.
+KEYS: Mapping[Kind, tuple[str, ...]] = {
+    "sales": ("week", "store_id", "dept_id"),
+    "covariates": ("week", "store_id"),
+    "stores": ("store_id",),
+    "departments": ("dept_id",),
+}
+
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One CSV in a landing zone, not yet read.
+    """One file in a landing zone, not yet read.
 
     `fingerprint` changes whenever the file does and costs no read (name, size, and modification time or S3 ETag);
     `size` is in bytes as stored, `modified_at` in UTC.
@@ -29,10 +41,11 @@ class LandedFile:
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """One file's rows: `frame` has one row per CSV row, in SPEC form, sorted by its keys; read it, never write to it.
+    """The rows of one kind that one file brings, sorted by the keys of the kind; read the frame, never write to it.
 
-    `content_hash` is the blake2b of the decompressed bytes, so a file and its gzip are the same delivery. `weeks` are
-    the distinct week dates in the frame, ascending (empty for stores); a bad file may name days that are not Fridays.
+    `content_hash` names the decompressed bytes and what their columns were understood as, so a file and its gzip are
+    the same delivery. `weeks` are the distinct weeks of the frame, ascending; empty for stores and departments.
+    `ids`: text ids behind the numbers of store_id and dept_id; a column that is not there holds its ids as numbers.
     """
 
     file: LandedFile
@@ -40,8 +53,22 @@ class Delivery:
     frame: pd.DataFrame
     content_hash: str
     weeks: pd.DatetimeIndex
+    ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
-    def format(self) -> Format:
-        """The format of this kind of file: fields and keys."""
-        return FORMATS[self.kind]
+    def present(self, column: str) -> list[str]:
+        """Distinct ids of store_id or dept_id, in natural order; none where the kind has no such column."""
+        return self._ids(column).present() if column in self.frame else []
+
+    def keyed(self, keys: Mapping[str, Mapping[str, int]]) -> Delivery:
+        """The same rows with keys for ids. `keys`: column -> id -> key. KeyError for an id without a key."""
+        own = [column for column in ("store_id", "dept_id") if column in self.frame]
+        frame = self.frame
+        for column in own:
+            codes = self.frame[column].to_numpy()
+            found = self._ids(column).keys(keys[column])
+            if codes.dtype != found.dtype or (codes != found).any():
+                frame = frame.assign(**{column: found})
+        return replace(self, frame=in_order(frame, KEYS[self.kind]), ids={})
+
+    def _ids(self, column: str) -> IdColumn:
+        return IdColumn(self.frame[column].to_numpy(), self.ids.get(column))

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# The only member of a dimension that the data do not have: one chain, or one series a store.
+ONLY_ID = "all"
+_DIGITS = re.compile(r"(\d+)")
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,3 +31,66 @@ class IdTexts:
     def dept(self, key: int) -> str:
         """Text id of a department."""
         return self.departments.get(int(key), str(int(key)))
+
+
+@dataclass(frozen=True, eq=False)
+class IdColumn:
+    """Ids of n rows: `codes` (n,) and the text that each code stands for; no `texts`: the codes are the ids."""
+
+    codes: NDArray[np.int64]
+    texts: tuple[str, ...] | None = None
+
+    def present(self) -> list[str]:
+        """Distinct ids, in natural order."""
+        codes = pd.unique(self.codes)
+        return in_natural_order(str(code) if self.texts is None else self.texts[code] for code in codes)
+
+    def keys(self, known: Mapping[str, int]) -> NDArray[np.int32]:
+        """(n,) keys of the ids. KeyError for one that has none."""
+        codes, place = np.unique(self.codes, return_inverse=True)
+        texts = (str(code) if self.texts is None else self.texts[code] for code in codes.tolist())
+        return np.fromiter((known[text] for text in texts), np.int32, len(codes))[place]
+
+
+def joined(columns: list[IdColumn]) -> IdColumn:
+    """Ids made of several columns, their texts parted by a slash."""
+    first, *rest = columns
+    for column in rest:
+        (lefts, left), (rights, right) = (np.unique(part.codes, return_inverse=True) for part in (first, column))
+        place, pairs = pd.factorize(left * max(len(rights), 1) + right, sort=True)
+        ones, others = np.divmod(pairs, max(len(rights), 1))
+        texts = zip(_texts(first, lefts[ones]), _texts(column, rights[others]), strict=True)
+        first = IdColumn(place.astype(np.int64), tuple(f"{one}/{other}" for one, other in texts))
+    return first
+
+
+def _texts(column: IdColumn, codes: NDArray[np.int64]) -> list[str]:
+    return [str(code) if column.texts is None else column.texts[code] for code in codes.tolist()]
+
+
+def in_natural_order(ids: Iterable[str]) -> list[str]:
+    """Distinct ids, numbers in them by size: 2, 10, A-2, A-10."""
+    return sorted(set(ids), key=_natural)
+
+
+def _natural(text: str) -> tuple[Any, ...]:
+    parts = _DIGITS.split(text)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, part) for part in parts if part), text
+
+
+def with_keys(known: Mapping[str, int], ids: Iterable[str]) -> dict[str, int]:
+    """`known` and a key of each further id. A key never changes.
+
+    A whole number keeps itself as its key where it is free, so that keys of numbered stores are their numbers. Other
+    ids take the next free keys in natural order.
+    """
+    keys = dict(known)
+    taken = set(keys.values())
+    new = [one for one in in_natural_order(ids) if one not in keys]
+    for one in (one for one in new if _WHOLE.fullmatch(one) and int(one) not in taken):
+        keys[one] = int(one)
+        taken.add(int(one))
+    free = max(taken, default=0) + 1
+    for number, one in enumerate(one for one in new if one not in keys):
+        keys[one] = free + number
+    return keys

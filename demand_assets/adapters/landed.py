@@ -1,0 +1,83 @@
+"""What a landing zone holds, kept in memory as long as its files stay the same."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from demand_assets.errors import SchemaError
+from demand_assets.ingestion.dataset import Dataset
+from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.understanding import Understanding
+
+if TYPE_CHECKING:
+    from demand_assets.ingestion.mapping import Part
+
+_CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that was left out, and the one line that says why."""
+
+    file: LandedFile
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The understood files, their deliveries in landing order, notes in words, and the files that were refused."""
+
+    understanding: Understanding
+    deliveries: tuple[Delivery, ...]
+    notes: tuple[str, ...]
+    refused: tuple[Refusal, ...] = field(default=())
+
+    @classmethod
+    def of(cls, understood: Understanding, parts: Sequence[Part], refused: Sequence[Refusal]) -> Contents:
+        """The contents that these rows make."""
+        from demand_assets.ingestion.weekly import deliveries_of
+
+        facts = Dataset.of(understood.spec, understood.form)
+        landed = deliveries_of(parts, facts.week_ends, facts.calendar())
+        return cls(understood, landed.deliveries, (*understood.notes, *landed.notes), tuple(refused))
+
+    @property
+    def dataset(self) -> Dataset:
+        """Facts of all files together."""
+        return Dataset.of(self.understanding.spec, self.understanding.form)
+
+    def require_answers(self) -> None:
+        """SchemaError with every open question and the line that answers it, or with every refusal if nothing is left."""
+        questions = self.understanding.questions
+        if questions:
+            asked = "\n".join(f"  {one.text}\n    {one.line}" for one in questions)
+            raise SchemaError(f"some things cannot be told from the files; say them in demand.toml beside them:\n{asked}")
+        if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
+            raise SchemaError("; ".join(one.message for one in self.refused))
+
+    def size(self) -> int:
+        """Bytes of the frames."""
+        return sum(int(one.frame.memory_usage(index=False, deep=False).sum()) for one in self.deliveries)
+
+
+_recent: dict[Hashable, Contents] = {}
+# What is over the limit is found again only as long as someone else holds it.
+_in_use: WeakValueDictionary[Hashable, Contents] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def held(key: Hashable, read: Callable[[], Contents]) -> Contents:
+    """The contents of that key, read unless they are in memory. The last that fit into a limit are kept."""
+    with _lock:
+        found = _recent.get(key) or _in_use.get(key)
+        if found is None:
+            found = read()
+            _in_use[key] = found
+            _recent.clear()
+            if found.size() <= _CACHE_BYTES:
+                _recent[key] = found
+        return found

@@ -1,0 +1,100 @@
+"""Facts of a whole data set, which every part of the graph may need: unit, weeks, holidays, labels. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from demand_assets.ingestion.dataspec import WEEKDAYS, Accept, Closed, DataSpec, Holidays
+
+STORE_LABEL, DEPT_LABEL = "Store", "Department"
+# Column of the table -> what it holds.
+TEXTS: Mapping[str, str] = {
+    "unit": "What is counted",
+    "week_ends": "Weekday that ends a week, 0 is Monday",
+    "missing": "What a week without a row inside a series' life means: zero or unknown",
+    "store_label": "What people call a store",
+    "dept_label": "What people call a department",
+    "form": "Known form of the files; empty for another",
+    "closed": "Weeks without trade and their stores, JSON",
+    "holidays": "Which weeks are holiday weeks, JSON",
+    "accepted": "Unusual findings that were accepted, JSON",
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of all files of a landing zone together."""
+
+    unit: str
+    week_ends: int
+    missing: str
+    store_label: str
+    dept_label: str
+    form: str
+    closed: tuple[Closed, ...]
+    holidays: Holidays
+    accepted: tuple[Accept, ...]
+
+    @classmethod
+    def of(cls, spec: DataSpec, form: str) -> Dataset:
+        """The facts that a complete spec states. ValueError when it does not say which weekday ends a week."""
+        if spec.data.week_ends is None:
+            raise ValueError("the spec does not say which weekday ends a week")
+        return cls(
+            unit=spec.data.unit,
+            week_ends=WEEKDAYS.index(spec.data.week_ends),
+            missing=spec.sales.missing,
+            store_label=spec.series.store_label or STORE_LABEL,
+            dept_label=spec.series.dept_label or DEPT_LABEL,
+            form=form,
+            closed=tuple(one if isinstance(one, Closed) else Closed(week=one) for one in spec.data.closed),
+            holidays=spec.holidays,
+            accepted=spec.accept,
+        )
+
+    @classmethod
+    def read(cls, frame: pd.DataFrame) -> Dataset:
+        """The facts kept in the one row of a `frame`."""
+        row: dict[str, Any] = frame.iloc[0].to_dict()
+        return cls(
+            **{name: row[name] for name in ("unit", "missing", "store_label", "dept_label", "form")},
+            week_ends=int(row["week_ends"]),
+            closed=tuple(Closed.model_validate(one) for one in json.loads(row["closed"])),
+            holidays=Holidays.model_validate_json(row["holidays"]),
+            accepted=tuple(Accept.model_validate(one) for one in json.loads(row["accepted"])),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """One row, columns `TEXTS`."""
+        plain = {name: getattr(self, name) for name in TEXTS if name not in ("closed", "holidays", "accepted")}
+        return pd.DataFrame(
+            [
+                {
+                    **plain,
+                    "closed": json.dumps([one.model_dump(mode="json") for one in self.closed]),
+                    "holidays": self.holidays.model_dump_json(),
+                    "accepted": json.dumps([one.model_dump(mode="json") for one in self.accepted]),
+                }
+            ],
+            columns=list(TEXTS),
+        )
+
+    def closed_weeks(self, stores: Mapping[str, int]) -> pd.DataFrame:
+        """[week, store_id] of the weeks without trade. `stores`: id -> key; a week of the whole chain has all of them."""
+        rows = [
+            (pd.Timestamp(one.week), stores[store])
+            for one in self.closed
+            for store in (one.stores or stores)
+            if store in stores
+        ]
+        return pd.DataFrame(rows, columns=["week", "store_id"]).astype({"week": "datetime64[ns]", "store_id": "int32"})
+
+    def is_closed(self, week: date) -> bool:
+        """Whether the whole chain did not trade in a week."""
+        return any(one.week == week and not one.stores for one in self.closed)

@@ -1,0 +1,246 @@
+"""Rows of files -> deliveries of weeks: days are summed to weeks, files that belong together are joined. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
+from demand_assets.ingestion.ids import ONLY_ID, in_natural_order
+from demand_assets.ingestion.mapping import Part, week_of_day, with_common_ids
+from demand_assets.ingestion.order import in_order, run_starts
+from demand_assets.ingestion.understanding import Kind
+
+_SERIES_DAY = ("day", "store_id", "dept_id")
+_STORE_WEEK = ["week", "store_id"]
+_DAYS = 7
+# Week dates -> flags of a calendar that is known without landed flags.
+Calendar = Callable[[pd.DatetimeIndex], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Landed:
+    """All that a landing zone holds, as deliveries in landing order; `notes` are in words, one a line."""
+
+    deliveries: tuple[Delivery, ...]
+    notes: tuple[str, ...]
+
+
+def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar) -> Landed:
+    """The deliveries that these parts, in landing order, make together.
+
+    `weekday` ends a week, 0 is Monday. Flags come from the rows, else from those of the same store and week in another
+    file, else from `calendar`.
+    """
+    by_kind: dict[Kind, list[Part]] = {"sales": [], "covariates": [], "stores": [], "departments": []}
+    for part in parts:
+        by_kind[part.plan.kind].append(part)
+    sales, notes = _sales(by_kind["sales"], weekday)
+    covariates = _covariates(by_kind["covariates"], sales, weekday)
+    sales, covariates = _flagged(sales, covariates, calendar)
+    members = [_delivery([part], part.frame, part.ids) for kind in ("stores", "departments") for part in by_kind[kind]]
+    return Landed((*sales, *covariates, *members), tuple(notes))
+
+
+def _delivery(
+    parts: Sequence[Part], frame: pd.DataFrame, ids: Mapping[str, tuple[str, ...]], content_hash: str = ""
+) -> Delivery:
+    """One delivery of the rows that these parts make together."""
+    kind = parts[0].plan.kind
+    frame = in_order(frame, KEYS[kind])
+    found = frame["week"].to_numpy() if "week" in frame else np.empty(0, dtype="datetime64[ns]")
+    weeks = pd.DatetimeIndex(found[run_starts([found])] if len(found) else found, name="week")
+    return Delivery(_file_of(parts), kind, frame, content_hash or _hash_of(parts), weeks, ids)
+
+
+def _file_of(parts: Sequence[Part]) -> LandedFile:
+    """The file of the parts; of several the newest under all their names."""
+    newest = max((part.file for part in parts), key=lambda file: file.modified_at)
+    names = dict.fromkeys(part.file.name for part in parts)
+    return replace(newest, name=" + ".join(names))
+
+
+def _hash_of(parts: Sequence[Part]) -> str:
+    if len(parts) == 1:
+        return parts[0].content_hash
+    return hashlib.blake2b("\n".join(part.content_hash for part in parts).encode(), digest_size=32).hexdigest()
+
+
+def _sales(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[str]]:
+    weekly = [part for part in parts if not part.plan.days]
+    daily = [part for part in parts if part.plan.days]
+    made = [_delivery([part], part.frame, part.ids) for part in weekly]
+    if not daily:
+        return made, []
+    summed, notes = _summed(daily, weekday)
+    return [*made, *summed], notes
+
+
+def _summed(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[str]]:
+    """Days of all files summed to weeks. The weeks that come from the same files are one delivery.
+
+    Rows of one file, series and day are added up; of a day that several files bring, the newest file counts.
+    """
+    frames, ids = with_common_ids(parts)
+    flagged = all("is_holiday" in frame for frame in frames)
+    days = pd.concat(
+        [_by_day(frame, flagged).assign(part=number) for number, frame in enumerate(frames)], ignore_index=True
+    )
+    week = week_of_day(days["day"].to_numpy(), weekday)
+    bits = np.left_shift(np.int64(1), days["part"].to_numpy(np.int64)) if len(parts) < 63 else days["part"].to_numpy()
+    whole, notes = _whole_weeks(days["day"].to_numpy(), week)
+    days = days.assign(week=week)[np.isin(week, whole)]
+    sources = pd.Series(bits, index=week).groupby(level=0).agg(lambda own: int(np.bitwise_or.reduce(np.unique(own))))
+    if len(parts) > 1:
+        days = days.drop_duplicates(list(_SERIES_DAY), keep="last")
+    rules = {"sales": "sum", **({"is_holiday": "any"} if flagged else {})}
+    weeks = days.groupby(["week", "store_id", "dept_id"], sort=True, as_index=False).agg(rules)
+    of_week = weeks["week"].map(sources)
+    made = []
+    for mask in sorted(of_week.unique()):
+        own = [part for number, part in enumerate(parts) if int(mask) >> number & 1] if len(parts) < 63 else parts
+        made.append(_delivery(own, weeks[of_week == mask].reset_index(drop=True), ids))
+    return made, notes
+
+
+def _by_day(frame: pd.DataFrame, flagged: bool) -> pd.DataFrame:
+    """One row per series and day."""
+    rules = {"sales": "sum", **({"is_holiday": "any"} if flagged else {})}
+    kept = frame[[*_SERIES_DAY, *rules]]
+    if not kept.duplicated(list(_SERIES_DAY)).any():
+        return kept
+    return kept.groupby(list(_SERIES_DAY), sort=True, as_index=False).agg(rules)
+
+
+def _whole_weeks(
+    days: NDArray[np.datetime64], week: NDArray[np.datetime64]
+) -> tuple[NDArray[np.datetime64], list[str]]:
+    """The weeks all of whose trading days lie within the days that are there; a note for each that is left out.
+
+    A chain that never trades on Sundays has its week whole on Saturday.
+    """
+    distinct = np.unique(days).astype("datetime64[D]").astype(np.int64)
+    weeks = np.unique(week)
+    ends = weeks.astype("datetime64[D]").astype(np.int64)
+    # Days from the start of a week on which there was ever trade.
+    place = (distinct - ends[0] - 1) % _DAYS
+    first, last = ends - _DAYS + 1 + place.min(), ends - _DAYS + 1 + place.max()
+    whole = (first >= distinct[0]) & (last <= distinct[-1])
+    notes = [
+        f"week {str(one)[:10]} is unfinished and left out: its days run to {np.datetime64(int(distinct[-1]), 'D')}"
+        if end == ends[-1]
+        else f"week {str(one)[:10]} is left out: its days begin with {np.datetime64(int(distinct[0]), 'D')}"
+        for one, end in zip(weeks[~whole], ends[~whole], strict=True)
+    ]
+    return weeks[whole], notes
+
+
+def _covariates(parts: Sequence[Part], sales: Sequence[Delivery], weekday: int) -> list[Delivery]:
+    """Covariates of stores. Files with the same columns follow each other; files with other columns are joined."""
+    usable = [part for part in parts if part.plan.level != "series"]
+    weekly = [
+        replace(part, frame=_weekly_means(part.frame, weekday) if part.plan.days else part.frame) for part in usable
+    ]
+    spread = [_of_each_store(part, sales) if part.plan.level == "chain" else part for part in weekly]
+    groups = [
+        [part for _, part in group]
+        for _, group in groupby(
+            sorted(((_columns(part), part) for part in spread), key=lambda one: one[0]), lambda one: one[0]
+        )
+    ]
+    if len(groups) <= 1:
+        return [_delivery([part], part.frame, part.ids) for part in spread]
+    frames, ids = with_common_ids(spread)
+    by_part = {id(part): frame for part, frame in zip(spread, frames, strict=True)}
+    whole: pd.DataFrame | None = None
+    for group in groups:
+        newest = pd.concat([by_part[id(part)] for part in group]).drop_duplicates(_STORE_WEEK, keep="last")
+        whole = newest if whole is None else _joined(whole, newest)
+    assert whole is not None
+    return [_delivery(spread, whole.reset_index(drop=True), ids)]
+
+
+def _columns(part: Part) -> tuple[str, ...]:
+    return tuple(sorted(part.frame.columns))
+
+
+def _joined(whole: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """Both, by store and week; a flag in either counts."""
+    both = whole.merge(more, on=_STORE_WEEK, how="outer", suffixes=("", "_more"))
+    if "is_holiday_more" in both:
+        flags = both["is_holiday"].eq(True) | both.pop("is_holiday_more").eq(True)
+        both["is_holiday"] = flags
+    return both
+
+
+def _weekly_means(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
+    """Means of the days of each week; a week with a flagged day is flagged."""
+    keys = [name for name in ("store_id",) if name in frame]
+    weeks = frame.assign(week=week_of_day(frame["day"].to_numpy(), weekday)).drop(columns="day")
+    rules = {name: "any" if name == "is_holiday" else "mean" for name in weeks.columns if name not in (*keys, "week")}
+    return weeks.groupby(["week", *keys], sort=True, as_index=False).agg(rules)
+
+
+def _of_each_store(part: Part, sales: Sequence[Delivery]) -> Part:
+    """Covariates of the chain as those of every store that sells."""
+    stores = in_natural_order(one for delivery in sales for one in delivery.present("store_id")) or [ONLY_ID]
+    frame = part.frame.merge(pd.DataFrame({"store_id": np.arange(len(stores), dtype=np.int32)}), how="cross")
+    return replace(part, frame=frame, ids={"store_id": tuple(stores)})
+
+
+def _flagged(
+    sales: Sequence[Delivery], covariates: Sequence[Delivery], calendar: Calendar
+) -> tuple[list[Delivery], list[Delivery]]:
+    """Both with a holiday flag in every row."""
+    from_covariates = _flags(covariates)
+    from_sales = _flags(sales)
+    return (
+        [_with_flags(delivery, from_covariates, calendar) for delivery in sales],
+        [_with_flags(delivery, from_sales, calendar) for delivery in covariates],
+    )
+
+
+def _flags(deliveries: Sequence[Delivery]) -> pd.Series:
+    """Flag by store id (as text) and week; the newest wins."""
+    parts = []
+    for delivery in deliveries:
+        if "is_holiday" in delivery.frame:
+            starts = run_starts([delivery.frame["week"].to_numpy(), delivery.frame["store_id"].to_numpy()])
+            rows = delivery.frame[["store_id", "week", "is_holiday"]].iloc[starts]
+            parts.append(rows.assign(store_id=_texts(delivery, rows["store_id"].to_numpy())))
+    if not parts:
+        return pd.Series(dtype=bool)
+    return (
+        pd.concat(parts)
+        .drop_duplicates(["store_id", "week"], keep="last")
+        .set_index(["store_id", "week"])["is_holiday"]
+    )
+
+
+def _texts(delivery: Delivery, codes: NDArray[np.int64]) -> NDArray[np.object_]:
+    texts = delivery.ids.get("store_id")
+    return codes.astype(str).astype(object) if texts is None else np.array(texts, dtype=object)[codes]
+
+
+def _with_flags(delivery: Delivery, other: pd.Series, calendar: Calendar) -> Delivery:
+    frame = delivery.frame
+    if "is_holiday" in frame and not frame["is_holiday"].isna().any():
+        return delivery
+    weeks = frame["week"].to_numpy()
+    starts = run_starts([weeks, frame["store_id"].to_numpy()])
+    flags = calendar(pd.DatetimeIndex(weeks[starts]))
+    if len(other):
+        stores = _texts(delivery, frame["store_id"].to_numpy()[starts])
+        told = other.reindex(pd.MultiIndex.from_arrays([stores, weeks[starts]])).to_numpy(dtype=object)
+        flags = np.where(pd.isna(told), flags, told == True)  # noqa: E712 - elementwise
+    flags = np.repeat(flags.astype(bool), np.diff(starts, append=len(frame)))
+    if "is_holiday" in frame:
+        own = frame["is_holiday"].to_numpy(dtype=object)
+        flags = np.where(pd.isna(own), flags, own == True).astype(bool)  # noqa: E712 - elementwise
+    return replace(delivery, frame=frame.assign(is_holiday=flags))
