@@ -9,8 +9,6 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import DemandError
-from demand_assets.forecasting.weeks import as_week
-from demand_assets.ingestion.delivery import Delivery
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
 from demand_assets.planning import (
     BUILD_FEATURES,
@@ -18,6 +16,7 @@ from demand_assets.planning import (
     TRAIN_AND_FORECAST,
     WEEKLY,
     Plan,
+    keyed,
     plan_features,
     plan_landing,
     plan_training,
@@ -30,7 +29,10 @@ from demand_assets.resources import Landing, RetrainingRules, Training
 REASON_TAG = "demand/reason"
 
 INGESTION_ASSETS = [
+    "dataset",
     "stores",
+    "departments",
+    "published_dataset",
     "holiday_calendar",
     "raw_covariates",
     "raw_sales",
@@ -127,20 +129,18 @@ def landing_zone_sensor(
     except DemandError as error:
         return dg.SkipReason(str(error))
     seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-    fresh = [file for file in files if seen.get(file.uri) != file.fingerprint]
-    if not fresh:
+    if not [file for file in files if seen.get(file.uri) != file.fingerprint]:
         return dg.SkipReason(f"nothing new among {len(files)} files in {landing.uri}")
-    problems: list[str] = []
-    deliveries: list[Delivery] = []
-    for file in fresh:
-        try:
-            delivery = zone.read(file)
-            for week in delivery.weeks:
-                as_week(week)
-            deliveries.append(delivery)
-        except (DemandError, ValueError) as error:
-            problems.append(str(error))
-            context.log.error(f"{file.name} is left out until it changes: {error}")
+    try:
+        contents = zone.contents()
+        contents.require_answers()
+    except DemandError as error:
+        context.log.error(str(error))
+        return dg.SkipReason(str(error))
+    problems = [one.message for one in contents.refused]
+    for problem in problems:
+        context.log.error(f"left out until it changes: {problem}")
+    deliveries = keyed(contents.deliveries, lake)
     register_weeks(context.instance, weeks_of(deliveries))
     plan = plan_landing(lake, deliveries, known_weeks(context.instance))
     cursor = json.dumps({file.uri: file.fingerprint for file in files})

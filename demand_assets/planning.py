@@ -17,9 +17,9 @@ from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.features import first_origin
-from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.formats import CONDITIONS
-from demand_assets.ingestion.merge import Landing, merge_week_partitions
+from demand_assets.ingestion.delivery import KEYS, Delivery
+from demand_assets.ingestion.members import extended_keys
+from demand_assets.ingestion.merge import Landing, merge_week_partitions, with_same_columns
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
@@ -76,9 +76,12 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     """Recipe of the features of each landed week, in order. It covers that week and all weeks before it."""
     sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
-    whole = {
+    whole: dict[str, str | None] = {
         name: lake.metadata(name, [None]).get(None, {}).get(VERSION_KEY) for name in ("stores", "holiday_calendar")
     }
+    facts = lake.read("dataset", None, ["missing", "closed"])
+    if facts is not None:
+        whole |= {str(name): str(value) for name, value in facts.iloc[0].items()}
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
     for key in sorted(sales):
@@ -144,14 +147,24 @@ def applied_landings(lake: ParquetLake, table: str, keys: Sequence[str]) -> dict
     return {pd.Timestamp(str(key)): read_landings(footer.get(LANDINGS_KEY)) for key, footer in metadata.items()}
 
 
+def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
+    """The deliveries with keys for ids: those that the lake has, and new ones for ids that are new."""
+    keys = {
+        column: extended_keys(lake.read(table, None, [column, "id"]), landed, column)
+        for table, column in (("stores", "store_id"), ("departments", "dept_id"))
+    }
+    return [delivery.keyed(keys) for delivery in landed]
+
+
 def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
     """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
-    own = [delivery for delivery in deliveries if delivery.kind == "conditions"]
+    own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
     later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
     if not later:
         return None
     weeks = pd.DatetimeIndex(later, name="week")
-    return merge_week_partitions(own[0].frame.iloc[:0], {}, own, CONDITIONS.keys, weeks=weeks).frame
+    nothing, aligned = with_same_columns(own[0].frame.iloc[:0], own)
+    return merge_week_partitions(nothing, {}, aligned, KEYS["covariates"], weeks=weeks).frame
 
 
 def ahead_metadata(ahead: pd.DataFrame | None) -> dict[str, str]:
@@ -197,7 +210,7 @@ def _runs(job: str, due: Mapping[str, Any], known: Sequence[str], reason: str) -
 def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
     """Ingestion of the weeks to which some delivery has not been applied yet.
 
-    A new stores file belongs to the newest week. So do unpublished conditions of later weeks.
+    A new file of stores or departments belongs to the newest week. So do unpublished conditions of later weeks.
     """
     due = _undelivered(lake, deliveries, known)
     files = sorted({name for names in due.values() for name in names.values()})
@@ -215,7 +228,7 @@ def plan_ingestion(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seq
 def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> dict[str, dict[str, str]]:
     """Week -> content hash and name of each delivery that it lacks."""
     due: dict[str, dict[str, str]] = {}
-    for kind, table in (("sales", "raw_sales"), ("conditions", "raw_covariates")):
+    for kind, table in (("sales", "raw_sales"), ("covariates", "raw_covariates")):
         applied = {
             week_key(week): {landing.content_hash for landing in landings}
             for week, landings in applied_landings(lake, table, known).items()
@@ -224,11 +237,13 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
             for key in {week_key(week) for week in delivery.weeks} & set(known):
                 if delivery.content_hash not in applied.get(key, ()):
                     due.setdefault(key, {})[delivery.content_hash] = delivery.file.name
-    whole = lake.metadata("stores", [None]).get(None, {})
-    seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
-    with_newest = [one for one in deliveries if one.kind == "stores" and one.content_hash not in seen]
+    with_newest: list[Delivery] = []
+    for kind in ("stores", "departments"):
+        whole = lake.metadata(kind, [None]).get(None, {})
+        seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
+        with_newest += [one for one in deliveries if one.kind == kind and one.content_hash not in seen]
     if known and not _ahead_is_published(lake, deliveries, known[-1]):
-        with_newest += [one for one in deliveries if one.kind == "conditions" and week_key(max(one.weeks)) > known[-1]]
+        with_newest += [one for one in deliveries if one.kind == "covariates" and week_key(max(one.weeks)) > known[-1]]
     for delivery in with_newest if known else ():
         due.setdefault(known[-1], {})[delivery.content_hash] = delivery.file.name
     return due

@@ -40,10 +40,9 @@ class Landing(dg.ConfigurableResource):
 
 
 class ForecastStore(dg.ConfigurableResource):
-    """The SQL store at `url`, SQLite or PostgreSQL; `unit` is what the amounts of new vintages count."""
+    """The SQL store at `url`, SQLite or PostgreSQL."""
 
     url: str
-    unit: str
 
     def engine(self) -> "sqlalchemy.Engine":
         """A connected engine whose schema is the one this code expects; StoreError otherwise."""
@@ -215,7 +214,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "retraining": RetrainingRules(
             max_age_weeks=settings.max_model_age_weeks, cooldown_weeks=settings.retraining_cooldown_weeks
         ),
-        "store": ForecastStore(url=settings.store, unit=settings.unit),
+        "store": ForecastStore(url=settings.store),
         "training": build_training(settings),
         "compute": build_compute(settings),
         "table_refs": TableRefManager(lake=lake),

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     landing_uri: Annotated[
         str,
         Field(
-            description="Landing zone: a folder or s3://bucket/prefix of CSVs.",
+            description="Landing zone: a folder or s3://bucket/prefix of files.",
             json_schema_extra=_shown("`home`/landing; on AWS `bucket`/raw"),
         ),
     ] = ""
@@ -89,13 +89,6 @@ class Settings(BaseSettings):
     metrics_namespace: Annotated[
         str, Field(description="CloudWatch namespace of the metrics and of the count of alerts.")
     ] = ""
-    unit: Annotated[
-        str,
-        Field(
-            min_length=1,
-            description="What is counted: a currency or pieces. Each vintage keeps it, and the API returns it.",
-        ),
-    ] = "USD"
     forecast_deadline_hours: Annotated[
         int,
         Field(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANIFESTS = "input_manifests"
 MANIFEST_KEY = "manifest"
 WEEKLY = ("raw_sales", "raw_covariates")
-WHOLE = ("stores", "holiday_calendar")
+WHOLE = ("dataset", "stores", "holiday_calendar")
 _HORIZON_KEY = "horizon_weeks"
 
 

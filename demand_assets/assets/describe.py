@@ -14,6 +14,8 @@ from demand_assets.ingestion.schemas import Column
 if TYPE_CHECKING:
     import pandas as pd
 
+    from demand_assets.ingestion.understanding import FileReport
+
 
 def columns_of(columns: Mapping[str, Column]) -> dg.TableSchema:
     """Column table of an ingested frame: name, type, description with unit."""
@@ -95,6 +97,25 @@ def frame_markdown(frame: "pd.DataFrame", decimals: int = 1) -> dg.MarkdownMetad
 def plot_markdown(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A picture shown inside the event it belongs to."""
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def files_markdown(files: "Iterable[FileReport]") -> dg.MarkdownMetadataValue:
+    """What each file was understood as."""
+    head = "| file | holds | written | dates | keys | value | rows | from | to | notes |\n" + "|---" * 10 + "|"
+    lines = [
+        "| "
+        + " | ".join(
+            str(cell).replace("|", "\\|")
+            for cell in (
+                *(one.name, one.role, one.written, " ".join(filter(None, (one.dates, one.frequency, one.week_ends)))),
+                *(one.keys, one.value, "" if one.rows is None else f"{one.rows:,}", one.first, one.last),
+                "; ".join((*one.notes, *(f"{name} is left out" for name in one.left_out))),
+            )
+        )
+        + " |"
+        for one in files
+    ]
+    return dg.MetadataValue.md("\n".join([head, *lines]))
 
 
 def landings_markdown(landings: Iterable[Landing]) -> dg.MarkdownMetadataValue:

@@ -20,7 +20,7 @@ from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import store_table
+from demand_assets.assets.rows import member_keys, store_table
 from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
@@ -117,7 +117,7 @@ def drift_report(
             key: worst_by_kind(report, verdict),
         }
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
-    publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS))
+    publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS, member_keys(lake)))
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
     metadata = {**recipe.metadata, CHAMPION_KEY: champion.version}
     counts = report["severity"].value_counts()

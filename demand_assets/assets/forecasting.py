@@ -21,7 +21,7 @@ from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
-from demand_assets.assets.rows import store_table
+from demand_assets.assets.rows import member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.columns import texts
@@ -50,6 +50,7 @@ from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, IN_SALES_UNIT
 from demand_assets.forecasting.forecaster import ROWS_PER_PIECE, predict_pieces
 from demand_assets.forecasting.methods import METHODS, method_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, reusable
 from demand_assets.provenance import code_version, environment
@@ -313,6 +314,7 @@ def published_forecast(
     store: ForecastStore,
     registry: ModelRegistry,
     clock: Clock,
+    dataset: pd.DataFrame,
     weekly_forecast: pd.DataFrame,
     forecast_totals: pd.DataFrame,
     forecast_attributions: pd.DataFrame,
@@ -334,12 +336,13 @@ def published_forecast(
         data_version=str(first["data_version"]),
         code_version=str(first["code_version"]),
         published_at=clock.now(),
-        unit=store.unit,
+        unit=Dataset.read(dataset).unit,
     )
-    rows = store_table(weekly_forecast, PUBLISHED)
-    totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"))
+    members = member_keys(lake)
+    rows = store_table(weekly_forecast, PUBLISHED, members)
+    totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"), members)
     attributions = store_table(
-        forecast_attributions.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id")
+        forecast_attributions.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id"), members
     )
     published = publish_vintage(store.engine(), record, rows, totals, attributions)
     file = f"{week_key(origin)}/{published.vintage_id}"

@@ -1,11 +1,12 @@
-"""Landing zone -> raw_sales, raw_covariates, stores, holiday_calendar, checked before they are written.
+"""Landing zone -> dataset, stores, departments, holiday_calendar, raw_sales, raw_covariates, checked before written.
 
-The conditions go on into the SQL store, with what has been delivered of weeks to come.
+The covariates go on into the SQL store, with what has been delivered of weeks to come.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.parquet import (
@@ -17,15 +18,21 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse
-from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
+from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import store_table
+from demand_assets.assets.rows import member_keys, members_of, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
-from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
-from demand_assets.ingestion.merge import merge_table, merge_week_partitions
+from demand_assets.forecasting.holidays import calendar_of
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
+from demand_assets.ingestion.dataset import TEXTS, Dataset
+from demand_assets.ingestion.delivery import KEYS, Delivery
+from demand_assets.ingestion.ids import ONLY_ID
+from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
+from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, with_same_columns
+from demand_assets.ingestion.understanding import Kind
 from demand_assets.ingestion.quality import (
     CHECKS,
     PAST_COLUMNS,
@@ -46,48 +53,73 @@ from demand_assets.planning import (
     read_landings,
 )
 from demand_assets.provenance import fingerprint
-from demand_assets.resources import ForecastStore, Landing
+from demand_assets.resources import Clock, ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
+# Weeks of the calendar before the first and after the last landed week.
+CALENDAR_BEFORE, CALENDAR_AFTER = 2 * WEEKS_PER_YEAR, WEEKS_PER_YEAR + 2
+_NO_COVARIATES = pd.DataFrame(
+    {
+        "store_id": np.empty(0, np.int32),
+        "week": np.empty(0, "datetime64[ns]"),
+        "is_holiday": np.empty(0, bool),
+    }
+)
 
 
-def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) -> list[Delivery]:
-    """The deliveries of one kind; a file that cannot be read is a failed check on columns and types."""
+def _delivered(
+    context: dg.AssetExecutionContext, landing: Landing, kinds: Sequence[Kind], keys: Mapping[str, Mapping[str, int]]
+) -> list[Delivery]:
+    """The deliveries of these kinds with keys for ids. Files that cannot be read have been named by `dataset`."""
     try:
-        return landing.zone().read_all([kind])
+        return [delivery.keyed(keys) for delivery in landing.zone().read_all(kinds)]
     except DemandError as error:
-        refuse(context, CHECKS[kind][0].name, str(error))
+        refuse(context, CHECKS[kinds[0]][0].name, str(error))
+    except KeyError as error:
+        raise dg.Failure(
+            f"id {error} is in a file that landed while this run was reading; run again", allow_retries=True
+        ) from error
 
 
 def _weekly(
-    context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], keys: Sequence[str]
-) -> tuple[pd.DataFrame, Mapping[str, Mapping[str, str]]]:
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    deliveries: Sequence[Delivery],
+    keys: Sequence[str],
+    nothing: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
     """The rows of the run's weeks after `deliveries` were applied, and the metadata of each week's file."""
     table = context.asset_key.to_user_string()
     weeks = run_weeks(context)
     week_keys = [week_key(week) for week in weeks]
     stored = lake.read(table, week_keys)
-    existing = deliveries[0].frame.iloc[:0] if stored is None and deliveries else stored
-    if existing is None:
+    if stored is None:
+        stored = deliveries[0].frame.iloc[:0] if deliveries else nothing
+    if stored is None:
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
-    merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
-    rows = merged.frame.groupby("week").size()
-    metadata = {
-        week_key(week): {**landings_metadata(landings), ROWS_KEY: str(rows.get(week, 0))}
-        for week, landings in merged.landings.items()
-    }
+    existing, aligned = with_same_columns(stored, deliveries)
+    merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), aligned, keys, weeks=weeks)
+    metadata = {week_key(week): landings_metadata(landings) for week, landings in merged.landings.items()}
     changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
     context.add_asset_metadata(
         {"weeks changed": len(merged.changed_weeks), "landings": landings_markdown(changed)},
         asset_key=context.asset_key,
     )
-    if len(weeks) == 1:
+    return merged.frame, metadata
+
+
+def _rows_noted(
+    context: dg.AssetExecutionContext, frame: pd.DataFrame, metadata: dict[str, dict[str, str]]
+) -> dict[str, dict[str, str]]:
+    """The metadata with the number of rows of each week."""
+    rows = frame.groupby("week").size()
+    if len(metadata) == 1:
         # Over many weeks the hook adds the row counts with the versions: here Dagster would look all weeks up for each.
         context.add_asset_metadata(
-            {ROWS_METADATA: len(merged.frame)}, asset_key=context.asset_key, partition_key=week_keys[0]
+            {ROWS_METADATA: len(frame)}, asset_key=context.asset_key, partition_key=next(iter(metadata))
         )
-    return merged.frame, metadata
+    return {key: {**kept, ROWS_KEY: str(rows.get(pd.Timestamp(key), 0))} for key, kept in metadata.items()}
 
 
 def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
@@ -95,70 +127,160 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
     return dg.DataVersion(content_version(frame) if len(metadata) == 1 else fingerprint(metadata))
 
 
-def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None) -> None:
-    """Refuse files whose own rows break the contract before anything is merged."""
-    for outcome in validate_deliveries(deliveries, stores):
-        if not outcome.passed and outcome.severity == "error":
-            refuse(context, outcome.name, f"{outcome.file}: {outcome.description}", outcome)
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_file_is_read",
+            asset="dataset",
+            description="Every file in the landing zone is understood and read; one that is not is left out",
+        )
+    ],
+    metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
+)
+def dataset(
+    context: dg.AssetExecutionContext, landing: Landing
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """What the files of the landing zone were understood as: one row of facts, and a table of the files."""
+    contents = landing.zone().contents()
+    try:
+        contents.require_answers()
+    except DemandError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    facts = contents.dataset.frame()
+    refused = [one.message for one in contents.refused]
+    yield dg.AssetCheckResult(
+        check_name="every_file_is_read",
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(refused) or f"{len(contents.understanding.files)} files",
+    )
+    yield dg.MaterializeResult(
+        value=facts,
+        data_version=dg.DataVersion(content_version(facts)),
+        metadata={
+            "files": files_markdown(contents.understanding.files),
+            "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in contents.notes) or "none"),
+            "form": contents.understanding.form or "recognised from the files",
+            "unit": contents.dataset.unit,
+        },
+    )
 
 
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"csv", "parquet"},
+    kinds={"parquet"},
+    deps=[dataset],
     check_specs=check_specs("stores", CHECKS["stores"]),
     metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(STORES_COLUMNS)},
 )
 def stores(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """One row per store: its type (format) and selling area. The newest delivery of a store wins."""
-    deliveries = _delivered(context, landing, "stores")
-    stored = lake.read("stores", None)
-    footer = lake.metadata("stores", [None]).get(None, {})
-    if stored is None and not deliveries:
-        refuse(context, CHECKS["stores"][0].name, "no stores file has landed; expected one with Store, Type, Size")
-    existing = deliveries[0].frame.iloc[:0] if stored is None else stored
-    merged = merge_table(existing, read_landings(footer.get(LANDINGS_KEY)), deliveries, STORES.keys)
+    """One row per store: its key, id, name, and static facts. The newest delivery of a store wins."""
+    merged = _members(context, landing, lake, "stores", "store_id")
     yield from check_results(context, check_stores(merged.frame))
-    yield dg.MaterializeResult(
+    yield _materialized(merged)
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    deps=[dataset],
+    metadata={KEEP_VERSIONS: True},
+)
+def departments(context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
+    """One row per department: its key, id, name, and static facts. The newest delivery of a department wins."""
+    return _materialized(_members(context, landing, lake, "departments", "dept_id"))
+
+
+def _members(
+    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, kind: Kind, column: str
+) -> MergedTable:
+    """The dimension table after every delivery: those of its kind, and ids that others bring."""
+    try:
+        landed = landing.zone().read_all()
+    except DemandError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    stored = lake.read(kind, None)
+    footer = lake.metadata(kind, [None]).get(None, {})
+    keys = extended_keys(stored, landed, column)
+    own = [delivery.keyed({column: keys}) for delivery in landed if delivery.kind == kind]
+    return merge_members(column, stored, read_landings(footer.get(LANDINGS_KEY)), own, keys)
+
+
+def _materialized(merged: MergedTable) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
         value=LakeTable(merged.frame, {"": landings_metadata(merged.landings)}),
         data_version=dg.DataVersion(content_version(merged.frame)),
-        metadata={"stores": len(merged.frame), "landings": landings_markdown(merged.landings)},
+        metadata={"dagster/row_count": len(merged.frame), "landings": landings_markdown(merged.landings)},
     )
 
 
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"csv", "parquet"},
+    kinds={"sql"},
+)
+@retry_on_store_outage
+def published_dataset(
+    store: ForecastStore, clock: Clock, dataset: pd.DataFrame, stores: pd.DataFrame, departments: pd.DataFrame
+) -> dg.MaterializeResult:
+    """Unit, weekday, labels, and the names and facts of stores and departments in the SQL store, for people."""
+    from demand_assets.store.dataset import Dataset as Published
+    from demand_assets.store.dataset import publish_dataset, publish_members
+
+    facts = Dataset.read(dataset)
+    published = Published(
+        facts.unit,
+        facts.week_ends,
+        facts.store_label,
+        facts.dept_label,
+        has_stores=set(stores["id"]) != {ONLY_ID},
+        has_departments=set(departments["id"]) != {ONLY_ID},
+    )
+    changed = publish_dataset(store.engine(), published, clock.now())
+    members = publish_members(store.engine(), members_of(stores), members_of(departments), clock.now())
+    return dg.MaterializeResult(metadata={"facts changed": changed, "members changed": members})
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
     metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_COLUMNS)},
 )
-def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
-    """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
-    from demand_assets.forecasting.calendar import calendar_from_covariates
-
-    deliveries = landing.zone().read_all(["conditions"])
-    flags = [calendar_from_covariates(delivery.frame) for delivery in deliveries]
+def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame) -> dg.MaterializeResult:
+    """One row per week: its holiday flag and the holidays in it. Runs past the last sales week: it is known ahead."""
+    facts = Dataset.read(dataset)
+    deliveries = landing.zone().read_all(["sales", "covariates"])
+    flags = landed_flags(delivery.frame for delivery in deliveries)
     stored = lake.read("holiday_calendar", None)
-    frames = flags if stored is None else [stored, *flags]
-    if not frames:
-        raise dg.Failure("no conditions file has landed; expected one with Store, Date, IsHoliday", allow_retries=False)
-    calendar = pd.concat(frames).drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    if stored is not None:
+        flags = pd.concat([stored.loc[stored["is_landed"], ["week", "is_holiday"]], flags])
+    flags = flags.drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    first, last = flags["week"].min(), flags["week"].max()
+    calendar = calendar_of(flags, facts.rule, add_weeks(first, -CALENDAR_BEFORE), add_weeks(last, CALENDAR_AFTER))
+    calendar = calendar.assign(is_landed=calendar["week"].isin(flags["week"]))
+    landed = calendar[calendar["is_landed"]]
     return dg.MaterializeResult(
         value=calendar,
         data_version=dg.DataVersion(content_version(calendar)),
-        metadata={"holiday weeks": int(calendar["is_holiday"].sum()), "last week": str(calendar["week"].max().date())},
+        metadata={"holiday weeks": int(landed["is_holiday"].sum()), "last landed week": str(last.date())},
     )
 
 
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"csv", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_covariates", CHECKS["conditions"]),
+    check_specs=check_specs("raw_covariates", CHECKS["covariates"]),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "week",
@@ -167,20 +289,31 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     },
 )
 def raw_covariates(
-    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, stores: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    landing: Landing,
+    lake: ParquetLake,
+    stores: pd.DataFrame,
+    departments: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """One row per store and week: weather, fuel, markdowns, CPI, unemployment, and the holiday flag."""
-    deliveries = _delivered(context, landing, "conditions")
-    _structural(context, deliveries, stores)
-    frame, metadata = _weekly(context, lake, deliveries, CONDITIONS.keys)
+    """One row per store and week: its covariates as delivered, and the holiday flag.
+
+    A store that sells without covariates has a row with the flag alone.
+    """
+    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
+    own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
+    frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
+    sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
+    frame = with_selling_stores(frame, sold, run_weeks(context))
     yield from check_results(context, check_conditions(frame, stores))
+    metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"csv", "parquet"},
+    kinds={"parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=check_specs("raw_sales", CHECKS["sales"]),
@@ -203,23 +336,25 @@ def raw_sales(
     lake: ParquetLake,
     raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
+    departments: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales net of returns, so it may be negative."""
-    deliveries = _delivered(context, landing, "sales")
-    _structural(context, deliveries, stores)
-    frame, metadata = _weekly(context, lake, deliveries, SALES.keys)
+    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    deliveries = _delivered(context, landing, ["sales"], keys)
+    frame, metadata = _weekly(context, lake, deliveries, KEYS["sales"])
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
+    metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 
-def published_columns(conditions: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `STORE_CONDITIONS` of raw conditions."""
-    markdowns = conditions.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
-    named = conditions.rename(columns={"unemployment_pct": "unemployment"})
-    return named.assign(markdown=markdowns)[list(STORE_CONDITIONS.names)]
+def published_columns(covariates: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `STORE_CONDITIONS` of raw covariates; NaN for those that the retailer does not have."""
+    markdowns = covariates.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
+    named = covariates.rename(columns={"unemployment_pct": "unemployment"})
+    return named.assign(markdown=markdowns).reindex(columns=list(STORE_CONDITIONS.names))
 
 
 @dg.asset(
@@ -247,14 +382,15 @@ def published_conditions(
     keys = [week_key(week) for week in run_weeks(context)]
     versions = lake.versions_of("raw_covariates", keys)
     metadata = {key: publishing_recipe(versions[key]).metadata for key in keys}
+    members = member_keys(lake)
     table = published_columns(raw_covariates)
     engine = store.engine()
-    changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS)), 0
+    changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS, members)), 0
     newest = max(lake.partitions("raw_covariates"))
     if newest in metadata:
-        ahead = covariates_ahead(_delivered(context, landing, "conditions"), newest)
+        ahead = covariates_ahead(_delivered(context, landing, ["covariates"], members), newest)
         if ahead is not None:
-            later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS))
+            later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS, members))
         metadata[newest] |= ahead_metadata(ahead)
     return dg.MaterializeResult(
         value=LakeTable(table, metadata), metadata={"rows changed": changed, "rows of later weeks changed": later}

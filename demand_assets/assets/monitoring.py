@@ -10,7 +10,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import accuracy_plot
-from demand_assets.assets.rows import lake_frame, store_table
+from demand_assets.assets.rows import lake_frame, member_keys, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.baselines import BASELINES, model_rows
@@ -62,8 +62,9 @@ def forecast_accuracy(
 
     engine = store.engine()
     weeks = run_weeks(context)
+    members = member_keys(lake)
     changed = sum(
-        publish_actuals(engine, store_table(rows.rename(columns={"sales": "actual"}), STORE_ACTUALS))
+        publish_actuals(engine, store_table(rows.rename(columns={"sales": "actual"}), STORE_ACTUALS, members))
         for rows in raw_sales.parts(ACTUALS_AT_ONCE, ACTUALS)
     )
     scored: list[pd.DataFrame] = []
@@ -71,12 +72,12 @@ def forecast_accuracy(
     for week in weeks:
         with engine.connect() as connection:
             points = _points(connection, lake, week, raw_sales)
-            earlier = lake_frame(errors_before(connection, week.date(), TRACKING_WEEKS - 1))
+            earlier = lake_frame(errors_before(connection, week.date(), TRACKING_WEEKS - 1), members)
         if points is None:
             continue
         table = realised_accuracy(points, earlier)
         table.insert(0, "week", week)
-        publish_accuracy(engine, store_table(table, FORECAST_ACCURACY))
+        publish_accuracy(engine, store_table(table, FORECAST_ACCURACY, members))
         scored.append(table)
     report: dict[str, Any] = {"accuracy": dg.MetadataValue.md("no vintage forecast this week")}
     if scored:
@@ -120,19 +121,20 @@ def forecast_exceptions(
 
     engine = store.engine()
     weeks = run_weeks(context)
+    members = member_keys(lake)
     listed: list[pd.DataFrame] = []
     report: dict[str, Any] = {"exceptions": dg.MetadataValue.md("no vintage forecast this week")}
     for week in weeks:
         with engine.connect() as connection:
             newest = next(iter(vintages_covering(connection, week.date())), None)
             rows = [] if newest is None else forecasts_for(connection, newest["vintage_id"], week.date())
-        forecasts = lake_frame(rows)
+        forecasts = lake_frame(rows, members)
         if newest is None or forecasts.empty:
             continue
         actuals = raw_sales.only([week_key(week)]).read(ACTUALS)
         outside = outside_band(forecasts, actuals, order_costs.underage, order_costs.overage)
         table = exceptions(outside).assign(week=week, vintage_id=newest["vintage_id"])[list(FORECAST_EXCEPTIONS.names)]
-        publish_exceptions(engine, week.date(), store_table(table, FORECAST_EXCEPTIONS))
+        publish_exceptions(engine, week.date(), store_table(table, FORECAST_EXCEPTIONS, members))
         listed.append(table)
         report = _exception_report(table, outside, forecasts, actuals) | {"week": week_key(week)}
     table = pd.concat(listed, ignore_index=True) if listed else _empty(EXCEPTION_TYPES)
@@ -152,7 +154,7 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
     for vintage in vintages:
-        forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()))
+        forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), member_keys(lake))
         if not forecasts.empty:
             stored = _with_baselines(lake, vintage, week, forecasts)
             points.append(realised_points(stored, actuals, vintage["vintage_id"], vintage["method"]))

@@ -1,6 +1,6 @@
-"""Frames of the lake on their way into the SQL store and back: integers as ids there, text here.
+"""Frames of the lake on their way into the SQL store and back: integer keys there, text ids here.
 
-A total that spans all stores or departments has the id `ALL` in the lake and none in the store.
+A total that spans all stores or departments has the key `ALL` in the lake and no id in the store.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.contract.columns import Table
+from demand_assets.ingestion.ids import IdTexts
+from demand_assets.ingestion.members import keys_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from demand_assets.store.dataset import Member
+
+DIMENSIONS = {"store_id": "stores", "dept_id": "departments"}
 _LEVELS = {"store_id": "store", "dept_id": "department"}
+Keys = Mapping[str, Mapping[str, int]]
 
 
-def store_table(frame: pd.DataFrame, table: Table) -> "pa.Table":
+def member_keys(lake: ParquetLake) -> Keys:
+    """Column -> text id -> key, of the dimension tables in the lake."""
+    return {
+        column: keys_of(lake.read(table, None, [column, "id"]), column) for column, table in DIMENSIONS.items()
+    }
+
+
+def id_texts(keys: Keys) -> IdTexts:
+    """The text ids behind the keys."""
+    stores, departments = ({key: text for text, key in keys[column].items()} for column in DIMENSIONS)
+    return IdTexts(stores, departments)
+
+
+def members_of(frame: pd.DataFrame) -> "list[Member]":
+    """The rows of a dimension table as the store takes them; an attribute that is missing is left out."""
+    from demand_assets.store.dataset import Member
+
+    facts = frame.drop(columns=[column for column in (*DIMENSIONS, "id", "name") if column in frame])
+    known = ({name: value for name, value in row.items() if pd.notna(value)} for row in facts.to_dict("records"))
+    return [Member(*named, own or None) for *named, own in zip(frame["id"], frame["name"], known, strict=True)]
+
+
+def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":
     """The columns of `table` of a frame that has them, for publishing: ids as text, weeks as dates, null for NaN."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -26,20 +55,26 @@ def store_table(frame: pd.DataFrame, table: Table) -> "pa.Table":
         column = found.column(place)
         if pa.types.is_timestamp(field.type):
             found = found.set_column(place, field.name, column.cast(pa.date32()))
-        elif field.name in _LEVELS:
+        elif field.name in DIMENSIONS:
             if "level" in table.names:
                 column = pc.if_else(pc.equal(found["level"], _LEVELS[field.name]), column, None)
-            # Distinct ids are few, and only they are turned into text.
+            # Distinct keys are few, and only they are turned into text.
             codes = column.dictionary_encode().unify_dictionaries().combine_chunks()
-            ids = pa.DictionaryArray.from_arrays(codes.indices, codes.dictionary.cast(pa.string()))
-            found = found.set_column(place, field.name, ids)
+            texts = {key: text for text, key in keys[field.name].items()}
+            ids = pa.array([texts[key] for key in codes.dictionary.to_pylist()], pa.string())
+            found = found.set_column(place, field.name, pa.DictionaryArray.from_arrays(codes.indices, ids))
     return found
 
 
-def lake_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows of the store with the ids that the lake has; ValueError for an id that is no integer."""
+def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
+    """Rows of the store with the keys that the lake has. KeyError for an id that it does not know."""
     from demand_assets.forecasting.totals import ALL
 
     frame = pd.DataFrame(list(rows))
-    ids = [name for name in _LEVELS if name in frame.columns]
-    return frame.assign(**{name: frame[name].fillna(str(ALL)).astype("int32") for name in ids})
+    made = {}
+    for column in DIMENSIONS:
+        if column in frame.columns:
+            known = {**keys[column], None: ALL}
+            codes, ids = pd.factorize(frame[column].astype(object).where(frame[column].notna(), None), use_na_sentinel=False)
+            made[column] = pd.array([known[one] for one in ids], dtype="int32").to_numpy()[codes]
+    return frame.assign(**made)

@@ -44,10 +44,15 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     weeks = sorted({week_of("--origins", text.strip()) for text in origins.split(",") if text.strip()})
     if not weeks:
         raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
-    deliveries = LandingZone(raw_dir).read_all()
-    raise_on_failure(validate_deliveries(deliveries, None))
-    sales, covariates, stores = (_merged(deliveries, kind, raw_dir) for kind in (SALES, CONDITIONS, STORES))
-    panel = build_panel(sales, covariates, stores, calendar_from_covariates(covariates), horizon)
+    contents = LandingZone(raw_dir).contents()
+    contents.require_answers()
+    facts = contents.dataset
+    landed = landed_tables(contents.deliveries)
+    sales, covariates, stores = landed.sales, landed.covariates, landed.stores
+    calendar = landed.calendar(facts)
+    panel = build_panel(
+        sales, covariates, stores, calendar, horizon, facts.missing, facts.closed_weeks(keys_of(stores, "store_id"))
+    )
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
     if outside:

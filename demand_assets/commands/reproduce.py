@@ -77,7 +77,7 @@ def _made_again(
         UNDERAGE_KEY,
         forecast_with,
     )
-    from demand_assets.assets.rows import store_table
+    from demand_assets.assets.rows import member_keys, store_table
     from demand_assets.forecasting.features import build_features
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.provenance import code_version, environment
@@ -122,7 +122,7 @@ def _made_again(
         data_version=made,
         code=vintage["code_version"],
     )
-    again = store_table(forecast, PUBLISHED)
+    again = store_table(forecast, PUBLISHED, member_keys(lake))
     result.made_again_as = _identity({**vintage, "data_version": made}, again)
     result.differences += _rows_differing(stored, [tuple(row.values()) for row in again.to_pylist()])
     # Its rows and not the version in its footer, which still says what they were when they were written.

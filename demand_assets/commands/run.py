@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from rich.status import Status
 
+    from demand_assets.adapters.landed import Contents
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.delivery import Delivery
     from demand_assets.planning import Plan
@@ -62,27 +63,21 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.outcome import raise_on_failure
     from demand_assets.ingestion.quality import validate_deliveries
-    from demand_assets.planning import TRAIN_AND_FORECAST, weeks_of
+    from demand_assets.planning import TRAIN_AND_FORECAST, keyed, weeks_of
     from demand_assets.resources import build_training
 
     training = build_training(settings)
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
-    zone = LandingZone(settings.landing)
-    deliveries = zone.read_all()
+    contents = LandingZone(settings.landing).contents()
+    _tell(console, contents)
+    contents.require_answers()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
+    deliveries = keyed(contents.deliveries, lake)
     raise_on_failure(validate_deliveries(deliveries, lake.read("stores", None)))
     weeks = weeks_of(deliveries)
-    kinds = {delivery.kind for delivery in deliveries}
-    if not lake.exists("stores") and kinds != {"sales", "conditions", "stores"}:
-        lacking = ", ".join(sorted({"sales", "conditions", "stores"} - kinds))
-        raise LandingError(
-            f"{settings.landing} holds no {lacking} file; a first landing needs sales, conditions and stores"
-        )
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
-    console.print(
-        f"  {len(deliveries)} files, {rows_in:,} rows of sales, {len(weeks)} weeks; all files pass their checks"
-    )
+    console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}", markup=False)
 
     with _only_run(settings.home), console.status("Starting Dagster ...") as status:
         from demand_assets.store.migrations import migrate
@@ -107,12 +102,26 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             newest = max(lake.partitions("raw_sales"))
             _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
+        summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
     if own_workspace:
         remember_workspace(settings)
     if as_json:
         print_json(summary)
     else:
         _print_summary(console, summary)
+    if contents.refused:
+        raise DemandError("; ".join(["the run is done without the files that were refused", *summary["refused"]]))
+
+
+def _tell(console: Console, contents: "Contents") -> None:
+    """Say what the files were understood as, and which were left out."""
+    for file in contents.understanding.files:
+        left_out = f"; left out: {', '.join(file.left_out)}" if file.left_out else ""
+        console.print(f"  {file.name}: {file.role}{left_out}", markup=False)
+    for note in contents.notes:
+        console.print(f"  {note}", markup=False)
+    for refusal in contents.refused:
+        console.print(f"  refused: {refusal.message}", markup=False, style="red")
 
 
 def _plans(
@@ -276,7 +285,6 @@ def _summary(
         "first_week": weeks[0],
         "last_week": weeks[-1],
         "origin_week": newest,
-        "unit": settings.unit,
         "wmae": {
             name.removeprefix("WMAE "): value
             for name, value in tested.items()

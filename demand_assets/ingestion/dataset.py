@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from demand_assets.forecasting.holidays import HolidayRule, holiday_weeks
 from demand_assets.ingestion.dataspec import WEEKDAYS, Accept, Closed, DataSpec, Holidays
 
 STORE_LABEL, DEPT_LABEL = "Store", "Department"
@@ -84,6 +87,21 @@ class Dataset:
             ],
             columns=list(TEXTS),
         )
+
+    def calendar(self) -> Callable[[pd.DatetimeIndex], NDArray[np.bool_]]:
+        """Weeks -> holiday flags by the rule of the data set; False without one."""
+        def flags(weeks: pd.DatetimeIndex) -> NDArray[np.bool_]:
+            if weeks.empty:
+                return np.zeros(0, dtype=bool)
+            known = holiday_weeks(self.rule, weeks.min(), weeks.max()).set_index("week")["is_holiday"]
+            return known.reindex(weeks).to_numpy(dtype=bool)
+
+        return flags
+
+    @property
+    def rule(self) -> HolidayRule:
+        """Which weeks are holiday weeks where no landed flag says so."""
+        return HolidayRule(self.holidays.country, self.holidays.subdivision, self.holidays.retail)
 
     def closed_weeks(self, stores: Mapping[str, int]) -> pd.DataFrame:
         """[week, store_id] of the weeks without trade. `stores`: id -> key; a week of the whole chain has all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.order import in_order, run_starts, sort_order
 
 _ADDED, _REPLACED, _UNCHANGED = 0, 1, 2
-_FRIDAY = 4
 # Rows compared at a time.
 _BLOCK_ROWS = 1 << 21
 
@@ -74,9 +73,9 @@ def merge_week_partitions(
     `existing` holds the stored rows of all of `weeks` (empty when nothing is stored), `applied` the landings stored
     with each. A delivery is applied to a week that has not had its content yet: rows with the same `keys` are replaced,
     new ones added, others kept. A key twice within one file stays twice, for the check on keys to find. Weeks outside
-    `weeks` are left alone. SchemaError for rows of any day but Friday, which no partition would hold.
+    `weeks` are left alone. SchemaError for rows of another weekday than `weeks`, which no partition would hold.
     """
-    _require_fridays(deliveries)
+    _require_one_weekday(weeks, deliveries)
     weeks = weeks.sort_values()
     landings = {week: tuple(applied.get(week, ())) for week in weeks}
     own = _distinct(deliveries)
@@ -116,6 +115,19 @@ def merge_week_partitions(
         changed.append(some[np.flatnonzero(counts[:, :, [_ADDED, _REPLACED]].any(axis=(0, 2)))])
     frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return Merged(frame, landings, _joined(changed), _joined(recorded))
+
+
+def with_same_columns(
+    stored: pd.DataFrame, deliveries: Sequence[Delivery]
+) -> tuple[pd.DataFrame, Sequence[Delivery]]:
+    """Stored and delivered rows with the columns of all of them; a file may bring covariates that others lack."""
+    frames = (stored, *(one.frame for one in deliveries))
+    columns = list(dict.fromkeys(name for frame in frames for name in frame))
+    if all(list(frame.columns) == columns for frame in frames):
+        return stored, deliveries
+    return stored.reindex(columns=columns), [
+        replace(one, frame=one.frame.reindex(columns=columns)) for one in deliveries
+    ]
 
 
 class _ByWeek:
@@ -194,11 +206,12 @@ def _distinct(deliveries: Sequence[Delivery]) -> list[Delivery]:
     return list(first.values())
 
 
-def _require_fridays(deliveries: Sequence[Delivery]) -> None:
+def _require_one_weekday(weeks: pd.DatetimeIndex, deliveries: Sequence[Delivery]) -> None:
     for delivery in deliveries:
-        if len(wrong := delivery.weeks[delivery.weeks.dayofweek != _FRIDAY]):
+        if len(weeks) and len(wrong := delivery.weeks[delivery.weeks.dayofweek != weeks[0].dayofweek]):
             raise SchemaError(
-                f"{delivery.file.name} has rows on {wrong[0]:%A %Y-%m-%d}; weeks are Fridays: correct and land it again"
+                f"{delivery.file.name} has rows on {wrong[0]:%A %Y-%m-%d}; weeks end on {weeks[0]:%A}: "
+                "correct and land it again"
             )
 
 
