@@ -24,8 +24,7 @@ from demand_assets.assets.rows import member_keys, members_of, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
-from demand_assets.forecasting.holidays import calendar_of
-from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.ingestion.assemble import calendar_with
 from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
 from demand_assets.ingestion.dataset import TEXTS, Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
@@ -57,8 +56,6 @@ from demand_assets.resources import Clock, ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
-# Weeks of the calendar before the first and after the last landed week.
-CALENDAR_BEFORE, CALENDAR_AFTER = 2 * WEEKS_PER_YEAR, WEEKS_PER_YEAR + 2
 _NO_COVARIATES = pd.DataFrame(
     {
         "store_id": np.empty(0, np.int32),
@@ -262,15 +259,12 @@ def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame)
     stored = lake.read("holiday_calendar", None)
     if stored is not None:
         flags = pd.concat([stored.loc[stored["is_landed"], ["week", "is_holiday"]], flags])
-    flags = flags.drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
-    first, last = flags["week"].min(), flags["week"].max()
-    calendar = calendar_of(flags, facts.rule, add_weeks(first, -CALENDAR_BEFORE), add_weeks(last, CALENDAR_AFTER))
-    calendar = calendar.assign(is_landed=calendar["week"].isin(flags["week"]))
+    calendar = calendar_with(flags, facts)
     landed = calendar[calendar["is_landed"]]
     return dg.MaterializeResult(
         value=calendar,
         data_version=dg.DataVersion(content_version(calendar)),
-        metadata={"holiday weeks": int(landed["is_holiday"].sum()), "last landed week": str(last.date())},
+        metadata={"holiday weeks": int(landed["is_holiday"].sum()), "last landed week": str(landed["week"].max().date())},
     )
 
 

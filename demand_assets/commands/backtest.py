@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
 from demand_assets.commands.terminal import print_json, print_table, terminal, week_of
-from demand_assets.errors import LandingError, SchemaError, SettingsError
+from demand_assets.errors import SchemaError, SettingsError
 from demand_assets.settings import read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from demand_assets.ingestion.delivery import Delivery
-    from demand_assets.ingestion.formats import Format
+    from demand_assets.ingestion.ids import IdTexts
 
 
 def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Path | None, as_json: bool) -> None:
@@ -31,14 +29,12 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.report import write_report
     from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
-    from demand_assets.forecasting.calendar import calendar_from_covariates
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import weeks_between
-    from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
-    from demand_assets.ingestion.outcome import raise_on_failure
-    from demand_assets.ingestion.quality import validate_deliveries
+    from demand_assets.ingestion.assemble import tables_of
+    from demand_assets.ingestion.members import keys_of
     from demand_assets.resources import build_training
 
     weeks = sorted({week_of("--origins", text.strip()) for text in origins.split(",") if text.strip()})
@@ -47,12 +43,10 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     contents = LandingZone(raw_dir).contents()
     contents.require_answers()
     facts = contents.dataset
-    landed = landed_tables(contents.deliveries)
-    sales, covariates, stores = landed.sales, landed.covariates, landed.stores
-    calendar = landed.calendar(facts)
-    panel = build_panel(
-        sales, covariates, stores, calendar, horizon, facts.missing, facts.closed_weeks(keys_of(stores, "store_id"))
-    )
+    landed = tables_of(contents.deliveries, facts)
+    sales, stores = landed.sales, landed.stores
+    closed = facts.closed_weeks(keys_of(stores, "store_id"))
+    panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed)
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
     if outside:
@@ -70,10 +64,11 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    result.cv_results.to_parquet(temporary, index=False)
+    points = _with_ids(result.cv_results, landed.ids)
+    points.to_parquet(temporary, index=False)
     temporary.replace(output)
     report = output.with_suffix(".html") if report is None else report
-    write_report(result.cv_results, sales, report)
+    write_report(points, _with_ids(sales, landed.ids), report)
     scores = score(result.cv_results).sort_values("wmae")
     if as_json:
         print_json(scores.to_dict(orient="records"))
@@ -83,14 +78,9 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     terminal().print(f"{len(result.cv_results):,} rows in {output}, report in {report}")
 
 
-def _merged(deliveries: Sequence[Delivery], kind: Format, raw_dir: str) -> pd.DataFrame:
-    """All rows of one kind of file, as they would be stored."""
-    from demand_assets.ingestion.merge import merge_table
-
-    own = [delivery for delivery in deliveries if delivery.kind == kind.kind]
-    if not own:
-        raise LandingError(f"{raw_dir} holds no {kind.kind} file; a backtest needs sales, conditions and stores")
-    return merge_table(own[0].frame.iloc[:0], (), own, kind.keys).frame
+def _with_ids(rows: pd.DataFrame, ids: IdTexts) -> pd.DataFrame:
+    """The rows with text ids for keys."""
+    return rows.assign(store_id=rows["store_id"].map(ids.store), dept_id=rows["dept_id"].map(ids.dept))
 
 
 def _print_scores(title: str, scores: pd.DataFrame) -> None:

@@ -1,0 +1,77 @@
+"""Deliveries -> the tables that they make together, as the lake would hold them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from demand_assets.errors import LandingError
+from demand_assets.forecasting.holidays import calendar_of
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
+from demand_assets.ingestion.dataset import Dataset
+from demand_assets.ingestion.delivery import KEYS, Delivery
+from demand_assets.ingestion.ids import IdTexts
+from demand_assets.ingestion.members import extended_keys, merge_members
+from demand_assets.ingestion.merge import merge_table, with_same_columns
+from demand_assets.ingestion.understanding import Kind
+
+# Weeks of the calendar before the first and after the last landed week.
+CALENDAR_BEFORE, CALENDAR_AFTER = 2 * WEEKS_PER_YEAR, WEEKS_PER_YEAR + 2
+
+# Dimension table -> its key column.
+MEMBERS: Mapping[Kind, str] = {"stores": "store_id", "departments": "dept_id"}
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """All landed rows; store_id and dept_id are keys, whose text ids are in `stores` and `departments`."""
+
+    sales: pd.DataFrame
+    covariates: pd.DataFrame
+    stores: pd.DataFrame
+    departments: pd.DataFrame
+    calendar: pd.DataFrame
+
+    @property
+    def ids(self) -> IdTexts:
+        """The text ids behind the keys."""
+        return IdTexts(
+            dict(zip(self.stores["store_id"].tolist(), self.stores["id"], strict=True)),
+            dict(zip(self.departments["dept_id"].tolist(), self.departments["id"], strict=True)),
+        )
+
+
+def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
+    """The tables of deliveries in landing order. LandingError without any sales."""
+    keys = {name: extended_keys(None, deliveries, name) for name in ("store_id", "dept_id")}
+    keyed = [delivery.keyed(keys) for delivery in deliveries]
+    by_kind: dict[Kind, list[Delivery]] = {"sales": [], "covariates": [], "stores": [], "departments": []}
+    for delivery in keyed:
+        by_kind[delivery.kind].append(delivery)
+    if not by_kind["sales"]:
+        raise LandingError("no file holds sales; land one first")
+    sales = _merged(by_kind["sales"])
+    covariates = _merged(by_kind["covariates"]) if by_kind["covariates"] else sales.loc[:, ["store_id", "week", "is_holiday"]].iloc[:0]
+    covariates = with_selling_stores(covariates, [sales], pd.DatetimeIndex(sales["week"].unique()))
+    members = {
+        name: merge_members(column, None, (), by_kind[name], keys[column]).frame
+        for name, column in MEMBERS.items()
+    }
+    calendar = calendar_with(landed_flags([sales, covariates]), facts)
+    return Tables(sales, covariates, members["stores"], members["departments"], calendar)
+
+
+def calendar_with(flags: pd.DataFrame, facts: Dataset) -> pd.DataFrame:
+    """[week, is_holiday, holiday, is_landed] around the landed `flags`; of a week flagged twice the last counts."""
+    flags = flags.drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    first, last = flags["week"].min(), flags["week"].max()
+    calendar = calendar_of(flags, facts.rule, add_weeks(first, -CALENDAR_BEFORE), add_weeks(last, CALENDAR_AFTER))
+    return calendar.assign(is_landed=calendar["week"].isin(flags["week"]))
+
+
+def _merged(own: Sequence[Delivery]) -> pd.DataFrame:
+    nothing, aligned = with_same_columns(own[0].frame.iloc[:0], own)
+    return merge_table(nothing, (), aligned, KEYS[own[0].kind]).frame
