@@ -45,7 +45,8 @@ def sample(table: CsvText) -> tuple[pa.Table, int | None]:
     if not len(body):
         raise SchemaError(f"{table.name} has a header and no rows; expected at least one row below {_listed(table)}")
     pieces = [body] if len(body) <= _SMALL else list(_places(table, body))
-    read = [_parse(table, piece, strings=True, ragged=(ragged := [])) for piece in pieces]
+    ragged: list[Ragged] = []
+    read = [_parse(table, piece, strings=True, ragged=ragged) for piece in pieces]
     rows = pa.concat_tables(read)
     if not rows.num_rows and ragged:
         raise ragged_error(table, ragged[0])

@@ -16,9 +16,9 @@ _BOM = b"\xef\xbb\xbf"
 # What is looked at to find a dialect and an encoding.
 _HEAD = 1 << 18
 _SEPARATORS = (",", ";", "\t", "|")
-# Letters of Western European languages and signs of prices.
+# ASCII, signs and quotation marks, and the letters of Western European languages, of which the Icelandic eth is none.
 _WESTERN = re.compile(
-    r"[\x00-\x7f\xa0ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëìíîïñòóôõöøùúûüÿœŒ€£§°²³´·«»¿¡ªº®©½¼¾‘’“”–—…]*"
+    "[\\x00-\\x7f\\xa0-\\xcf\\xd1-\\xd6\\xd8-\\xdc\\xdf-\\xef\\xf1-\\xf6\\xf8-\\xfc\\xff\\u0152\\u0153\\u20ac\\u2013-\\u2026]*"
 )
 # What charset-normalizer says of a few accented letters that could be of nearly any code page.
 _GUESSES = re.compile(r"cp1250|cp1252|latin_1|iso8859|hp_roman|mac_|cp[478]\d\d$|cp1006|cp1125|utf_16")
@@ -26,7 +26,7 @@ _GUESSES = re.compile(r"cp1250|cp1252|latin_1|iso8859|hp_roman|mac_|cp[478]\d\d$
 
 @dataclass(frozen=True, eq=False)
 class CsvText:
-    """A CSV as UTF-8 with LF line ends: `names` are the stripped headers, rows begin at byte `body`, line `first_line`."""
+    """A CSV as UTF-8 with LF line ends. `names`: stripped headers. Rows begin at byte `body`, in line `first_line`."""
 
     name: str
     text: bytes
@@ -82,8 +82,9 @@ def short(text: str, limit: int = 160) -> str:
 
 
 def _reader(text: str, dialect: Dialect) -> csv._reader:  # type: ignore[name-defined]
-    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
-    return csv.reader(text.split("\n"), delimiter=dialect.separator, quotechar=dialect.quote or '"', quoting=quoting)
+    if not dialect.quote:
+        return csv.reader([text], delimiter=dialect.separator, quoting=csv.QUOTE_NONE)
+    return csv.reader(text.splitlines(keepends=True), delimiter=dialect.separator, quotechar=dialect.quote)
 
 
 def _sniffed(head: bytes) -> tuple[str, str, int, bool]:
@@ -91,24 +92,24 @@ def _sniffed(head: bytes) -> tuple[str, str, int, bool]:
     found = _sniff(head)
     if found[0] not in _SEPARATORS or found[0].encode() not in head:
         # One ragged row among few makes DuckDB see a single column; padded, it sees through it.
-        found = _sniff(head, ", null_padding=true")
+        found = _sniff(head, padded=True)
     if found[0].encode() not in head:
         # A single column: any separator does that is not in it.
         found = (next((mark for mark in _SEPARATORS if mark.encode() not in head), "\x1f"), *found[1:])
     return found
 
 
-def _sniff(head: bytes, options: str = "") -> tuple[str, str, int, bool]:
+def _sniff(head: bytes, *, padded: bool = False) -> tuple[str, str, int, bool]:
     import duckdb  # heavy, and only CSVs need it
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sample.csv"
         path.write_bytes(head)
         # Neither a comment nor an escape other than the doubled quote is something that pyarrow would read.
-        query = f"SELECT Delimiter, Quote, SkipRows, HasHeader FROM sniff_csv(?, comment='', sample_size=2000{options})"
+        query = "SELECT Delimiter, Quote, SkipRows, HasHeader FROM sniff_csv(?, comment='', null_padding=?)"
         with duckdb.connect(config={"threads": 1}) as connection:
             try:
-                separator, quote, skipped, has_header = connection.execute(query, [str(path)]).fetchall()[0]
+                separator, quote, skipped, has_header = connection.execute(query, [str(path), padded]).fetchall()[0]
             except duckdb.Error:
                 return "", '"', 0, True
     return separator, "'" if quote == "'" else '"', skipped, has_header
