@@ -14,6 +14,7 @@ from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.understanding import Understanding
 
 if TYPE_CHECKING:
+    from demand_assets.ingestion.assemble import Tables
     from demand_assets.ingestion.mapping import Part
 
 _CACHE_BYTES = 256 * 2**20
@@ -51,13 +52,22 @@ class Contents:
         return Dataset.of(self.understanding.spec, self.understanding.form)
 
     def require_answers(self) -> None:
-        """SchemaError with every open question and the line that answers it, or with every refusal if nothing is left."""
+        """SchemaError with every open question and what answers it; with every refusal if no sales are left."""
         questions = self.understanding.questions
         if questions:
             asked = "\n".join(f"  {one.text}\n    {one.line}" for one in questions)
-            raise SchemaError(f"some things cannot be told from the files; say them in demand.toml beside them:\n{asked}")
+            raise SchemaError(
+                f"some things cannot be told from the files; say them in demand.toml beside them:\n{asked}"
+            )
         if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
             raise SchemaError("; ".join(one.message for one in self.refused))
+
+    def tables(self) -> Tables:
+        """All rows as the lake would hold them; the errors of `require_answers`."""
+        from demand_assets.ingestion.assemble import tables_of
+
+        self.require_answers()
+        return tables_of(self.deliveries, self.dataset)
 
     def size(self) -> int:
         """Bytes of the frames."""

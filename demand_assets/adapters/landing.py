@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,8 +21,6 @@ from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 if TYPE_CHECKING:
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.source import Source
-
-_GZIP = b"\x1f\x8b"
 
 
 class LandingZone:
@@ -186,14 +183,14 @@ def _spec(data: bytes) -> DataSpec:
 
 
 def _content_hash(source: Source, plan: Plan, data: bytes) -> str:
-    """Names the bytes of a file, not those of its gzip, and what its columns were understood as."""
-    digest = hashlib.blake2b(_plain(data), digest_size=32)
-    digest.update(f"{source.part}\n{plan!r}".encode())
+    """Names the bytes of a table, not those of its gzip or archive, and what its columns were understood as."""
+    from demand_assets.ingestion.unpacking import unpacked
+
+    digest = hashlib.blake2b(digest_size=32)
+    for _, content in unpacked(source.file.name, data, source.part):
+        digest.update(content)
+    digest.update(repr(plan).encode())
     return digest.hexdigest()
-
-
-def _plain(data: bytes) -> bytes:
-    return gzip.decompress(data) if data[:2] == _GZIP else data
 
 
 @contextmanager

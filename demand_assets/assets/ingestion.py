@@ -31,16 +31,15 @@ from demand_assets.ingestion.delivery import KEYS, Delivery
 from demand_assets.ingestion.ids import ONLY_ID
 from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
 from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, with_same_columns
-from demand_assets.ingestion.understanding import Kind
 from demand_assets.ingestion.quality import (
     CHECKS,
     PAST_COLUMNS,
     check_conditions,
     check_sales,
     check_stores,
-    validate_deliveries,
 )
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
+from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     LANDINGS_KEY,
@@ -264,7 +263,10 @@ def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame)
     return dg.MaterializeResult(
         value=calendar,
         data_version=dg.DataVersion(content_version(calendar)),
-        metadata={"holiday weeks": int(landed["is_holiday"].sum()), "last landed week": str(landed["week"].max().date())},
+        metadata={
+            "holiday weeks": int(landed["is_holiday"].sum()),
+            "last landed week": str(landed["week"].max().date()),
+        },
     )
 
 

@@ -25,9 +25,7 @@ Keys = Mapping[str, Mapping[str, int]]
 
 def member_keys(lake: ParquetLake) -> Keys:
     """Column -> text id -> key, of the dimension tables in the lake."""
-    return {
-        column: keys_of(lake.read(table, None, [column, "id"]), column) for column, table in DIMENSIONS.items()
-    }
+    return {column: keys_of(lake.read(table, None, [column, "id"]), column) for column, table in DIMENSIONS.items()}
 
 
 def id_texts(keys: Keys) -> IdTexts:
@@ -75,6 +73,8 @@ def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
     for column in DIMENSIONS:
         if column in frame.columns:
             known = {**keys[column], None: ALL}
-            codes, ids = pd.factorize(frame[column].astype(object).where(frame[column].notna(), None), use_na_sentinel=False)
+            codes, ids = pd.factorize(
+                frame[column].astype(object).where(frame[column].notna(), None), use_na_sentinel=False
+            )
             made[column] = pd.array([known[one] for one in ids], dtype="int32").to_numpy()[codes]
     return frame.assign(**made)

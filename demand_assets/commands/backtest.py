@@ -33,7 +33,6 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import weeks_between
-    from demand_assets.ingestion.assemble import tables_of
     from demand_assets.ingestion.members import keys_of
     from demand_assets.resources import build_training
 
@@ -41,9 +40,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     if not weeks:
         raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
     contents = LandingZone(raw_dir).contents()
-    contents.require_answers()
-    facts = contents.dataset
-    landed = tables_of(contents.deliveries, facts)
+    landed, facts = contents.tables(), contents.dataset
     sales, stores = landed.sales, landed.stores
     closed = facts.closed_weeks(keys_of(stores, "store_id"))
     panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed)

@@ -54,11 +54,14 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
     if not by_kind["sales"]:
         raise LandingError("no file holds sales; land one first")
     sales = _merged(by_kind["sales"])
-    covariates = _merged(by_kind["covariates"]) if by_kind["covariates"] else sales.loc[:, ["store_id", "week", "is_holiday"]].iloc[:0]
+    covariates = (
+        _merged(by_kind["covariates"])
+        if by_kind["covariates"]
+        else sales.loc[:, ["store_id", "week", "is_holiday"]].iloc[:0]
+    )
     covariates = with_selling_stores(covariates, [sales], pd.DatetimeIndex(sales["week"].unique()))
     members = {
-        name: merge_members(column, None, (), by_kind[name], keys[column]).frame
-        for name, column in MEMBERS.items()
+        name: merge_members(column, None, (), by_kind[name], keys[column]).frame for name, column in MEMBERS.items()
     }
     calendar = calendar_with(landed_flags([sales, covariates]), facts)
     return Tables(sales, covariates, members["stores"], members["departments"], calendar)

@@ -90,6 +90,7 @@ class Dataset:
 
     def calendar(self) -> Callable[[pd.DatetimeIndex], NDArray[np.bool_]]:
         """Weeks -> holiday flags by the rule of the data set; False without one."""
+
         def flags(weeks: pd.DatetimeIndex) -> NDArray[np.bool_]:
             if weeks.empty:
                 return np.zeros(0, dtype=bool)
@@ -104,7 +105,7 @@ class Dataset:
         return HolidayRule(self.holidays.country, self.holidays.subdivision, self.holidays.retail)
 
     def closed_weeks(self, stores: Mapping[str, int]) -> pd.DataFrame:
-        """[week, store_id] of the weeks without trade. `stores`: id -> key; a week of the whole chain has all of them."""
+        """[week, store_id] of the weeks without trade, all stores for the chain. `stores`: id -> key."""
         rows = [
             (pd.Timestamp(one.week), stores[store])
             for one in self.closed

@@ -117,9 +117,7 @@ def merge_week_partitions(
     return Merged(frame, landings, _joined(changed), _joined(recorded))
 
 
-def with_same_columns(
-    stored: pd.DataFrame, deliveries: Sequence[Delivery]
-) -> tuple[pd.DataFrame, Sequence[Delivery]]:
+def with_same_columns(stored: pd.DataFrame, deliveries: Sequence[Delivery]) -> tuple[pd.DataFrame, Sequence[Delivery]]:
     """Stored and delivered rows with the columns of all of them; a file may bring covariates that others lack."""
     frames = (stored, *(one.frame for one in deliveries))
     columns = list(dict.fromkeys(name for frame in frames for name in frame))

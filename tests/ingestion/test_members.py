@@ -12,10 +12,10 @@ from demand_assets.ingestion.merge import MergedTable
 NO_WEEKS = pd.DatetimeIndex([])
 
 
-def stores_file(name: str, ids: tuple[str, ...], **facts: list[object]) -> Delivery:
-    landed = LandedFile(name, name, 1, datetime(2012, 1, 1, tzinfo=UTC), name)
+def stores_file(file: str, ids: tuple[str, ...], **facts: list[object]) -> Delivery:
+    landed = LandedFile(file, file, 1, datetime(2012, 1, 1, tzinfo=UTC), file)
     frame = pd.DataFrame({"store_id": np.arange(len(ids), dtype=np.int32), **facts})
-    return Delivery(landed, "stores", frame, f"hash of {name}", NO_WEEKS, {"store_id": ids})
+    return Delivery(landed, "stores", frame, f"hash of {file}", NO_WEEKS, {"store_id": ids})
 
 
 def merged(existing: MergedTable | None, *deliveries: Delivery, others: tuple[str, ...] = ()) -> MergedTable:
@@ -29,10 +29,13 @@ def merged(existing: MergedTable | None, *deliveries: Delivery, others: tuple[st
 
 def test_a_store_of_no_file_is_known_by_its_id_alone() -> None:
     table = merged(None, stores_file("a.csv", ("Z-1",), size=[7.0]), others=("Z-9",))
-    assert table.frame.to_dict("list") == {
-        "store_id": [1, 2], "id": ["Z-1", "Z-9"], "name": ["Z-1", "Z-9"], "size": [7.0, table.frame["size"][1]],
-    }  # fmt: skip
-    assert np.isnan(table.frame["size"][1])
+    expected = {
+        "store_id": np.array([1, 2], np.int32),
+        "id": ["Z-1", "Z-9"],
+        "name": ["Z-1", "Z-9"],
+        "size": [7.0, np.nan],
+    }
+    pd.testing.assert_frame_equal(table.frame, pd.DataFrame(expected))
 
 
 def test_the_newest_file_of_a_store_wins_and_others_stay() -> None:

@@ -40,7 +40,11 @@ def days(name: str, first: date, values: list[float], day: int = 1, **fields: ob
 
 
 def rows(delivery: Delivery, *columns: str) -> list[tuple[object, ...]]:
-    frame = delivery.frame.assign(week=delivery.frame["week"].dt.strftime("%m-%d")) if "week" in delivery.frame else delivery.frame
+    frame = (
+        delivery.frame.assign(week=delivery.frame["week"].dt.strftime("%m-%d"))
+        if "week" in delivery.frame
+        else delivery.frame
+    )
     return list(frame[list(columns)].itertuples(index=False, name=None))
 
 
@@ -112,21 +116,33 @@ def test_covariates_of_the_chain_are_those_of_every_store_and_join_those_of_stor
     parts = [
         part("s.csv", Plan("sales", store=("shop",), date="week", values=SALES),
              {"shop": ["A", "B"], "week": [week] * 2, "qty": [1.0, 2.0]}),
-        part("oil.csv", Plan("covariates", "chain", date="week", values={"oil": "oil"}), {"week": [week], "oil": [9.0]}),
+        part("oil.csv", Plan("covariates", "chain", date="week", values={"oil": "oil"}),
+             {"week": [week], "oil": [9.0]}),
         part("rain.csv", Plan("covariates", "store", store=("shop",), date="week", values={"rain": "rain"}),
              {"shop": ["B"], "week": [week], "rain": [0.5]}),
     ]  # fmt: skip
     _, joined = deliveries_of(parts, FRIDAY, no_holidays).deliveries
     assert joined.file.name == "oil.csv + rain.csv"
-    found = joined.frame[["store_id", "oil", "rain"]].astype(object).where(joined.frame[["store_id", "oil", "rain"]].notna(), None)
+    found = (
+        joined.frame[["store_id", "oil", "rain"]]
+        .astype(object)
+        .where(joined.frame[["store_id", "oil", "rain"]].notna(), None)
+    )
     assert found.to_numpy().tolist() == [[0, 9.0, None], [1, 9.0, 0.5]]
 
 
 def test_a_column_per_date_becomes_a_row_per_date_from_the_first_sale_on() -> None:
     plan = Plan(
-        "sales", store=("shop",), dept=("item",), dates={"d_1": date(2012, 11, 2), "d_2": date(2012, 11, 9), "d_3": date(2012, 11, 16)}
+        "sales",
+        store=("shop",),
+        dept=("item",),
+        dates={"d_1": date(2012, 11, 2), "d_2": date(2012, 11, 9), "d_3": date(2012, 11, 16)},
     )
-    wide = part("m.csv", plan, {"shop": ["A", "A"], "item": ["x", "y"], "d_1": [0.0, 1.0], "d_2": [2.0, 0.0], "d_3": [0.0, np.nan]})
+    wide = part(
+        "m.csv",
+        plan,
+        {"shop": ["A", "A"], "item": ["x", "y"], "d_1": [0.0, 1.0], "d_2": [2.0, 0.0], "d_3": [0.0, np.nan]},
+    )
     (made,) = deliveries_of([wide], FRIDAY, no_holidays).deliveries
     assert rows(made, "week", "dept_id", "sales") == [
         ("11-02", 1, 1.0), ("11-09", 0, 2.0), ("11-09", 1, 0.0), ("11-16", 0, 0.0),
