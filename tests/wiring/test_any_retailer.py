@@ -1,0 +1,63 @@
+"""`demand run` on the sample retailer's data in forms that people bring."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from demand_assets.sample import SampleData
+from tests.retailer_forms import write
+from tests.wiring.conftest import run
+
+ROWS = """
+    select s.store_id, d.dept_id, f.target_week, f.horizon, f.forecast, v.unit
+    from forecasts f join stores s using (store_key) join departments d using (dept_key)
+    join forecast_vintages v using (vintage_id) order by 1, 2, 3
+"""
+
+
+def forecasts(home: Path) -> list[tuple[str, str, str, int, float, str]]:
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        return connection.execute(ROWS).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("form", "unit"),
+    [
+        ("daily", "EUR"),
+        ("sales_only", "USD"),
+        ("merged", "USD"),
+        ("units", "pieces"),
+        ("one_series_a_store", "USD"),
+        ("holidays_by_store", "USD"),
+    ],
+)
+def test_each_form_ends_with_a_published_vintage(form: str, unit: str, retailer: SampleData, tmp_path: Path) -> None:
+    write(form, tmp_path / "zone", retailer)
+    summary = run(tmp_path / "home", tmp_path / "zone")
+    found = forecasts(tmp_path / "home")
+    assert len(found) == summary["forecasts"] > 0
+    assert {row[-1] for row in found} == {summary["unit"]} == {unit}
+    assert {row[0] for row in found} == {str(store) for store in retailer.stores["store_id"]}
+
+
+@pytest.mark.parametrize("form", ["merged", "zipped"])
+def test_the_same_data_in_another_form_give_the_same_forecasts(
+    form: str, finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
+) -> None:
+    write(form, tmp_path / "zone", retailer)
+    run(tmp_path / "home", tmp_path / "zone")
+    assert forecasts(tmp_path / "home") == forecasts(finished[0])
+
+
+def test_text_ids_are_named_as_they_were_brought_and_change_no_forecast(
+    finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
+) -> None:
+    write("text_ids", tmp_path / "zone", retailer)
+    run(tmp_path / "home", tmp_path / "zone")
+    found = [
+        (store.removeprefix("ZRH-0"), dept.removeprefix("food/"), *rest)
+        for store, dept, *rest in forecasts(tmp_path / "home")
+    ]
+    assert sorted(found) == sorted(forecasts(finished[0]))
