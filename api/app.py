@@ -18,14 +18,16 @@ from api.metrics import Metrics
 from api.middleware import ServiceMiddleware
 from api.parameters import refuse_repeated
 from api.points import PointReads
-from api.routes import forecasts, models, monitoring, operations, overrides, series, vintages
+from api.routes import dataset, forecasts, models, monitoring, operations, overrides, series, vintages
 from api.serialization import to_json
-from api.service import Service
+from api.service import Service, announce_weekday
 from api.settings import ApiSettings
 from api.snapshot import Refresher, State
 
 DESCRIPTION = (
-    "Weekly sales forecasts by store and department. A week is the Friday that ends it; `unit` is what amounts count. "
+    "Weekly sales forecasts by store and department. A week is named by the day that ends it. "
+    "/v1/dataset says which weekday that is, and the unit of amounts. "
+    ""
     "A vintage is one published run of forecasts and never changes; a later run is another vintage. "
     "Errors are application/problem+json. Every GET has an ETag."
 )
@@ -69,11 +71,12 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     )
     app.state.service = service
     problems.install(app)
+    app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
     for router in (
-        forecasts.root, operations.router, forecasts.router, series.router, vintages.router, monitoring.router,
+        forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
         models.router, overrides.router,
     ):  # fmt: skip
-        app.include_router(router, dependencies=[Depends(refuse_repeated)])
+        app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     operations.serve_dashboard(app)
 
     @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ _IDS = ("store_id", "dept_id")
 def encode_cursor(request: Request, key: Sequence[Any], snapshot_token: str | None) -> str:
     """The cursor of the page whose last row has `key`."""
     values = [value.isoformat() if isinstance(value, date) else value for value in key]
-    content = json.dumps([_fingerprint(request), values, snapshot_token])
+    content = json.dumps([_fingerprint(request), values, snapshot_token], ensure_ascii=False)
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.names import Names
 from api.row_models import columns_of
 from api.schemas import ActiveOverride, Forecast
 from api.serialization import etag_of, to_json
@@ -23,9 +24,12 @@ def key_of(row: Mapping[str, Any]) -> Key:
     return row["store_id"], row["dept_id"], row["target_week"].isoformat()
 
 
-def forecast_item(row: Mapping[str, Any], is_stale: bool, override: Mapping[str, Any] | None) -> dict[str, Any]:
+def forecast_item(
+    row: Mapping[str, Any], names: Names, is_stale: bool, override: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """`row`: columns of `forecasts` and of its vintage."""
-    item = {name: row[source] for name, source in _SOURCES.items()}
+    named = {**row, **names.beside(row)}
+    item = {name: named[source] for name, source in _SOURCES.items()}
     item["is_stale"], item["override"] = is_stale, active_override(override)
     return item
 

@@ -13,6 +13,7 @@ from sqlalchemy import Select
 
 from api.cursors import decode_key, encode_cursor
 from api.formats import MEDIA_TYPES, Format, Table, accepted, render
+from api.names import NAME_COLUMNS, Names
 from api.parameters import DEFAULT_ROWS, PageParameters
 from api.row_models import columns_of
 from api.serialization import etag_of, to_json
@@ -48,15 +49,21 @@ class Listing:
         """Names of the statement's columns."""
         return self.statement.selected_columns.keys()
 
-    def table(self, rows: Sequence[Sequence[Any]]) -> Table:
-        """`rows` of the statement as columns of `item`."""
+    def table(self, rows: Sequence[Sequence[Any]], called: Names) -> Table:
+        """`rows` of the statement as columns of `item`; `called`: what stores and departments are called."""
         names = self.names
         columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
         columns |= {name: (value,) * len(rows) for name, value in self.shared.items()}
+        wanted = columns_of(self.item)
         if self.derive is not None and rows:
             derived = [self.derive(dict(zip(names, row, strict=True))) for row in rows]
             columns |= {name: [each[name] for each in derived] for name in derived[0]}
-        return {name: (kind, columns[source] if rows else ()) for name, (source, kind) in columns_of(self.item).items()}
+        columns |= {
+            column: called.of(of, columns[of])
+            for column, of in NAME_COLUMNS.items()
+            if column in wanted and column not in columns and of in columns
+        }
+        return {name: (kind, columns[source] if rows else ()) for name, (source, kind) in wanted.items()}
 
 
 async def list_response(request: Request, service: Service, page: PageParameters, listing: Listing) -> Response:
@@ -76,20 +83,20 @@ async def list_response(request: Request, service: Service, page: PageParameters
     headers = _next_link(request, cursor)
     if form is Format.JSON:
         shared = {**envelope(service, listing.vintage), **listing.extra}
-        body = {"items": _items(listing, rows), "next_cursor": cursor, **shared}
+        body = {"items": _items(listing, rows, service.state.names), "next_cursor": cursor, **shared}
         return conditional_response(request, to_json(body), immutable=listing.immutable, headers=headers)
-    content = await service.in_thread(partial(_file, listing, rows, form))
+    content = await service.in_thread(partial(_file, listing, rows, service.state.names, form))
     headers["Content-Disposition"] = f'attachment; filename="{_file_name(service, listing)}.{form.value}"'
     return conditional_response(request, content, MEDIA_TYPES[form], listing.immutable, headers)
 
 
-def _items(listing: Listing, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    table = listing.table(rows)
+def _items(listing: Listing, rows: Sequence[Sequence[Any]], called: Names) -> list[dict[str, Any]]:
+    table = listing.table(rows, called)
     return [dict(zip(table, row, strict=True)) for row in zip(*(values for _, values in table.values()), strict=True)]
 
 
-def _file(listing: Listing, rows: Sequence[Sequence[Any]], form: Format) -> bytes:
-    return render({name: _flat(name, *column) for name, column in listing.table(rows).items()}, form)
+def _file(listing: Listing, rows: Sequence[Sequence[Any]], called: Names, form: Format) -> bytes:
+    return render({name: _flat(name, *column) for name, column in listing.table(rows, called).items()}, form)
 
 
 def _flat(name: str, kind: type, values: Sequence[Any]) -> tuple[type, Sequence[Any]]:

@@ -25,7 +25,10 @@ class Metrics:
         gauges = {
             "up": ("demand_api_store_up", "1 while the store can be read."),
             "stale": ("demand_api_forecast_stale", "1 while the newest forecast is overdue for a successor."),
-            "origin": ("demand_api_newest_origin_timestamp_seconds", "Start of the newest origin week's Friday, UTC."),
+            "origin": (
+                "demand_api_newest_origin_timestamp_seconds",
+                "Start of the day that ends the newest origin week, UTC.",
+            ),
             "rows": ("demand_api_memory_forecasts", "Forecasts held in memory."),
             "loads": ("demand_api_vintages_loaded", "Vintages read into memory since the start."),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -13,14 +14,20 @@ from pydantic_core import PydanticCustomError
 
 from api.formats import Format
 from api.problems import ProblemError
+from demand_assets.contract.columns import ID_PATTERN, LONGEST_ID
+from demand_assets.store.dataset import WEEKDAYS
 
 # What the store's integer columns hold; a larger number would be an error of the database, not of the request.
 MAX_INTEGER = 2**31 - 1
 DEFAULT_ROWS, MAX_ROWS = 100, 1000
+# Room for two of the longest ids.
+MAX_CURSOR = 4000
 # Years within reach of date arithmetic; the pattern also keeps out other spellings that parse as dates.
 _DATE = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _VINTAGE = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9a-f]{16}$"
-_FRIDAY = 4
+# The weekday that ends the retailer's weeks, 0 (Monday) to 6; None where it is not known, and any day is taken. Set for
+# each request before its parameters are read: a validator is not told which application it works for.
+WEEK_ENDS: ContextVar[int | None] = ContextVar("WEEK_ENDS", default=None)
 
 
 class Parameters(BaseModel):
@@ -55,15 +62,16 @@ def _parse_date(value: Any) -> date:
 
 def _parse_week(value: Any) -> date:
     day = _parse_date(value)
-    since = (day.weekday() - _FRIDAY) % 7
-    if since == 0:
+    ends = WEEK_ENDS.get()
+    if ends is None or day.weekday() == ends:
         return day
+    since = (day.weekday() - ends) % 7
     context = {
-        "got": value, "name": f"{day:%A}",
+        "got": value, "name": WEEKDAYS[day.weekday()], "ends": WEEKDAYS[ends],
         "before": str(day - timedelta(days=since)), "after": str(day + timedelta(days=7 - since)),
     }  # fmt: skip
     raise PydanticCustomError(
-        "week", "expected the Friday that ends the week, got {got} ({name}); nearest: {before} and {after}", context
+        "week", "{got} is a {name}; weeks end on {ends}, the nearest are {before} and {after}", context
     )
 
 
@@ -81,26 +89,25 @@ def _date_schema(name: str) -> Any:
 DayText = Annotated[date, BeforeValidator(_parse_date), _date_schema("date")]
 WeekText = Annotated[date, BeforeValidator(_parse_week), _date_schema("week")]
 _WEEK_EXAMPLE, _VINTAGE_EXAMPLE = ["2012-11-02"], ["2012-10-26-0f3a9c5b7d1e2468"]
-# Whatever the retailer writes, but no control characters.
-Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", max_length=100)]
+Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=LONGEST_ID)]
 Level = Literal["chain", "department", "store"]
 VintageText = Annotated[str, Field(pattern=_VINTAGE, max_length=27)]
 NameText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)]
 
 StoreId = Annotated[Id, Field(description="Store, as the retailer writes it.", examples=["1"])]
 DeptId = Annotated[Id, Field(description="Department, as the retailer writes it.", examples=["3"])]
-Week = Annotated[WeekText, Field(description="The Friday that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
+Week = Annotated[WeekText, Field(description="The day that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
 VintagePath = Annotated[str, Path(pattern=_VINTAGE, max_length=27, examples=_VINTAGE_EXAMPLE)]
 OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
 StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]
 DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=["3"])]
 WeekFilter = Annotated[
-    WeekText | None, Field(description="Only this week: the Friday that ends it.", examples=_WEEK_EXAMPLE)
+    WeekText | None, Field(description="Only this week: the day that ends it.", examples=_WEEK_EXAMPLE)
 ]
 OriginFilter = Annotated[
     WeekText | None,
-    Field(description="Only forecasts made at the end of this week, a Friday.", examples=_WEEK_EXAMPLE),
+    Field(description="Only forecasts made at the end of this week, named by its last day.", examples=_WEEK_EXAMPLE),
 ]
 Start = Annotated[
     DayText | None,
@@ -143,7 +150,7 @@ class PageParameters(Parameters):
         Field(description=f"Rows of a page; {DEFAULT_ROWS} in JSON, all in the other formats."),
     ] = None
     cursor: Annotated[
-        Annotated[str, Field(max_length=1000, pattern=r"^[A-Za-z0-9_-]+$")] | None,
+        Annotated[str, Field(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_-]+$")] | None,
         Field(
             description="`next_cursor` of the page before, with the same filters.",
             json_schema_extra={"format": "cursor"},

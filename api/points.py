@@ -1,7 +1,7 @@
 """Point reads: the newest forecast of one series and week.
 
 By far the most frequent request, so it has a path of its own: from memory if the newest vintage has it, else by one
-prepared statement. What it cannot answer (an odd spelling, a day that is no Friday, an unknown series) goes on to the
+prepared statement. What it cannot answer (an odd spelling, another weekday, an unknown series) goes on to the
 route, which says what is wrong.
 """
 
@@ -11,15 +11,16 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import unquote_plus
 
 from api.database import Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from api.snapshot import State
+from demand_assets.contract.columns import is_id
 from demand_assets.store.reads.forecasts import LATEST_FORECAST
 
-_FRIDAY = 4
-# Ids without an escape. ISO has other spellings of a date in ten characters, such as 2012-W44-5.
-_PLAIN = re.compile(rb"store_id=([\w.~-]{1,100})&dept_id=([\w.~-]{1,100})&week=([0-9]{4}-[0-9]{2}-[0-9]{2})")
+# Printable ASCII less & and =. ISO has other spellings of a date in ten characters, such as 2012-W44-5.
+_PLAIN = re.compile(rb"store_id=([!-%'-<>-~]+)&dept_id=([!-%'-<>-~]+)&week=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class PointReads:
@@ -42,17 +43,18 @@ class PointReads:
     def item(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A forecast with its vintage's columns as answered; an override only beside the newest vintage."""
         override = self._state.active_overrides(row).get(key_of(row))
-        return forecast_item(row, self._state.is_stale(row), override)
+        return forecast_item(row, self._state.names, self._state.is_stale(row), override)
 
 
 def parse_plain_query(query: bytes) -> tuple[Key, date] | None:
-    """Key and week of a query that names store_id, dept_id and a Friday as week, plainly, in this order, only these."""
+    """Key and week of a query that names store_id, dept_id and a date as week, in this order, only these."""
     match = _PLAIN.fullmatch(query)
     if match is None:
         return None
-    store, dept, text = (part.decode() for part in match.groups())
+    given, text = [part.decode() for part in match.groups()[:2]], match[3].decode()
     try:
         week = date.fromisoformat(text)
+        store, dept = (unquote_plus(each, errors="strict") for each in given)
     except ValueError:
         return None
-    return ((store, dept, text), week) if week.weekday() == _FRIDAY else None
+    return ((store, dept, text), week) if is_id(store) and is_id(dept) else None

@@ -17,12 +17,14 @@ Model = TypeVar("Model", bound=BaseModel)
 # Columns that the service answers under another name.
 _PUBLIC_NAMES = {"target_week": "week"}
 _EXAMPLES: dict[str, Any] = {
-    "store_id": "1", "dept_id": "3", "target_week": "2012-11-02", "week": "2012-11-02", "origin_week": "2012-10-26",
+    "store_id": "1", "store_name": "North", "dept_id": "3", "dept_name": None, "target_week": "2012-11-02",
+    "week": "2012-11-02", "origin_week": "2012-10-26",
     "horizon": 1, "horizon_weeks": 4, "forecast": 13740.12, "p10": 11021.5, "p50": 13740.12, "p90": 17003.9,
     "order_quantity": 15210.0, "actual": 13980.4, "override": 15000.0, "unit": "USD",
     "vintage_id": "2012-10-26-0f3a9c5b7d1e2468", "method": "xgboost", "model_version": "7", "data_version": "5be1d2",
     "code_version": "8f3a5c1d90b2", "published_at": "2012-10-27T06:00:00Z", "author": "M. Planner",
-    "reason": "Local fair on Saturday", "sequence": 12, "kind": "forecast",
+    "reason": "Local fair on Saturday", "sequence": 12, "kind": "forecast", "store_label": "Store",
+    "dept_label": "Department", "has_stores": True, "has_departments": True,
 }  # fmt: skip
 
 

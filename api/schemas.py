@@ -17,15 +17,28 @@ from demand_assets.contract.store import amount
 
 Item = TypeVar("Item")
 Status = Literal["active", "superseded", "withdrawn", "expired"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_FACTS = Field(description="Static facts, by name; null without any.", examples=[{"region": "north", "size": 1200}])
 Stale = Annotated[
     bool, Field(description="There is a newer vintage than this one, or one is overdue.", examples=[False])
 ]
-_SERIES = (store.STORE_ID, store.DEPT_ID)
+_NAMES = {
+    "store_id": Column("store_name", Type.TEXT, "Name of the store for people; null without one", nullable=True),
+    "dept_id": Column("dept_name", Type.TEXT, "Name of the department for people; null without one", nullable=True),
+}
 _QUANTILES = (store.P10, store.P50, store.P90)
 
 
 def _some(table: Table, *names: str) -> list[Column]:
     return [table.column(name) for name in names]
+
+
+def _named(*columns: Column) -> list[Column]:
+    """The columns, a name after each id."""
+    return [each for column in columns for each in (column, _NAMES.get(column.name)) if each is not None]
+
+
+_SERIES = _named(store.STORE_ID, store.DEPT_ID)
 
 
 def _nullable(*columns: Column) -> list[Column]:
@@ -64,7 +77,7 @@ class ActiveOverride(BaseModel):
 
 
 @with_columns(
-    *store.FORECASTS.without("vintage_id").columns,
+    *_named(*store.FORECASTS.without("vintage_id").columns),
     *store.FORECAST_VINTAGES.without("sequence", "horizon_weeks", "kind").columns,
 )
 class Forecast(BaseModel):
@@ -111,7 +124,7 @@ class EarlierForecast(BaseModel):
     """A forecast of an earlier vintage."""
 
 
-@with_columns(*store.OVERRIDES.without("idempotency_key", "request_hash").columns)
+@with_columns(*_named(*store.OVERRIDES.without("idempotency_key", "request_hash").columns))
 class Override(BaseModel):
     """A planner's number for one forecast; a later one for the same forecast has a higher version."""
 
@@ -122,11 +135,10 @@ class OverrideResponse(Override, Envelope):
     """One override."""
 
 
+@with_columns(*_SERIES)
 class SeriesDetail(Envelope):
     """One series: sales, the newest forecast, earlier forecasts, overrides."""
 
-    store_id: str
-    dept_id: str
     history: list[HistoryWeek]
     forecasts: list[Forecast]
     earlier: list[EarlierForecast]
@@ -136,8 +148,7 @@ class SeriesDetail(Envelope):
 @with_columns(
     store.WEEK,
     store.LEVEL,
-    store.TOTAL_STORE_ID,
-    store.TOTAL_DEPT_ID,
+    *_named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
     *_nullable(
         store.ACTUAL, store.FORECAST, *_QUANTILES, store.ORIGIN_WEEK, store.HORIZON, store.VINTAGE_ID, store.IS_HOLIDAY
     ),
@@ -161,7 +172,7 @@ class VintageResponse(VintageSize, Envelope):
     """One vintage."""
 
 
-@with_columns(*store.FORECAST_ACCURACY.columns)
+@with_columns(*_named(*store.FORECAST_ACCURACY.columns))
 class Accuracy(BaseModel):
     """Accuracy of one vintage for one total in one week."""
 
@@ -198,7 +209,7 @@ class DriftWeek(BaseModel):
     """The worst of one variable in one week."""
 
 
-@with_columns(*store.FORECAST_EXCEPTIONS.columns)
+@with_columns(*_named(*store.FORECAST_EXCEPTIONS.columns))
 class ForecastException(BaseModel):
     """A series whose sales lay outside p10 to p90, by amount at risk."""
 
@@ -257,7 +268,9 @@ class Explanation(Envelope):
 
 
 @with_columns(
-    *_some(store.OVERRIDES, "override_id", "store_id", "dept_id", "target_week", "author", "override", "forecast"),
+    *_named(
+        *_some(store.OVERRIDES, "override_id", "store_id", "dept_id", "target_week", "author", "override", "forecast")
+    ),
     store.ACTUAL,
     amount("fva", "|forecast - actual| - |override - actual|; positive: the planner was nearer"),
 )
@@ -277,6 +290,35 @@ class OverrideScores(Listing[OverrideScore]):
     """Scores and their sum."""
 
     summary: OverrideSummary
+
+
+@with_columns(*store.DATASET.without("dataset_key", "unit", "week_ends", "updated_at").columns)
+class DatasetResponse(Envelope):
+    """What the data are."""
+
+    unit: Annotated[str | None, Field(description="What sales count; null before it is known.", examples=["USD"])]
+    week_ends: Annotated[
+        Weekday | None, Field(description="Weekday that ends a week; null before it is known.", examples=["friday"])
+    ]
+    updated_at: Annotated[datetime | None, Field(description="When it last changed; null before it was written.")]
+
+
+def _member(name: str, table: Table) -> list[Column]:
+    return [*_named(replace(table.column(name), type=Type.ID)), table.column("attributes")]
+
+
+@with_columns(*_member("store_id", store.STORES))
+class Store(BaseModel):
+    """One store."""
+
+    attributes: Annotated[dict[str, Any] | None, _FACTS]
+
+
+@with_columns(*_member("dept_id", store.DEPARTMENTS))
+class Department(BaseModel):
+    """One department."""
+
+    attributes: Annotated[dict[str, Any] | None, _FACTS]
 
 
 class Health(BaseModel):

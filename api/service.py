@@ -14,10 +14,12 @@ from fastapi import Depends, Request
 
 from api.database import Database, Row, Statement, fetch_maps
 from api.metrics import Metrics
+from api.parameters import WEEK_ENDS
 from api.points import PointReads
 from api.problems import UnavailableError
 from api.settings import ApiSettings
 from api.snapshot import Refresher, State
+from demand_assets.errors import StoreError
 
 Result = TypeVar("Result")
 _FIRST_REFRESH_S = 10.0
@@ -95,3 +97,12 @@ async def _service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
+
+
+async def announce_weekday(service: ServiceDep) -> None:
+    """Tells what reads the parameters of this request which weekday ends a week, if the store says so."""
+    if service.state.refreshed_at is None:
+        # The route says what is wrong with the store.
+        with suppress(StoreError):
+            await service.require_store()
+    WEEK_ENDS.set(service.state.week_ends)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from api.database import Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
+from api.names import Names
 from demand_assets.errors import StoreError
+from demand_assets.store.dataset import DATASET
 from demand_assets.store.keys import valid_keys
 from demand_assets.store.migrations import require_current
 from demand_assets.store.overrides import active_overrides
 from demand_assets.store.reads import forecasts
+from demand_assets.store.reads.members import NAMES
 
 LOG = logging.getLogger("api.snapshot")
 _FORECAST_COLUMNS = tuple(forecasts.forecasts_of("").selected_columns.keys())
@@ -44,6 +47,7 @@ class Snapshot:
     # The columns of `forecasts` less the vintage; None when there are too many rows.
     rows: Mapping[Key, tuple[Any, ...]] | None
     overrides: Mapping[Key, Mapping[str, Any]]
+    names: Names
     # Made when first asked for.
     encoded: dict[Key, Encoded] = field(default_factory=dict, compare=False)
 
@@ -52,7 +56,7 @@ class Snapshot:
         made = self.encoded.get(key)
         if made is None and self.rows is not None and (values := self.rows.get(key)) is not None:
             row = {**self.vintage, **dict(zip(_FORECAST_COLUMNS, values, strict=True))}
-            made = self.encoded[key] = encoded(forecast_item(row, self.is_stale, self.overrides.get(key)))
+            made = self.encoded[key] = encoded(forecast_item(row, self.names, self.is_stale, self.overrides.get(key)))
         return made
 
 
@@ -75,6 +79,9 @@ class State:
     deadline_hours: int
     snapshot: Snapshot | None = None
     vintages: int | None = None
+    # The row of `dataset`; None before the pipeline has written it.
+    dataset: Mapping[str, Any] | None = None
+    names: Names = field(default_factory=Names)
     keys: Mapping[str, Principal] = field(default_factory=dict)
     problem: str | None = "the store was not read yet"
     refreshed_at: datetime | None = None
@@ -84,6 +91,14 @@ class State:
     def newest_vintage(self) -> Mapping[str, Any] | None:
         """The newest vintage; None before one is known."""
         return None if self.snapshot is None else self.snapshot.vintage
+
+    @property
+    def week_ends(self) -> int | None:
+        """Weekday that ends a week, 0 (Monday) to 6: the dataset's, else the newest vintage's; None without both."""
+        if self.dataset is not None:
+            return int(self.dataset["week_ends"])
+        newest = self.newest_vintage
+        return None if newest is None else int(newest["origin_week"].weekday())
 
     def active_overrides(self, vintage: Mapping[str, Any]) -> Mapping[Key, Mapping[str, Any]]:
         """Overrides in force beside the forecasts of `vintage`; beside a past one there is none."""
@@ -167,22 +182,31 @@ class Refresher:
             row["key_hash"]: Principal(row["key_id"], row["name"], frozenset(row["scopes"]), row["expires_at"])
             for row in await fetch_maps(self._database, valid_keys(now))
         }
-        if not found:
+        old, vintage = state.snapshot, found[0] if found else None
+        is_new = vintage is not None and (old is None or old.vintage["vintage_id"] != vintage["vintage_id"])
+        await self._read_dataset(is_new)
+        if vintage is None:
             state.snapshot = None
             return
-        vintage = found[0]
         overrides = {key_of(row): row for row in await fetch_maps(self._database, active_overrides(now))}
         is_stale = state.is_overdue(vintage)
-        old = state.snapshot
-        if old is None or old.vintage["vintage_id"] != vintage["vintage_id"]:
+        if old is None or is_new:
             rows: Mapping[Key, tuple[Any, ...]] | None = await self._rows(vintage["vintage_id"])
             state.vintage_loads += 1
             LOG.info("vintage %s is served", vintage["vintage_id"], extra={"rows": len(rows or ())})
         else:
             rows = old.rows
-            if old.is_stale == is_stale and old.overrides == overrides:
+            if (old.is_stale, old.overrides, old.names) == (is_stale, overrides, state.names):
                 return
-        state.snapshot = Snapshot(vintage, is_stale, rows, overrides)
+        state.snapshot = Snapshot(vintage, is_stale, rows, overrides, state.names)
+
+    async def _read_dataset(self, is_new: bool) -> None:
+        """The dataset, and the names again when it or the vintage is another one."""
+        found = next(iter(await fetch_maps(self._database, DATASET, {})), None)
+        if is_new or self.state.refreshed_at is None or found != self.state.dataset:
+            known = {name: await self._database.fetch(statement, {}) for name, statement in NAMES.items()}
+            self.state.names = Names({name: {row[0]: row[1] for row in rows} for name, rows in known.items()})
+        self.state.dataset = found
 
     async def _rows(self, vintage_id: str) -> dict[Key, tuple[Any, ...]] | None:
         rows: dict[Key, tuple[Any, ...]] = {}
@@ -199,4 +223,4 @@ class Refresher:
         """A forecast goes stale by the clock, whether or not the store can be asked."""
         old = self.state.snapshot
         if old is not None and not old.is_stale and self.state.is_overdue(old.vintage):
-            self.state.snapshot = Snapshot(old.vintage, True, old.rows, old.overrides)
+            self.state.snapshot = replace(old, is_stale=True, encoded={})

@@ -246,9 +246,10 @@ async def explain(request: Request, service: ServiceDep, query: Annotated[Explai
     if not moved:
         raise ProblemError(404, f"vintage {row['vintage_id']} has no attributions", unknown="attributions")
     parts = [{"group": _GROUPS.get(name, name.replace("_", " ")), "amount": value} for name, value in moved[0].items()]
+    ids = {"store_id": query.store_id, "dept_id": query.dept_id}
     body = {
-        "store_id": query.store_id,
-        "dept_id": query.dept_id,
+        **ids,
+        **service.state.names.beside(ids),
         "week": query.week,
         "horizon": row["horizon"],
         "forecast": row["forecast"],

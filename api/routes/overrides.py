@@ -40,8 +40,9 @@ async def override_items(service: Service, filters: Mapping[str, Any]) -> list[d
     rows = await service.fetch_maps(reads.OVERRIDES_ORDER.page(reads.overrides_of(filters), None, None))
     columns = columns_of(Override).items()
     return [
-        {name: (_status(service, row) if name == "status" else row[source]) for name, (source, _) in columns}
+        {name: named[source] for name, (source, _) in columns}
         for row in rows
+        for named in [{**row, **service.state.names.beside(row), "status": _status(service, row)}]
     ]
 
 

@@ -68,9 +68,10 @@ async def one_series(request: Request, service: ServiceDep, query: Annotated[Ser
     end = max(newest, vintage["origin_week"] + timedelta(weeks=vintage["horizon_weeks"])) if vintage else newest
     ahead = await _newest_forecasts(service, vintage, store_id, dept_id) if vintage else []
     target_weeks = {row["target_week"] for row in ahead}
+    ids = {"store_id": store_id, "dept_id": dept_id}
     body = {
-        "store_id": store_id,
-        "dept_id": dept_id,
+        **ids,
+        **service.state.names.beside(ids),
         "history": await _history(service, store_id, dept_id, start, end, target_weeks),
         "forecasts": [service.points.item(row) for row in ahead],
         "earlier": await _earlier_forecasts(service, vintage, store_id, dept_id, start, end) if vintage else [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -10,6 +11,11 @@ from enum import Enum
 AMOUNT = "the vintage's unit"
 # The key of a total that spans a whole dimension; no row of a dimension has it.
 SPANS_ALL = 0
+# Characters of an id. PostgreSQL bounds the entries of an index.
+LONGEST_ID = 200
+# Whatever the retailer writes, but no control characters.
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+ID_RULE = f"a text of 1 to {LONGEST_ID} characters, none of them a control character"
 
 
 class Type(Enum):
@@ -47,6 +53,11 @@ class Column:
     def stored_name(self) -> str:
         """Name of its column in SQL: store_key for store_id."""
         return key_name(self.name) if self.type is Type.ID else self.name
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a store or department: ID_RULE."""
+    return len(text) <= LONGEST_ID and re.fullmatch(ID_PATTERN, text) is not None
 
 
 def key_name(name: str) -> str:

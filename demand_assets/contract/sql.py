@@ -50,7 +50,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_TYPES: dict[Type, type[TypeEngine[Any]]] = {
+_TYPES: dict[Type, type[TypeEngine[Any]] | TypeEngine[Any]] = {
     Type.ID: Integer,
     Type.TEXT: Text,
     Type.SMALL: SmallInteger,
@@ -59,7 +59,8 @@ _TYPES: dict[Type, type[TypeEngine[Any]]] = {
     Type.FLAG: Boolean,
     Type.WEEK: Date,
     Type.TIME: UtcDateTime,
-    Type.JSON: JSON,
+    # None is NULL, not the JSON text null.
+    Type.JSON: JSON(none_as_null=True),
 }
 
 

@@ -47,8 +47,8 @@ def _dimension(name: str, kind: str, prefix: str) -> Table:
     """The table of all stores or departments: what an integer key of other tables stands for."""
     return Table(
         name,
-        f"{name.capitalize()} that anything was published of. A key is given once, in the natural order of new ids, "
-        "and stays.",
+        f"{name.capitalize()} that anything was published of, or that have a name. A key is given once, in the "
+        "natural order of new ids, and stays.",
         (
             Column(f"{prefix}_key", Type.INTEGER, f"What other tables call the {kind}; from 1", key=True),
             Column(f"{prefix}_id", Type.TEXT, f"{kind.capitalize()}, as the retailer writes it", unique=True),
@@ -58,6 +58,20 @@ def _dimension(name: str, kind: str, prefix: str) -> Table:
     )
 
 
+DATASET = Table(
+    "dataset",
+    "What the retailer's data are; one row, none before the pipeline has written it.",
+    (
+        Column("dataset_key", Type.SMALL, "Always 1", key=True),
+        Column("unit", Type.TEXT, "What sales count, such as USD or pieces"),
+        Column("week_ends", Type.SMALL, "Weekday that ends a week: 0 is Monday, 6 is Sunday"),
+        Column("store_label", Type.TEXT, "What people call a store, such as Shop"),
+        Column("dept_label", Type.TEXT, "What people call a department, such as Article"),
+        Column("has_stores", Type.FLAG, "Whether series have a store; otherwise one stands for the chain"),
+        Column("has_departments", Type.FLAG, "Whether series have a department; otherwise there is one a store"),
+        Column("updated_at", Type.TIME, "When this row, or a name or attribute of a store or department, last changed"),
+    ),
+)
 STORES = _dimension("stores", "store", "store")
 DEPARTMENTS = _dimension("departments", "department", "dept")
 FORECAST_VINTAGES = Table(
@@ -287,6 +301,7 @@ API_KEYS = Table(
 )
 
 TABLES = (
+    DATASET,
     STORES,
     DEPARTMENTS,
     FORECAST_VINTAGES,

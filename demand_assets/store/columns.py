@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -18,13 +17,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from demand_assets.contract.arrow import arrow_schema
-from demand_assets.contract.columns import Column, Table, Type
+from demand_assets.contract.columns import ID_RULE, Column, Table, Type, is_id
 from demand_assets.errors import StoreError
+from demand_assets.store.dimensions import natural
 
 _MOST = {Type.SMALL: 2**15 - 1, Type.INTEGER: 2**31 - 1}
-# PostgreSQL indexes ids, whose entries it bounds.
-_LONGEST_ID = 255
-_FRIDAY = 4
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 
@@ -37,12 +34,6 @@ class Words(NamedTuple):
 
 Values: TypeAlias = "NDArray[Any] | Words"
 Rows: TypeAlias = "slice | NDArray[np.int64]"
-
-
-def natural(text: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
-    """Sorts texts as people count: "2" before "10"."""
-    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
-    return tuple((words, len(digits), digits) for words, digits in parts), text
 
 
 def taken(values: Values, rows: Rows) -> Values:
@@ -215,8 +206,8 @@ def _texts(column: pa.ChunkedArray, wanted: Column) -> Words:
     for text in texts:
         if not text or "\0" in text:
             raise _WrongError(f"a text, got {text!r}")
-        if wanted.type is Type.ID and len(text) > _LONGEST_ID:
-            raise _WrongError(f"a text of at most {_LONGEST_ID} characters, got {text!r}")
+        if wanted.type is Type.ID and not is_id(text):
+            raise _WrongError(f"{ID_RULE}, got {text!r}")
     order = sorted(range(len(texts)), key=lambda at: natural(texts[at]))
     rank = np.full(len(distinct.dictionary) + 1, -1, dtype=np.int32)
     rank[used[order]] = np.arange(len(order), dtype=np.int32)
@@ -227,8 +218,14 @@ def _weeks(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:
     _require_type(column, pa.types.is_date32(column.type), "a date")
     _require(column, _missing(column), "a date")
     days: NDArray[np.int32] = column.cast(pa.int32()).to_numpy()
-    _require(column, (days + _EPOCH_WEEKDAY) % 7 != _FRIDAY, "a Friday")
+    if len(days):
+        _require(column, weekday_of(days) != weekday_of(days[:1]), f"the same weekday as {_iso(days[:1])[0]}")
     return days
+
+
+def weekday_of(days: NDArray[np.int32]) -> NDArray[np.int32]:
+    """0 (Monday) to 6 (Sunday) of each of (n,) days after 1970-01-01."""
+    return np.asarray((days + _EPOCH_WEEKDAY) % 7, dtype=np.int32)
 
 
 def _flags(column: pa.ChunkedArray, wanted: Column) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,12 @@ from demand_assets.store.tables import departments, stores
 DIMENSIONS: Mapping[str, Table] = {"store_id": stores, "dept_id": departments}
 ID_NAMES = {key_name(name): name for name in DIMENSIONS}
 _LOCK_DIMENSIONS = 0x64656D616E640C
+
+
+def natural(text: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
+    """Sorts texts as people count: "2" before "10"."""
+    parts = re.findall(r"([^0-9]*)0*([0-9]*)", text)
+    return tuple((words, len(digits), digits) for words, digits in parts), text
 
 
 def key_of(name: str, value: str) -> ScalarSelect[Any]:

@@ -33,6 +33,7 @@ from demand_assets.contract.store import (
 from demand_assets.errors import StoreError
 from demand_assets.store.blocks import binary_blocks, keyed, sqlite_blocks
 from demand_assets.store.columns import Columns, Words, columns_of
+from demand_assets.store.dataset import WEEKDAYS, known_dataset
 from demand_assets.store.dimensions import keys_of
 from demand_assets.store.engine import store_error, write_transaction
 from demand_assets.store.tables import forecast_vintages, metadata
@@ -170,8 +171,8 @@ def _replace_week(engine: Engine, lock: int, week: date, columns: Columns) -> in
 def _check_record(record: VintageRecord, rows: Columns) -> None:
     if not len(rows):
         raise StoreError(f"expected forecasts of origin {record.origin_week}, got no rows; a vintage is never empty")
-    if type(record.origin_week) is not date or record.origin_week.weekday() != 4:
-        raise StoreError(f"expected an origin week that is a Friday, got {record.origin_week}")
+    if type(record.origin_week) is not date:
+        raise StoreError(f"expected an origin week that is a date, got {record.origin_week!r}")
     if record.published_at.tzinfo is None:
         raise StoreError(f"expected published_at with a time zone, got {record.published_at.isoformat()}; pass UTC")
 
@@ -209,9 +210,28 @@ def _add_once(connection: Connection, table: Table, vintage_id: str, columns: Co
 
 
 def _keyed(connection: Connection, columns: Columns) -> Columns:
-    """The columns with keys in place of ids; ids that are new to the store are added."""
+    """The columns with keys in place of ids; ids that are new to the store are added.
+
+    StoreError for weeks of another weekday than the store's dataset has.
+    """
+    _check_weekday(connection, columns)
     ids = [column.name for column in columns.table.columns if column.type is Type.ID]
     return keyed(columns, {name: keys_of(connection, name, columns.texts(name)) for name in ids})
+
+
+def _check_weekday(connection: Connection, columns: Columns) -> None:
+    found = known_dataset(connection)
+    weeks = [column.name for column in columns.table.columns if column.type is Type.WEEK]
+    if found is None or not len(columns):
+        return
+    for name in weeks:
+        # Of a column all weeks have one weekday, or it would have been refused before.
+        first = date.fromisoformat(columns.weeks(name)[0])
+        if first.weekday() != found["week_ends"]:
+            raise StoreError(
+                f"{columns.table.name}: expected {name} to be a {WEEKDAYS[found['week_ends']]} as in the store's "
+                f"dataset, got {first}, a {WEEKDAYS[first.weekday()]}"
+            )
 
 
 def _upsert(engine: Engine, lock: int, columns: Columns) -> int:

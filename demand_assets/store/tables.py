@@ -9,6 +9,7 @@ from demand_assets.contract.sql import sql_table
 
 metadata = MetaData()
 
+dataset = sql_table(contract.DATASET, metadata)
 stores = sql_table(contract.STORES, metadata)
 departments = sql_table(contract.DEPARTMENTS, metadata)
 forecast_vintages = sql_table(contract.FORECAST_VINTAGES, metadata)

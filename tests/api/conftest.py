@@ -93,6 +93,7 @@ LISTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/v1/forecasts", {}),
     ("/v1/forecasts", {"vintages": "all"}),
     ("/v1/series", {}),
+    ("/v1/departments", {}),
     ("/v1/totals", {}),
     ("/v1/totals", {"level": "department"}),
     ("/v1/totals", {"level": "store"}),

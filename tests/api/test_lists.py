@@ -133,11 +133,12 @@ def test_a_point_read_is_narrowed_by_time_horizon_and_vintage(full: httpx.Client
 
 def test_series_are_what_ever_sold(full: httpx.Client) -> None:
     sold = {"weeks": 3, "first_week": "2011-11-04", "last_week": "2012-10-26"}
+    unnamed = {"store_name": None, "dept_name": None}
     assert items(full, "series") == [
-        {"store_id": "1", "dept_id": "3", **sold, "mean_52": 231.0},
-        {"store_id": "1", "dept_id": "4", **sold, "mean_52": 241.0},
-        {"store_id": "2", "dept_id": "3", **sold, "mean_52": 232.0},
-        {"store_id": "2", "dept_id": "9", **sold, "mean_52": 292.0},
+        {"store_id": "1", "dept_id": "3", **unnamed, **sold, "mean_52": 231.0},
+        {"store_id": "1", "dept_id": "4", **unnamed, **sold, "mean_52": 241.0},
+        {"store_id": "2", "dept_id": "3", **unnamed, **sold, "mean_52": 232.0},
+        {"store_id": "2", "dept_id": "9", **unnamed, **sold, "mean_52": 292.0},
     ]
     assert columns(items(full, "series", dept_id="3"), "store_id") == [("1",), ("2",)]
 

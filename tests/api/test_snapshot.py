@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from api.database import PostgresDatabase
+from api.names import Names
 from api.snapshot import Snapshot, State
 from demand_assets.errors import StoreError
 from demand_assets.store.engine import create_engine_for
@@ -181,7 +182,7 @@ def test_vintages_are_ordered_by_origin_then_sequence() -> None:
     newest = vintage(ORIGIN, 5)
     older = [vintage(ORIGIN, 4), vintage(ORIGIN, 1), vintage(ORIGIN - timedelta(weeks=1), 9)]
     newer = [vintage(ORIGIN, 6), vintage(ORIGIN, 9), vintage(ORIGIN + timedelta(weeks=1), 2)]
-    state = State(lambda: NOW, 72, Snapshot(newest, False, None, {}))
+    state = State(lambda: NOW, 72, Snapshot(newest, False, None, {}, Names()))
     unread = State(lambda: NOW, 72)
 
     def placed(state: State) -> list[tuple[bool, bool, bool]]:

@@ -19,8 +19,8 @@ from demand_assets.contract.columns import Table, Type
 from demand_assets.contract.store import ACTUALS, FORECAST_ATTRIBUTIONS, FORECAST_TOTALS, FORECASTS
 from demand_assets.errors import StoreError
 from demand_assets.store.blocks import binary_blocks, keyed, sqlite_blocks
-from demand_assets.store.columns import columns_of, natural
-from demand_assets.store.dimensions import shown
+from demand_assets.store.columns import columns_of
+from demand_assets.store.dimensions import natural, shown
 from demand_assets.store.publish import publish_actuals, publish_conditions, publish_vintage
 from demand_assets.store.tables import (
     actuals,

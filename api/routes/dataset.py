@@ -1,0 +1,83 @@
+"""What the retailer's data are: unit, weekday, labels; its stores and departments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from api.documents import list_responses
+from api.listing import Listing, conditional_response, envelope, list_response
+from api.parameters import NO_PARAMETERS, DeptFilter, PageParameters, StoreFilter
+from api.problems import ProblemError
+from api.schemas import DatasetResponse, Department, Store, Weekday
+from api.serialization import to_json
+from api.service import Service, ServiceDep
+from demand_assets.store.dataset import Dataset
+from demand_assets.store.reads import members as reads
+
+router = APIRouter(prefix="/v1")
+_DAYS = get_args(Weekday)
+
+
+@router.get("/dataset", summary="The data", response_model=DatasetResponse, dependencies=[NO_PARAMETERS])
+async def dataset(request: Request, service: ServiceDep) -> Response:
+    """Unit, weekday that ends a week, and what people call stores and departments.
+
+    Before the pipeline has written them: unit and weekday of the newest vintage, and plain labels.
+    """
+    await service.require_store()
+    state, shared = service.state, envelope(service)
+    ends = state.week_ends
+    known = state.dataset
+    body = {
+        **shared,
+        **{name: getattr(Dataset, name) for name in ("store_label", "dept_label", "has_stores", "has_departments")},
+        "updated_at": None,
+        **(known or {}),
+        "week_ends": None if ends is None else _DAYS[ends],
+    }
+    return conditional_response(request, to_json(body))
+
+
+class StoresParameters(PageParameters):
+    """Which stores."""
+
+    store_id: StoreFilter = None
+
+
+@router.get("/stores", summary="Stores", **list_responses(Store, 404))
+async def stores(request: Request, service: ServiceDep, query: Annotated[StoresParameters, Query()]) -> Response:
+    """Every store with its name and static facts."""
+    return await _members(request, service, query, "stores", Store, "store_id", query.store_id)
+
+
+class DepartmentsParameters(PageParameters):
+    """Which departments."""
+
+    dept_id: DeptFilter = None
+
+
+@router.get("/departments", summary="Departments", **list_responses(Department, 404))
+async def departments(
+    request: Request, service: ServiceDep, query: Annotated[DepartmentsParameters, Query()]
+) -> Response:
+    """Every department with its name and static facts."""
+    return await _members(request, service, query, "departments", Department, "dept_id", query.dept_id)
+
+
+async def _members(
+    request: Request,
+    service: Service,
+    query: PageParameters,
+    what: str,
+    item: type[BaseModel],
+    name: str,
+    value: str | None,
+) -> Response:
+    statement = reads.members(name, value)
+    found: Any = value is None or await service.fetch(statement)
+    if not found:
+        raise ProblemError(404, f"{name} {value} is not known here; see /v1/{what}", unknown=name)
+    return await list_response(request, service, query, Listing(what, item, statement, reads.ORDERS[name]))

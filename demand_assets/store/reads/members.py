@@ -1,0 +1,32 @@
+"""Stores and departments: what they are called and their static facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from demand_assets.contract.columns import key_name
+from demand_assets.store.dimensions import DIMENSIONS
+from demand_assets.store.reads.statements import Order
+
+ORDERS = {name: Order((table.c[key_name(name)],)) for name, table in DIMENSIONS.items()}
+"""Order of `members` by the column of ids."""
+
+
+def members(name: str, value: str | None = None) -> Select[Any]:
+    """(id, name, attributes) of every store, or of one; `name` is store_id, or dept_id for departments."""
+    d = DIMENSIONS[name].c
+    statement = select(d[name], d.name.label(name_column(name)), d.attributes)
+    return statement if value is None else statement.where(d[name] == value)
+
+
+def name_column(name: str) -> str:
+    """store_name for store_id."""
+    return f"{name.removesuffix('_id')}_name"
+
+
+NAMES: dict[str, Select[Any]] = {
+    name: select(table.c[name], table.c.name).where(table.c.name.is_not(None)) for name, table in DIMENSIONS.items()
+}
+"""Column of ids -> (id, name) of each store or department that has a name."""
