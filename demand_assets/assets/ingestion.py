@@ -4,6 +4,7 @@ The conditions go on into the SQL store, with what has been delivered of weeks t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 import pandas as pd
@@ -23,15 +24,16 @@ from demand_assets.assets.rows import store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
+from demand_assets.ingestion.catalogue import CHECKS
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
 from demand_assets.ingestion.merge import merge_table, merge_week_partitions
 from demand_assets.ingestion.quality import (
-    CHECKS,
     PAST_COLUMNS,
-    check_conditions,
+    check_covariates,
+    check_members,
     check_sales,
-    check_stores,
     validate_deliveries,
 )
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
@@ -52,12 +54,16 @@ GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
 
 
+def _judging() -> Context:
+    return Context(today=datetime.now(UTC).date())
+
+
 def _delivered(context: dg.AssetExecutionContext, landing: Landing, kind: Kind) -> list[Delivery]:
     """The deliveries of one kind; a file that cannot be read is a failed check on columns and types."""
     try:
         return landing.zone().read_all([kind])
     except DemandError as error:
-        refuse(context, CHECKS[kind][0].name, str(error))
+        refuse(context, CHECKS["covariates" if kind == "conditions" else kind][0].name, str(error))
 
 
 def _weekly(
@@ -97,7 +103,7 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
 
 def _structural(context: dg.AssetExecutionContext, deliveries: Sequence[Delivery], stores: pd.DataFrame | None) -> None:
     """Refuse files whose own rows break the contract before anything is merged."""
-    for outcome in validate_deliveries(deliveries, stores):
+    for outcome in validate_deliveries(deliveries, stores, _judging()):
         if not outcome.passed and outcome.severity == "error":
             refuse(context, outcome.name, f"{outcome.file}: {outcome.description}", outcome)
 
@@ -120,7 +126,7 @@ def stores(
         refuse(context, CHECKS["stores"][0].name, "no stores file has landed; expected one with Store, Type, Size")
     existing = deliveries[0].frame.iloc[:0] if stored is None else stored
     merged = merge_table(existing, read_landings(footer.get(LANDINGS_KEY)), deliveries, STORES.keys)
-    yield from check_results(context, check_stores(merged.frame))
+    yield from check_results(context, check_members("stores", merged.frame, _judging()))
     yield dg.MaterializeResult(
         value=LakeTable(merged.frame, {"": landings_metadata(merged.landings)}),
         data_version=dg.DataVersion(content_version(merged.frame)),
@@ -158,7 +164,7 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     kinds={"csv", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=check_specs("raw_covariates", CHECKS["conditions"]),
+    check_specs=check_specs("raw_covariates", CHECKS["covariates"]),
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "week",
@@ -173,7 +179,7 @@ def raw_covariates(
     deliveries = _delivered(context, landing, "conditions")
     _structural(context, deliveries, stores)
     frame, metadata = _weekly(context, lake, deliveries, CONDITIONS.keys)
-    yield from check_results(context, check_conditions(frame, stores))
+    yield from check_results(context, check_covariates(frame, stores, _judging()))
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 
@@ -211,7 +217,7 @@ def raw_sales(
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
-    yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
+    yield from check_results(context, check_sales(frame, history, raw_covariates, stores, _judging()))
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
 

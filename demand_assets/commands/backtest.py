@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import weeks_between
+    from demand_assets.ingestion.context import Context
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
     from demand_assets.ingestion.outcome import raise_on_failure
     from demand_assets.ingestion.quality import validate_deliveries
@@ -45,7 +47,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     if not weeks:
         raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
     deliveries = LandingZone(raw_dir).read_all()
-    raise_on_failure(validate_deliveries(deliveries, None))
+    raise_on_failure(validate_deliveries(deliveries, None, Context(today=datetime.now(UTC).date())))
     sales, covariates, stores = (_merged(deliveries, kind, raw_dir) for kind in (SALES, CONDITIONS, STORES))
     panel = build_panel(sales, covariates, stores, calendar_from_covariates(covariates), horizon)
     first = first_origin(panel.weeks)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.ingestion.context import Context
     from demand_assets.ingestion.outcome import raise_on_failure
     from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.planning import TRAIN_AND_FORECAST, weeks_of
@@ -71,7 +73,9 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     zone = LandingZone(settings.landing)
     deliveries = zone.read_all()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
-    raise_on_failure(validate_deliveries(deliveries, lake.read("stores", None)))
+    raise_on_failure(
+        validate_deliveries(deliveries, lake.read("stores", None), Context(today=datetime.now(UTC).date()))
+    )
     weeks = weeks_of(deliveries)
     kinds = {delivery.kind for delivery in deliveries}
     if not lake.exists("stores") and kinds != {"sales", "conditions", "stores"}:
