@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     from benchmarks.ingest import forget, write_weeks
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.ingestion.context import Context
     from demand_assets.ingestion.formats import SALES
     from demand_assets.ingestion.merge import merge_week_partitions
     from demand_assets.ingestion.outcome import raise_on_failure
@@ -82,16 +84,17 @@ def bare_sales(home: Path, keys: list[str]) -> None:
 
     settings = read_settings()
     forget()
+    judging = Context(today=date.today())
     lake, beside = ParquetLake(uri=settings.lake), ParquetLake(uri=str(home / "bare"))
     landed = LandingZone(settings.landing).read_all(["sales"])
     stores, conditions = lake.read("stores", None), lake.read("raw_covariates", lake.partitions("raw_covariates"))
     assert stores is not None
     assert conditions is not None
-    raise_on_failure(validate_deliveries(landed, stores))
+    raise_on_failure(validate_deliveries(landed, stores, judging))
     weeks = pd.DatetimeIndex([pd.Timestamp(key) for key in keys])
     merged = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, SALES.keys, weeks=weeks)
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < keys[0]], PAST_COLUMNS)
-    raise_on_failure(check_sales(merged.frame, earlier, conditions, stores))
+    raise_on_failure(check_sales(merged.frame, earlier, conditions, stores, judging))
     write_weeks(beside, "raw_sales", merged)
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -50,35 +51,37 @@ def ingest(folder: Path, target: Path) -> None:
 
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.ingestion.context import Context
     from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
     from demand_assets.ingestion.merge import merge_table, merge_week_partitions
     from demand_assets.ingestion.outcome import raise_on_failure
-    from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores, validate_deliveries
+    from demand_assets.ingestion.quality import check_covariates, check_members, check_sales, validate_deliveries
     from demand_assets.planning import landings_metadata
 
+    judging = Context(today=date.today())
     zone, lake = LandingZone(str(folder)), ParquetLake(uri=str(target))
     landed = zone.read_all(["stores"])
     table = merge_table(landed[0].frame.iloc[:0], (), landed, STORES.keys)
     stores = table.frame
-    raise_on_failure(check_stores(stores))
+    raise_on_failure(check_members("stores", stores, judging))
     lake.write("stores", None, stores, landings_metadata(table.landings), keep=True)
 
     conditions = pd.DataFrame()
     weeks = None
     for kind, name, keys in (("sales", "raw_sales", SALES.keys), ("conditions", "raw_covariates", CONDITIONS.keys)):
         landed = zone.read_all([kind])  # type: ignore[list-item]
-        raise_on_failure(validate_deliveries(landed, stores))
+        raise_on_failure(validate_deliveries(landed, stores, judging))
         if weeks is None:
             weeks = landed[0].weeks
             sales_landed = landed
             continue
         made = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, keys, weeks=weeks)
         conditions = made.frame
-        raise_on_failure(check_conditions(conditions, stores))
+        raise_on_failure(check_covariates(conditions, stores, judging))
         write_weeks(lake, name, made)
     assert weeks is not None
     made = merge_week_partitions(sales_landed[0].frame.iloc[:0], {}, sales_landed, SALES.keys, weeks=weeks)
-    raise_on_failure(check_sales(made.frame, None, conditions, stores))
+    raise_on_failure(check_sales(made.frame, None, conditions, stores, judging))
     write_weeks(lake, "raw_sales", made)
 
 

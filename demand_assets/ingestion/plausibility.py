@@ -1,149 +1,266 @@
-"""Checks of sales against their past, the other files, and the weeks around them. Pure and vectorised.
+"""Checks of amounts against what the series, its store, its department and the chain sold. Pure and vectorised.
 
 Frames are as `structure.coerce_dtypes` gives them: sorted by week, store and department.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.order import run_starts
-from demand_assets.ingestion.outcome import FIRST_ROWS, CheckOutcome, CheckSpec, count, first_of, first_rows, judge
-from demand_assets.ingestion.structure import differs_from_its_week
+from demand_assets.ingestion.outcome import (
+    FIRST_ROWS,
+    CheckOutcome,
+    CheckSpec,
+    count,
+    first_of,
+    first_rows,
+    judge,
+    settle,
+)
 
 FACTOR = 20.0
+# What no promotion, opening or change of unit explains.
+ABSURD = 1_000.0
 PAST_WEEKS = 8
-# Stores x departments of which a number each is kept without a thought.
-_SMALL_GRID = 1 << 22
-# A series that sold next to nothing may jump by any factor: below this its past counts as this much.
-FLOOR = 1_000.0
 STORE_SERIES = 5
-COUNT_WEEKS_NEEDED, COUNT_WEEKS = 4, 8
-COUNT_LOW, COUNT_HIGH = 0.7, 1.3
-_WEEK = pd.Timedelta(weeks=1)
+# Rows of a week from which its typical amount is taken.
+_SAMPLE = 509
+# Weeks from which the chain's typical amount is taken.
+_SAMPLED_WEEKS = 128
+_MOST = np.finfo(np.float64).max
+# Stores x departments, or ids, of which a number each is kept without a thought.
+_SMALL_GRID = 1 << 22
+Weeks = Mapping[pd.Timestamp, slice]
 
 
-def week_slices(frame: pd.DataFrame) -> dict[pd.Timestamp, slice]:
-    """The rows of each week of a frame that is sorted by week, in order; rows without a date are in none."""
-    if frame.empty:
-        return {}
-    weeks = frame["week"].to_numpy()
-    starts = run_starts([weeks])
-    ends = [*starts[1:].tolist(), len(weeks)]
-    return {
-        week: slice(start, end)
-        for week, start, end in zip(pd.DatetimeIndex(weeks[starts]), starts.tolist(), ends, strict=True)
-        if not pd.isna(week)
-    }
+def amounts_are_possible(
+    spec: CheckSpec, sales: pd.DataFrame, absurd: NDArray[np.bool_], limit: float, context: Context
+) -> CheckOutcome:
+    """No |amount| is over `limit`, 1,000 x the largest that any series of the chain, so of its store or dept, had.
 
-
-def before(history: pd.DataFrame, sales: pd.DataFrame) -> dict[pd.Timestamp, slice]:
-    """The weeks of `history` that `sales` does not bring anew and that start before its last week."""
-    brought = week_slices(sales)
-    if not brought:
-        return {}
-    last = max(brought)
-    return {week: rows for week, rows in week_slices(history).items() if week < last and week not in brought}
-
-
-def sales_are_within_20x_of_their_past(spec: CheckSpec, sales: pd.DataFrame, history: pd.DataFrame) -> CheckOutcome:
-    """No series, and no store's typical series, is beyond 20x of what it sold in the weeks before.
-
-    For rows whose series has at least 8 earlier weeks: (a) |amount| is at most 20 x max(1,000, the largest |amount|
-    of any earlier week); (b) per store and week with at least 5 such rows, the median of |amount| / mean earlier
-    |amount| lies within 1/20 and 20, which finds amounts in a wrong unit, too large or too small.
+    `absurd` is as `over` gives it.
     """
-    stores, usd = sales["store_id"].to_numpy(), sales["sales"].to_numpy()
-    over, off = np.zeros(len(sales), dtype=bool), np.zeros(len(sales), dtype=bool)
-    rows_judged, store_weeks_off, largest = 0, 0, 0.0
-    levels, levels_off = [], []
-    shown: dict[str, list[float]] = {"largest_before": [], "times_its_past": [], "store_level": []}
-    # Week by week, with what each series sold until then: the memory is that of one week, however long the history.
-    for rows, weeks, most, mean in pasts(sales, history):
-        judged = weeks >= PAST_WEEKS
-        if not judged.any():
-            continue
-        rows_judged += int(judged.sum())
-        amount = np.abs(usd[rows])
-        ratio = np.where(judged, amount / np.maximum(most, FLOOR), 0.0)
-        over[rows] = ratio > FACTOR
-        largest = max(largest, float(np.nanmax(ratio, initial=0.0)))
-
-        usable = judged & (mean > 0) & np.isfinite(amount)
-        level = np.divide(amount, mean, out=np.full(len(amount), np.nan), where=usable)
-        starts = run_starts([stores[rows]])
-        sizes = np.diff(starts, append=len(amount))
-        by_store = pd.Series(level).groupby(np.repeat(np.arange(len(sizes)), sizes))
-        medians = by_store.median().to_numpy()
-        enough = by_store.count().to_numpy() >= STORE_SERIES
-        strange = enough & ((medians > FACTOR) | (medians < 1 / FACTOR))
-        levels.append(medians[enough])
-        levels_off.append(medians[strange])
-        store_weeks_off += int(strange.sum())
-        off[rows] = usable & np.repeat(strange, sizes)
-        for at in first_rows(over[rows] | off[rows])[: FIRST_ROWS - len(shown["store_level"])]:
-            shown["largest_before"].append(most[at])
-            shown["times_its_past"].append(ratio[at])
-            shown["store_level"].append(float(np.repeat(medians, sizes)[at]))
-
-    faults = []
-    if over.any():
-        faults.append(
-            f"{count(int(over.sum()), 'row')} over {FACTOR:.0f}x their series' past, "
-            f"largest {largest:,.0f}x, first {first_of(sales, over)}"
-        )
-    if off.any():
-        strange_levels = np.concatenate(levels_off)
-        faults.append(
-            f"{count(store_weeks_off, 'store-week')} at {strange_levels.min():,.4g}x to {strange_levels.max():,.4g}x "
-            f"their usual level, first {first_of(sales[['store_id', 'week']], off)}"
-        )
-    usual = np.concatenate(levels) if levels else np.empty(0)
-    fine = f"{count(rows_judged, 'row')} judged, largest {largest:,.1f}x of its past"
+    wrong, accepted = settle(spec, sales["week"].to_numpy(), absurd, context)
+    at = first_rows(wrong)
+    amounts, rows = np.abs(sales["sales"].to_numpy()[at]), int(wrong.sum())
+    largest = limit / ABSURD
+    first = "" if not rows else f"{first_of(sales, wrong, context.ids)} with {context.amount(float(amounts[0]))}"
     return judge(
         spec,
         sales,
-        over | off,
-        fine=fine if rows_judged else f"no series with {PAST_WEEKS} earlier weeks yet: nothing to compare",
-        fault="; ".join(faults) + "; are the amounts in the usual unit?",
-        metrics={
-            "rows": len(sales),
-            "rows_judged": rows_judged,
-            "rows_over": int(over.sum()),
-            "largest_ratio": largest,
-            "store_weeks_off": store_weeks_off,
-            "store_level_lowest": float(usual.min()) if len(usual) else 1.0,
-            "store_level_highest": float(usual.max()) if len(usual) else 1.0,
-            "floor": FLOOR,
-        },
-        beside={name: np.asarray(values, dtype=float) for name, values in shown.items()},
+        wrong,
+        context,
+        fine=f"{count(len(sales), 'row')}, none over {ABSURD:,.0f}x the largest of the others, {largest:,.0f}"
+        if np.isfinite(limit)
+        else f"{count(len(sales), 'row')}; nothing to compare",
+        fault=f"{count(rows, 'row')} over {ABSURD:,.0f}x the largest amount of any store or department, "
+        f"{context.amount(largest)}; first {first}",
+        metrics={"rows": len(sales), "rows_over": rows, "largest_of_the_chain": largest if rows else 0.0},
+        beside={"times_the_largest": amounts / largest} if rows else None,
+        accepted=accepted,
     )
 
 
-def pasts(
-    sales: pd.DataFrame, history: pd.DataFrame
-) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
-    """For each week of sales, its rows, and for every row over the earlier weeks of its series: their number, and the
-    largest and the mean |amount|; 0 where there are none.
+def possible_limit(sales: pd.DataFrame, history: pd.DataFrame, own: Weeks, stored: Weeks) -> float:
+    """The largest |amount| that can be right: 1,000 x the largest that the chain had; inf where nothing was sold.
+
+    `own` and `stored` are the weeks of the judged sales and of the history. In the former, where an absurd amount may
+    be, what is within 1,000 x the typical amount counts as had.
     """
-    own, earlier = week_slices(sales), before(history, sales)
-    number = _series_numbers([sales, history] if earlier else [sales])
+    past = history["sales"].to_numpy() if stored else np.empty(0)
+    amounts = sales["sales"].to_numpy()
+    weeks = [(amounts, rows) for rows in own.values()] + [(past, rows) for rows in stored.values()]
+    typical = lower_median([_typical(of[rows]) for of, rows in weeks[:: 1 + len(weeks) // _SAMPLED_WEEKS]])
+    largest = _largest(past)
+    for rows in own.values():
+        most = _largest(amounts[rows])
+        if most > ABSURD * typical:
+            sizes = np.abs(amounts[rows])
+            most = _largest(sizes[sizes <= ABSURD * typical])
+        largest = max(largest, most)
+    return ABSURD * largest if largest > 0 else np.inf
+
+
+def over(sales: pd.DataFrame, own: Weeks, limit: float) -> NDArray[np.bool_]:
+    """(n,) mask of the finite amounts over a limit, in size; only the weeks that have any are looked through."""
+    amounts = sales["sales"].to_numpy()
+    wrong = np.zeros(len(sales), dtype=bool)
+    for rows in own.values():
+        if _largest(amounts[rows]) > limit:
+            wrong[rows] = (np.abs(amounts[rows]) > limit) & np.isfinite(amounts[rows])
+    return wrong
+
+
+def _largest(amounts: NDArray[np.float64]) -> float:
+    """The largest finite |amount|; 0 without any."""
+    if not len(amounts):
+        return 0.0
+    largest = max(float(np.fmax.reduce(amounts)), -float(np.fmin.reduce(amounts)))
+    if np.isfinite(largest):
+        return largest
+    return float(np.abs(amounts[np.isfinite(amounts)]).max(initial=0.0))
+
+
+def _typical(amounts: NDArray[np.float64]) -> float:
+    """Median |amount| of the rows of a week that sold something; 0 without any. Of many rows, of some evenly spread."""
+    some = amounts if len(amounts) <= _SAMPLE else amounts[np.linspace(0, len(amounts) - 1, _SAMPLE).astype(np.intp)]
+    sold = np.abs(some[np.isfinite(some) & (some != 0)])
+    return float(np.sort(sold)[len(sold) // 2]) if len(sold) else 0.0
+
+
+def lower_median(values: Sequence[float]) -> float:
+    """The median of the positive values, the lower one of an even number; 0 without any."""
+    positive = sorted(value for value in values if value > 0)
+    return positive[(len(positive) - 1) // 2] if positive else 0.0
+
+
+def sales_are_within_20x_of_their_past(
+    spec: CheckSpec,
+    sales: pd.DataFrame,
+    history: pd.DataFrame,
+    own: Weeks,
+    earlier: Weeks,
+    context: Context,
+) -> CheckOutcome:
+    """No series, and no store as a whole, is beyond 20x of what it sold in the weeks before.
+
+    (a) |amount| is at most 20 x its `WeekPast.reference`; (b) per store and week with at least 5 series of 8 earlier
+    weeks, no more than half of them are over 20 x, or under a 20th of, their mean before, which finds amounts in a
+    wrong unit.
+    """
+    amounts, stores = sales["sales"].to_numpy(), sales["store_id"].to_numpy()
+    high, off = np.zeros(len(sales), dtype=bool), np.zeros(len(sales), dtype=bool)
+    rows_judged, largest = 0, 0.0
+    references, means = np.zeros(FIRST_ROWS), np.zeros(FIRST_ROWS)
+    taken = context.reasons(spec.name)
+    shown = 0
+    # Week by week, with what each series sold until then: the memory is that of one week, however long the history.
+    for past in pasts(sales, history, own, earlier):
+        rows = past.rows
+        judged = past.reference > 0
+        if not judged.any():
+            continue
+        rows_judged += int(judged.sum())
+        amount = past.amount
+        ratio = np.divide(amount, past.reference, out=np.zeros(len(amount)), where=judged)
+        high[rows] = ratio > FACTOR
+        largest = max(largest, float(ratio.max(initial=0.0)))
+        off[rows] = _store_is_off(stores[rows], past)
+        if past.week in taken:
+            continue
+        at = first_rows(high[rows] | off[rows])[: FIRST_ROWS - shown]
+        references[shown : shown + len(at)], means[shown : shown + len(at)] = past.reference[at], past.mean[at]
+        shown += len(at)
+
+    wrong, accepted = settle(spec, sales["week"].to_numpy(), high | off, context)
+    high, off = high & wrong, off & wrong
+    faults = []
+    if high.any():
+        faults.append(
+            f"{count(int(high.sum()), 'row')} over {FACTOR:.0f}x their past, largest {largest:,.0f}x, "
+            f"first {first_of(sales, high, context.ids)}"
+        )
+    store_weeks = sales.loc[off, ["store_id", "week"]].drop_duplicates()
+    if len(store_weeks):
+        faults.append(
+            f"{count(len(store_weeks), 'store-week')} with most series over {FACTOR:.0f}x or under a "
+            f"{FACTOR:.0f}th of their past, first {first_of(sales[['store_id', 'week']], off, context.ids)}"
+        )
+    sold = np.abs(amounts[first_rows(wrong)])
+    return judge(
+        spec,
+        sales,
+        wrong,
+        context,
+        fine=f"{count(rows_judged, 'row')} judged, largest {largest:,.1f}x of its past"
+        if rows_judged
+        else f"fewer than {PAST_WEEKS} earlier weeks: nothing to compare",
+        fault="; ".join(faults),
+        metrics={
+            "rows": len(sales),
+            "rows_judged": rows_judged,
+            "rows_over": int(high.sum()),
+            "largest_ratio": largest,
+            "store_weeks_off": len(store_weeks),
+        },
+        beside={
+            "compared_with": references[:shown],
+            "times_that": sold / references[:shown],
+            "mean_before": means[:shown],
+        }
+        if shown
+        else None,
+        accepted=accepted,
+    )
+
+
+def _store_is_off(stores: NDArray[np.int64], past: WeekPast) -> NDArray[np.bool_]:
+    """(n,) mask of the judged rows of the stores most of whose series are far from their mean, of one week's rows."""
+    usable = (past.weeks >= PAST_WEEKS) & (past.mean > 0) & past.finite
+    starts = run_starts([stores])
+    # Up or down, not both together: series that scatter are no change of unit.
+    far = [usable & (past.amount > FACTOR * past.mean), usable & (past.amount < past.mean / FACTOR)]
+    number, *beyond = (np.add.reduceat(mask, starts, dtype=np.int64) for mask in (usable, *far))
+    strange = (number >= STORE_SERIES) & (np.maximum(*beyond) > number / 2)
+    if not strange.any():
+        return np.zeros(len(stores), dtype=bool)
+    return usable & np.repeat(strange, np.diff(starts, append=len(stores)))
+
+
+@dataclass(frozen=True, eq=False)
+class WeekPast:
+    """The rows of one week of sales, and what was sold in the weeks before, each (n,).
+
+    `amount`: |amount|, 0 where it is not `finite`. `weeks`, `largest`, `mean`:
+    number of earlier weeks of the series, and its largest and mean |amount| in them; 0 without any. `reference`: what
+    20 x is taken of: the largest of the series, of a series with fewer than 8 weeks that of its store and its
+    department, where both are new that of the chain; at least the chain's typical amount; 0 before the chain's 9th
+    week.
+    """
+
+    week: pd.Timestamp
+    rows: slice
+    amount: NDArray[np.float64]
+    finite: NDArray[np.bool_]
+    weeks: NDArray[np.int64]
+    largest: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    reference: NDArray[np.float64]
+
+
+def pasts(sales: pd.DataFrame, history: pd.DataFrame, own: Weeks, earlier: Weeks) -> Iterator[WeekPast]:
+    """The past of each week of sales: `own` are its weeks, `earlier` those of the history before and between them."""
+    if not own:
+        return
+    frames = [sales, history] if earlier else [sales]
+    number = _series_numbers(frames)
     weeks = np.zeros(number.count, dtype=np.int64)
     largest, total = np.zeros(number.count), np.zeros(number.count)
+    typical: list[float] = []
     for week in sorted({*own, *earlier}):
         frame, rows = (sales, own[week]) if week in own else (history, earlier[week])
         series = number.of(frame, rows)
-        if frame is sales:
-            seen = weeks[series]
-            yield rows, seen, largest[series], total[series] / np.maximum(seen, 1)
         amount = np.abs(frame["sales"].to_numpy()[rows])
         # Amounts that are no number have a check of their own; here they would only hide what they are next to.
-        amount = np.where(np.isfinite(amount), amount, 0.0)
+        finite = amount <= _MOST
+        amount = np.where(finite, amount, 0.0)
+        if frame is sales:
+            seen, most = weeks[series], largest[series]
+            reference = np.zeros(len(series))
+            if len(typical) >= PAST_WEEKS:
+                reference = most.copy()
+                young = np.flatnonzero(seen < PAST_WEEKS)
+                if len(young):
+                    reference[young] = np.maximum(most[young], number.near(largest, series[young]))
+                np.maximum(reference, lower_median(typical), out=reference)
+            yield WeekPast(week, rows, amount, finite, seen, most, total[series] / np.maximum(seen, 1), reference)
         # A key twice in a week counts once, with its larger amount.
         first = run_starts([series])
         if len(first) < len(series):
@@ -151,6 +268,7 @@ def pasts(
         weeks[series] += 1
         largest[series] = np.maximum(largest[series], amount)
         total[series] += amount
+        typical.append(_typical(amount))
 
 
 @dataclass(frozen=True)
@@ -172,6 +290,25 @@ class _SeriesNumbers:
         numbers: NDArray[np.int64] = (store - self.first_store) * self.depts + (dept - self.first_dept)
         return numbers
 
+    def near(self, largest: NDArray[np.float64], series: NDArray[np.int64]) -> NDArray[np.float64]:
+        """For some series the largest of (count,) values in their store or department, where both have none in all."""
+        if self.keys is None:
+            grid = largest.reshape(-1, self.depts)
+            store, dept = np.divmod(series, self.depts)
+            found = np.maximum(grid.max(axis=1)[store], grid.max(axis=0)[dept])
+        else:
+            parts = (self.keys >> 32, self.keys & 0xFFFFFFFF)
+            found = np.maximum(*(_largest_of(part, largest)[series] for part in parts))
+        return np.asarray(np.where(found > 0, found, largest.max()))
+
+
+def _largest_of(groups: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the largest value of the group that each is in."""
+    distinct, place = np.unique(groups, return_inverse=True)
+    most = np.zeros(len(distinct))
+    np.maximum.at(most, place, values)
+    return most[place]
+
 
 def _series_numbers(frames: Sequence[pd.DataFrame]) -> _SeriesNumbers:
     ids = {name: [frame[name].to_numpy() for frame in frames] for name in ("store_id", "dept_id")}
@@ -189,125 +326,20 @@ def _key(frame: pd.DataFrame, rows: slice) -> NDArray[np.int64]:
     return store << 32 | frame["dept_id"].to_numpy()[rows].astype(np.int64) & 0xFFFFFFFF
 
 
-def holiday_flags_agree(spec: CheckSpec, sales: pd.DataFrame, conditions: pd.DataFrame) -> CheckOutcome:
-    """One holiday flag per week in all rows of sales, and the same one in conditions for the same store and week."""
-    keys = ["store_id", "week"]
-    told = conditions.drop_duplicates(keys)[[*keys, "is_holiday"]].rename(columns={"is_holiday": "conditions_flag"})
-    # One look-up per store and week, whose rows lie together.
-    starts = run_starts([sales["week"].to_numpy(), sales["store_id"].to_numpy()])
-    sizes = np.diff(starts, append=len(sales))
-    found = sales[keys].iloc[starts].merge(told, on=keys, how="left")["conditions_flag"]
-    flagged, known = found.eq(True).to_numpy(), found.notna().to_numpy()
-    against = np.repeat(known, sizes) & (np.repeat(flagged, sizes) != sales["is_holiday"].to_numpy())
-    odd, weeks, holidays = differs_from_its_week(sales)
-    wrong = against | odd
-    shown = np.searchsorted(starts, first_rows(wrong), side="right") - 1
-    return judge(
-        spec,
-        sales,
-        wrong,
-        fine=f"{count(weeks, 'week')}, {holidays} of them holidays, the same in both files",
-        fault=f"{count(int(against.sum()), 'row')} with another holiday flag than conditions have, {int(odd.sum()):,} "
-        f"with another than their week's, first {first_of(sales, wrong)}; expected one flag per week",
-        metrics={
-            "rows": len(sales),
-            "rows_compared": int(sizes[known].sum()),
-            "rows_against_conditions": int(against.sum()),
-            "rows_against_their_week": int(odd.sum()),
-            "holiday_weeks": holidays,
-        },
-        beside={"conditions_flag": found.to_numpy(dtype=object)[shown]},
-    )
-
-
-def row_count_is_in_band(spec: CheckSpec, sales: pd.DataFrame, history: pd.DataFrame) -> CheckOutcome:
-    """Each week has 70% to 130% of the median row count of the up to 8 stored weeks before; the first 4 are exempt."""
-    own = week_slices(sales)
-    rows = {week: at.stop - at.start for week, at in {**before(history, sales), **own}.items()}
-    counts = pd.Series(rows, index=pd.DatetimeIndex(list(rows)), dtype="int64").sort_index()
-    median = counts.rolling(COUNT_WEEKS, min_periods=COUNT_WEEKS_NEEDED).median().shift()
-    weeks = pd.DataFrame({"week": counts.index, "rows": counts.to_numpy(), "median_before": median.to_numpy()})
-    weeks["share"] = weeks["rows"] / weeks["median_before"]
-    weeks = weeks[weeks["week"].isin(list(own))].reset_index(drop=True)
-    share = weeks["share"].to_numpy()
-    wrong = (share < COUNT_LOW) | (share > COUNT_HIGH)
-    judged = share[~np.isnan(share)]
-    worst = weeks.iloc[int(np.argmax(wrong))] if wrong.any() else None
-    example = (
-        ""
-        if worst is None
-        else (f"first {worst['week']:%Y-%m-%d} with {worst['rows']:,.0f} against {worst['median_before']:,.0f}")
-    )
-    span = f"{judged.min():.0%} to {judged.max():.0%}" if len(judged) else "too few weeks to compare"
-    return judge(
-        spec,
-        weeks,
-        wrong,
-        fine=f"{count(len(judged), 'week')} judged, rows per week against the {COUNT_WEEKS} before: {span}",
-        fault=f"{count(int(wrong.sum()), 'week')} outside {COUNT_LOW:.0%} to {COUNT_HIGH:.0%} of the usual row count, "
-        f"{example}; is the delivery whole?",
-        metrics={
-            "weeks": len(weeks),
-            "weeks_judged": len(judged),
-            "weeks_out_of_band": int(wrong.sum()),
-            "lowest_share": float(judged.min()) if len(judged) else 1.0,
-            "highest_share": float(judged.max()) if len(judged) else 1.0,
-        },
-    )
-
-
-def no_week_is_missing(spec: CheckSpec, sales: pd.DataFrame, history: pd.DataFrame) -> CheckOutcome:
-    """Every Friday from the first stored week to the last of `sales` has rows."""
-    weeks = pd.DatetimeIndex([*before(history, sales), *week_slices(sales)])
-    weeks = weeks[weeks.dayofweek == 4].sort_values()
-    expected = pd.date_range(weeks[0], weeks[-1], freq=_WEEK) if len(weeks) else weeks
-    gaps = pd.DataFrame({"week": expected.difference(weeks)})
-    span = f"{weeks[0]:%Y-%m-%d} to {weeks[-1]:%Y-%m-%d}" if len(weeks) else "no weeks"
-    return CheckOutcome(
-        spec.name,
-        gaps.empty,
-        spec.severity,
-        f"{count(len(weeks), 'week')} without a gap, {span}"
-        if gaps.empty
-        else f"{count(len(gaps), 'week')} missing, first {gaps['week'].iloc[0]:%Y-%m-%d}, in {span}; land them",
-        {"weeks": len(weeks), "weeks_missing": len(gaps)},
-        gaps.head(FIRST_ROWS),
-    )
-
-
-def conditions_cover_the_stores_that_sell(
-    spec: CheckSpec, sales: pd.DataFrame, conditions: pd.DataFrame
-) -> CheckOutcome:
-    """Every store and week with sales has a row of conditions."""
-    keys = ["store_id", "week"]
-    starts = run_starts([sales["week"].to_numpy(), sales["store_id"].to_numpy()])
-    pairs = sales[keys].iloc[starts].reset_index(drop=True)
-    found = pairs.merge(conditions[keys].drop_duplicates(), on=keys, how="left", indicator=True)
-    wrong = (found["_merge"] == "left_only").to_numpy()
-    missing = int(wrong.sum())
-    return judge(
-        spec,
-        pairs,
-        wrong,
-        fine=f"{count(len(pairs), 'store-week')} with sales, all with conditions",
-        fault=f"{missing:,} of {count(len(pairs), 'store-week')} with sales have no conditions, "
-        f"first {first_of(pairs, wrong)}; land a features.csv that covers them",
-        metrics={"store_weeks": len(pairs), "store_weeks_without_conditions": missing},
-    )
-
-
-def negative_sales_are_returns(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
+def negative_sales_are_returns(spec: CheckSpec, sales: pd.DataFrame, context: Context) -> CheckOutcome:
     """Negative amounts are returns: kept, counted, and shown."""
-    wrong = (sales["sales"] < 0).to_numpy()
+    wrong, accepted = settle(spec, sales["week"].to_numpy(), (sales["sales"] < 0).to_numpy(), context)
     amounts = sales["sales"].to_numpy()[wrong]
-    usd = float(amounts[np.isfinite(amounts)].sum())
+    together = float(amounts[np.isfinite(amounts)].sum())
     rows = int(wrong.sum())
     return judge(
         spec,
         sales,
         wrong,
+        context,
         fine=f"{count(len(sales), 'row')}, none negative",
-        fault=f"{rows:,} of {count(len(sales), 'row')} negative, {usd:,.2f} together, "
-        f"first {first_of(sales, wrong)}; kept as returns",
-        metrics={"rows": len(sales), "negative_rows": rows, "negative": usd},
+        fault=f"{rows:,} of {count(len(sales), 'row')} negative, {context.amount(together)} together, "
+        f"first {first_of(sales, wrong, context.ids)}",
+        metrics={"rows": len(sales), "negative_rows": rows, "negative": together},
+        accepted=accepted,
     )

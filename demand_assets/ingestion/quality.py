@@ -1,79 +1,50 @@
-"""Every check of the ingested frames, by name, and the functions that run them all at once without raising. Pure."""
+"""All checks of the ingested frames, run at once without raising, and which files can be used. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.ingestion import plausibility, structure
+from demand_assets.ingestion import agreement, plausibility, presence, structure
+from demand_assets.ingestion.catalogue import CHECKS, SPECS
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES, Kind
-from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
+from demand_assets.ingestion.order import run_starts
+from demand_assets.ingestion.outcome import CheckOutcome
+from demand_assets.ingestion.schemas import Schema, schema_of
+from demand_assets.ingestion.understanding import Kind
 
-CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
-    "sales": (
-        CheckSpec("sales_columns_and_types_are_right", "Columns, types, missing values and ranges of the sales schema"),
-        CheckSpec("sales_keys_are_unique", "One row per store, department and week"),
-        CheckSpec("sales_weeks_are_fridays", "Every week is the Friday that ends it"),
-        CheckSpec("sales_stores_are_known", "Every store is in the stores table"),
-        CheckSpec("sales_are_finite", "No amount is missing or infinite"),
-        CheckSpec(
-            "sales_are_within_20x_of_their_past",
-            "For series with 8 earlier weeks: no amount over 20 x max(1,000, its largest before); and no store's "
-            "median series (of at least 5) beyond 1/20 to 20 x its mean before",
-        ),
-        CheckSpec("holiday_flags_agree", "One holiday flag per week, the same in sales and conditions"),
-        CheckSpec(
-            "row_count_is_in_band",
-            "Each week has 70% to 130% of the median rows of the up to 8 weeks before; first 4 exempt",
-        ),
-        CheckSpec("no_week_is_missing", "Every Friday from the first stored week to the last one checked has sales"),
-        CheckSpec("conditions_cover_the_stores_that_sell", "Every store and week with sales has conditions"),
-        CheckSpec("negative_sales_are_returns", "Negative amounts are counted and kept", "warn"),
-    ),
-    "conditions": (
-        CheckSpec(
-            "conditions_columns_and_types_are_right",
-            "Columns, types, missing values and ranges of the conditions schema",
-        ),
-        CheckSpec("conditions_keys_are_unique", "One row per store and week"),
-        CheckSpec("conditions_weeks_are_fridays", "Every week is the Friday that ends it"),
-        CheckSpec("conditions_stores_are_known", "Every store is in the stores table"),
-        CheckSpec("conditions_holiday_flags_agree", "One holiday flag per week in all rows"),
-    ),
-    "stores": (
-        CheckSpec(
-            "stores_columns_and_types_are_right", "Columns, types, missing values and ranges of the stores schema"
-        ),
-        CheckSpec("stores_keys_are_unique", "One row per store"),
-    ),
-}
 # What `check_sales` needs of stored sales.
 PAST_COLUMNS = ("store_id", "dept_id", "week", "sales")
 _FLAGS = ("store_id", "week", "is_holiday")
 _STORE_ID = ("store_id",)
-_SPECS: Mapping[str, CheckSpec] = {spec.name: spec for specs in CHECKS.values() for spec in specs}
 
 
 def check_sales(
-    sales: pd.DataFrame, history: pd.DataFrame | None, conditions: pd.DataFrame, stores: pd.DataFrame
+    sales: pd.DataFrame,
+    history: pd.DataFrame | None,
+    covariates: pd.DataFrame,
+    stores: pd.DataFrame,
+    context: Context,
 ) -> list[CheckOutcome]:
     """All checks of CHECKS["sales"], in that order, on the sales of some weeks; bad data fails them, nothing raises.
 
     `history` is stored sales, None or empty for none: weeks that `sales` brings anew, and later ones, are left out, so
-    that every week is judged by the weeks before it in both frames. `conditions` should cover the weeks of `sales`;
-    only its store_id, week and is_holiday are used, and of `stores` only store_id.
+    that every week is judged by the weeks before it in both frames. `covariates` should cover the weeks of `sales`;
+    only their store_id, week and is_holiday are used, and of `stores` only store_id; either may be empty. A row that
+    one of the first checks finds is not judged by the later ones.
     """
-    outcomes = [structure.columns_and_types(_SPECS["sales_columns_and_types_are_right"], "sales", sales)]
+    schema = schema_of("sales", sales)
+    outcomes = [structure.columns_and_types(SPECS["sales_columns_and_types_are_right"], sales, schema, context)]
     history = pd.DataFrame() if history is None else history
-    reasons = [structure.unfit(sales, "sales", SALES.columns)]
+    reasons = [structure.unfit(sales, "sales", list(schema.columns))]
     others: list[tuple[str, pd.DataFrame, Kind, Sequence[str]]] = [
         ("history", history, "sales", PAST_COLUMNS),
-        ("conditions", conditions, "conditions", _FLAGS),
+        ("covariates", covariates, "covariates", _FLAGS[:2]),
         ("stores", stores, "stores", _STORE_ID),
     ]
     for name, frame, kind, needs in others:
@@ -81,85 +52,203 @@ def check_sales(
             reasons.append(f"{name} given: {reason}")
     if any(reasons):
         return outcomes + _unjudged("sales", "; ".join(filter(None, reasons)))
-    sales = structure.coerce_dtypes(sales, "sales", SALES.columns)
-    past = structure.coerce_dtypes(history, "sales", PAST_COLUMNS) if len(history) else sales.iloc[:0]
-    told = structure.coerce_dtypes(conditions, "conditions", _FLAGS) if len(conditions) else sales.iloc[:0]
+    sales = structure.coerce_dtypes(sales, schema)
+    past = _part(history, "sales", PAST_COLUMNS) if len(history) else sales.iloc[:0]
+    told = _part(covariates, "covariates", _FLAGS) if len(covariates) else pd.DataFrame()
+    found, fit = _structural("sales", sales, schema, store_ids(stores), context)
+    return [*outcomes, *found, *_unusual(sales, past, told, fit, context)]
+
+
+def _unusual(
+    sales: pd.DataFrame, history: pd.DataFrame, covariates: pd.DataFrame, fit: NDArray[np.bool_], context: Context
+) -> list[CheckOutcome]:
+    """The checks of amounts, and on the rows that are `fit` those of what is around them."""
+    finite = structure.sales_are_finite(SPECS["sales_are_finite"], sales, context)
+    # Not copied where every row is fit.
+    sales = sales if fit.all() else sales[fit].reset_index(drop=True)
+    stored = presence.week_slices(history)
+    own = presence.week_slices(sales)
+    limit = plausibility.possible_limit(sales, history, own, stored)
+    absurd = plausibility.over(sales, own, limit)
+    possible_ = plausibility.amounts_are_possible(SPECS["sales_are_possible"], sales, absurd, limit, context)
+    if absurd.any():
+        sales = sales[~absurd].reset_index(drop=True)
+        own = presence.week_slices(sales)
+    earlier = {week: rows for week, rows in stored.items() if own and week < max(own) and week not in own}
+    seen = presence.presence(sales, history, own, earlier)
+    starts = run_starts([sales["week"].to_numpy(), sales["store_id"].to_numpy()]) if len(sales) else np.empty(0, int)
     return [
-        *outcomes,
-        *_structural("sales", sales, _store_ids(stores)),
-        structure.sales_are_finite(_SPECS["sales_are_finite"], sales),
-        plausibility.sales_are_within_20x_of_their_past(_SPECS["sales_are_within_20x_of_their_past"], sales, past),
-        plausibility.holiday_flags_agree(_SPECS["holiday_flags_agree"], sales, told),
-        plausibility.row_count_is_in_band(_SPECS["row_count_is_in_band"], sales, past),
-        plausibility.no_week_is_missing(_SPECS["no_week_is_missing"], sales, past),
-        plausibility.conditions_cover_the_stores_that_sell(
-            _SPECS["conditions_cover_the_stores_that_sell"], sales, told
+        finite,
+        possible_,
+        plausibility.sales_are_within_20x_of_their_past(
+            SPECS["sales_are_within_20x_of_their_past"], sales, history, own, earlier, context
         ),
-        plausibility.negative_sales_are_returns(_SPECS["negative_sales_are_returns"], sales),
+        agreement.holiday_flags_agree(SPECS["holiday_flags_agree"], sales, covariates, starts, context),
+        presence.row_count_is_in_band(SPECS["row_count_is_in_band"], seen, context),
+        presence.no_week_is_missing(SPECS["no_week_is_missing"], seen, context),
+        presence.stores_sell_every_week(SPECS["stores_sell_every_week"], seen, context),
+        presence.no_store_or_dept_starts_or_stops(SPECS["no_store_or_dept_starts_or_stops"], seen, context),
+        agreement.covariates_cover_the_stores_that_sell(
+            SPECS["covariates_cover_the_stores_that_sell"], sales, covariates, starts, context
+        ),
+        plausibility.negative_sales_are_returns(SPECS["negative_sales_are_returns"], sales, context),
     ]
 
 
-def check_conditions(conditions: pd.DataFrame, stores: pd.DataFrame) -> list[CheckOutcome]:
-    """All checks of CHECKS["conditions"], in that order; bad data fails them, nothing raises."""
-    outcomes = [structure.columns_and_types(_SPECS["conditions_columns_and_types_are_right"], "conditions", conditions)]
-    if reason := structure.unfit(conditions, "conditions", CONDITIONS.columns):
-        return outcomes + _unjudged("conditions", reason)
+def check_covariates(
+    covariates: pd.DataFrame, stores: pd.DataFrame, context: Context, schema: Schema | None = None
+) -> list[CheckOutcome]:
+    """All checks of CHECKS["covariates"], in that order; bad data fails them, nothing raises.
+
+    `schema` is the frame's own unless given; `stores` may be empty.
+    """
+    schema = schema or schema_of("covariates", covariates)
+    outcomes = [
+        structure.columns_and_types(SPECS["covariates_columns_and_types_are_right"], covariates, schema, context)
+    ]
+    if reason := structure.unfit(covariates, "covariates", list(schema.columns)):
+        return outcomes + _unjudged("covariates", reason)
     if len(stores) and (reason := structure.unfit(stores, "stores", _STORE_ID)):
-        return outcomes + _unjudged("conditions", f"stores given: {reason}")
-    conditions = structure.coerce_dtypes(conditions, "conditions", CONDITIONS.columns)
-    return [
-        *outcomes,
-        *_structural("conditions", conditions, _store_ids(stores)),
-        structure.flags_agree_within_weeks(_SPECS["conditions_holiday_flags_agree"], conditions),
-    ]
+        return outcomes + _unjudged("covariates", f"stores given: {reason}")
+    covariates = structure.coerce_dtypes(covariates, schema)
+    found, _ = _structural("covariates", covariates, schema, store_ids(stores), context)
+    flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], covariates, context)
+    return [*outcomes, *found, flags]
 
 
-def check_stores(stores: pd.DataFrame) -> list[CheckOutcome]:
-    """All checks of CHECKS["stores"], in that order; bad data fails them, nothing raises."""
-    outcomes = [structure.columns_and_types(_SPECS["stores_columns_and_types_are_right"], "stores", stores)]
-    if reason := structure.unfit(stores, "stores", STORES.columns):
-        return outcomes + _unjudged("stores", reason)
-    return [*outcomes, structure.keys_are_unique(_SPECS["stores_keys_are_unique"], "stores", stores)]
+def check_members(
+    kind: Kind, members: pd.DataFrame, context: Context, schema: Schema | None = None
+) -> list[CheckOutcome]:
+    """All checks of CHECKS["stores"] or CHECKS["departments"], in that order; bad data fails them, nothing raises."""
+    schema = schema or schema_of(kind, members)
+    outcomes = [structure.columns_and_types(SPECS[f"{kind}_columns_and_types_are_right"], members, schema, context)]
+    if reason := structure.unfit(members, kind, list(schema.columns)):
+        return outcomes + _unjudged(kind, reason)
+    return [*outcomes, *_unique(kind, members, schema, context)[0]]
 
 
-def validate_deliveries(deliveries: Sequence[Delivery], known_stores: pd.DataFrame | None) -> list[CheckOutcome]:
-    """What each file can be judged by alone, before anything is stored: types, keys, Fridays, known stores, finite.
+@dataclass(frozen=True)
+class Refused:
+    """A file that cannot be used, and everything that is wrong with it."""
 
-    Outcomes carry their file's name, in the order of `deliveries`. Known are the stores of `known_stores` (those
-    stored; None when none are) and of every stores file among the deliveries.
+    file: str
+    message: str
+
+
+def validate_deliveries(
+    deliveries: Sequence[Delivery],
+    stores: pd.DataFrame | None,
+    context: Context,
+    past: pd.DataFrame | None = None,
+) -> list[CheckOutcome]:
+    """What each file can be judged by alone, before anything is stored: types, keys, weeks, known stores, amounts.
+
+    Outcomes carry their file's name, in the order of `deliveries`. Known are the stores of `stores` (those stored;
+    None when none are) and of every stores file among the deliveries. `past`: stored sales, of any weeks, by which
+    impossible amounts are known.
     """
     tables = [delivery.frame for delivery in deliveries if delivery.kind == "stores"]
-    ids = [_store_ids(table) for table in (*tables, *([] if known_stores is None else [known_stores]))]
-    stores = np.unique(np.concatenate(ids)) if ids else np.empty(0, dtype="int64")
+    ids = [store_ids(table) for table in (*tables, *([] if stores is None else [stores]))]
+    known = np.unique(np.concatenate(ids)) if ids else np.empty(0, dtype="int64")
     return [
-        replace(outcome, file=delivery.file.name) for delivery in deliveries for outcome in _validate(delivery, stores)
+        replace(outcome, file=delivery.file.name)
+        for delivery in deliveries
+        for outcome in _validate(delivery, known, context, past)
     ]
 
 
-def _validate(delivery: Delivery, stores: NDArray[np.int64]) -> list[CheckOutcome]:
-    if delivery.kind == "stores":
-        return check_stores(delivery.frame)
-    types = structure.columns_and_types(
-        _SPECS[f"{delivery.kind}_columns_and_types_are_right"], delivery.kind, delivery.frame
-    )
-    if reason := structure.unfit(delivery.frame, delivery.kind, delivery.format.columns):
-        return [types, *_unjudged(delivery.kind, reason)]
-    frame = structure.coerce_dtypes(delivery.frame, delivery.kind, delivery.format.columns)
-    outcomes = [types, *_structural(delivery.kind, frame, stores)]
-    if delivery.kind == "sales":
-        outcomes.append(structure.sales_are_finite(_SPECS["sales_are_finite"], frame))
-    return outcomes
-
-
-def _structural(kind: Kind, frame: pd.DataFrame, stores: NDArray[np.int64]) -> list[CheckOutcome]:
-    return [
-        structure.keys_are_unique(_SPECS[f"{kind}_keys_are_unique"], kind, frame),
-        structure.weeks_are_fridays(_SPECS[f"{kind}_weeks_are_fridays"], frame),
-        structure.stores_are_known(_SPECS[f"{kind}_stores_are_known"], frame, stores),
+def usable(
+    deliveries: Sequence[Delivery],
+    stores: pd.DataFrame | None,
+    context: Context,
+    past: pd.DataFrame | None = None,
+) -> tuple[list[Delivery], list[Refused]]:
+    """The files without an error, in their order, and the others with all that is wrong; see `validate_deliveries`."""
+    wrong: dict[int, list[str]] = {}
+    for at, delivery in enumerate(deliveries):
+        # Known stores warn and refuse no file, so each can be judged alone.
+        for outcome in validate_deliveries([delivery], stores, context, past):
+            if not outcome.passed and outcome.severity == "error":
+                wrong.setdefault(at, []).append(outcome.description)
+    good = [delivery for at, delivery in enumerate(deliveries) if at not in wrong]
+    return good, [
+        Refused(deliveries[at].file.name, f"{deliveries[at].file.name}: {'; '.join(dict.fromkeys(faults))}")
+        for at, faults in wrong.items()
     ]
 
 
-def _store_ids(stores: pd.DataFrame) -> NDArray[np.int64]:
+def _kind(delivery: Delivery) -> Kind:
+    # The format of the shipped files calls covariates conditions.
+    return "covariates" if delivery.kind == "conditions" else delivery.kind
+
+
+def _validate(
+    delivery: Delivery, known: NDArray[np.int64], context: Context, past: pd.DataFrame | None
+) -> list[CheckOutcome]:
+    kind = _kind(delivery)
+    if kind in ("stores", "departments"):
+        return check_members(kind, delivery.frame, context)
+    schema = schema_of(kind, delivery.frame)
+    types = structure.columns_and_types(SPECS[f"{kind}_columns_and_types_are_right"], delivery.frame, schema, context)
+    if reason := structure.unfit(delivery.frame, kind, list(schema.columns)):
+        return [types, *_unjudged(kind, reason)]
+    frame = structure.coerce_dtypes(delivery.frame, schema)
+    found, fit = _structural(kind, frame, schema, known, context)
+    if kind == "covariates":
+        return [types, *found]
+    return [types, *found, *_amounts(frame, fit, context, past)]
+
+
+def _amounts(
+    sales: pd.DataFrame, fit: NDArray[np.bool_], context: Context, past: pd.DataFrame | None
+) -> list[CheckOutcome]:
+    finite = structure.sales_are_finite(SPECS["sales_are_finite"], sales, context)
+    sales = sales if fit.all() else sales[fit].reset_index(drop=True)
+    absurd, limit = absurd_amounts(sales, past)
+    return [finite, plausibility.amounts_are_possible(SPECS["sales_are_possible"], sales, absurd, limit, context)]
+
+
+def absurd_amounts(sales: pd.DataFrame, past: pd.DataFrame | None) -> tuple[NDArray[np.bool_], float]:
+    """(n,) mask of the amounts that cannot be right beside the others and stored sales, and the largest that can."""
+    history = _part(past, "sales", PAST_COLUMNS) if past is not None and len(past) else sales.iloc[:0]
+    own = presence.week_slices(sales)
+    limit = plausibility.possible_limit(sales, history, own, presence.week_slices(history))
+    return plausibility.over(sales, own, limit), limit
+
+
+def _structural(
+    kind: Kind, frame: pd.DataFrame, schema: Schema, known: NDArray[np.int64], context: Context
+) -> tuple[list[CheckOutcome], NDArray[np.bool_]]:
+    """The checks of keys, weeks and stores; and (n,) which rows are dated right and repeat no other."""
+    unique, repeated = _unique(kind, frame, schema, context)
+    weeks, sizes = structure.week_runs(frame)
+    dated = ~(structure.off_the_weekday(weeks, context) | structure.to_come(weeks, context, kind))
+    begun = "sales_weeks_have_begun" if kind == "sales" else "covariates_weeks_are_within_10_years"
+    outcomes = [
+        *unique,
+        structure.weeks_end_on_the_weekday(SPECS[f"{kind}_weeks_end_on_one_weekday"], frame, context),
+        structure.weeks_have_begun(SPECS[begun], frame, context, kind),
+        agreement.stores_are_known(SPECS[f"{kind}_stores_are_known"], frame, known, context),
+    ]
+    return outcomes, np.repeat(dated, sizes) & ~repeated
+
+
+def _unique(
+    kind: Kind, frame: pd.DataFrame, schema: Schema, context: Context
+) -> tuple[list[CheckOutcome], NDArray[np.bool_]]:
+    shared, distinct = structure.shared_keys(frame, schema.keys)
+    return [
+        structure.keys_are_unique(SPECS[f"{kind}_keys_are_unique"], frame, schema, context, shared, distinct),
+        structure.rows_come_once(SPECS[f"{kind}_rows_come_once"], frame, schema, context, shared),
+    ], structure.repeats(frame, schema, shared)
+
+
+def _part(frame: pd.DataFrame, kind: Kind, names: Sequence[str]) -> pd.DataFrame:
+    return structure.coerce_dtypes(frame, schema_of(kind, frame).only(names))
+
+
+def store_ids(stores: pd.DataFrame) -> NDArray[np.int64]:
+    """The distinct store ids of a stores table, ascending; what is no number is none."""
     if stores.empty:
         return np.empty(0, dtype="int64")
     ids = pd.to_numeric(stores["store_id"], errors="coerce").to_numpy(dtype="float64")

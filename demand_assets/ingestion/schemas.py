@@ -1,13 +1,19 @@
-"""What the ingested frames hold: columns, dtypes, units, and ranges that any retailer keeps.
+"""What the ingested frames hold: columns, dtypes, units, and ranges of the columns that are known.
 
-Keys, Fridays and everything that compares rows or files are checks of their own in `quality`.
+Keys, weekdays and everything that compares rows or files are checks of their own in `quality`.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
-from demand_assets.ingestion.formats import Kind
+from demand_assets.ingestion.understanding import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Far above any store's week, far below what a column shifted by one would hold (a date or a size read as money).
 _MARKDOWN_LIMIT = 1e8
@@ -15,7 +21,10 @@ _MARKDOWN_LIMIT = 1e8
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `low` to `high`, both included, is the range of its numbers or of the lengths of its texts."""
+    """One column; `low` to `high`, both included, is the range of its numbers or of the lengths of its texts.
+
+    A `float64` or `int64` column may hold numbers or flags of any size, a `str` column texts of any form.
+    """
 
     dtype: str
     description: str
@@ -23,10 +32,12 @@ class Column:
     low: float = -inf
     high: float = inf
     nullable: bool = False
+    # Whether infinite numbers are told with the types; amounts of sales have a check of their own.
+    finite: bool = True
 
 
 _STORE_ID = Column("int32", "Store number", "id", low=0)
-_WEEK = Column("datetime64[ns]", "The Friday that ends the week", "date")
+_WEEK = Column("datetime64[ns]", "The day that ends the week", "date")
 _IS_HOLIDAY = Column("bool", "Whether the week holds a retail holiday; such weeks weigh 5 in WMAE", "flag")
 
 
@@ -45,6 +56,7 @@ SALES_COLUMNS = {
         "Sales of the department in the week, net of returns: may be negative",
         "unit of sales",
         nullable=True,
+        finite=False,
     ),
     "is_holiday": _IS_HOLIDAY,
 }
@@ -76,8 +88,52 @@ STORES_COLUMNS = {
 # One row per week; runs past the last sales week, because a calendar is known ahead.
 CALENDAR_COLUMNS = {"week": _WEEK, "is_holiday": _IS_HOLIDAY}
 
-COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
-    "sales": SALES_COLUMNS,
-    "conditions": CONDITIONS_COLUMNS,
-    "stores": STORES_COLUMNS,
+_DEPT_ID = SALES_COLUMNS["dept_id"]
+
+# Columns that every frame of a kind has, and columns it may have whose range is known.
+_NEEDED: Mapping[Kind, Mapping[str, Column]] = {
+    "sales": {name: column for name, column in SALES_COLUMNS.items() if name != "is_holiday"},
+    "covariates": {"store_id": _STORE_ID, "week": _WEEK},
+    "stores": {"store_id": _STORE_ID},
+    "departments": {"dept_id": _DEPT_ID},
 }
+_KNOWN: Mapping[Kind, Mapping[str, Column]] = {
+    "sales": SALES_COLUMNS,
+    "covariates": {**CONDITIONS_COLUMNS, "dept_id": _DEPT_ID},
+    "stores": STORES_COLUMNS,
+    "departments": {},
+}
+_KEYS = ("week", "store_id", "dept_id")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of one kind of frame, in the frame's order."""
+
+    kind: Kind
+    columns: Mapping[str, Column]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that name a row, in the frame's sort order."""
+        return tuple(key for key in _KEYS if key in self.columns)
+
+    def only(self, names: Sequence[str]) -> Schema:
+        """The schema of these columns alone."""
+        return Schema(self.kind, {name: column for name, column in self.columns.items() if name in names})
+
+
+def schema_of(kind: Kind, frame: pd.DataFrame) -> Schema:
+    """The schema of a frame: what every frame of its kind has, and its own columns beside.
+
+    Columns of sales are fixed. Those of covariates are numbers, those of stores and departments numbers or texts; the
+    ones that are known (weather, markdowns and economy of the Walmart files) keep their unit and range.
+    """
+    needed, known = _NEEDED[kind], _KNOWN[kind]
+    names = [str(name) for name in frame if name not in needed and (kind != "sales" or name in known)]
+    return Schema(kind, {**needed, **{name: known.get(name) or _own(kind, frame, name) for name in names}})
+
+
+def _own(kind: Kind, frame: pd.DataFrame, name: str) -> Column:
+    is_number = kind == "covariates" or frame.dtypes[frame.columns == name].iloc[0].kind in "iufb"
+    return Column("float64" if is_number else "str", f"{name}, as delivered", "", nullable=True)

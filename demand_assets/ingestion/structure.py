@@ -1,22 +1,25 @@
-"""Checks on one frame alone: columns and types, keys, Fridays, known stores, finite amounts, flags in a week. Pure."""
+"""Checks on one frame alone: columns and types, keys, repeated rows, weekdays, dates to come, finite amounts. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.ingestion.formats import FORMATS, Kind
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.order import in_order, run_starts, sort_order
-from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, first_of, first_rows, judge
-from demand_assets.ingestion.schemas import COLUMNS, Column
+from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, first_of, first_rows, in_words, judge
+from demand_assets.ingestion.schemas import Column, Schema
+from demand_assets.ingestion.understanding import Kind
 
-_FRIDAY = 4
 # Stands for an id that is no number; no store or department has it.
 _NO_ID = -1
+# Plans and calendars run ahead of today, by years at most.
+YEARS_AHEAD = 10
 
 
 def unfit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> str:
@@ -27,36 +30,35 @@ def unfit(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> str:
     if lacking := [column for column in needs if column not in frame]:
         return f"{kind} lacks {', '.join(lacking)}"
     if not frame.columns.is_unique:
-        return f"{kind} has a column twice: {', '.join(frame.columns[frame.columns.duplicated()])}"
+        return f"{kind} has a column twice: {', '.join(map(str, frame.columns[frame.columns.duplicated()]))}"
     if frame.empty:
         return f"{kind} has no rows"
     return ""
 
 
-def coerce_dtypes(frame: pd.DataFrame, kind: Kind, needs: Sequence[str]) -> pd.DataFrame:
-    """These columns of the frame, of types the checks can compute with; what does not fit is NaN, NaT, False or -1.
+def coerce_dtypes(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The columns of the schema, of types the checks can compute with; what does not fit is NaN, NaT, False or -1.
 
     Sorted by the keys, rows of one key as they came. A frame that is so already is not copied.
     """
-    frame = _counted(frame if list(frame.columns) == list(needs) else frame[list(needs)])
+    names = list(schema.columns)
+    frame = _counted(frame if list(frame.columns) == names else frame[names])
     coerced: dict[str, pd.Series[Any]] = {}
-    for field in FORMATS[kind].fields:
-        if field.column not in needs:
-            continue
-        values = frame[field.column]
+    for name, column in schema.columns.items():
+        values = frame[name]
         # Extension types (nullable, time zones, strings) have a kind code too, but compute differently.
         code = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
-        if field.content == "date" and code != "M":
+        if column.dtype.startswith("datetime") and code != "M":
             dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
-            coerced[field.column] = dates.dt.tz_localize(None)
-        elif field.content == "key" and code not in ("i", "u"):
+            coerced[name] = dates.dt.tz_localize(None)
+        elif column.dtype == "int32" and code not in ("i", "u"):
             ids = pd.to_numeric(values, errors="coerce").astype("float64")
-            coerced[field.column] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
-        elif field.content in ("count", "number") and code not in ("i", "u", "f"):
-            coerced[field.column] = pd.to_numeric(values, errors="coerce").astype("float64")
-        elif field.content == "flag" and code != "b":
-            coerced[field.column] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
-    return in_order(frame.assign(**coerced) if coerced else frame, [key for key in FORMATS[kind].keys if key in needs])
+            coerced[name] = ids.where(ids.abs() < 2**31, _NO_ID).astype("int64")
+        elif column.dtype in ("int64", "float64") and code not in ("i", "u", "f"):
+            coerced[name] = pd.to_numeric(values, errors="coerce").astype("float64")
+        elif column.dtype == "bool" and code != "b":
+            coerced[name] = pd.to_numeric(values, errors="coerce").fillna(0).astype(bool)
+    return in_order(frame.assign(**coerced) if coerced else frame, schema.keys)
 
 
 def _counted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,16 +67,17 @@ def _counted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if counted else frame.reset_index(drop=True)
 
 
-def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
-    """Columns, dtypes, missing values and ranges as in `schemas`, all faults at once."""
+def columns_and_types(spec: CheckSpec, frame: pd.DataFrame, schema: Schema, context: Context) -> CheckOutcome:
+    """Columns, dtypes, missing values and ranges as in the schema, all faults at once."""
     metrics: dict[str, int | float | str] = {"rows": len(frame), "columns": len(frame.columns)}
-    expected = ", ".join(FORMATS[kind].columns)
-    if reason := unfit(frame, kind, FORMATS[kind].columns):
+    expected = ", ".join(schema.columns)
+    if reason := unfit(frame, schema.kind, list(schema.columns)):
         has = ", ".join(map(str, frame.columns))
-        return CheckOutcome(spec.name, False, spec.severity, f"{reason}; has {has}; expected {expected}", metrics)
-    faults = [f"unknown column {name}" for name in frame if name not in COLUMNS[kind]]
+        fault = f"{reason}; has {has}; expected {expected}; {spec.answer}"
+        return CheckOutcome(spec.name, False, spec.severity, fault, metrics)
+    faults = [f"unknown column {name}" for name in frame if name not in schema.columns]
     wrong = np.zeros(len(frame), dtype=bool)
-    for name, column in COLUMNS[kind].items():
+    for name, column in schema.columns.items():
         for fault, rows in _column_faults(frame[name], column):
             faults.append(f"{name} {fault}")
             wrong |= rows
@@ -82,20 +85,32 @@ def columns_and_types(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> Check
         fine = f"{count(len(frame), 'row')} of {expected}, typed and within range"
         return CheckOutcome(spec.name, True, spec.severity, fine, metrics)
     metrics |= {"faults": len(faults), "failing_rows": int(wrong.sum())}
-    shown = frame.iloc[first_rows(wrong)].reset_index(drop=True)
-    return CheckOutcome(spec.name, False, spec.severity, " ".join("; ".join(faults).split()), metrics, shown)
+    shown = in_words(frame.iloc[first_rows(wrong)].reset_index(drop=True), context.ids) if wrong.any() else frame[:0]
+    return CheckOutcome(
+        spec.name, False, spec.severity, f"{' '.join('; '.join(faults).split())}; {spec.answer}", metrics, shown
+    )
+
+
+def _fits(dtype: Any, column: Column) -> bool:
+    """Whether values of this type can be those of the column."""
+    kind = dtype.kind if isinstance(dtype, np.dtype) else ""
+    if column.dtype == "str":
+        return kind == "O" or isinstance(dtype, pd.CategoricalDtype | pd.StringDtype)
+    return dtype == column.dtype or (column.dtype in ("int64", "float64") and bool(kind) and kind in "iufb")
 
 
 def _column_faults(values: pd.Series[Any], column: Column) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """What is wrong with a column, in words, and which rows; the rows of a column of another type are not judged."""
     is_text = column.dtype == "str"
-    if values.dtype != ("object" if is_text else column.dtype):
+    if not _fits(values.dtype, column):
         yield f"has type {values.dtype}, expected {column.dtype}", np.zeros(len(values), dtype=bool)
         return
     missing = values.isna().to_numpy()
     if missing.any() and not column.nullable:
         yield f"is missing in {count(int(missing.sum()), 'row')}", missing
     if column.low == -np.inf:
+        if column.finite and values.dtype.kind == "f" and (infinite := np.isinf(values.to_numpy())).any():
+            yield f"is infinite in {count(int(infinite.sum()), 'row')}", infinite
         return
     # What is no text has no length.
     sizes = values.map(lambda text: len(text) if isinstance(text, str) else 0) if is_text else values
@@ -108,122 +123,147 @@ def _column_faults(values: pd.Series[Any], column: Column) -> Iterator[tuple[str
         yield f"is {where}{unit} in {count(int(outside.sum()), 'row')}, first {values[outside].iloc[0]}", outside
 
 
-def keys_are_unique(spec: CheckSpec, kind: Kind, frame: pd.DataFrame) -> CheckOutcome:
-    """One row per key of the format."""
-    keys = list(FORMATS[kind].keys)
+def keys_are_unique(
+    spec: CheckSpec, frame: pd.DataFrame, schema: Schema, context: Context, shared: NDArray[np.bool_], distinct: int
+) -> CheckOutcome:
+    """No key has rows that contradict each other; rows that repeat another are for `rows_come_once`.
+
+    `shared` and `distinct` are as `shared_keys` gives them.
+    """
+    wrong = np.zeros(len(frame), dtype=bool)
+    if shared.any():
+        candidates = frame[shared].drop_duplicates(list(schema.columns))
+        contradicting = candidates[list(schema.keys)][candidates.duplicated(list(schema.keys), keep=False)]
+        keys = pd.MultiIndex.from_frame(frame.loc[shared, list(schema.keys)])
+        wrong[shared] = keys.isin(pd.MultiIndex.from_frame(contradicting))
+    per = _per(schema)
+    rows = int(wrong.sum())
+    return judge(
+        spec,
+        frame,
+        wrong,
+        context,
+        fine=f"{count(len(frame), 'row')}, one per {per}",
+        fault=f"{count(rows, 'row')} contradict another of the same {per}, first {first_of(frame, wrong, context.ids)}",
+        metrics={"rows": len(frame), "rows_contradicting": rows, "keys": distinct},
+    )
+
+
+def rows_come_once(
+    spec: CheckSpec, frame: pd.DataFrame, schema: Schema, context: Context, shared: NDArray[np.bool_]
+) -> CheckOutcome:
+    """No row repeats another in all its values; `shared` is as `shared_keys` gives it."""
+    wrong = repeats(frame, schema, shared)
+    rows = int(wrong.sum())
+    return judge(
+        spec,
+        frame,
+        wrong,
+        context,
+        fine=f"{count(len(frame), 'row')}, none twice",
+        fault=f"{count(rows, 'row')} repeat another in all values and count once, "
+        f"first {first_of(frame, wrong, context.ids)}",
+        metrics={"rows": len(frame), "rows_repeated": rows},
+    )
+
+
+def repeats(frame: pd.DataFrame, schema: Schema, shared: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) mask of the rows that repeat an earlier one in all values: what is left without them counts once."""
+    wrong = shared.copy()
+    if wrong.any():
+        wrong[wrong] = frame[wrong].duplicated(list(schema.columns)).to_numpy()
+    return wrong
+
+
+def shared_keys(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[NDArray[np.bool_], int]:
+    """(n,) mask of the rows that share their key with another, and the number of distinct keys."""
     if all(isinstance(frame[key].dtype, np.dtype) and frame[key].dtype.kind in "iuM" for key in keys):
         columns = [frame[key].to_numpy() for key in keys]
         order = sort_order(columns)
         starts = run_starts(columns if order is None else [column[order] for column in columns])
-        wrong = np.zeros(len(frame), dtype=bool)
+        shared = np.zeros(len(frame), dtype=bool)
         if len(starts) < len(frame):
             sizes = np.diff(starts, append=len(frame))
-            wrong[slice(None) if order is None else order] = np.repeat(sizes > 1, sizes)
-        distinct = len(starts)
-    else:
-        wrong = frame.duplicated(keys, keep=False).to_numpy()
-        distinct = len(frame) - int(frame.duplicated(keys).sum())
-    per = " and ".join(", ".join(key.removesuffix("_id") for key in keys).rsplit(", ", 1))
-    rows = int(wrong.sum())
-    return judge(
-        spec,
-        frame,
-        wrong,
-        fine=f"{count(len(frame), 'row')}, one per {per}",
-        fault=f"{count(rows, 'row')} share their key with another, first {first_of(frame, wrong)}; "
-        f"expected one row per {per}",
-        metrics={
-            "rows": len(frame),
-            "rows_sharing_a_key": rows,
-            "keys": distinct,
-        },
-    )
+            shared[slice(None) if order is None else order] = np.repeat(sizes > 1, sizes)
+        return shared, len(starts)
+    shared = frame.duplicated(list(keys), keep=False).to_numpy()
+    return shared, len(frame) - int(frame.duplicated(list(keys)).sum())
 
 
-def weeks_are_fridays(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
-    """Every week is a date, and a Friday."""
-    weeks = frame["week"].to_numpy()
-    starts = run_starts([weeks])
-    # Of each week, not of each row.
-    distinct = pd.Series(weeks[starts])
-    strange = distinct.dt.dayofweek != _FRIDAY
-    wrong = np.repeat(strange.to_numpy(), np.diff(starts, append=len(weeks)))
-    days = distinct[strange].dt.day_name().fillna("day without a date").unique()
+def _per(schema: Schema) -> str:
+    return " and ".join(", ".join(key.removesuffix("_id") for key in schema.keys).rsplit(", ", 1))
+
+
+def weeks_end_on_the_weekday(spec: CheckSpec, frame: pd.DataFrame, context: Context) -> CheckOutcome:
+    """Every week is a date, and of the weekday that ends this retailer's weeks."""
+    distinct, sizes = week_runs(frame)
+    strange = off_the_weekday(distinct, context)
+    wrong = np.repeat(strange, sizes)
+    days = distinct[strange].day_name().fillna("day without a date").unique()
     rows = int(wrong.sum())
     fall, do = ("falls", "does") if rows == 1 else ("fall", "do")
-    on = f"{fall} on a {days[0]}" if len(days) == 1 else f"{do} not fall on a Friday"
+    on = f"{fall} on a {days[0]}" if len(days) == 1 else f"{do} not fall on a {context.day}"
     return judge(
         spec,
         frame,
         wrong,
-        fine=f"{count(len(frame), 'row')}, all on Fridays",
-        fault=f"{count(rows, 'row')} {on}, first {first_of(frame, wrong)}; weeks are Fridays",
-        metrics={"rows": len(frame), "rows_not_on_a_friday": rows, "weeks": int(distinct.nunique())},
+        context,
+        fine=f"{count(len(frame), 'row')}, all on {context.day}s",
+        fault=f"{count(rows, 'row')} {on}, first {first_of(frame, wrong, context.ids)}; weeks end on {context.day}",
+        metrics={"rows": len(frame), "rows_on_another_day": rows, "weeks": int(distinct.nunique())},
     )
 
 
-def stores_are_known(spec: CheckSpec, frame: pd.DataFrame, stores: NDArray[np.int64]) -> CheckOutcome:
-    """Every store is among `stores`, the known store ids."""
-    ids = frame["store_id"].to_numpy()
-    starts = run_starts([ids])
-    # Of each stretch of rows of one store, not of each row.
-    stretches = ids[starts]
-    wrong = np.repeat(~np.isin(stretches, stores), np.diff(starts, append=len(ids)))
-    unknown = np.unique(ids[wrong])
-    named = ", ".join(f"{store:.0f}" for store in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+def weeks_have_begun(spec: CheckSpec, frame: pd.DataFrame, context: Context, kind: Kind) -> CheckOutcome:
+    """No week has yet to begin; weeks of covariates, which are planned ahead, begin within 10 years."""
+    distinct, sizes = week_runs(frame)
+    wrong = np.repeat(to_come(distinct, context, kind), sizes)
     rows = int(wrong.sum())
-    known = f"{count(len(stores), 'store')} known" if len(stores) else "no stores are known: land a stores.csv first"
+    newest = distinct.max()
+    limit = f"more than {YEARS_AHEAD} years ahead" if kind == "covariates" else "that have yet to begin"
     return judge(
         spec,
         frame,
         wrong,
-        fine=f"{count(len(np.unique(stretches)), 'store')}, all among the {len(stores):,} known",
-        fault=f"{count(rows, 'row')} of {count(len(unknown), 'unknown store')} ({named}), "
-        f"first {first_of(frame, wrong)}; {known}",
-        metrics={"rows": len(frame), "rows_of_unknown_stores": rows, "known_stores": len(stores)},
+        context,
+        fine=f"newest week {newest:%Y-%m-%d}" if not pd.isna(newest) else "no dates",
+        fault=f"{count(rows, 'row')} of weeks {limit}, first {first_of(frame, wrong, context.ids)}; "
+        f"today is {context.today}",
+        metrics={"rows": len(frame), "rows_to_come": rows},
     )
 
 
-def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame) -> CheckOutcome:
+def week_runs(frame: pd.DataFrame) -> tuple[pd.DatetimeIndex, NDArray[np.intp]]:
+    """The week of each run of rows of one week, and the number of its rows."""
+    weeks = frame["week"].to_numpy()
+    starts = run_starts([weeks])
+    return pd.DatetimeIndex(weeks[starts]), np.diff(starts, append=len(weeks))
+
+
+def off_the_weekday(weeks: pd.DatetimeIndex, context: Context) -> NDArray[np.bool_]:
+    """Which dates do not end a week; what is no date does not."""
+    return np.asarray(weeks.dayofweek != context.weekday)
+
+
+def to_come(weeks: pd.DatetimeIndex, context: Context, kind: Kind) -> NDArray[np.bool_]:
+    """Which weeks are too far ahead for this kind of frame."""
+    # A week is seven days, of which the date is the last.
+    last = pd.Timestamp(context.today + timedelta(days=6))
+    return np.asarray(weeks > (last + pd.DateOffset(years=YEARS_AHEAD) if kind == "covariates" else last))
+
+
+def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame, context: Context) -> CheckOutcome:
     """No amount is missing or infinite."""
-    usd = sales["sales"].to_numpy()
-    wrong = ~np.isfinite(usd)
-    rows, missing = int(wrong.sum()), int(np.isnan(usd).sum())
+    amounts = sales["sales"].to_numpy()
+    wrong = ~np.isfinite(amounts)
+    rows, missing = int(wrong.sum()), int(np.isnan(amounts).sum())
     return judge(
         spec,
         sales,
         wrong,
-        fine=f"{count(len(sales), 'row')}, {usd.sum():,.0f}",
-        fault=f"{count(rows, 'row')} without a finite amount ({missing:,} missing), first {first_of(sales, wrong)}; "
-        "expected an amount in every row",
+        context,
+        fine=f"{count(len(sales), 'row')}, {amounts.sum():,.0f} {context.unit}".rstrip(),
+        fault=f"{count(rows, 'row')} without a finite amount ({missing:,} missing), "
+        f"first {first_of(sales, wrong, context.ids)}; expected an amount in every row",
         metrics={"rows": len(sales), "rows_missing": missing, "rows_infinite": rows - missing},
     )
-
-
-def flags_agree_within_weeks(spec: CheckSpec, frame: pd.DataFrame) -> CheckOutcome:
-    """All rows of a week carry the same holiday flag; the rows in the minority are the failing ones."""
-    wrong, weeks, holidays = differs_from_its_week(frame)
-    rows = int(wrong.sum())
-    return judge(
-        spec,
-        frame,
-        wrong,
-        fine=f"{count(weeks, 'week')}, {holidays} of them holidays in every row",
-        fault=f"{count(rows, 'row')} with another holiday flag than their week's, first {first_of(frame, wrong)}; "
-        "expected one flag per week",
-        metrics={"rows": len(frame), "rows_that_differ": rows, "holiday_weeks": holidays},
-    )
-
-
-def differs_from_its_week(frame: pd.DataFrame) -> tuple[NDArray[np.bool_], int, int]:
-    """(n,) mask of the rows whose holiday flag is not the one most rows of their week carry; weeks; weeks with a flag.
-
-    `frame` is sorted by week.
-    """
-    weeks, flags = frame["week"].to_numpy(), frame["is_holiday"].to_numpy()
-    starts = run_starts([weeks])
-    sizes = np.diff(starts, append=len(weeks))
-    raised = np.add.reduceat(flags, starts, dtype=np.int64)
-    dated = ~np.isnat(weeks[starts])
-    usual = (raised > sizes / 2) & dated
-    return flags != np.repeat(usual, sizes), int(dated.sum()), int((dated & (raised > 0)).sum())

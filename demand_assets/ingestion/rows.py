@@ -1,0 +1,114 @@
+"""Single rows that are wrong and can be set aside, so that the rest of their file lands. Pure and vectorised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from demand_assets.ingestion.catalogue import SPECS
+from demand_assets.ingestion.context import Context
+from demand_assets.ingestion.outcome import accept_line, count, settle, some
+from demand_assets.ingestion.plausibility import ABSURD
+from demand_assets.ingestion.quality import absurd_amounts
+from demand_assets.ingestion.schemas import Schema, schema_of
+from demand_assets.ingestion.structure import YEARS_AHEAD, off_the_weekday, to_come, unfit, week_runs
+from demand_assets.ingestion.understanding import Kind
+
+# More wrong rows than both refuse the whole file.
+SHARE, ROWS = 0.01, 10
+
+
+def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows of sales or covariates that are wrong by themselves: `row` (position), `check`, `reason`; by position.
+
+    Of weeks to come, of another weekday, without a finite number, with an impossible amount that nobody accepted; each
+    row once, with the first of these. `frame` is sorted by its keys; `past` is stored sales of any weeks. Empty for a
+    frame whose columns or types are wrong, which is refused as a whole.
+    """
+    found = _Found()
+    schema = schema_of(kind, frame)
+    if "week" not in schema.columns or unfit(frame, kind, list(schema.columns)) or frame["week"].dtype.kind != "M":
+        return found.frame()
+    weeks, sizes = week_runs(frame)
+    begun = "sales_weeks_have_begun" if kind == "sales" else "covariates_weeks_are_within_10_years"
+    far = np.repeat(to_come(weeks, context, kind), sizes)
+    limit = f"is more than {YEARS_AHEAD} years ahead of" if kind == "covariates" else "has yet to begin on"
+    texts = frame["week"].dt.strftime("%Y-%m-%d").fillna("(none)")
+    found.add(far, begun, "week " + texts[far] + f" {limit} {context.today}")
+    off = np.repeat(off_the_weekday(weeks, context), sizes) & ~far
+    days = frame["week"][off].dt.day_name().fillna("no date")
+    found.add(
+        off, f"{kind}_weeks_end_on_one_weekday", "week " + texts[off] + " is a " + days + f", not a {context.day}"
+    )
+    dated = ~(far | off)
+    if kind == "sales" and frame["sales"].dtype.kind in "if":
+        _add_amounts(found, frame, dated, context, past)
+    elif kind == "covariates":
+        _add_numbers(found, frame, schema, dated)
+    return found.frame()
+
+
+class _Found:
+    """Rows that were found wrong, by check."""
+
+    def __init__(self) -> None:
+        self._parts: list[pd.DataFrame] = []
+
+    def add(self, wrong: NDArray[np.bool_], check: str, reasons: pd.Series[str] | str) -> None:
+        """Add the rows of an (n,) mask, with a reason each or one for all."""
+        rows = np.flatnonzero(wrong)
+        values = reasons if isinstance(reasons, str) else reasons.to_numpy()
+        self._parts.append(pd.DataFrame({"row": rows, "check": check, "reason": values}, index=range(len(rows))))
+
+    def frame(self) -> pd.DataFrame:
+        """All of them, by position."""
+        if not self._parts:
+            return pd.DataFrame({"row": np.empty(0, dtype=np.int64), "check": [], "reason": []})
+        return pd.concat(self._parts).sort_values("row", ignore_index=True)
+
+
+def _add_amounts(
+    found: _Found, sales: pd.DataFrame, dated: NDArray[np.bool_], context: Context, past: pd.DataFrame | None
+) -> None:
+    amounts = sales["sales"].to_numpy()
+    infinite = ~np.isfinite(amounts) & dated
+    missing = np.isnan(amounts)
+    found.add(infinite & missing, "sales_are_finite", "sales is missing")
+    found.add(infinite & ~missing, "sales_are_finite", "sales is infinite")
+    fit = dated & ~infinite
+    judged = sales if fit.all() else sales[fit].reset_index(drop=True)
+    absurd, limit = absurd_amounts(judged, past)
+    spec = SPECS["sales_are_possible"]
+    wrong = np.zeros(len(sales), dtype=bool)
+    wrong[fit] = settle(spec, judged["week"].to_numpy(), absurd, context)[0]
+    if not wrong.any():
+        return
+    rows, largest = sales[wrong], limit / ABSURD
+    lines = rows["week"].map({week: accept_line(week, spec.name) for week in rows["week"].unique()})
+    times = (rows["sales"].abs() / largest).map("{:,.0f}x".format)
+    than = f" the largest amount of the others, {context.amount(largest)}; if it is right: "
+    found.add(wrong, spec.name, "sales " + rows["sales"].map(context.amount) + " is " + times + than + lines)
+
+
+def _add_numbers(found: _Found, frame: pd.DataFrame, schema: Schema, dated: NDArray[np.bool_]) -> None:
+    infinite = {
+        name: np.isinf(frame[name].to_numpy())
+        for name, column in schema.columns.items()
+        if column.dtype == "float64" and frame[name].dtype.kind == "f"
+    }
+    taken = ~dated
+    for name, wrong in infinite.items():
+        found.add(wrong & ~taken, "covariates_columns_and_types_are_right", f"{name} is infinite")
+        taken = taken | wrong
+
+
+def too_many(wrong: pd.DataFrame, rows: int, file: str) -> str:
+    """Why a file of so many rows is refused for its `wrong_rows`; empty where these can be set aside."""
+    if len(wrong) <= max(ROWS, SHARE * rows):
+        return ""
+    checks = some(wrong["check"].value_counts().map("{:,}".format).pipe(lambda each: each + " " + each.index).tolist())
+    return (
+        f"{file}: {len(wrong):,} of {count(rows, 'row')} are wrong, more than {SHARE:.0%} and {ROWS}, so none is taken "
+        f"({checks}); first: {wrong['reason'].iloc[0]}; correct the file and land it again"
+    )
