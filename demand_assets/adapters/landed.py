@@ -4,47 +4,60 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.dataset import Dataset
-from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.understanding import Understanding
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from demand_assets.ingestion.assemble import Tables
     from demand_assets.ingestion.mapping import Part
+    from demand_assets.ingestion.screening import LineOf, Refusal, Screening
 
 _CACHE_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A file that was left out, and the one line that says why."""
-
-    file: LandedFile
-    message: str
-
-
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The understood files, their deliveries in landing order, notes in words, and the files that were refused."""
+    """The understood files, their deliveries in landing order, notes in words, and what was left out.
+
+    `set_aside`: rows that are wrong by themselves, one frame per file with file, line, check and reason.
+    """
 
     understanding: Understanding
-    deliveries: tuple[Delivery, ...]
-    notes: tuple[str, ...]
-    refused: tuple[Refusal, ...] = field(default=())
+    deliveries: tuple[Delivery, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    set_aside: tuple[pd.DataFrame, ...] = ()
 
     @classmethod
-    def of(cls, understood: Understanding, parts: Sequence[Part], refused: Sequence[Refusal]) -> Contents:
+    def of(
+        cls,
+        understood: Understanding,
+        parts: Sequence[Part],
+        refused: Sequence[Refusal],
+        screening: Screening,
+        line_of: LineOf,
+    ) -> Contents:
         """The contents that these rows make."""
+        from demand_assets.ingestion.context import context_of
+        from demand_assets.ingestion.ids import IdTexts
+        from demand_assets.ingestion.screening import screen_deliveries, screen_rows
         from demand_assets.ingestion.weekly import deliveries_of
 
         facts = Dataset.of(understood.spec, understood.form)
-        landed = deliveries_of(parts, facts.week_ends, facts.calendar())
-        return cls(understood, landed.deliveries, (*understood.notes, *landed.notes), tuple(refused))
+        context = context_of(understood.spec, screening.today, IdTexts(), screening.accepted)
+        kept, set_aside, wrong_files = screen_rows(parts, context, screening.quarantine, line_of)
+        landed = deliveries_of(kept, facts.week_ends, facts.calendar())
+        good, more = screen_deliveries(landed.deliveries, context)
+        notes = (*understood.notes, *landed.notes)
+        return cls(understood, tuple(good), notes, (*refused, *wrong_files, *more), tuple(set_aside))
 
     @property
     def dataset(self) -> Dataset:

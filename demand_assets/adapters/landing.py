@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from demand_assets.adapters.files import S3_CONFIG
-from demand_assets.adapters.landed import Contents, Refusal, held
+from demand_assets.adapters.landed import Contents, held
 from demand_assets.errors import DemandError, LandingError, SchemaError
 from demand_assets.ingestion.dataspec import NAME, DataSpec, read_spec
 from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.screening import Refusal, Screening
 from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class LandingZone:
     method raises LandingError, one line, when the place cannot be read.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, screening: Screening | None = None) -> None:
         self.uri = uri
+        self._screening = screening
         scheme = urlsplit(uri).scheme if "://" in uri else ""
         if scheme not in ("", "file", "s3"):
             raise LandingError(f"landing zone {uri} is a {scheme}:// address; expected a folder or s3://bucket/prefix")
@@ -52,8 +54,10 @@ class LandingZone:
         """What the files are and hold, read once in this process as long as none of them changes."""
         files = self.files()
         stated = next((entry for entry in self._entries() if entry.name == NAME), None)
-        key = (self.uri, stated.fingerprint if stated else "", *(file.fingerprint for file in files))
-        return held(key, lambda: self._read(files, stated))
+        screening = self._screening or Screening(datetime.now(UTC).date())
+        stamp = stated.fingerprint if stated else ""
+        key = (self.uri, repr(screening), stamp, *(file.fingerprint for file in files))
+        return held(key, lambda: self._read(files, stated, screening))
 
     def understanding(self) -> Understanding:
         """What has been understood of the files, with what is open."""
@@ -72,7 +76,7 @@ class LandingZone:
         entries = self._list_s3() if self._is_s3 else self._list_folder()
         return [entry for entry in entries if not entry.name.startswith(".")]
 
-    def _read(self, files: Sequence[LandedFile], stated: LandedFile | None) -> Contents:
+    def _read(self, files: Sequence[LandedFile], stated: LandedFile | None, screening: Screening) -> Contents:
         # Heavy; listing a zone needs neither.
         from demand_assets.ingestion.reading import sources
         from demand_assets.ingestion.recognise import understand
@@ -91,9 +95,15 @@ class LandingZone:
             loaded[file.uri] = data
         understood = understand(found, spec)
         if understood.questions:
-            return Contents(understood, (), (), tuple(refused))
+            return Contents(understood, refused=tuple(refused))
         parts, wrong = self._parts(understood, loaded)
-        return Contents.of(understood, parts, (*refused, *wrong))
+        return Contents.of(understood, parts, (*refused, *wrong), screening, self._line_of)
+
+    def _line_of(self, part: Part, row: int) -> int:
+        """The line of a row in its file, which is read once more: rows are seldom wrong."""
+        from demand_assets.ingestion.reading import line_of
+
+        return line_of(part.source, self._bytes(part.file), row)
 
     def _parts(self, understood: Understanding, loaded: dict[str, bytes]) -> tuple[list[Part], list[Refusal]]:
         """The rows of every plan; a file with a wrong value is refused whole."""
@@ -107,7 +117,7 @@ class LandingZone:
             data = loaded[source.file.uri]
             try:
                 table = read(source, data, plan.types)
-                parts.append(part_of(source.file, plan, table, _content_hash(source, plan, data)))
+                parts.append(part_of(source, plan, table, _content_hash(source, plan, data)))
             except SchemaError as error:
                 refused.setdefault(source.file.uri, Refusal(source.file, str(error)))
             if last[source.file.uri] == number:

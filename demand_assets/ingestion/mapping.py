@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.ids import ONLY_ID, IdColumn, in_natural_order, joined
+from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import Plan
 
 _DAYS = 7
@@ -25,14 +26,19 @@ class Part:
     `ids` as of a Delivery. `day` is the date of a row that covers a day; `week` that of a row that covers a week.
     """
 
-    file: LandedFile
+    source: Source
     plan: Plan
     frame: pd.DataFrame
     ids: dict[str, tuple[str, ...]]
     content_hash: str
 
+    @property
+    def file(self) -> LandedFile:
+        """The landed file that its source is a table of."""
+        return self.source.file
 
-def part_of(file: LandedFile, plan: Plan, table: pa.Table, content_hash: str) -> Part:
+
+def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> Part:
     """The rows of a table read as the plan says."""
     ids: dict[str, tuple[str, ...]] = {}
     columns: dict[str, Any] = {}
@@ -43,7 +49,7 @@ def part_of(file: LandedFile, plan: Plan, table: pa.Table, content_hash: str) ->
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
-        return Part(file, plan, _long(table, plan, columns), ids, content_hash)
+        return Part(source, plan, _long(table, plan, columns), ids, content_hash)
     if plan.date:
         days = table.column(plan.date).cast(pa.int32()).to_numpy() + np.int32(0 if plan.days else plan.shift)
         columns["day" if plan.days else "week"] = days.astype("datetime64[D]").astype("datetime64[ns]")
@@ -53,7 +59,7 @@ def part_of(file: LandedFile, plan: Plan, table: pa.Table, content_hash: str) ->
         columns["is_holiday"] = table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool)
     if plan.name:
         columns["name"] = table.column(plan.name).to_pandas()
-    return Part(file, plan, pd.DataFrame(columns, copy=False), ids, content_hash)
+    return Part(source, plan, pd.DataFrame(columns, copy=False), ids, content_hash)
 
 
 def _has(plan: Plan, name: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.mapping import Part, part_of, week_of_day
+from demand_assets.ingestion.source import Dialect, Source
 from demand_assets.ingestion.understanding import Plan
 from demand_assets.ingestion.weekly import deliveries_of
 
@@ -20,6 +21,10 @@ def file(name: str, day: int = 1) -> LandedFile:
     return LandedFile(name, f"/in/{name}", 1, datetime(2012, 11, day, tzinfo=UTC), name)
 
 
+def source(name: str, day: int) -> Source:
+    return Source(file(name, day), "", Dialect("csv"), pa.table({}), None)
+
+
 def no_holidays(weeks: pd.DatetimeIndex) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     return np.zeros(len(weeks), dtype=bool)
 
@@ -29,7 +34,7 @@ def part(name: str, plan: Plan, columns: dict[str, list[object]], day: int = 1) 
     for key in (*plan.store, *plan.dept):
         if pa.types.is_string(made[key].type):
             made[key] = made[key].dictionary_encode()
-    return part_of(file(name, day), plan, pa.table(made), f"hash of {name}")
+    return part_of(source(name, day), plan, pa.table(made), f"hash of {name}")
 
 
 def days(name: str, first: date, values: list[float], day: int = 1, **fields: object) -> Part:

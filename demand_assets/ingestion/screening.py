@@ -1,0 +1,134 @@
+"""Rows that are wrong by themselves are set aside, files that are wrong as a whole are refused. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from demand_assets.ingestion.context import Context
+from demand_assets.ingestion.dataspec import Accept
+from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
+from demand_assets.ingestion.ids import IdTexts
+from demand_assets.ingestion.mapping import Part, week_of_day
+from demand_assets.ingestion.order import sort_order
+from demand_assets.ingestion.outcome import in_words
+from demand_assets.ingestion.quality import usable
+from demand_assets.ingestion.rows import too_many, wrong_rows
+from demand_assets.ingestion.structure import shared_keys
+
+# Position of a row of a part -> its line in the file.
+LineOf = Callable[[Part, int], int]
+
+
+@dataclass(frozen=True)
+class Screening:
+    """How files are screened: by which day, with which findings accepted, and whether wrong rows are set aside.
+
+    Without `quarantine` a file with a wrong row is refused.
+    """
+
+    today: date
+    accepted: tuple[Accept, ...] = ()
+    quarantine: bool = True
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that was left out, and the one line that says why."""
+
+    file: LandedFile
+    message: str
+
+
+def screen_rows(
+    parts: Sequence[Part], context: Context, quarantine: bool, line_of: LineOf
+) -> tuple[list[Part], list[pd.DataFrame], list[Refusal]]:
+    """The parts without rows that are wrong by themselves; those rows with `line`, `check`, `reason`; refused files.
+
+    One frame of rows per file that has some, with a column `file`. A file is refused for too many of them.
+    """
+    kept: list[Part] = []
+    set_aside: list[pd.DataFrame] = []
+    refused: list[Refusal] = []
+    for part in parts:
+        if part.plan.kind not in ("sales", "covariates") or part.plan.level == "chain":
+            kept.append(part)
+            continue
+        ordered, order = _ordered(part, context.weekday)
+        wrong = _wrong_rows(part, ordered, context)
+        if wrong.empty:
+            kept.append(replace(part, frame=ordered))
+            continue
+        rows = _named(part, ordered, order, wrong, line_of)
+        message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
+        if message:
+            refused.append(Refusal(part.file, message))
+            continue
+        left = ordered.drop(index=wrong["row"]).reset_index(drop=True)
+        # Other rows of the same bytes: what is set aside belongs to the name of what is left.
+        content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
+        kept.append(replace(part, frame=left, content_hash=content))
+        set_aside.append(rows)
+    return kept, set_aside, refused
+
+
+def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """The rows sorted as their kind is, days by the week they are in, and where each row was in the file."""
+    week = part.frame["week"] if "week" in part.frame else week_of_day(part.frame["day"].to_numpy(), weekday)
+    order = sort_order([np.asarray(week), *(part.frame[key].to_numpy() for key in KEYS[part.plan.kind][1:])])
+    if order is None:
+        return part.frame, np.arange(len(part.frame))
+    return part.frame.iloc[order].reset_index(drop=True), order
+
+
+def _wrong_rows(part: Part, ordered: pd.DataFrame, context: Context) -> pd.DataFrame:
+    own = replace(context, ids=_texts(part.ids))
+    if "day" not in ordered:
+        return wrong_rows(part.plan.kind, ordered, own)
+    weeks = week_of_day(ordered["day"].to_numpy(), context.weekday)
+    return wrong_rows(part.plan.kind, ordered.drop(columns="day").assign(week=weeks), own)
+
+
+def _texts(ids: Mapping[str, tuple[str, ...]]) -> IdTexts:
+    return IdTexts(*(dict(enumerate(ids.get(name, ()))) for name in ("store_id", "dept_id")))
+
+
+def _named(
+    part: Part, ordered: pd.DataFrame, order: NDArray[np.intp], wrong: pd.DataFrame, line_of: LineOf
+) -> pd.DataFrame:
+    """The wrong rows in the words of the retailer, with their lines in the file."""
+    at = wrong["row"].to_numpy()
+    rows = in_words(ordered.iloc[at].reset_index(drop=True), _texts(part.ids))
+    lines = [line_of(part, int(row)) for row in order[at]]
+    return rows.assign(
+        file=part.file.name, line=lines, check=wrong["check"].to_numpy(), reason=wrong["reason"].to_numpy()
+    )
+
+
+def _refusal(rows: pd.DataFrame) -> str:
+    named = "; ".join(f"line {row.line}: {row.reason}" for row in rows.head(5).itertuples())
+    more = f"; and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return f"{rows['file'].iloc[0]} {named}{more}; correct the file and land it again"
+
+
+def screen_deliveries(deliveries: Sequence[Delivery], context: Context) -> tuple[list[Delivery], list[Refusal]]:
+    """The deliveries that are right by themselves, each row once, and the refused files."""
+    good: list[Delivery] = []
+    refused: list[Refusal] = []
+    for delivery in deliveries:
+        usable_, wrong = usable([delivery], None, replace(context, ids=_texts(delivery.ids)))
+        good += [_each_row_once(one) for one in usable_]
+        refused += [Refusal(delivery.file, one.message) for one in wrong]
+    return good, refused
+
+
+def _each_row_once(delivery: Delivery) -> Delivery:
+    shared, _ = shared_keys(delivery.frame, KEYS[delivery.kind])
+    if not shared.any():
+        return delivery
+    return replace(delivery, frame=delivery.frame.drop_duplicates(ignore_index=True))
