@@ -1,0 +1,262 @@
+"""Rows of a CSV as Arrow columns, and the lines they stand in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+from demand_assets.errors import SchemaError
+from demand_assets.ingestion.dialect import CsvText, short
+from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType
+from demand_assets.ingestion.values import FALSE, FIRST_DAY, LAST_DAY, NULLS, TRUE
+
+# A whole file of this size is parsed for its sample; of larger ones, the start and this many places.
+_SMALL, _PLACES = 1 << 21, 16
+_BLOCK = 1 << 20
+_DISTINCT = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A row with a wrong number of fields: its 0-based place among the rows of the file."""
+
+    row: int
+    fields: int
+    text: str
+
+
+def sample(table: CsvText) -> tuple[pa.Table, int | None]:
+    """Up to SAMPLE_ROWS rows as text, and how many rows there are if all were parsed. Ragged rows are left out.
+
+    SchemaError when no row has as many fields as the header.
+    """
+    body = memoryview(table.text)[table.body : table.end]
+    if not len(body):
+        raise SchemaError(f"{table.name} has a header and no rows; expected at least one row below {_listed(table)}")
+    pieces = [body] if len(body) <= _SMALL else list(_places(table, body))
+    ragged: list[Ragged] = []
+    read = [_parse(table, piece, strings=True, ragged=ragged) for piece in pieces]
+    rows = pa.concat_tables(read)
+    if not rows.num_rows and ragged:
+        raise ragged_error(table, ragged[0])
+    whole = rows.num_rows + len(ragged) if len(pieces) == 1 else None
+    # The start, then rows spread over the rest.
+    half = SAMPLE_ROWS // 2
+    if rows.num_rows > SAMPLE_ROWS:
+        spread = np.linspace(half, rows.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)
+        rows = rows.take(np.concatenate([np.arange(half), spread]))
+    return rows.rename_columns(table.names), whole
+
+
+def typed(table: CsvText, columns: Mapping[str, ColumnType]) -> pa.Table | None:
+    """The columns straight from bytes, as the common way of writing allows; None where only `texts` can tell."""
+    kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
+    points = {kind.decimal for kind in kinds.values() if kind.content == "number"}
+    if len(points) > 1 or any(kind.thousands for kind in kinds.values() if kind.content == "number"):
+        return None
+    if any(kind.date_format for kind in kinds.values() if kind.content == "date"):
+        return None
+    types = {
+        position: {"id": pa.int64(), "number": pa.float64(), "date": pa.date32(), "flag": pa.bool_()}.get(
+            kind.content, pa.string()
+        )
+        for position, kind in kinds.items()
+    }
+    has_ids = any(kind.content == "id" for kind in kinds.values())
+    # Beside the parsing, which does not hold Python's lock.
+    with ThreadPoolExecutor(1) as pool:
+        plain = pool.submit(_has_plain_integers, table) if has_ids else None
+        try:
+            rows = _parse(table, None, types=types, point=points.pop() if points else ".")
+        except pa.ArrowInvalid:
+            return None
+        if plain and not plain.result():
+            return None
+    fits = all(_fits(rows.column(i), kind) for i, kind in enumerate(kinds.values()))
+    return rows.rename_columns([table.names[position] for position in kinds]) if fits else None
+
+
+def texts(table: CsvText, columns: Mapping[str, ColumnType], ragged: list[Ragged] | None = None) -> pa.Table:
+    """The columns as text, as written; ids, dates and flags dictionary-encoded. Ragged rows go into `ragged`.
+
+    SchemaError for a ragged row if `ragged` is None.
+    """
+    kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
+    types = {
+        position: _DISTINCT if kind.content in ("id", "date", "flag") else pa.string()
+        for position, kind in kinds.items()
+    }
+    found: list[Ragged] = []
+    try:
+        rows = _parse(table, None, types=types, strings=True, ragged=found)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{table.name} cannot be read as CSV: {short(str(error))}; save it as CSV (UTF-8)") from None
+    if found and ragged is None:
+        raise ragged_error(table, found[0])
+    if ragged is not None:
+        ragged.extend(found)
+    return rows.rename_columns([table.names[position] for position in kinds])
+
+
+def wanted(table: CsvText, columns: Mapping[str, ColumnType]) -> dict[int, str]:
+    """Position -> header of the columns asked for, in file order. SchemaError for one that is absent or there twice."""
+    if lacking := [name for name in columns if name not in table.names]:
+        raise SchemaError(f"{table.name} lacks {', '.join(lacking)}; has {_listed(table)}")
+    if twice := [name for name in columns if table.names.count(name) > 1]:
+        raise SchemaError(f"{table.name} names {', '.join(twice)} more than once; rename one of them")
+    return {position: name for position, name in enumerate(table.names) if name in columns}
+
+
+def ragged_error(table: CsvText, row: Ragged) -> SchemaError:
+    """What is said of a row with a wrong number of fields."""
+    line = lines(table, [row.row])[0]
+    return SchemaError(f"{table.name} line {line}: {field_count(table, row)}")
+
+
+def field_count(table: CsvText, row: Ragged) -> str:
+    """How many fields a ragged row has, and how many it should have."""
+    hint = " (a trailing comma?)" if row.fields == len(table.names) + 1 else ""
+    return f"has {row.fields} fields{hint}, expected {len(table.names)}: {_listed(table)}"
+
+
+def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
+    """1-based lines of the file in which these 0-based rows begin; `rows` ascend. Blank lines are lines and no rows."""
+    if not len(rows):
+        return []
+    if table.quote:
+        return list(_quoted_lines(table, rows))
+    body = np.frombuffer(table.text, dtype=np.uint8)[table.body :]
+    ends = np.flatnonzero(body == 10)
+    starts = np.concatenate([[0], ends + 1])
+    filled = np.flatnonzero(np.concatenate([ends, [len(body)]]) > starts)
+    return [int(line) + table.first_line for line in filled[np.asarray(rows)]]
+
+
+def _quoted_lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Iterator[int]:
+    text = io.TextIOWrapper(io.BytesIO(table.text[table.body :]), "utf-8", "replace", newline="\n")
+    reader = csv.reader(text, delimiter=table.separator, quotechar=table.quote)
+    records = filter(None, reader)
+    done = 0
+    for row in rows:
+        # Passes over rows without a step of Python for each.
+        next(islice(records, int(row) - done, int(row) - done), None)
+        before = reader.line_num
+        while not next(reader):
+            before = reader.line_num
+        done = int(row) + 1
+        yield table.first_line + before
+
+
+def _places(table: CsvText, body: memoryview) -> Iterator[memoryview]:
+    """The start of a large body and places spread over it, cut at line ends."""
+    size = _SMALL // 2
+    yield _cut(body[:size])
+    step = (len(body) - size) // _PLACES
+    for place in range(1, _PLACES + 1):
+        start = size + step * place - (size // _PLACES)
+        piece = bytes(body[start : start + size // _PLACES])
+        begin = piece.find(b"\n") + 1
+        if begin:
+            yield _cut(memoryview(piece)[begin:])
+
+
+def _cut(piece: memoryview) -> memoryview:
+    end = bytes(piece).rfind(b"\n")
+    return piece[: end + 1] if end >= 0 else piece
+
+
+def _parse(
+    table: CsvText,
+    piece: memoryview | None,
+    *,
+    types: Mapping[int, Any] | None = None,
+    point: str = ".",
+    strings: bool = False,
+    ragged: list[Ragged] | None = None,
+) -> pa.Table:
+    """Rows of a piece of the body (all of it by default), columns named by position; those in `types` or all as text.
+
+    `strings`: nothing is null. `ragged` takes rows with a wrong number of fields; otherwise they are ArrowInvalid.
+    """
+    names = [str(position) for position in range(len(table.names))]
+    types = types if types is not None else dict.fromkeys(range(len(names)), pa.string())
+
+    def skip(row: pa_csv.InvalidRow) -> str:
+        if ragged is not None:
+            ragged.append(Ragged((row.number or 1) - 1, row.actual_columns, row.text))
+        return "skip"
+
+    return pa_csv.read_csv(
+        pa.BufferReader(pa.py_buffer(piece) if piece is not None else pa.py_buffer(table.text).slice(table.body)),
+        # Rows are numbered in one thread only.
+        read_options=pa_csv.ReadOptions(column_names=names, use_threads=ragged is None, block_size=_BLOCK),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=table.separator,
+            quote_char=table.quote or False,
+            newlines_in_values=bool(table.quote),
+            invalid_row_handler=skip if ragged is not None else None,
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=[str(position) for position in types],
+            column_types={str(position): kind for position, kind in types.items()},
+            null_values=[] if strings else NULLS,
+            strings_can_be_null=not strings,
+            true_values=TRUE,
+            false_values=FALSE,
+            decimal_point=point,
+        ),
+    )
+
+
+def _fits(column: Any, kind: ColumnType) -> bool:
+    """Whether what Arrow made of a column is what text would give."""
+    if kind.content == "text":
+        return True
+    if kind.content == "number":
+        return bool(pc.all(pc.is_finite(column)).as_py() is not False)
+    if column.null_count:
+        return False
+    if kind.content == "id":
+        # -07 is a text; Arrow makes it -7.
+        return bool(pc.min(column).as_py() >= 0)
+    if kind.content == "date":
+        ends = pc.min_max(column.cast(pa.int32())).as_py()
+        return bool(ends["min"] >= FIRST_DAY and ends["max"] <= LAST_DAY)
+    return True
+
+
+def _has_plain_integers(table: CsvText) -> bool:
+    """Whether no field could be a number with a leading zero or spaces around it, which Arrow would drop."""
+    if b" " in table.text or (table.separator != "\t" and b"\t" in table.text):
+        return False
+    text = np.frombuffer(table.text, dtype=np.uint8)[max(table.body - 1, 0) :]
+    opening = [ord(mark) for mark in (table.separator, table.quote) if mark]
+    return not any(_leading_zero(text[start : start + _BLOCK + 2], opening) for start in range(0, len(text), _BLOCK))
+
+
+def _leading_zero(text: NDArray[np.uint8], opening: Sequence[int]) -> bool:
+    zero = text[1:-1] == ord("0")
+    before = text[:-2] == 10
+    for mark in opening:
+        before |= text[:-2] == mark
+    before &= zero
+    if not before.any():
+        return False
+    after = text[2:][before]
+    # x: Arrow reads hexadecimal.
+    return bool((((after >= 48) & (after <= 57)) | (after == ord("x")) | (after == ord("X"))).any())
+
+
+def _listed(table: CsvText) -> str:
+    return ", ".join(name or "(no name)" for name in table.names)
