@@ -45,6 +45,18 @@ def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int) -
 
 
 @main.command()
+@click.argument("folder")
+@click.option("--json", "as_json", is_flag=True, help="Print what was understood as JSON on stdout.")
+@click.option("--no-write", is_flag=True, help="Write no demand.toml.")
+@click.option("--force", is_flag=True, help="Write demand.toml anew where there is one; its answers are kept.")
+def inspect(folder: str, as_json: bool, no_write: bool, force: bool) -> None:
+    """Look at every file in FOLDER, say what it holds, and write a demand.toml that says so."""
+    from demand_assets.commands.inspect import inspect_folder
+
+    inspect_folder(folder, as_json, not no_write, force)
+
+
+@main.command()
 @click.option("--raw-dir", help="Landing zone: a folder or s3://bucket/prefix of CSVs.  [default: the last one used]")
 @click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON on stdout.")
 def run(raw_dir: str | None, as_json: bool) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Literal
 
 from demand_assets.ingestion.dataspec import DataSpec
@@ -35,7 +35,7 @@ class Plan:
     flag: str = ""
     name: str = ""
     types: Mapping[str, ColumnType] = field(default_factory=dict)
-    dates: Mapping[str, date] = field(default_factory=dict)
+    dates: Mapping[str, dt.date] = field(default_factory=dict)
     days: bool = False
     shift: int = 0
 

@@ -1,0 +1,115 @@
+"""`demand inspect`: what each file of a landing zone is, and the demand.toml that says so."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from demand_assets.commands.terminal import print_json, terminal
+from demand_assets.errors import LandingError
+from demand_assets.ingestion.dataspec import NAME
+
+if TYPE_CHECKING:
+    from demand_assets.ingestion.delivery import LandedFile
+    from demand_assets.ingestion.understanding import FileReport, Understanding
+
+
+def inspect_folder(folder: str, as_json: bool, write: bool, force: bool) -> None:
+    """Print what is understood of a landing zone, and write demand.toml beside the data unless there is one."""
+    terminal(stderr=True).print(f"Reading {folder} ...", markup=False)
+    from demand_assets.ingestion.inspection import understand_files
+
+    understanding = understand_files(_landed(folder))
+    if as_json:
+        print_json(_as_json(understanding))
+    else:
+        _print_understanding(understanding)
+    if write:
+        _write(folder, understanding, force)
+
+
+def _landed(folder: str) -> Iterator[tuple["LandedFile", bytes]]:
+    """The files of a folder, demand.toml first."""
+    from demand_assets.ingestion.delivery import LandedFile
+
+    place = Path(folder)
+    if not place.is_dir():
+        raise LandingError(f"landing zone {folder} is not a folder; expected one with files of sales")
+    for path in sorted(place.iterdir(), key=lambda path: (path.name != NAME, path.name)):
+        if path.is_file():
+            stat = path.stat()
+            modified = datetime.fromtimestamp(stat.st_mtime, UTC)
+            yield LandedFile(path.name, str(path), stat.st_size, modified, ""), path.read_bytes()
+
+
+def _as_json(understanding: "Understanding") -> dict[str, Any]:
+    return {
+        "form": understanding.form,
+        "files": [asdict(report) for report in understanding.files],
+        "questions": [asdict(question) for question in understanding.questions],
+        "notes": understanding.notes,
+        "spec": understanding.spec.model_dump(mode="json", exclude_unset=True),
+    }
+
+
+def _print_understanding(understanding: "Understanding") -> None:
+    console = terminal()
+    title = f"Known form: {understanding.form}" if understanding.form else "Files"
+    table = Table(title=Text(title), title_justify="left")
+    rows = [_cells(report) for report in understanding.files]
+    for heading in [heading for heading in (rows[0] if rows else {}) if any(row[heading] for row in rows)]:
+        table.add_column(heading, overflow="fold", justify="right" if heading == "rows" else "left")
+    for row in rows:
+        # Text, which is never read as markup: names and headers are the user's.
+        table.add_row(*(Text(row[str(column.header)]) for column in table.columns))
+    console.print(table)
+    for line in _remarks(understanding):
+        console.print(line, markup=False)
+
+
+def _cells(report: "FileReport") -> dict[str, str]:
+    return {
+        "file": report.name,
+        "what it is": report.role,
+        "written": report.written,
+        "dates": report.dates,
+        "frequency": report.frequency,
+        "week ends": report.week_ends,
+        "keys": report.keys,
+        "value": report.value,
+        "unit": report.unit,
+        "rows": "" if report.rows is None else f"{report.rows:,}",
+        "first": report.first,
+        "last": report.last,
+        "gaps": report.gaps,
+    }
+
+
+def _remarks(understanding: "Understanding") -> Iterator[str]:
+    for report in understanding.files:
+        if report.left_out:
+            yield f"{report.name}: left out: {'; '.join(report.left_out)}"
+        yield from (f"{report.name}: {note}" for note in report.notes)
+    yield from understanding.notes
+    if understanding.questions:
+        yield f"Open questions: {len(understanding.questions)}. Answer them in {NAME}:"
+    for number, question in enumerate(understanding.questions, 1):
+        yield f"{number}. {question.text}"
+        yield from (f"     {line}" for line in question.line.splitlines())
+
+
+def _write(folder: str, understanding: "Understanding", force: bool) -> None:
+    from demand_assets.ingestion.spec_text import spec_text
+
+    console, path = terminal(stderr=True), Path(folder, NAME)
+    if path.exists() and not force:
+        console.print(f"{path} is there and was used; it is left as it is (--force writes it anew)", markup=False)
+        return
+    made = path.with_name(f".{NAME}.part")
+    made.write_text(spec_text(understanding), "utf-8")
+    made.replace(path)
+    console.print(f"Written: {path}. Next: demand run --raw-dir {folder}", markup=False)

@@ -1,0 +1,95 @@
+"""From what a table is to the plans by which its rows are read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from demand_assets.ingestion import dating
+from demand_assets.ingestion.dataspec import Weekday
+from demand_assets.ingestion.dating import Dates
+from demand_assets.ingestion.extras import Beside, Extra
+from demand_assets.ingestion.layout import Layout
+from demand_assets.ingestion.source import ColumnType
+from demand_assets.ingestion.understanding import Headers, Kind, Level, Plan
+
+_ID, _FLAG, _TEXT = ColumnType("id"), ColumnType("flag"), ColumnType("text")
+
+
+def plans_of(
+    layout: Layout, columns: Beside, dates: Dates | None, frequency: str, week_ends: Weekday
+) -> Iterator[Plan]:
+    """The plans of one layout: sales, covariates of each level, stores, departments; none of a file not understood."""
+    if layout.role == "not understood":
+        return
+    days, shift = _weeks(layout, dates, frequency, week_ends)
+    if layout.role == "sales":
+        yield _sales(layout, columns.flag, dates, days, shift)
+    if layout.date and dates:
+        yield from _covariates(layout, columns, dates, days, shift)
+    members: tuple[tuple[Kind, Headers, str], ...] = (
+        ("stores", layout.store, columns.store_name),
+        ("departments", layout.dept, columns.dept_name),
+    )
+    for kind, key, name in members:
+        extras = columns.of(kind)
+        if layout.role == kind or extras or name:
+            yield _members(layout, kind, key, name, extras)
+
+
+def _weeks(layout: Layout, dates: Dates | None, frequency: str, week_ends: Weekday) -> tuple[bool, int]:
+    """Whether rows cover days, and how many days a row's week ends after its date."""
+    if dates is None or not len(dates.days):
+        return frequency == "daily", 0
+    own = frequency if layout.role == "sales" else dating.frequency(dates.days) or frequency
+    return own == "daily", 0 if own == "daily" else dating.days_to(week_ends, dating.weekday(dates.days))
+
+
+def _sales(layout: Layout, flag: str, dates: Dates | None, days: bool, shift: int) -> Plan:
+    table = layout.table
+    types = dict.fromkeys((*layout.store, *layout.dept), _ID)
+    values = {"sales": layout.value} if layout.value else {}
+    types |= {header: table.columns[header].number() for header in (*values.values(), *layout.dates)}
+    if layout.date and dates:
+        types[layout.date] = dates.type
+    if flag:
+        types[flag] = _FLAG
+    return Plan(
+        "sales", "series", layout.store, layout.dept, layout.date, values, flag, "", types, layout.dates, days, shift
+    )
+
+
+def _covariates(layout: Layout, columns: Beside, dates: Dates, days: bool, shift: int) -> Iterator[Plan]:
+    own_flag = columns.flag if layout.role != "sales" else ""
+    grouped: dict[Level, list[Extra]] = {}
+    for extra in columns.of("covariates"):
+        grouped.setdefault(extra.level, []).append(extra)
+    if own_flag and not grouped:
+        grouped = {"store" if layout.store else "chain": []}
+    for position, (level, extras) in enumerate(grouped.items()):
+        flag = own_flag if position == 0 else ""
+        store: Headers = layout.store if level != "chain" else ()
+        dept: Headers = layout.dept if level == "series" else ()
+        types = dict.fromkeys((*store, *dept), _ID)
+        types[layout.date] = dates.type
+        types |= {extra.header: _number(layout, extra.header) for extra in extras}
+        if flag:
+            types[flag] = _FLAG
+        values = {extra.name: extra.header for extra in extras}
+        yield Plan("covariates", level, store, dept, layout.date, values, flag, "", types, {}, days, shift)
+
+
+def _number(layout: Layout, header: str) -> ColumnType:
+    """A covariate is a number; a flag of words is read as one, and counts as 0 or 1."""
+    column = layout.table.columns[header]
+    return _FLAG if column.is_flag and column.marks is None else column.number()
+
+
+def _members(layout: Layout, kind: Kind, key: Headers, name: str, extras: Sequence[Extra]) -> Plan:
+    types = dict.fromkeys(key, _ID)
+    types |= {extra.header: layout.table.columns[extra.header].fact() for extra in extras}
+    if name:
+        types[name] = _TEXT
+    values = {extra.name: extra.header for extra in extras}
+    store, dept = (key, ()) if kind == "stores" else ((), key)
+    level: Level = "store" if kind == "stores" else "series"
+    return Plan(kind, level, store, dept, "", values, "", name, types)

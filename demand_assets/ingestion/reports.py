@@ -1,0 +1,87 @@
+"""One row per file for people: what it is, how it is written, what it covers. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from demand_assets.ingestion import dating
+from demand_assets.ingestion.dataspec import DataSpec
+from demand_assets.ingestion.dating import Dates, Days
+from demand_assets.ingestion.extras import Beside
+from demand_assets.ingestion.layout import Layout
+from demand_assets.ingestion.marks import number_marks
+from demand_assets.ingestion.source import Dialect
+from demand_assets.ingestion.understanding import FileReport
+
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
+
+
+def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataSpec | None) -> FileReport:
+    """The report of one layout; `sales` is the spec, for a file of sales."""
+    table = layout.table
+    about = "" if table.is_whole_file else "about "
+    days = _days(layout, dates)
+    weekly = dating.frequency(days) == "weekly"
+    absent = dating.gaps(days, 7 if weekly else 1)
+    has_dates = layout.role != "not understood" and len(days) > 0
+    shown: dict[str, Any] = {}
+    if has_dates:
+        shown |= {
+            "dates": dating.in_words(dates.type.date_format if dates else ""),
+            "frequency": dating.frequency(days),
+            "first": f"{about}{days[0]}",
+            "last": f"{about}{days[-1]}",
+            "gaps": f"{absent} {'weeks' if weekly else 'days'}" if not about and absent else "",
+        }
+    if sales is not None:
+        shown |= {"value": layout.value or (layout.wide.columns if layout.wide else ""), "unit": sales.data.unit}
+        shown |= {"week_ends": sales.data.week_ends or "", "frequency": sales.sales.frequency or ""}
+    return FileReport(
+        name=layout.name,
+        role=layout.role,
+        written=_written(table.source.dialect, layout),
+        keys=", ".join(" / ".join(key) for key in (layout.store, layout.dept) if key),
+        rows=table.source.rows,
+        left_out=columns.left_out,
+        notes=_notes(layout),
+        **shown,
+    )
+
+
+def _days(layout: Layout, dates: Dates | None) -> Days:
+    if layout.dates:
+        return np.unique(np.array(list(layout.dates.values()), dtype="datetime64[D]"))
+    return dates.days if dates else np.array([], dtype="datetime64[D]")
+
+
+def _notes(layout: Layout) -> tuple[str, ...]:
+    table = layout.table
+    if layout.role == "not understood":
+        return (f"{layout.why}; its columns are {', '.join(header or '(no name)' for header in table.headers)}",)
+    doubtful = []
+    if layout.date and not table.columns[layout.date].is_typed_date and not table.columns[layout.date].usual_formats:
+        doubtful.append(f"{layout.date} holds no dates: {_example(layout, layout.date)}")
+    if layout.value and not table.columns[layout.value].is_number:
+        doubtful.append(f"{layout.value} does not hold numbers alone: {_example(layout, layout.value)}")
+    return tuple(doubtful)
+
+
+def _example(layout: Layout, header: str) -> str:
+    """The first value that is not what its column should hold, else the first."""
+    texts = layout.table.columns[header].texts
+    odd = next((text for text in texts if number_marks([text]) is None), texts[0] if texts else "")
+    return repr(odd[:40])
+
+
+def _written(dialect: Dialect, layout: Layout) -> str:
+    decimal = layout.table.columns[layout.value].usual_marks if layout.value else (".", "")
+    parts = [dialect.form, dialect.encoding, _SEPARATORS.get(dialect.separator, dialect.separator)]
+    if dialect.form == "csv" and decimal[0] != ".":
+        parts.append(f"decimal {decimal[0]}")
+    if decimal[1]:
+        parts.append(f"thousands {decimal[1]!r}")
+    if dialect.skipped:
+        parts.append(f"{dialect.skipped} lines before the header")
+    return ", ".join(part for part in parts if part)
