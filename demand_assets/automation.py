@@ -3,13 +3,14 @@
 import json
 
 import dagster as dg
+import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import DemandError
-from demand_assets.forecasting.weeks import as_week
+from demand_assets.forecasting.weeks import weekday_of
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
 from demand_assets.planning import (
@@ -119,7 +120,8 @@ def landing_zone_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of weeks that new files cover. A file is new when its content is; others are not read.
 
-    A file that cannot be read, or whose weeks are no Fridays, asks for no week; the run's checks judge all else.
+    A file that cannot be read, or whose weeks end on another weekday than the landed ones, asks for no week; the run's
+    checks judge all else.
     """
     zone = landing.zone()
     try:
@@ -132,11 +134,14 @@ def landing_zone_sensor(
         return dg.SkipReason(f"nothing new among {len(files)} files in {landing.uri}")
     problems: list[str] = []
     deliveries: list[Delivery] = []
+    landed = pd.DatetimeIndex(known_weeks(context.instance))
     for file in fresh:
         try:
             delivery = zone.read(file)
-            for week in delivery.weeks:
-                as_week(week)
+            together = pd.DatetimeIndex([*landed, *delivery.weeks])
+            if len(together):
+                weekday_of(together)
+            landed = together
             deliveries.append(delivery)
         except (DemandError, ValueError) as error:
             problems.append(str(error))

@@ -105,8 +105,12 @@ class Settings(BaseSettings):
         ),
     ] = 72
     weekly_cron: Annotated[
-        str, Field(pattern=r"^\S+( \S+){4}$", description="Cron expression (UTC) of the weekly schedule.")
-    ] = "0 6 * * 1"
+        str,
+        Field(
+            pattern=r"^\S+( \S+){4}$",
+            description="Cron expression (UTC) at which the newest landed week is forecast, unless it is already.",
+        ),
+    ] = "0 6 * * *"
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
     backtest_origins: Annotated[

@@ -135,8 +135,9 @@ def stores(
     metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_COLUMNS)},
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
-    """One row per week, with its holiday flag. Runs past the last sales week: a calendar is known ahead."""
-    from demand_assets.forecasting.calendar import calendar_from_covariates
+    """One row per week: its holidays and their flag. From two years before the landed flags to a year after them."""
+    from demand_assets.forecasting.calendar import calendar_from_covariates, calendar_of, calendar_span
+    from demand_assets.forecasting.holidays import US
 
     deliveries = landing.zone().read_all(["conditions"])
     flags = [calendar_from_covariates(delivery.frame) for delivery in deliveries]
@@ -144,11 +145,18 @@ def holiday_calendar(landing: Landing, lake: ParquetLake) -> dg.MaterializeResul
     frames = flags if stored is None else [stored, *flags]
     if not frames:
         raise dg.Failure("no conditions file has landed; expected one with Store, Date, IsHoliday", allow_retries=False)
-    calendar = pd.concat(frames).drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    landed = pd.concat([frame[frame["is_landed"]] if "is_landed" in frame else frame for frame in frames])
+    # The one form of conditions that is read flags the retail weeks of the US.
+    calendar = calendar_of(
+        landed[["week", "is_holiday"]], US, *calendar_span(landed["week"].min(), landed["week"].max())
+    )
     return dg.MaterializeResult(
         value=calendar,
         data_version=dg.DataVersion(content_version(calendar)),
-        metadata={"holiday weeks": int(calendar["is_holiday"].sum()), "last week": str(calendar["week"].max().date())},
+        metadata={
+            "holiday weeks": int(calendar["is_holiday"].sum()),
+            "last week": str(calendar["week"].max().date()),
+        },
     )
 
 

@@ -31,15 +31,19 @@ class Reproduction:
 def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
     """Make the vintage of `origin` (the newest, or the one named) again; 0 only if it is identical."""
     console = terminal(stderr=True)
-    week = week_of("--origin", origin).date()
+    import pandas as pd
+
     from demand_assets.resources import build_resources
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
-    from demand_assets.store.queries import forecasts_of, vintages_of
+    from demand_assets.store.queries import forecasts_of, newest_vintage, vintages_of
 
     settings = read_settings()
     resources = build_resources(settings)
     with opened(settings.store) as engine, reading(engine) as conn:
+        newest = newest_vintage(conn)
+        held = pd.DatetimeIndex([] if newest is None else [newest["origin_week"]])
+        week = week_of("--origin", origin, held).date()
         vintage = _chosen(vintages_of(conn, week), week, vintage_id)
         stored = forecasts_of(conn, vintage["vintage_id"])
     console.print(f"Making vintage {vintage['vintage_id']} again ...")
