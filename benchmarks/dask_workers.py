@@ -24,9 +24,10 @@ from demand_assets.adapters.feature_files import write_features
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, train_stored
+from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.metrics import bias, wmae
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import SERIES_PER_BLOCK, Panel, build_panel
@@ -55,7 +56,7 @@ class _Job:
         for week, rows in data.sales.groupby("week"):
             self.lake.write("raw_sales", week_key(pd.Timestamp(str(week))), rows)
         self.sales = TableRef(self.lake.uri, "raw_sales", tuple(self.lake.partitions("raw_sales")))
-        calendar = calendar_from_covariates(data.conditions)
+        calendar = calendar_for(calendar_from_covariates(data.conditions), US, data.sales["week"], HORIZON)
         self.panel: Panel = build_panel(data.sales, data.conditions, data.stores, calendar, HORIZON)
         self.origins = list(weeks_between(first_origin(self.panel.weeks), self.panel.weeks[-1]))
         # All targets of the judged origin have come.
@@ -118,7 +119,7 @@ class _Job:
                 self.lake.write(PREDICTIONS_TABLE, key, predictions)
             targets = newest[["target_week", "is_holiday"]]
             most_values = DRIFT_VARIABLES * self.series * len(keys)
-            return stored_report(rows, judged, targets, lambda _: workers, most_values)
+            return stored_report(rows, judged, targets, self.panel.calendar, lambda _: workers, most_values)
 
         made = _timed(workers, report)
         self._require_same("drift reports", content_version(made.pop("result")))

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit
+from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
@@ -49,9 +50,8 @@ class History:
         frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
         self.sales, self.conditions, self.stores = frames["sales"], frames["conditions"], frames["stores"]
         self.horizon = horizon
-        panel = build_panel(
-            self.sales, self.conditions, self.stores, calendar_from_covariates(self.conditions), horizon
-        )
+        self.calendar = calendar_for(calendar_from_covariates(self.conditions), US, self.sales["week"], horizon)
+        panel = build_panel(self.sales, self.conditions, self.stores, self.calendar, horizon)
         self.origins = weeks_between(first_origin(panel.weeks), panel.weeks[-1])
         features = build_features(panel, list(self.origins), horizon)
         self.judged = self.origins[LEAST_ORIGINS:]
@@ -70,18 +70,20 @@ class History:
         """The report of a week as it was."""
         rows = self.rows
         now, past = rows[rows["origin_week"] == week], rows[rows["origin_week"] < week]
-        return drift_report(now, past, self.champion_of(week), self.targets[week])
+        return drift_report(now, past, self.champion_of(week), self.targets[week], self.calendar)
 
     def shifted_reports(self, shift: Shift) -> Iterator[tuple[pd.Timestamp, pd.DataFrame]]:
         """Reports of the weeks from a shift's start on, each over the shifted weeks before it."""
         last = min(add_weeks(shift.week, WEEKS_WAITED - 1), self.origins[-1])
         sales, conditions = shift.change(self.sales[self.sales["week"] <= last].copy(), self.conditions.copy())
-        panel = build_panel(sales, conditions, self.stores, calendar_from_covariates(conditions), self.horizon)
+        calendar = calendar_for(calendar_from_covariates(conditions), US, self.sales["week"], self.horizon)
+        panel = build_panel(sales, conditions, self.stores, calendar, self.horizon)
         past = self.rows[self.rows["origin_week"] < shift.week]
         for week in weeks_between(shift.week, last):
             features = build_features(panel, [week], self.horizon)
             now = measured(features, self.model.predict(features)["forecast"].to_numpy())
-            yield week, drift_report(now, past, self.champion_of(week), features[["target_week", "is_holiday"]])
+            targets = features[["target_week", "is_holiday"]]
+            yield week, drift_report(now, past, self.champion_of(week), targets, calendar)
             past = pd.concat([past, now], ignore_index=True)
 
 

@@ -19,10 +19,11 @@ import pandas as pd
 
 from benchmarks import machine
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.features.history import DEVIATIONS, MEANS
 from demand_assets.forecasting.features.recent import LAGS
+from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.forecasting.windows import window_statistics
@@ -164,7 +165,7 @@ def measure(raw_dir: str, threads: int, rounds: int) -> list[dict[str, Any]]:
 
     frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
     conditions, stores = frames["conditions"], frames["stores"]
-    calendar = calendar_from_covariates(conditions)
+    calendar = calendar_for(calendar_from_covariates(conditions), US, frames["sales"]["week"], HORIZON)
     filled = _filled(frames["sales"])
     # All start from the same rows: the gaps, which only this code takes as they are, are filled for all.
     sales = pd.DataFrame(

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import FEATURES, build_features, first_origin
+from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.metrics import wmae
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.training import actuals_of, training_matrix
-from demand_assets.forecasting.weeks import as_week, weeks_between
+from demand_assets.forecasting.weeks import as_week, weekday_of, weeks_between
 
 ROUNDS = (50, 100, 150, 200, 300)
 MEMBERS = (1, 2, 3, 4)
@@ -26,7 +27,7 @@ MEMBERS = (1, 2, 3, 4)
 
 @click.command()
 @click.option("--raw-dir", required=True, help="Folder with the three CSVs.")
-@click.option("--origins", required=True, help="Comma-separated Fridays.")
+@click.option("--origins", required=True, help="Comma-separated weeks.")
 @click.option("--horizon", default=4, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=7, show_default=True)
@@ -37,8 +38,9 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
 
     frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
     sales, conditions = frames["sales"], frames["conditions"]
-    panel = build_panel(sales, conditions, frames["stores"], calendar_from_covariates(conditions), horizon)
-    weeks = sorted(as_week(text) for text in origins.split(","))
+    calendar = calendar_for(calendar_from_covariates(conditions), US, sales["week"], horizon)
+    panel = build_panel(sales, conditions, frames["stores"], calendar, horizon)
+    weeks = sorted(as_week(text, weekday_of(panel.weeks)) for text in origins.split(","))
     features = build_features(panel, list(weeks_between(first_origin(panel.weeks), weeks[-1])), horizon)
     actuals = actuals_of(features, sales)
     config = XGBoostConfig(rounds=max(ROUNDS), seed=seed, threads=threads)

@@ -3,6 +3,7 @@
 import json
 
 import dagster as dg
+import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
@@ -121,7 +122,8 @@ def landing_zone_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of weeks that new files cover. A file is new when its content is; others are not read.
 
-    A file that cannot be read, or whose weeks are no Fridays, asks for no week; the run's checks judge all else.
+    A file that cannot be read, or whose weeks end on another weekday than the landed ones, asks for no week; the run's
+    checks judge all else.
     """
     zone = landing.zone()
     try:

@@ -1,8 +1,8 @@
 """Weeks <-> partition keys.
 
 A week becomes a partition when its sales land, so history that ends in 2012 shows no empty week after it, and a new
-delivery needs no reload of the code. Keys are the ISO dates of Fridays, always registered in order of time, because
-Dagster reads a range of dynamic partitions as a slice of that order.
+delivery needs no reload of the code. Keys are ISO dates, all of one weekday, always registered in order of time,
+because Dagster reads a range of dynamic partitions as a slice of that order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 import pandas as pd
 
-from demand_assets.forecasting.weeks import as_week
+from demand_assets.forecasting.weeks import weekday_of
 
 weeks_partitions = dg.DynamicPartitionsDefinition(name="weeks")
 
@@ -24,8 +24,10 @@ def week_key(week: pd.Timestamp) -> str:
 
 
 def run_weeks(context: dg.AssetExecutionContext) -> pd.DatetimeIndex:
-    """The weeks a run was asked for, in order of time; ValueError when a key is no Friday."""
-    return pd.DatetimeIndex(sorted(as_week(key) for key in context.partition_keys), name="week")
+    """The weeks a run was asked for, in order of time; ValueError naming the nearest ones when weekdays differ."""
+    weeks = pd.DatetimeIndex(sorted(pd.Timestamp(key) for key in context.partition_keys), name="week")
+    weekday_of(weeks)
+    return weeks
 
 
 def known_weeks(instance: dg.DagsterInstance) -> list[str]:
@@ -34,8 +36,14 @@ def known_weeks(instance: dg.DagsterInstance) -> list[str]:
 
 
 def register_weeks(instance: dg.DagsterInstance, weeks: Iterable[pd.Timestamp]) -> None:
-    """Make partitions of `weeks`; those known already stay, and the order of time is kept."""
+    """Make partitions of `weeks`; those known already stay, and the order of time is kept.
+
+    ValueError naming the nearest ones when a week ends on another weekday than those known.
+    """
     held = list(instance.get_dynamic_partitions("weeks"))
+    weeks = list(weeks)
+    if weeks:
+        weekday_of(pd.DatetimeIndex([*map(pd.Timestamp, held), *weeks]))
     wanted = sorted({*held, *(week_key(week) for week in weeks)})
     if wanted[: len(held)] != held:
         # A week older than those held: Dagster orders by registration, so all are registered anew.

@@ -18,6 +18,8 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.adapters.table_refs import TableRefManager
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.errors import ModelError, SettingsError
+from demand_assets.ingestion.dataspec import Accept
+from demand_assets.ingestion.screening import Screening
 from demand_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,13 +32,27 @@ if TYPE_CHECKING:
 
 
 class Landing(dg.ConfigurableResource):
-    """The landing zone at `uri`."""
+    """The landing zone at `uri`; findings that were accepted are in the store at `store_url`."""
 
     uri: str
+    store_url: str
+    bad_rows: str
 
     def zone(self) -> LandingZone:
         """The folder or S3 prefix to list and read."""
-        return LandingZone(self.uri)
+        return LandingZone(self.uri, self.screening())
+
+    def screening(self) -> Screening:
+        """How its files are screened today."""
+        from demand_assets.store.acceptances import accepted_findings
+        from demand_assets.store.migrations import current_engine
+
+        found = accepted_findings(current_engine(self.store_url))
+        return Screening(
+            datetime.now(UTC).date(),
+            tuple(Accept(week=one["week"], check=one["check_name"], reason=one["reason"]) for one in found),
+            self.bad_rows == "quarantine",
+        )
 
 
 class ForecastStore(dg.ConfigurableResource):
@@ -201,7 +217,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "model_name": settings.model_name,
     }
     return {
-        "landing": Landing(uri=settings.landing),
+        "landing": Landing(uri=settings.landing, store_url=settings.store, bad_rows=settings.bad_rows),
         "lake": lake,
         "io_manager": ParquetIOManager(lake=lake),
         "registry": ModelRegistry(**models),

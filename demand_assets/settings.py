@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     metrics_namespace: Annotated[
         str, Field(description="CloudWatch namespace of the metrics and of the count of alerts.")
     ] = ""
+    bad_rows: Annotated[
+        Literal["quarantine", "refuse"],
+        Field(
+            description="A row that is wrong by itself (a date in the future, an impossible amount): set aside, or its "
+            "file refused."
+        ),
+    ] = "quarantine"
     forecast_deadline_hours: Annotated[
         int,
         Field(
@@ -98,8 +105,12 @@ class Settings(BaseSettings):
         ),
     ] = 72
     weekly_cron: Annotated[
-        str, Field(pattern=r"^\S+( \S+){4}$", description="Cron expression (UTC) of the weekly schedule.")
-    ] = "0 6 * * 1"
+        str,
+        Field(
+            pattern=r"^\S+( \S+){4}$",
+            description="Cron expression (UTC) at which the newest landed week is forecast, unless it is already.",
+        ),
+    ] = "0 6 * * *"
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
     backtest_origins: Annotated[

@@ -17,8 +17,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import make_url
 
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
+from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import Panel, build_panel
 from demand_assets.forecasting.weeks import weeks_between
@@ -89,9 +90,14 @@ def csv_folder(retailer: SampleData, shared_folder: Path) -> Path:
     return folder
 
 
+def us_calendar(data: SampleData, horizon: int = HORIZON) -> pd.DataFrame:
+    """The calendar of a US retailer, from its landed flags."""
+    return calendar_for(calendar_from_covariates(data.conditions), US, data.sales["week"], horizon)
+
+
 @pytest.fixture(scope="session")
 def panel(retailer: SampleData) -> Panel:
-    calendar = calendar_from_covariates(retailer.conditions)
+    calendar = us_calendar(retailer)
     return build_panel(retailer.sales, retailer.conditions, retailer.stores, calendar, HORIZON)
 
 

@@ -71,8 +71,14 @@ class PlainFeatures:
     def __init__(self, panel: Panel, origin: int) -> None:
         self.panel, self.origin = panel, origin
         dates = panel.flagged_weeks()
-        self.back, self.season_back = weeks_back(dates).tolist(), weeks_back(dates, with_easter=False).tolist()
-        self.holiday_kind, self.easter_offset = holiday_kind(dates).tolist(), easter_offset(dates).tolist()
+        self.back, self.season_back = (
+            weeks_back(dates, panel.calendar).tolist(),
+            weeks_back(dates, panel.calendar, with_easter=False).tolist(),
+        )
+        self.holiday_kind, self.easter_offset = (
+            holiday_kind(dates, panel.calendar).tolist(),
+            easter_offset(dates, panel.calendar).tolist(),
+        )
         self.sales: list[Weeks] = panel.sales.T.tolist()
         self.store, self.dept = panel.series["store"].tolist(), panel.series["dept"].tolist()
         self.pairs = [self._pairs(own) for own in self.sales]
@@ -122,8 +128,8 @@ class PlainFeatures:
             "store_type": {"A": 0.0, "B": 1.0, "C": 2.0}.get(store["store_type"], -1.0),
             "store_size": store["size_sqft"] / 1000,
             "department": float(self.panel.series["dept_id"].iloc[series]),
-            "origin_is_holiday": float(self.panel.is_holiday[origin]),
-            "is_holiday": float(self.panel.is_holiday[target]),
+            "origin_is_holiday": float(self.panel.is_holiday[origin, self.store[series]]),
+            "is_holiday": float(self.panel.is_holiday[target, self.store[series]]),
             "holiday_kind": self.holiday_kind[target],
             "easter_offset": self.easter_offset[target],
             "alignment_shift": self.back[target] - 52,

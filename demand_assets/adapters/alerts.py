@@ -52,7 +52,7 @@ _unrecorded: set[tuple[str, str]] = set()
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that is wrong. `week` is an ISO Friday or None; `figures` are JSON values by what they are called.
+    """One thing that is wrong. `week` is an ISO date or None; `figures` are JSON values by what they are called.
 
     The same kind, subject, week and evidence are the same alert; `evidence` names what it was seen in (a run, a set of
     rows, an outage), where the same trouble may come again. `summary` is one line.

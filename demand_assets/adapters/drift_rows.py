@@ -42,6 +42,7 @@ def stored_report(
     rows: DriftRows,
     judged: "JudgedWeek",
     targets: pd.DataFrame,
+    calendar: pd.DataFrame,
     workers_for: "Callable[[int], Workers]",
     most_values: int = VALUES_AT_ONCE,
 ) -> pd.DataFrame:
@@ -53,7 +54,7 @@ def stored_report(
     flags = rows.read(["origin_week", "origin_is_holiday"])
     blocks = blocks_of(len(flags), most_values)
     parts = workers_for(len(blocks)).map(stored_block_report, blocks, rows, judged)
-    return joined_report(parts, judged, flags_of(flags), targets)
+    return joined_report(parts, judged, flags_of(flags), targets, calendar)
 
 
 def stored_block_report(rows: DriftRows, judged: "JudgedWeek", units: Sequence[Unit]) -> pd.DataFrame:

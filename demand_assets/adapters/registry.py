@@ -39,7 +39,7 @@ DAGSTER_RUN_TAG = "dagster_run_id"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model: trained as of a week, judged at origins up to another (Fridays).
+    """One version of the registered model: trained as of a week, judged at origins up to another.
 
     `model` names what was trained.
     """

@@ -76,6 +76,7 @@ def drift_report(
     compute: Compute,
     demand_features: pd.DataFrame,
     weekly_forecast: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """Every feature and the prediction against the champion's training and last season, per group; rows and a page.
 
@@ -109,7 +110,11 @@ def drift_report(
             *(TableRef(lake.table_uri(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
         report = stored_report(
-            rows, JudgedWeek.of(now, as_of), demand_features[["target_week", "is_holiday"]], compute.workers_for
+            rows,
+            JudgedWeek.of(now, as_of),
+            demand_features[["target_week", "is_holiday"]],
+            holiday_calendar,
+            compute.workers_for,
         )
         verdict = drift_verdict(report)
         recent = {

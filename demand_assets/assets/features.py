@@ -8,6 +8,7 @@ from demand_assets.adapters.manifests import MANIFEST_KEY, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
+from demand_assets.assets.rows import absent_rows
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
@@ -47,11 +48,15 @@ def demand_features(
     raw_covariates: pd.DataFrame,
     stores: pd.DataFrame,
     holiday_calendar: pd.DataFrame,
+    dataset: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
     manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
-    panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks)
+    absent = absent_rows(lake)
+    panel = build_panel(
+        raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks, absent.missing, absent.closed
+    )
     recipes = feature_recipes(lake, training.horizon_weeks)
     metadata = {week_key(week): {**recipes[week_key(week)].metadata, MANIFEST_KEY: manifest} for week in origins}
     workers = compute.workers_for(len(origins))

@@ -20,12 +20,14 @@ from demand_assets.adapters.parquet import (
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, members_of, store_table
+from demand_assets.assets.rows import id_texts, member_keys, members_of, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.assemble import calendar_with
-from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
+from demand_assets.ingestion.catalogue import CHECKS
+from demand_assets.ingestion.context import Context
+from demand_assets.ingestion.coverage import landed_flags, with_facts, with_selling_stores, with_values
 from demand_assets.ingestion.dataset import TEXTS, Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
 from demand_assets.ingestion.ids import ONLY_ID
@@ -76,6 +78,21 @@ def _delivered(
         raise dg.Failure(
             f"id {error} is in a file that landed while this run was reading; run again", allow_retries=True
         ) from error
+
+
+def _context(landing: Landing, lake: ParquetLake) -> Context:
+    """What the rows are judged in."""
+    facts, screening = Dataset.read(lake.read("dataset", None)), landing.screening()
+    return Context(
+        today=screening.today,
+        ids=id_texts(member_keys(lake)),
+        weekday=facts.week_ends,
+        unit=facts.unit,
+        missing=facts.missing,
+        closed=facts.closed,
+        accepted=(*facts.accepted, *screening.accepted),
+        holidays_by_store=bool(facts.holidays.subdivision_column),
+    )
 
 
 def _weekly(
@@ -178,7 +195,7 @@ def stores(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store: its key, id, name, and static facts. The newest delivery of a store wins."""
     merged = _members(context, landing, lake, "stores", "store_id")
-    yield from check_results(context, check_stores(merged.frame))
+    yield from check_results(context, check_members("stores", merged.frame, _context(landing, lake)))
     yield _materialized(merged)
 
 
@@ -301,7 +318,7 @@ def raw_covariates(
     frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
     sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
     frame = with_selling_stores(frame, sold, run_weeks(context))
-    yield from check_results(context, check_conditions(frame, stores))
+    yield from check_results(context, check_covariates(frame, with_facts(stores), _context(landing, lake)))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 
@@ -341,7 +358,10 @@ def raw_sales(
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
-    yield from check_results(context, check_sales(frame, history, raw_covariates, stores))
+    covered = with_values(raw_covariates)
+    yield from check_results(
+        context, check_sales(frame, history, covered, with_facts(stores), _context(landing, lake))
+    )
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 

@@ -10,7 +10,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import accuracy_plot
-from demand_assets.assets.rows import lake_frame, member_keys, store_table
+from demand_assets.assets.rows import absent_rows, lake_frame, member_keys, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.baselines import BASELINES, model_rows
@@ -153,11 +153,13 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
     if not vintages:
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
+    absent, members = absent_rows(lake), member_keys(lake)
     for vintage in vintages:
-        forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), member_keys(lake))
+        forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), members)
         if not forecasts.empty:
             stored = _with_baselines(lake, vintage, week, forecasts)
-            points.append(realised_points(stored, actuals, vintage["vintage_id"], vintage["method"]))
+            made_by = vintage["vintage_id"], vintage["method"]
+            points.append(realised_points(stored, actuals, *made_by, absent.missing, absent.stores_shut(week)))
     found = pd.concat(points, ignore_index=True) if points else None
     return None if found is None or found.empty else found
 

@@ -10,6 +10,8 @@ import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.contract.columns import Table
+from demand_assets.forecasting.absent import AbsentRows
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import keys_of
 
@@ -26,6 +28,12 @@ Keys = Mapping[str, Mapping[str, int]]
 def member_keys(lake: ParquetLake) -> Keys:
     """Column -> text id -> key, of the dimension tables in the lake."""
     return {column: keys_of(lake.read(table, None, [column, "id"]), column) for column, table in DIMENSIONS.items()}
+
+
+def absent_rows(lake: ParquetLake) -> AbsentRows:
+    """What a week without a row of a series means in this data set."""
+    facts = Dataset.read(lake.read("dataset", None))
+    return AbsentRows(facts.missing, facts.closed_weeks(member_keys(lake)["store_id"]))
 
 
 def id_texts(keys: Keys) -> IdTexts:

@@ -11,6 +11,7 @@ from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
+from demand_assets.assets.rows import absent_rows
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
 from demand_assets.contract.columns import texts
@@ -27,19 +28,19 @@ from demand_assets.contract.store import (
     STORE_ID,
     TARGET_WEEK,
 )
-from demand_assets.errors import ModelError
+from demand_assets.errors import ModelError, SchemaError
 from demand_assets.forecasting.backtest import (
     backtest_stored,
     calibration_of,
     rolling_origins,
     sample_stores,
-    weeks_to_judge,
 )
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.forecaster import train_stored
+from demand_assets.forecasting.methods import history_needs, weeks_to_learn
 from demand_assets.forecasting.metrics import coverage, interval_score, score
-from demand_assets.forecasting.weeks import add_weeks, as_week
+from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import reusable, training_recipe
 from demand_assets.provenance import code_version, fingerprint
@@ -49,8 +50,6 @@ GROUP = "training"
 OWNERS = ["team:forecasting"]
 # By reference: the workers that train read the rows.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
-# An origin is judged when two horizons of origins, or half a year of them, lie before it to learn from.
-ENOUGH_ORIGINS = 26
 
 BACKTEST_COLUMNS = {
     **texts(STORE_ID, DEPT_ID, ORIGIN_WEEK, TARGET_WEEK, HORIZON),
@@ -89,16 +88,13 @@ def backtest_report(
     if stored is not None:
         points, seconds = stored, 0.0
     else:
-        before = min(2 * training.horizon_weeks, ENOUGH_ORIGINS)
-        first = add_weeks(as_week(demand_features.keys[0]), before)
+        first = add_weeks(pd.Timestamp(demand_features.keys[0]), weeks_to_learn(training.horizon_weeks))
         origins = rolling_origins(
             as_of, first, training.backtest_origins, training.backtest_step_weeks, training.horizon_weeks
         )
         if not origins:
-            raise ModelError(
-                f"no origin before {key} can be judged: it takes 52 weeks and "
-                f"{before + weeks_to_judge(training.horizon_weeks)} more"
-            )
+            landed = sum(week <= key for week in raw_sales.keys)
+            raise SchemaError(f"no origin before {key} can be judged: {history_needs(landed, training.horizon_weeks)}")
         newest = demand_features.only(demand_features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
         result = backtest_stored(
             demand_features,
@@ -109,6 +105,7 @@ def backtest_report(
             compute.workers_for(),
             sample_stores(newest, training.backtest_series),
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
+            absent_rows(lake),
         )
         points, seconds = result.cv_results, result.fit_seconds
     overall, by_origin = score(points), score(points, ["origin_week"])
@@ -170,7 +167,9 @@ def trained_model(
     plots: dict[str, Any] = {}
     if version is None:
         config = training.config().bounded(demand_features.count(), training.training_rows)
-        (forecaster,) = train_stored(demand_features, raw_sales, [as_of], config, compute.workers_for(config.members))
+        (forecaster,) = train_stored(
+            demand_features, raw_sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake)
+        )
         forecaster = forecaster.with_calibration(
             calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report: Path | None, as_json: bool) -> None:
-    """Score the model and the baselines at `origins` (comma-separated Fridays) and write every point to `output`.
+    """Score the model and the baselines at `origins` (comma-separated weeks) and write every point to `output`.
 
     The HTML report goes to `report`, beside `output` unless it says otherwise.
     """
@@ -30,26 +30,29 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.commands.report import write_report
     from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
     from demand_assets.forecasting.features import build_features, first_origin
+    from demand_assets.forecasting.holidays import US
+    from demand_assets.forecasting.methods import history_needs
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel
     from demand_assets.forecasting.weeks import weeks_between
     from demand_assets.ingestion.members import keys_of
     from demand_assets.resources import build_training
 
-    weeks = sorted({week_of("--origins", text.strip()) for text in origins.split(",") if text.strip()})
-    if not weeks:
-        raise SettingsError("--origins is empty; expected Fridays such as 2012-01-27,2012-02-24")
+    asked = [text.strip() for text in origins.split(",") if text.strip()]
+    if not asked:
+        raise SettingsError("--origins is empty; expected weeks such as 2012-01-27,2012-02-24")
     contents = LandingZone(raw_dir).contents()
     landed, facts = contents.tables(), contents.dataset
     sales, stores = landed.sales, landed.stores
     closed = facts.closed_weeks(keys_of(stores, "store_id"))
     panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed)
+    weeks = sorted({week_of("--origins", text, panel.weeks) for text in asked})
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
     if outside:
         raise SchemaError(
             f"origin {outside[0]:%Y-%m-%d} cannot be tested; the data allows {first:%Y-%m-%d} (exclusive) "
-            f"to {panel.weeks[-1]:%Y-%m-%d}"
+            f"to {panel.weeks[-1]:%Y-%m-%d}: {history_needs(len(panel.weeks), horizon)}"
         )
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
     config = build_training(settings).config()

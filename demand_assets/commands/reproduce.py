@@ -31,15 +31,19 @@ class Reproduction:
 def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
     """Make the vintage of `origin` (the newest, or the one named) again; 0 only if it is identical."""
     console = terminal(stderr=True)
-    week = week_of("--origin", origin).date()
+    import pandas as pd
+
     from demand_assets.resources import build_resources
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
-    from demand_assets.store.queries import forecasts_of, vintages_of
+    from demand_assets.store.queries import forecasts_of, newest_vintage, vintages_of
 
     settings = read_settings()
     resources = build_resources(settings)
     with opened(settings.store) as engine, reading(engine) as conn:
+        newest = newest_vintage(conn)
+        held = pd.DatetimeIndex([] if newest is None else [newest["origin_week"]])
+        week = week_of("--origin", origin, held).date()
         vintage = _chosen(vintages_of(conn, week), week, vintage_id)
         stored = forecasts_of(conn, vintage["vintage_id"])
     console.print(f"Making vintage {vintage['vintage_id']} again ...")
@@ -80,6 +84,8 @@ def _made_again(
     from demand_assets.assets.rows import member_keys, store_table
     from demand_assets.forecasting.features import build_features
     from demand_assets.forecasting.panel import build_panel
+    from demand_assets.ingestion.dataset import Dataset
+    from demand_assets.ingestion.members import keys_of
     from demand_assets.provenance import code_version, environment
     from demand_assets.resources import OrderCosts
 
@@ -105,8 +111,15 @@ def _made_again(
     inputs = manifest.inputs(lake)
     horizon = manifest.horizon_weeks
     # The manifest names the same weeks as then: a series that began later would widen the panel.
+    facts = Dataset.read(inputs["dataset"])
     panel = build_panel(
-        inputs["raw_sales"], inputs["raw_covariates"], inputs["stores"], inputs["holiday_calendar"], horizon
+        inputs["raw_sales"],
+        inputs["raw_covariates"],
+        inputs["stores"],
+        inputs["holiday_calendar"],
+        horizon,
+        facts.missing,
+        facts.closed_weeks(keys_of(inputs["stores"], "store_id")),
     )
     features = build_features(panel, [origin], horizon)
     made = content_version(features)

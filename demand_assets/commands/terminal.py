@@ -66,12 +66,17 @@ def moment_of(option: str, text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def week_of(option: str, text: str) -> pd.Timestamp:
-    """The week that an option names by its Friday; SettingsError for any other day."""
-    from demand_assets.forecasting.weeks import as_week
+def week_of(option: str, text: str, weeks: pd.DatetimeIndex) -> pd.Timestamp:
+    """The week that an option names; SettingsError with the nearest ones when it ends on another weekday than `weeks`.
+
+    Without any `weeks` every weekday will do.
+    """
+    import pandas as pd
+
+    from demand_assets.forecasting.weeks import as_week, weekday_of
 
     try:
-        return as_week(text)
+        return as_week(text, weekday_of(weeks)) if len(weeks) else pd.Timestamp(text).normalize()
     except ValueError as error:
         raise SettingsError(f"{option}: {error}") from error
 

@@ -61,21 +61,23 @@ def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> No
     from demand_assets.store.queries import newest_vintage, vintages_of
 
     patience = timedelta(hours=settings.forecast_deadline_hours)
-    due = newest_ended(now - patience).date()
-    deadline = datetime(due.year, due.month, due.day, tzinfo=UTC) + timedelta(days=1) + patience
     try:
         engine = create_engine_for(settings.store)
         with reading(engine) as connection:
-            newest, vintages = newest_vintage(connection), vintages_of(connection, due)
+            newest = newest_vintage(connection)
+            # A week ends on the weekday of those before it.
+            due = None if newest is None else newest_ended(now - patience, newest["origin_week"].weekday()).date()
+            vintages = [] if due is None else vintages_of(connection, due)
         engine.dispose()
     except StoreError as error:
         found.looked_at.append("SQL store: cannot be read")
         found.alerts.append(store_unreachable_alert(error, now))
         return
-    what = f"forecast of week {due}, due by {deadline:%Y-%m-%d %H:%M} UTC"
-    if newest is None:
+    if newest is None or due is None:
         found.looked_at.append("forecast: none was ever published, so none is due yet; `demand run` makes the first")
         return
+    deadline = datetime(due.year, due.month, due.day, tzinfo=UTC) + timedelta(days=1) + patience
+    what = f"forecast of week {due}, due by {deadline:%Y-%m-%d %H:%M} UTC"
     if vintages:
         found.looked_at.append(f"{what}: published, {len(vintages)} vintages")
         return

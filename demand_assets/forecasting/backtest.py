@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.baselines import BASELINES, model_rows
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
 from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate, quantile_column
+from demand_assets.forecasting.methods import weeks_to_judge
 from demand_assets.forecasting.models.base import ModelConfig
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable, Workers
 from demand_assets.forecasting.training import actuals_of
-from demand_assets.forecasting.weeks import add_weeks, as_week, week_number, weeks_between
+from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
 COLUMNS = (
     "store_id",
@@ -43,14 +45,6 @@ class Backtest:
 
     cv_results: pd.DataFrame
     fit_seconds: float
-
-
-def weeks_to_judge(horizon_weeks: int) -> int:
-    """How many targets of an origin must be known before it is scored: half of them.
-
-    Waiting for all would leave out the weeks in which a change shows first; one or two of many prove little.
-    """
-    return (horizon_weeks + 1) // 2
 
 
 def rolling_origins(
@@ -89,6 +83,7 @@ def backtest(
     horizon_weeks: int,
     config: ModelConfig,
     progress: Callable[[pd.Timestamp], None] | None = None,
+    absent: AbsentRows = UNKNOWN,
 ) -> Backtest:
     """Forecasts of the model and of every baseline at `origins`, each from what was known at that origin.
 
@@ -100,9 +95,10 @@ def backtest(
     wanted = origins_to_forecast(origins, stored, horizon_weeks)
     made = (
         forecast_origin(
-            fit(features, sales, origin, config),
+            fit(features, sales, origin, config, absent),
             features[features["origin_week"] == origin].reset_index(drop=True),
             sales,
+            absent=absent,
         )
         for origin in wanted
     )
@@ -127,20 +123,21 @@ def backtest_stored(
     workers: Workers,
     stores: Sequence[int] | None = None,
     progress: Callable[[pd.Timestamp], None] | None = None,
+    absent: AbsentRows = UNKNOWN,
 ) -> Backtest:
     """`backtest` of stored tables, mapped over `workers`: trainings first, then forecasts origin by origin.
 
     Only the series of `stores` are forecast where they are given.
     """
-    stored = pd.DatetimeIndex([as_week(key) for key in features.keys])
+    stored = pd.DatetimeIndex(features.keys)
     wanted = origins_to_forecast(origins, stored, horizon_weeks)
-    trained = train_stored(features, sales, wanted, config, workers)
-    made = workers.map(forecast_stored_origin, trained, features, sales, stores)
+    trained = train_stored(features, sales, wanted, config, workers, absent)
+    made = workers.map(forecast_stored_origin, trained, features, sales, stores, absent)
     return assemble_folds(_told(wanted, made, progress), origins, horizon_weeks, config.quantiles)
 
 
 def forecast_stored_origin(
-    features: WeeklyTable, sales: WeeklyTable, stores: Sequence[int] | None, forecaster: Forecaster
+    features: WeeklyTable, sales: WeeklyTable, stores: Sequence[int] | None, absent: AbsentRows, forecaster: Forecaster
 ) -> Fold:
     """`forecast_origin` of the week that the forecaster was trained at; sales are read only as the actuals."""
     origin = forecaster.as_of
@@ -148,7 +145,7 @@ def forecast_stored_origin(
     held = sales.only([f"{add_weeks(origin, int(step)):%Y-%m-%d}" for step in rows["horizon"].unique()])
     # No target has come yet: the columns of any week, without its rows.
     known = held.read(SALES_COLUMNS) if held.keys else sales.only(sales.keys[-1:]).read(SALES_COLUMNS).iloc[:0]
-    return forecast_origin(forecaster, rows, known, stores)
+    return forecast_origin(forecaster, rows, known, stores, absent, pd.Timestamp(sales.keys[-1]))
 
 
 def origins_to_forecast(
@@ -168,19 +165,24 @@ def origins_to_forecast(
 
 
 def forecast_origin(
-    forecaster: Forecaster, rows: pd.DataFrame, sales: pd.DataFrame, stores: Sequence[int] | None = None
+    forecaster: Forecaster,
+    rows: pd.DataFrame,
+    sales: pd.DataFrame,
+    stores: Sequence[int] | None = None,
+    absent: AbsentRows = UNKNOWN,
+    newest: pd.Timestamp | None = None,
 ) -> Fold:
     """Forecasts of the model and every baseline from one origin, whose features are `rows`; seconds of its training.
 
     One row per series x target x model, `COLUMNS`, model by model in the order of the features; only series of
-    `stores` where they are given. `sales` holds the actuals.
+    `stores` where they are given. `sales` holds the actuals; `absent` and `newest` as for `actuals_of`.
     """
     if stores is not None:
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
     forecasts = {forecaster.model: forecaster.predict(rows)["forecast"].to_numpy()}
     forecasts |= {name: rows[name].to_numpy() for name in BASELINES}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
-        is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales)
+        is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales, absent, newest)
     )
     points = [keyed.assign(model=name, forecast=forecast) for name, forecast in forecasts.items()]
     return pd.concat(points, ignore_index=True)[list(COLUMNS)], forecaster.fit_seconds

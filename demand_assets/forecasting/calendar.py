@@ -1,119 +1,63 @@
-"""Holidays, and which week of last year a week is like.
+"""The calendar of a retailer: flags and names of its holidays, and which week of last year a week is like.
 
-US retail weeks: Super Bowl, Labor Day, Thanksgiving and Christmas are the weeks the Walmart data flags. Easter is not
-flagged but moves by up to five weeks. A week's counterpart last year is 52 weeks before, except around a holiday that
-moved (matched to itself) and before Christmas (matched by days to go: the winner of the Walmart competition, D. Thaler,
-found that shift to be his most valuable adjustment).
+A week's counterpart last year is 52 weeks before, except around a holiday that moved (matched to itself) and before
+Christmas (matched by days to go: the winner of the Walmart competition, D. Thaler, found that shift to be his most
+valuable adjustment). Functions take the calendar as a frame of `CALENDAR_COLUMNS`, one row per week without gaps.
 """
 
-from datetime import date
-from functools import cache
+import zlib
 
 import numpy as np
 import pandas as pd
-from dateutil.easter import easter
-from dateutil.relativedelta import MO, SU, TH, relativedelta
 from numpy.typing import NDArray
 
-from demand_assets.forecasting.weeks import DAYS, FRIDAY, WEEKS_PER_YEAR, week_number, weeks_between
+from demand_assets.errors import SchemaError
+from demand_assets.forecasting.alignment import Match, christmas_weeks, matched, occurrences
+from demand_assets.forecasting.holidays import (
+    CHRISTMAS,
+    DAY_OFF,
+    EASTER,
+    SEPARATOR,
+    US_RETAIL,
+    HolidayRule,
+    named_weeks,
+    one_row_a_week,
+)
+from demand_assets.forecasting.recurrence import recurring_weeks
+from demand_assets.forecasting.weeks import (
+    WEEKS_PER_YEAR,
+    add_weeks,
+    week_before,
+    week_number,
+    weekday_of,
+    weeks_between,
+)
 
-EASTER = "easter"
-HOLIDAYS = ("super_bowl", "labor_day", "thanksgiving", "christmas")
-# Weeks after the holiday's own that still carry its sales pattern, and before it.
-_EASTER_WINDOW = (-1, 0, 1)
-_MOVABLE = {"super_bowl": (0,), "labor_day": (0,), "thanksgiving": (-1, 0, 1), EASTER: _EASTER_WINDOW}
-
-
-def holiday_date(name: str, year: int) -> pd.Timestamp:
-    """The day of a holiday in a year; Easter is the Western one. ValueError for an unknown holiday."""
-    rules = {
-        # Until 2021 the first Sunday of February, the second one since 2022.
-        "super_bowl": relativedelta(month=2, day=1, weekday=SU(1 if year < 2022 else 2)),
-        "labor_day": relativedelta(month=9, day=1, weekday=MO(1)),
-        "thanksgiving": relativedelta(month=11, day=1, weekday=TH(4)),
-        "christmas": relativedelta(month=12, day=25),
-    }
-    if name == EASTER:
-        return pd.Timestamp(easter(year))
-    if name not in rules:
-        raise ValueError(f"unknown holiday {name!r}; known: {', '.join((*rules, EASTER))}")
-    return pd.Timestamp(date(year, 1, 1) + rules[name])
-
-
-@cache
-def holiday_week(name: str, year: int) -> pd.Timestamp:
-    """The week that a holiday falls in; Christmas counts in the week that ends with the year, as Walmart flags it."""
-    day = holiday_date(name, year)
-    if name == "christmas":
-        day = pd.Timestamp(year, 12, 31) - pd.Timedelta(days=DAYS - 1)
-    return day + pd.Timedelta(days=(FRIDAY - day.dayofweek) % DAYS)
+CALENDAR_COLUMNS = ("week", "is_holiday", "holiday", "is_landed")
+# A calendar reaches so many weeks past the last one asked for: holidays after it displace weeks before it.
+WEEKS_AHEAD, MARGIN_WEEKS = 54, 8
+# Codes of names that are not among `US_RETAIL` follow these.
+_CODES = 1_000_000
 
 
-def holiday_kind(weeks: pd.DatetimeIndex) -> NDArray[np.int8]:
-    """(n,) 0 for no US holiday, 1..4 for the `HOLIDAYS` in order."""
-    kind = np.zeros(len(weeks), dtype=np.int8)
-    years = range(weeks.min().year - 1, weeks.max().year + 2) if len(weeks) else ()
-    for code, name in enumerate(HOLIDAYS, start=1):
-        kind[weeks.isin([holiday_week(name, year) for year in years])] = code
-    return kind
+def calendar_span(
+    first: pd.Timestamp, last: pd.Timestamp, horizon_weeks: int = WEEKS_AHEAD
+) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """First and last week of the calendar of data from `first` to `last`: two years before, a year and more after.
 
-
-def easter_offset(weeks: pd.DatetimeIndex) -> NDArray[np.int8]:
-    """(n,) weeks from the week that holds Easter Sunday (-1: the week of Good Friday), clipped to -4..4."""
-    years = range(weeks.min().year - 1, weeks.max().year + 2) if len(weeks) else ()
-    easters = week_number(pd.DatetimeIndex([holiday_week(EASTER, year) for year in years]))
-    distance = week_number(weeks)[:, None] - easters[None, :]
-    nearest = distance[np.arange(len(weeks)), np.abs(distance).argmin(axis=1)]
-    return np.clip(nearest, -4, 4).astype(np.int8)
-
-
-def weeks_back(weeks: pd.DatetimeIndex, *, with_easter: bool = True) -> NDArray[np.float64]:
-    """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks.
-
-    Without `with_easter` spring is matched by date alone, as suits a season that several years were averaged into.
+    It begins and ends with a calendar year, so that it changes once a year and not with every week that lands.
     """
-    if not len(weeks):
-        return np.empty(0)
-    span = weeks_between(weeks.min() - pd.Timedelta(days=DAYS * 30), weeks.max() + pd.Timedelta(days=DAYS * 30))
-    number = week_number(span)
-    back = np.full(len(span), float(WEEKS_PER_YEAR))
-    for year in range(span[0].year, span[-1].year + 1):
-        for name, window in _MOVABLE.items():
-            if name == EASTER and not with_easter:
-                continue
-            _match_moved(back, number, name, window, year)
-        _match_christmas(back, span, year)
-    return back[week_number(weeks) - number[0]]
+    weekday = weekday_of(pd.DatetimeIndex([first, last]))
+    start = pd.Timestamp(add_weeks(first, -2 * WEEKS_PER_YEAR).year, 1, 1)
+    ahead = add_weeks(last, max(WEEKS_AHEAD, horizon_weeks) + MARGIN_WEEKS)
+    return add_weeks(week_before(start, weekday), 1), week_before(pd.Timestamp(ahead.year, 12, 31), weekday)
 
 
-def _match_moved(
-    back: NDArray[np.float64], number: NDArray[np.int64], name: str, window: tuple[int, ...], year: int
-) -> None:
-    """Match the weeks around a holiday to those around it last year, and the weeks it displaced in order."""
-    this, last = week_number(pd.DatetimeIndex([holiday_week(name, year), holiday_week(name, year - 1)]))
-    moved = this - last - WEEKS_PER_YEAR
-    if moved == 0:
-        return
-    own = {this + offset for offset in window}
-    counterpart = {last + WEEKS_PER_YEAR + offset for offset in window}
-    first, final = min(own | counterpart), max(own | counterpart)
-    stretch = range(first, final + 1)
-    displaced = [week for week in stretch if week not in own]
-    free = [week for week in stretch if week not in counterpart]
-    pairs = [(this + offset, last + WEEKS_PER_YEAR + offset) for offset in window]
-    pairs += list(zip(displaced, free, strict=True))
-    for week, like in pairs:
-        at = week - number[0]
-        if 0 <= at < len(back):
-            back[at] = WEEKS_PER_YEAR + week - like
-
-
-def _match_christmas(back: NDArray[np.float64], span: pd.DatetimeIndex, year: int) -> None:
-    """Match December by days to Christmas Day: the date is fixed, so its weekday moves by a day or two a year."""
-    christmas, before = holiday_date("christmas", year), holiday_date("christmas", year - 1)
-    days = (span - christmas).days
-    near = (days >= -15) & (days <= 6)
-    back[near] = (christmas - before).days / DAYS
+def calendar_for(
+    flags: pd.DataFrame, rule: HolidayRule, weeks: "pd.Series[pd.Timestamp]", horizon: int
+) -> pd.DataFrame:
+    """`calendar_of` for features of sales with a column of `weeks`, up to `horizon` weeks ahead."""
+    return calendar_of(flags, rule, *calendar_span(weeks.min(), weeks.max(), horizon))
 
 
 def calendar_from_covariates(covariates: pd.DataFrame) -> pd.DataFrame:
@@ -121,17 +65,105 @@ def calendar_from_covariates(covariates: pd.DataFrame) -> pd.DataFrame:
     return covariates.groupby("week")["is_holiday"].any().reset_index()
 
 
-def extend_calendar(calendar: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
-    """[week, is_holiday] for every week from `first` to `last`.
+def calendar_of(flags: pd.DataFrame, rule: HolidayRule, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """`CALENDAR_COLUMNS` of every week from `first` to `last`, from landed flags ([week, is_holiday], perhaps empty).
 
-    Weeks without a landed flag follow the US rule if any landed US holiday week is flagged, or if no week is; else they
-    take the flag of 52 weeks before.
+    A landed flag holds. Other weeks are flagged where the retailer's holidays by the rule fall, and where the flagged
+    weeks that are none of them recur. `holiday` has the names by the rule, whatever the flag. Of a former calendar as
+    `flags` only the weeks with `is_landed` count. SchemaError for an unknown country.
     """
-    weeks = weeks_between(first, last)
-    flags = calendar.set_index("week")["is_holiday"]
-    known = flags.reindex(weeks)
-    year_ago = flags.reindex(weeks - pd.Timedelta(days=DAYS * WEEKS_PER_YEAR)).set_axis(weeks)
-    by_rule = pd.Series(holiday_kind(weeks) > 0, index=weeks)
-    # The rule also sees holidays that moved; recurrence sees those of retailers with other holidays.
-    inferred = by_rule if by_rule[known.eq(True)].any() or not flags.any() else year_ago.eq(True)
-    return pd.DataFrame({"week": weeks, "is_holiday": known.where(known.notna(), inferred).astype(bool).to_numpy()})
+    landed = flags[flags["is_landed"]] if "is_landed" in flags.columns else flags
+    landed = landed[["week", "is_holiday"]].drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
+    low, high = min([first, *landed["week"][:1]]), max([last, *landed["week"][-1:]])
+    weeks = weeks_between(low, high)
+    named = named_weeks(rule, low, high)
+    held = named["week"][named["holiday"].isin(_followed(named, landed))]
+    own = landed["week"][landed["is_holiday"].astype(bool) & ~landed["week"].isin(held)]
+    recurs = recurring_weeks(pd.DatetimeIndex(own), landed["week"].max(), weeks)
+    known = landed.set_index("week")["is_holiday"].reindex(weeks)
+    inferred = pd.Series(weeks.isin(held) | recurs, index=weeks)
+    calendar = one_row_a_week(named, weeks).assign(
+        is_holiday=known.where(known.notna(), inferred).astype(bool).to_numpy(), is_landed=known.notna().to_numpy()
+    )
+    return calendar[calendar["week"].between(first, last)].reset_index(drop=True)[list(CALENDAR_COLUMNS)]
+
+
+def _followed(named: pd.DataFrame, landed: pd.DataFrame) -> list[str]:
+    """Names of the rule whose weeks the retailer flags, as far as its landed flags tell.
+
+    Those that the rule flags, unless the retailer flags none of them, or not this one though it came twice; and those
+    that the rule only names where the retailer flags at least half of them.
+    """
+    told = landed.set_index("week")["is_holiday"].astype(float)
+    by_name = named.assign(told=named["week"].map(told)).groupby("holiday")
+    ruled, seen, flagged = by_name["is_holiday"].max(), by_name["told"].count(), by_name["told"].sum()
+    if not landed["is_holiday"].any():
+        return list(ruled.index[ruled])
+    trusted = bool(flagged[ruled].sum() > 0 or seen[ruled].sum() == 0)
+    kept = ruled & trusted & ~((flagged == 0) & (seen > 1))
+    own = ~ruled & (flagged > 0) & (2 * flagged >= seen)
+    return list(ruled.index[kept | own])
+
+
+def names_of(weeks: pd.DatetimeIndex, calendar: pd.DataFrame) -> list[list[str]]:
+    """(n,) names of each week's holidays, without Easter and days that stand for others."""
+    return [
+        [name for name in text.split(SEPARATOR) if name not in ("", EASTER, DAY_OFF)]
+        for text in calendar["holiday"].to_numpy()[_places(weeks, calendar)]
+    ]
+
+
+def holiday_kind(weeks: pd.DatetimeIndex, calendar: pd.DataFrame) -> NDArray[np.int32]:
+    """(n,) 0 for no named holiday, 1..4 for `US_RETAIL` in order, else a code of the name.
+
+    The code is made of the name's letters alone, so that it stays when the calendar grows. Of several holidays in a
+    week Christmas counts, else the first by the alphabet.
+    """
+    return np.array([_code(names[0]) if names else 0 for names in names_of(weeks, calendar)], dtype=np.int32)
+
+
+def _code(name: str) -> int:
+    if name in US_RETAIL:
+        return US_RETAIL.index(name) + 1
+    return len(US_RETAIL) + 1 + zlib.crc32(name.encode()) % _CODES
+
+
+def easter_offset(weeks: pd.DatetimeIndex, calendar: pd.DataFrame) -> NDArray[np.int8]:
+    """(n,) weeks from the week that holds Easter Sunday clipped to -4..4; 4 without any Easter."""
+    easters = occurrences(calendar).get(EASTER)
+    at = _places(weeks, calendar)
+    if easters is None:
+        return np.full(len(weeks), 4, dtype=np.int8)
+    distance = at[:, None] - easters[None, :]
+    nearest = distance[np.arange(len(weeks)), np.abs(distance).argmin(axis=1)]
+    return np.clip(nearest, -4, 4).astype(np.int8)
+
+
+def weeks_back(weeks: pd.DatetimeIndex, calendar: pd.DataFrame, *, with_easter: bool = True) -> NDArray[np.float64]:
+    """(n,) how many weeks before each week its counterpart of last year lies; fractions mean a blend of two weeks.
+
+    Every named holiday is matched to itself. Where matches contradict each other Christmas comes first, then holidays
+    of several weeks, then those of one, each in order of time; a later one is left out as a whole. Without
+    `with_easter` spring is matched by date alone, as suits a season that several years were averaged into.
+    """
+    span = pd.DatetimeIndex(calendar["week"])
+    found = occurrences(calendar)
+    back = np.full(len(span), float(WEEKS_PER_YEAR))
+    days = christmas_weeks(span) if CHRISTMAS in found else np.full(len(span), np.nan)
+    matches = [match for name, places in found.items() for match in Match.of(name, places)]
+    for week, like in matched(matches, taken=np.flatnonzero(~np.isnan(days)), with_easter=with_easter):
+        if 0 <= week < len(back):
+            back[week] = WEEKS_PER_YEAR + week - like
+    back = np.where(np.isnan(days), back, days)
+    return back[_places(weeks, calendar)]
+
+
+def _places(weeks: pd.DatetimeIndex, calendar: pd.DataFrame) -> NDArray[np.int64]:
+    """(n,) rows of the weeks in the calendar; SchemaError when it lacks one."""
+    span = pd.DatetimeIndex(calendar["week"])
+    at = week_number(weeks) - week_number(span[:1])[0] if len(span) else np.full(len(weeks), -1)
+    outside = weeks[(at < 0) | (at >= len(span))]
+    if len(outside):
+        reach = f"runs from {span[0]:%Y-%m-%d} to {span[-1]:%Y-%m-%d}" if len(span) else "is empty"
+        raise SchemaError(f"week {outside[0]:%Y-%m-%d} is not in the holiday calendar, which {reach}; make it anew")
+    return at

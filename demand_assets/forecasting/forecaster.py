@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.intervals import Calibration
 from demand_assets.forecasting.models import configured, model_named, model_of
@@ -177,13 +178,13 @@ def training_parts(weeks: Sequence[pd.Timestamp], members: int, workers: int) ->
 
 
 def train_part(
-    features: WeeklyTable, sales: WeeklyTable, config: ModelConfig, part: TrainingPart
+    features: WeeklyTable, sales: WeeklyTable, config: ModelConfig, absent: AbsentRows, part: TrainingPart
 ) -> list[TrainedMember]:
     """Train the members of one part on stored rows whose targets were known; ModelError when there is none.
 
     A member depends on its number, the rows and the settings alone, wherever and with whatever else it is trained.
     """
-    matrices = stored_matrices(features, sales, max(part.weeks), config.subsample, part.members)
+    matrices = stored_matrices(features, sales, max(part.weeks), config.subsample, part.members, absent)
     return [
         _trained(matrix, week, config, member)
         for member, matrix in zip(part.members, matrices, strict=True)
@@ -214,9 +215,15 @@ def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterat
         )
 
 
-def fit(features: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp, config: ModelConfig) -> Forecaster:
+def fit(
+    features: pd.DataFrame,
+    sales: pd.DataFrame,
+    as_of: pd.Timestamp,
+    config: ModelConfig,
+    absent: AbsentRows = UNKNOWN,
+) -> Forecaster:
     """Train on the origins of `features` whose targets were known at `as_of`; ModelError when there is none."""
-    actuals = actuals_of(features, sales)
+    actuals = actuals_of(features, sales, absent)
     trained = (
         _trained(training_matrix(features, actuals, as_of, config.subsample, member), as_of, config, member)
         for member in range(config.members)
@@ -225,12 +232,17 @@ def fit(features: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp, config
 
 
 def train_stored(
-    features: WeeklyTable, sales: WeeklyTable, weeks: Sequence[pd.Timestamp], config: ModelConfig, workers: Workers
+    features: WeeklyTable,
+    sales: WeeklyTable,
+    weeks: Sequence[pd.Timestamp],
+    config: ModelConfig,
+    workers: Workers,
+    absent: AbsentRows = UNKNOWN,
 ) -> Iterator[Forecaster]:
     """One forecaster per week, in order, of what was known then; ModelError when there was nothing to learn from."""
     parts = training_parts(weeks, config.members, workers.count)
     there = config.model_copy(update={"threads": workers.threads})
-    return forecasters(chain.from_iterable(workers.map(train_part, parts, features, sales, there)), config)
+    return forecasters(chain.from_iterable(workers.map(train_part, parts, features, sales, there, absent)), config)
 
 
 def predict_pieces(forecaster: Forecaster, features: pd.DataFrame, workers: Workers) -> pd.DataFrame:

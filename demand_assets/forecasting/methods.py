@@ -1,8 +1,15 @@
-"""Which rule gave the base of a forecast: with little history it is not last year and the decomposition."""
+"""What a history allows: which rule gave the base of a forecast, and how many weeks each method needs."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from demand_assets.forecasting.baselines import SEASONAL_NAIVE
+from demand_assets.forecasting.decomposition import TWO_YEARS
+from demand_assets.forecasting.features.naive import AVERAGE_WEEKS
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 
 SINGLE_WEEK, DORMANT, NO_LAST_YEAR, FULL = "single week", "dormant", "no last year", "full history"
 METHODS = {
@@ -21,3 +28,48 @@ def method_of(features: pd.DataFrame) -> NDArray[np.str_]:
         features["last_year"].isna().to_numpy(),
     ]
     return np.select(conditions, [SINGLE_WEEK, DORMANT, NO_LAST_YEAR], FULL)
+
+
+# A model is judged when two horizons of origins, or half a year of them, lie before the origin to learn from.
+ENOUGH_ORIGINS = 26
+MODEL = "model"
+
+
+def weeks_to_learn(horizon_weeks: int) -> int:
+    """How many origins lie before the first one that a model is judged at."""
+    return min(2 * horizon_weeks, ENOUGH_ORIGINS)
+
+
+def weeks_to_judge(horizon_weeks: int) -> int:
+    """How many targets of an origin must be known before it is scored: half of them.
+
+    Waiting for all would leave out the weeks in which a change shows first; one or two of many prove little.
+    """
+    return (horizon_weeks + 1) // 2
+
+
+def weeks_needed(horizon_weeks: int) -> Mapping[str, int]:
+    """Weeks of history from which each method is itself, least first: before, a baseline repeats a simpler one.
+
+    The `MODEL` needs a year before its first origin, origins to learn from, and targets to be judged by.
+    """
+    a_year_ago = WEEKS_PER_YEAR + 1
+    return {
+        "last_value": 1,
+        "moving_average": AVERAGE_WEEKS,
+        SEASONAL_NAIVE: a_year_ago,
+        "aligned_seasonal_naive": a_year_ago,
+        MODEL: a_year_ago + weeks_to_learn(horizon_weeks) + weeks_to_judge(horizon_weeks),
+        "svd_stl": TWO_YEARS,
+    }
+
+
+def methods_for(weeks: int, horizon_weeks: int) -> list[str]:
+    """The methods for which so many weeks of history are enough, least demanding first."""
+    return [name for name, least in weeks_needed(horizon_weeks).items() if least <= weeks]
+
+
+def history_needs(weeks: int, horizon_weeks: int) -> str:
+    """In words, for messages: how many weeks there are, and how many each method needs."""
+    needed = ", ".join(f"{name} {least}" for name, least in weeks_needed(horizon_weeks).items())
+    return f"history has {weeks} weeks; needed are: {needed}"

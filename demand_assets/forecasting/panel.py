@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
-from demand_assets.forecasting.calendar import extend_calendar
-from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
+from demand_assets.forecasting.absent import AbsentRows, Missing
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number, weeks_between
 
 COVARIATE_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
 # Series worked on at once: an origin of them takes about 0.1 GB. Walmart's 3,331 series are one block.
@@ -23,9 +23,10 @@ MARKDOWN_COLUMNS = tuple(f"markdown{number}" for number in range(1, 6))
 class Panel:
     """T contiguous weeks x S series (store x dept), and what is known of the stores.
 
-    `sales` (T, S) is in the unit of sales, NaN where there is no row. `covariates` name -> (T, stores). `is_holiday`
-    (T + horizon,) runs past the last week: a calendar is known ahead. `series` has S rows: store_id, dept_id, and
-    `store`/`dept`, their positions in `stores` and among departments.
+    `sales` (T, S) is in the unit of sales, NaN where they are unknown. `covariates` name -> (T, stores). `is_holiday`
+    (T + horizon, stores) runs past the last week: a calendar is known ahead. `calendar` has the names of its holidays.
+    `series` has S rows: store_id, dept_id, and `store`/`dept`, their positions in `stores` and among departments.
+    `has_row` (T, S) says where sales are those of a row; None where all known sales are.
     """
 
     weeks: pd.DatetimeIndex
@@ -34,6 +35,8 @@ class Panel:
     stores: pd.DataFrame
     covariates: dict[str, NDArray[np.float64]]
     is_holiday: NDArray[np.bool_]
+    calendar: pd.DataFrame
+    has_row: NDArray[np.bool_] | None = None
 
     @property
     def departments(self) -> int:
@@ -44,7 +47,8 @@ class Panel:
         """The panel of some of its series, in the order given; the stores stay as they are."""
         series = self.series.iloc[columns].reset_index(drop=True)
         series["dept"] = np.unique(series["dept"], return_inverse=True)[1]
-        return replace(self, sales=self.sales[:, columns], series=series)
+        has_row = None if self.has_row is None else self.has_row[:, columns]
+        return replace(self, sales=self.sales[:, columns], series=series, has_row=has_row)
 
     def position(self, weeks: pd.DatetimeIndex) -> NDArray[np.int64]:
         """Row of each week; may lie outside 0..T-1."""
@@ -74,10 +78,15 @@ def build_panel(
     stores: pd.DataFrame,
     calendar: pd.DataFrame,
     horizon_weeks: int,
+    missing: Missing = "unknown",
+    closed: pd.DataFrame | None = None,
 ) -> Panel:
     """The panel of sales, covariates, stores and calendar frames; covariates after the last sales week are left out.
 
-    SchemaError when there are no sales or a store is unknown.
+    Covariates and stores may lack columns: their values are unknown then. The holiday flag of a store and week is that
+    of the covariates, else that of the calendar, which is one of `calendar_of` and covers the horizon. `missing` and
+    `closed` are those of `AbsentRows`: with "zero" an absent row is 0 if the series had one in the 52 weeks before.
+    SchemaError when there are no sales, a store is unknown or the calendar lacks a week.
     """
     if sales.empty:
         raise SchemaError("there are no sales to build a panel from; land a sales file first")
@@ -87,6 +96,26 @@ def build_panel(
     stores = stores.sort_values("store_id", ignore_index=True)
     known = pd.Index(stores["store_id"])
     codes, column = _distinct_pairs(sales["store_id"].to_numpy(), sales["dept_id"].to_numpy())
+    series = _series_of(codes, known)
+    matrix = np.full((len(weeks), len(series)), np.nan)
+    place = np.multiply(at, len(series), out=at)
+    matrix.ravel()[np.add(place, column, out=place)] = sales["sales"].to_numpy()
+    absent = AbsentRows(missing, closed)
+    has_row = _filled(matrix, weeks, series["store_id"].to_numpy(), absent)
+
+    ahead = weeks_between(weeks[0], add_weeks(weeks[-1], horizon_weeks))
+    by_store = _ByStore.of(covariates, ahead, known)
+    by_name = {
+        name: by_store.matrix(name, np.full((len(ahead), len(stores)), np.nan))[: len(weeks)]
+        for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)
+    }
+    chain = np.repeat(_flags(calendar, ahead)[:, None], len(stores), axis=1)
+    is_holiday = by_store.matrix("is_holiday", chain)
+    return Panel(weeks, matrix, series, stores, by_name, is_holiday, calendar, has_row)
+
+
+def _series_of(codes: tuple[NDArray[np.int64], NDArray[np.int64]], known: "pd.Index[int]") -> pd.DataFrame:
+    """The series table of a panel, from the store and department of each; SchemaError for a store not `known`."""
     series = pd.DataFrame(
         {name: ids.astype(np.int32) for name, ids in zip(("store_id", "dept_id"), codes, strict=True)}
     )
@@ -95,21 +124,62 @@ def build_panel(
         missing = series.loc[series["store"] < 0, "store_id"].iloc[0]
         raise SchemaError(f"store {missing} has sales but is not in stores; land a stores file that has it")
     series["dept"] = np.unique(series["dept_id"], return_inverse=True)[1]
-    matrix = np.full((len(weeks), len(series)), np.nan)
-    place = np.multiply(at, len(series), out=at)
-    matrix.ravel()[np.add(place, column, out=place)] = sales["sales"].to_numpy()
+    return series
 
-    covariates = covariates[covariates["week"].between(weeks[0], weeks[-1])]
-    row = week_number(pd.DatetimeIndex(covariates["week"])) - week_number(weeks[:1])[0]
-    place = known.get_indexer(pd.Index(covariates["store_id"]))
-    held = place >= 0
-    by_name = {}
-    for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS):
-        values = np.full((len(weeks), len(stores)), np.nan)
-        values[row[held], place[held]] = covariates[name].to_numpy()[held]
-        by_name[name] = values
-    flags = extend_calendar(calendar, weeks[0], add_weeks(weeks[-1], horizon_weeks))["is_holiday"].to_numpy()
-    return Panel(weeks, matrix, series, stores, by_name, flags)
+
+def _filled(
+    matrix: NDArray[np.float64], weeks: pd.DatetimeIndex, stores: NDArray[np.integer[Any]], absent: AbsentRows
+) -> NDArray[np.bool_] | None:
+    """Make closed weeks of (T, S) sales NaN and absent rows 0, in place; where the rows are, None for all known sales.
+
+    A row of any of the 52 weeks before says that the series lives: later ones are not known yet.
+    """
+    if absent.closed is not None:
+        ids, place = np.unique(stores, return_inverse=True)
+        shut = np.column_stack([absent.shut(weeks, np.full(len(weeks), one)) for one in ids])
+        matrix[shut[:, place]] = np.nan
+    if absent.missing == "unknown":
+        return None
+    has_row = ~np.isnan(matrix)
+    row = np.arange(len(weeks), dtype=np.int32)[:, None]
+    newest = np.maximum.accumulate(np.where(has_row, row, -WEEKS_PER_YEAR - 1), axis=0)
+    nothing = np.zeros_like(has_row)
+    nothing[1:] = ~has_row[1:] & (row[1:] - newest[:-1] <= WEEKS_PER_YEAR)
+    if absent.closed is not None:
+        nothing &= ~shut[:, place]
+    matrix[nothing] = 0.0
+    return has_row
+
+
+def _flags(calendar: pd.DataFrame, weeks: pd.DatetimeIndex) -> NDArray[np.bool_]:
+    """(n,) the chain's flags of the weeks; SchemaError when the calendar lacks one."""
+    flags = calendar.set_index("week")["is_holiday"].reindex(weeks)
+    if flags.isna().any():
+        raise SchemaError(f"the holiday calendar lacks week {weeks[flags.isna()][0]:%Y-%m-%d}; make it anew")
+    return flags.to_numpy(dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class _ByStore:
+    """Rows of a frame by week and store, with the place of each in a matrix of them."""
+
+    frame: pd.DataFrame
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, weeks: pd.DatetimeIndex, stores: "pd.Index[int]") -> "_ByStore":
+        """The rows of known weeks and stores."""
+        frame = frame[frame["week"].between(weeks[0], weeks[-1]) & frame["store_id"].isin(stores)]
+        row = week_number(pd.DatetimeIndex(frame["week"])) - week_number(weeks[:1])[0]
+        return cls(frame, row, stores.get_indexer(pd.Index(frame["store_id"])))
+
+    def matrix(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """(T, stores) `values`, with those of a column where it has any."""
+        if name in self.frame.columns:
+            held = self.frame[name].notna().to_numpy()
+            values[self.row[held], self.column[held]] = self.frame[name].to_numpy()[held]
+        return values
 
 
 def _distinct_pairs(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.panel import SALES_COLUMNS
@@ -20,6 +21,11 @@ from demand_assets.forecasting.weeks import week_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+NO_SALES = pd.DataFrame(
+    {"store_id": [], "dept_id": [], "week": pd.DatetimeIndex([]), "sales": []}, columns=list(SALES_COLUMNS)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,21 +73,32 @@ class TrainingMatrix:
         return replace(self, X=self.X[held], y=self.y[held], weight=self.weight[held], known=self.known[held])
 
 
-def actuals_of(features: pd.DataFrame, sales: pd.DataFrame) -> "NDArray[np.float64]":
-    """(n,) sales of each row's series in its target week, in the unit of sales; NaN where there are none."""
+def actuals_of(
+    features: pd.DataFrame, sales: pd.DataFrame, absent: AbsentRows = UNKNOWN, newest: pd.Timestamp | None = None
+) -> "NDArray[np.float64]":
+    """(n,) sales of each row's series in its target week, in the unit of sales; NaN where they are unknown.
+
+    An absent row is 0 where `absent` says so, up to the `newest` week of all sales: that of `sales` where it is left
+    out.
+    """
 
     def key(frame: pd.DataFrame, week: str) -> "NDArray[np.int64]":
         # Store, dept and week in one integer: a sorted search takes a tenth of a merge's memory.
         series = frame["store_id"].to_numpy(np.int64) << 40 | frame["dept_id"].to_numpy(np.int64) << 20
         return series | week_number(pd.DatetimeIndex(frame[week]))
 
+    targets = pd.DatetimeIndex(features["target_week"])
+    stores = features["store_id"].to_numpy()
+    newest = sales["week"].max() if newest is None else newest
+    unsold = np.where(absent.sold_nothing(targets, stores, newest), 0.0, np.nan)
     held = key(sales, "week")
     order = np.argsort(held, kind="stable")
     held = held[order]
     wanted = key(features, "target_week")
     place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
     values = sales["sales"].to_numpy(dtype=float)[order]
-    return np.where(held[place] == wanted, values[place], np.nan) if len(held) else np.full(len(wanted), np.nan)
+    found = np.where(held[place] == wanted, values[place], unsold) if len(held) else unsold
+    return np.where(absent.shut(targets, stores), np.nan, found)
 
 
 def training_rows(
@@ -118,7 +135,12 @@ def training_matrix(
 
 
 def stored_matrices(
-    features: WeeklyTable, sales: WeeklyTable, as_of: pd.Timestamp, subsample: float, members: Sequence[int]
+    features: WeeklyTable,
+    sales: WeeklyTable,
+    as_of: pd.Timestamp,
+    subsample: float,
+    members: Sequence[int],
+    absent: AbsentRows = UNKNOWN,
 ) -> list[TrainingMatrix]:
     """`training_matrix` of each of `members` from stored tables: weeks are read once, and one at a time."""
     parts: list[list[TrainingMatrix]] = [[TrainingMatrix.empty()] for _ in members]
@@ -129,9 +151,10 @@ def stored_matrices(
         # Neighbouring origins share all targets but one: each week of sales is read once and dropped when it is past.
         read = {name: read[name] for name in targets if name in read}
         read |= dict(sales.only([name for name in targets if name not in read]).weeks(SALES_COLUMNS))
-        if not read:
+        if not read and absent.missing == "unknown":
             continue
-        actuals = actuals_of(frame, pd.concat(read.values(), ignore_index=True))
+        sold = pd.concat(read.values(), ignore_index=True) if read else NO_SALES
+        actuals = actuals_of(frame, sold, absent, as_of)
         for held, member in zip(parts, members, strict=True):
             held.append(training_matrix(frame, actuals, as_of, subsample, member))
     joined = []

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from demand_assets.errors import LandingError
-from demand_assets.forecasting.holidays import calendar_of
-from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.forecasting.calendar import calendar_of, calendar_span
 from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
@@ -17,9 +16,6 @@ from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import extended_keys, merge_members
 from demand_assets.ingestion.merge import merge_table, with_same_columns
 from demand_assets.ingestion.understanding import Kind
-
-# Weeks of the calendar before the first and after the last landed week.
-CALENDAR_BEFORE, CALENDAR_AFTER = 2 * WEEKS_PER_YEAR, WEEKS_PER_YEAR + 2
 
 # Dimension table -> its key column.
 MEMBERS: Mapping[Kind, str] = {"stores": "store_id", "departments": "dept_id"}
@@ -68,11 +64,9 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
 
 
 def calendar_with(flags: pd.DataFrame, facts: Dataset) -> pd.DataFrame:
-    """[week, is_holiday, holiday, is_landed] around the landed `flags`; of a week flagged twice the last counts."""
-    flags = flags.drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
-    first, last = flags["week"].min(), flags["week"].max()
-    calendar = calendar_of(flags, facts.rule, add_weeks(first, -CALENDAR_BEFORE), add_weeks(last, CALENDAR_AFTER))
-    return calendar.assign(is_landed=calendar["week"].isin(flags["week"]))
+    """The calendar around landed flags or a former calendar; see `calendar_of`."""
+    landed = flags.loc[flags["is_landed"], "week"] if "is_landed" in flags else flags["week"]
+    return calendar_of(flags, facts.rule, *calendar_span(landed.min(), landed.max()))
 
 
 def _merged(own: Sequence[Delivery]) -> pd.DataFrame:

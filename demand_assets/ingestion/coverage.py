@@ -43,3 +43,15 @@ def _selling(frame: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
     starts = run_starts([frame["week"].to_numpy(), frame["store_id"].to_numpy()])
     rows = frame[["week", "store_id", "is_holiday"]].iloc[starts]
     return rows[rows["week"].isin(weeks)]
+
+
+def with_values(covariates: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have a covariate beside the flag; none where no covariates have landed."""
+    names = [name for name in covariates.columns if name not in ("store_id", "week", "is_holiday")]
+    return covariates[covariates[names].notna().any(axis=1)] if names else covariates.iloc[:0]
+
+
+def with_facts(stores: pd.DataFrame) -> pd.DataFrame:
+    """The stores of which a file told something; none where no file of stores has landed."""
+    facts = [name for name in stores.columns if name not in ("store_id", "id", "name")]
+    return stores[stores[facts].notna().any(axis=1)] if facts else stores.iloc[:0]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 # The only member of a dimension that the data do not have: one chain, or one series a store.
 ONLY_ID = "all"
 _DIGITS = re.compile(r"(\d+)")
-_WHOLE = re.compile(r"0|-?[1-9]\d{0,8}")
+# Keys are packed into 20 bits beside others; 0 stands for all members of a dimension.
+_WHOLE = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,8 @@ def _natural(text: str) -> tuple[Any, ...]:
 def with_keys(known: Mapping[str, int], ids: Iterable[str]) -> dict[str, int]:
     """`known` and a key of each further id. A key never changes.
 
-    A whole number keeps itself as its key where it is free, so that keys of numbered stores are their numbers. Other
-    ids take the next free keys in natural order.
+    A whole number of up to six digits keeps itself as its key where it is free, so that keys of numbered stores are
+    their numbers. Other ids take the next free keys in natural order.
     """
     keys = dict(known)
     taken = set(keys.values())

@@ -86,7 +86,12 @@ STORES_COLUMNS = {
     "size_sqft": Column("int64", "Selling area of the store", "square feet", low=1),
 }
 # One row per week; runs past the last sales week, because a calendar is known ahead.
-CALENDAR_COLUMNS = {"week": _WEEK, "is_holiday": _IS_HOLIDAY}
+CALENDAR_COLUMNS = {
+    "week": _WEEK,
+    "is_holiday": _IS_HOLIDAY,
+    "holiday": Column("str", "Names of the holidays of the week, joined by semicolons; empty for none", "text"),
+    "is_landed": Column("bool", "Whether the flag was delivered; else it follows the rule and earlier years", "flag"),
+}
 
 _DEPT_ID = SALES_COLUMNS["dept_id"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.calendar import HOLIDAYS, holiday_kind, weeks_back
+from demand_assets.forecasting.calendar import names_of, weeks_back
 from demand_assets.forecasting.features import OF_CALENDAR
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
 from demand_assets.monitoring.drift_metrics import (
@@ -114,19 +114,22 @@ class JudgedWeek:
         return cls(pd.Timestamp(found[0]), as_of, shares)
 
 
-def drift_report(now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame) -> pd.DataFrame:
+def drift_report(
+    now: pd.DataFrame, past: pd.DataFrame, as_of: pd.Timestamp, targets: pd.DataFrame, calendar: pd.DataFrame
+) -> pd.DataFrame:
     """One row per reference x group x variable of a week, `REPORT_COLUMNS`.
 
     `now` and `past` are rows of the week and of earlier origins (the `PAST_WEEKS` before it, as far as they
     exist), in order of origin; `as_of` is the last origin the champion learnt from; `targets` are [target_week,
-    is_holiday] of the week's features. ValueError when `now` is not of one week or `past` not all earlier.
+    is_holiday] of the week's features; `calendar` is the retailer's, of `calendar_of`. ValueError when `now` is not of
+    one week or `past` not all earlier.
     """
     judged = JudgedWeek.of(now, as_of)
     if (past["origin_week"] >= judged.week).any():
         raise ValueError(f"expected a past before {judged.week:%Y-%m-%d}, got later rows in it")
     rows = pd.concat([past, now], ignore_index=True)
     part = block_report(lambda columns: rows[list(columns)], judged, units())
-    return joined_report([part], judged, flags_of(rows), targets)
+    return joined_report([part], judged, flags_of(rows), targets, calendar)
 
 
 def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
@@ -171,11 +174,15 @@ def block_report(read: Read, judged: JudgedWeek, block: Sequence[Unit]) -> pd.Da
 
 
 def joined_report(
-    parts: Iterable[pd.DataFrame], judged: JudgedWeek, flags: pd.Series[bool], targets: pd.DataFrame
+    parts: Iterable[pd.DataFrame],
+    judged: JudgedWeek,
+    flags: pd.Series[bool],
+    targets: pd.DataFrame,
+    calendar: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The report of all `block_report`s; `flags` are those of the past and of the week, `targets` as above."""
+    """The report of all `block_report`s; `flags` are those of the past and the week, the others as above."""
     report = pd.concat(parts, ignore_index=True)
-    for variable, words in lost_flags(judged.week, flags, targets).items():
+    for variable, words in lost_flags(judged.week, flags, targets, calendar).items():
         told = (report["variable"] == variable).to_numpy() & (report["reference"] == TRAINING).to_numpy()
         for column, value in (("severity", SEVERE), ("by", "flag"), ("words", words)):
             report.loc[told, column] = value
@@ -233,25 +240,27 @@ def _sales_shares(now: pd.DataFrame, kind: str) -> pd.Series[float]:
     return pd.Series(np.bincount(codes, weights=scale, minlength=len(names)) / scale.sum(), index=names)
 
 
-def lost_flags(week: pd.Timestamp, flags: pd.Series[bool], targets: pd.DataFrame) -> dict[str, str]:
+def lost_flags(
+    week: pd.Timestamp, flags: pd.Series[bool], targets: pd.DataFrame, calendar: pd.DataFrame
+) -> dict[str, str]:
     """Variable -> words, for holiday weeks without their flag.
 
     A week should be flagged when its counterpart last year was (`flags` has earlier origins and the week itself), or
-    when it is a US holiday week and the retailer's earlier US holiday weeks were flagged.
+    when the calendar names a holiday in it and at least half of the earlier weeks with a named one were flagged.
     """
     before = flags[flags.index < week]
-    ruled = holiday_kind(pd.DatetimeIndex(before.index)) > 0
+    ruled = np.array([bool(names) for names in names_of(pd.DatetimeIndex(before.index), calendar)], dtype=bool)
     follows_rule = bool(ruled.any() and before[ruled].mean() >= 0.5)
     ahead = targets.groupby("target_week")["is_holiday"].max() > 0
     judged = pd.concat([flags[flags.index == week], ahead])
     dates = pd.DatetimeIndex(judged.index)
-    kinds = holiday_kind(dates)
+    named = names_of(dates, calendar)
     found: dict[str, list[str]] = {}
-    for date, flagged, kind, back in zip(dates, judged, kinds, weeks_back(dates), strict=True):
+    for date, flagged, names, back in zip(dates, judged, named, weeks_back(dates, calendar), strict=True):
         was = bool(before.get(add_weeks(date, -round(back)), False))
-        if flagged or not (was or (follows_rule and kind > 0)):
+        if flagged or not (was or (follows_rule and names)):
             continue
-        name = HOLIDAYS[kind - 1].replace("_", " ") if kind else "a holiday last year"
+        name = names[0].replace("_", " ") if names else "a holiday last year"
         variable = "origin_is_holiday" if date == week else "is_holiday"
         found.setdefault(variable, []).append(f"week {date:%Y-%m-%d} ({name})")
     return {name: f"chain: {name} lost its flag in {', '.join(said)}" for name, said in found.items()}

@@ -4,11 +4,12 @@ A vintage is judged beside the baselines it was stored with, over the same serie
 row. Error is forecast - actual, in the unit of sales.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from demand_assets.forecasting.absent import Missing
 from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE
 from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.orders import order_cost
@@ -59,14 +60,25 @@ LEAST_BAND = 1.15
 _CENT = 0.01
 
 
-def realised_points(forecasts: pd.DataFrame, actuals: pd.DataFrame, vintage_id: str, model: str) -> pd.DataFrame:
+def realised_points(
+    forecasts: pd.DataFrame,
+    actuals: pd.DataFrame,
+    vintage_id: str,
+    model: str,
+    missing: Missing = "unknown",
+    closed: Collection[int] = (),
+) -> pd.DataFrame:
     """One row per series x horizon x model: the vintage's own forecast, and each baseline that `forecasts` has.
 
     `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90] and any of `BASELINES` of one target
-    week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only. Baselines have no
-    quantiles (NaN).
+    week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only; with `missing` "zero" a
+    series without a sales row has sold nothing. Stores `closed` in the week are left out. Baselines have no quantiles
+    (NaN).
     """
-    both = forecasts.merge(actuals, on=["store_id", "dept_id"], how="inner", validate="many_to_one")
+    sold = _with_unsold(actuals, forecasts) if missing == "zero" else actuals
+    both = forecasts[~forecasts["store_id"].isin(closed)].merge(
+        sold, on=["store_id", "dept_id"], how="inner", validate="many_to_one"
+    )
     keys = ["store_id", "dept_id", "horizon", "sales", "is_holiday"]
     common = both[keys].rename(columns={"sales": "actual"}).assign(vintage_id=vintage_id)
     own = common.assign(model=model, **{name: both[name] for name in ("forecast", "p10", "p90")})
@@ -140,17 +152,25 @@ def pooled_accuracy(table: pd.DataFrame) -> pd.DataFrame:
     return sums.sort_values("wmae", kind="stable").reset_index()
 
 
-def outside_band(forecasts: pd.DataFrame, actuals: pd.DataFrame, underage: float, overage: float) -> pd.DataFrame:
+def outside_band(
+    forecasts: pd.DataFrame,
+    actuals: pd.DataFrame,
+    underage: float,
+    overage: float,
+    closed: Collection[int] = (),
+) -> pd.DataFrame:
     """Series whose sales lie outside p10..p90 of `forecasts`, most money at risk first.
 
     [store_id, dept_id, horizon, forecast, p10, p90, order_quantity, actual, at_risk, is_missing]. A
-    series without a sales row counts as having sold nothing. Money at risk is what the order cost too much: `underage`
-    for each unit it fell short of the sales, `overage` for each it exceeded them. Without an order quantity the
-    forecast stands for it.
+    series without a sales row counts as having sold nothing; stores `closed` in the week are left out. Money at risk is
+    what the order cost too much: `underage` for each unit it fell short of the sales, `overage` for each it exceeded
+    them. Without an order quantity the forecast stands for it.
     """
     columns = ["store_id", "dept_id", "horizon", "forecast", "p10", "p90", "order_quantity"]
     sold = actuals[["store_id", "dept_id", "sales"]]
-    both = forecasts[columns].merge(sold, on=["store_id", "dept_id"], how="left", validate="many_to_one")
+    both = forecasts.loc[~forecasts["store_id"].isin(closed), columns].merge(
+        sold, on=["store_id", "dept_id"], how="left", validate="many_to_one"
+    )
     both = both.astype({"order_quantity": float})
     both = both.assign(actual=both["sales"].fillna(0.0), is_missing=both["sales"].isna()).drop(columns="sales")
     outside = both[~both["actual"].between(both["p10"], both["p90"])]
@@ -195,6 +215,17 @@ def loss_history(losses: pd.DataFrame) -> pd.DataFrame:
     values = losses["wmae"].tolist()
     bands = [loss_band(values[:count]) or (np.nan, np.nan) for count in range(len(values))]
     return losses.assign(centre=[centre for centre, _ in bands], upper=[upper for _, upper in bands])
+
+
+def _with_unsold(actuals: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """The actuals of a week, with 0 for each series forecast that has none; flagged as its store is, else the week."""
+    keys = ["store_id", "dept_id"]
+    absent = forecasts[keys].drop_duplicates().merge(actuals[keys], on=keys, how="left", indicator="found")
+    absent = absent.loc[absent["found"] == "left_only", keys]
+    of_store = absent["store_id"].map(actuals.groupby("store_id")["is_holiday"].max())
+    flags = of_store.where(of_store.notna(), bool(actuals["is_holiday"].max())).astype(bool)
+    unsold = absent.assign(sales=0.0, is_holiday=flags)
+    return pd.concat([actuals, unsold.astype(actuals.dtypes[[*keys, "is_holiday"]].to_dict())], ignore_index=True)
 
 
 def _scored(points: pd.DataFrame, level: str, group: list[str]) -> pd.DataFrame:

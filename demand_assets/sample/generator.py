@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.errors import SettingsError
-from demand_assets.forecasting.calendar import holiday_date, holiday_kind
-from demand_assets.forecasting.weeks import DAYS, as_week
+from demand_assets.forecasting.holidays import US, holiday_date, holiday_weeks
+from demand_assets.forecasting.weeks import DAYS, weeks_between
 
 Matrix = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class SampleStream:
 def generate(
     stores: int, departments: int, weeks: int, seed: int, first_week: str | pd.Timestamp = "2010-02-05"
 ) -> SampleData:
-    """Sales of about 90% of all `stores` x `departments` pairs over `weeks` weeks from `first_week`, a Friday.
+    """Sales of about 90% of all `stores` x `departments` pairs over `weeks` weeks from `first_week`, of any weekday.
 
     SettingsError naming the argument that is out of range.
     """
@@ -65,7 +65,8 @@ def stream(
     if seed < 0:
         raise SettingsError(f"seed is {seed}; expected 0 or more")
     rng = np.random.default_rng(seed)
-    calendar = pd.date_range(as_week(first_week), periods=weeks + WEEKS_KNOWN_AHEAD, freq=f"{DAYS}D")
+    first = pd.Timestamp(first_week)
+    calendar = weeks_between(first, first + pd.Timedelta(days=DAYS * (weeks + WEEKS_KNOWN_AHEAD - 1)))
     table = _stores(rng, stores)
     conditions = _conditions(rng, calendar, table, last_sales=calendar[weeks - 1])
     return SampleStream(_sales(rng, seed, calendar[:weeks], table, conditions, departments), conditions, table)
@@ -125,9 +126,15 @@ def _conditions(
             **{f"markdown{i + 1}": markdowns[:, :, i].ravel() for i in range(5)},
             "cpi": column(np.where(late, np.nan, cpi), 7),
             "unemployment_pct": column(np.where(late, np.nan, unemployment), 3),
-            "is_holiday": np.repeat(holiday_kind(calendar) > 0, count),
+            "is_holiday": np.repeat(_flags(calendar), count),
         }
     )
+
+
+def _flags(calendar: pd.DatetimeIndex) -> NDArray[np.bool_]:
+    """(T,) which weeks the retailer flags: those of a US one."""
+    flagged: NDArray[np.bool_] = holiday_weeks(US, calendar[0], calendar[-1])["is_holiday"].to_numpy(dtype=bool)
+    return flagged
 
 
 def _bump(calendar: pd.DatetimeIndex, name: str, before: int, after: int) -> Matrix:
@@ -233,7 +240,7 @@ def _block(
             "dept_id": ids[dept[series]],
             "week": calendar.to_numpy()[at],
             "sales": sales[at, series],
-            "is_holiday": (holiday_kind(calendar) > 0)[at],
+            "is_holiday": _flags(calendar)[at],
         }
     )
     return frame, known

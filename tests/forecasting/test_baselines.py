@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.calendar import holiday_kind
+from demand_assets.forecasting.calendar import calendar_span, holiday_kind
 from demand_assets.forecasting.decomposition import decompose
 from demand_assets.forecasting.features import FEATURES, build_features
+from demand_assets.forecasting.holidays import US, holiday_weeks
 from demand_assets.forecasting.panel import COVARIATE_COLUMNS, MARKDOWN_COLUMNS, Panel
 
 
@@ -17,7 +18,9 @@ def _panel(sales: np.ndarray, depts: list[int], most_weeks_ahead: int = 105) -> 
     dates = pd.date_range("2010-02-05", periods=len(sales) + most_weeks_ahead, freq="7D")
     stores = pd.DataFrame({"store_id": [1], "store_type": "A", "size_sqft": 1_000})
     unknown = {name: np.full((len(sales), 1), np.nan) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
-    return Panel(dates[: len(sales)], sales, series, stores, unknown, holiday_kind(dates) > 0)
+    calendar = holiday_weeks(US, *calendar_span(dates[0], dates[-1]))
+    is_holiday = holiday_kind(dates, calendar)[:, None] > 0
+    return Panel(dates[: len(sales)], sales, series, stores, unknown, is_holiday, calendar)
 
 
 def _forecasts(panel: Panel, rows: list[tuple[int, int, int]], name: str) -> list[float]:

@@ -72,11 +72,11 @@ def test_an_added_feature_is_learnt_from_and_attributed(
     np.testing.assert_allclose(why.sum(axis=1), forecaster.predict(rows)["forecast"], rtol=1e-4, atol=0.5)
 
 
-def test_an_added_feature_is_watched_for_drift(with_extra: pd.DataFrame) -> None:
+def test_an_added_feature_is_watched_for_drift(with_extra: pd.DataFrame, panel: Panel) -> None:
     rows = measured(with_extra, with_extra["base"].to_numpy())
     now = rows["origin_week"] == AS_OF
     targets = with_extra.loc[with_extra["origin_week"] == AS_OF, ["target_week", "is_holiday"]]
-    report = drift_report(rows[now], rows[~now], AS_OF, targets)
+    report = drift_report(rows[now], rows[~now], AS_OF, targets, panel.calendar)
     kinds = report.loc[report["variable"] == EXTRA.name, "group_kind"]
     assert set(kinds) == {"chain", "store_type", "department", "store"}
 

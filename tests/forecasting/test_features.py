@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.baselines import BASELINES
-from demand_assets.forecasting.calendar import calendar_from_covariates, holiday_kind
+from demand_assets.forecasting.calendar import calendar_of, calendar_span, holiday_kind
 from demand_assets.forecasting.features import (
     FEATURES,
     KEYS,
@@ -21,12 +21,15 @@ from demand_assets.forecasting.features import (
     first_origin,
 )
 from demand_assets.forecasting.features.history import aligned
+from demand_assets.forecasting.holidays import US, HolidayRule
 from demand_assets.forecasting.panel import COVARIATE_COLUMNS, MARKDOWN_COLUMNS, Panel, build_panel
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.sample import SampleData
+from tests.conftest import us_calendar
 from tests.plain_features import PlainFeatures
 
 ORIGIN = pd.Timestamp("2011-07-29")
+NO_FLAGS = pd.DataFrame({"week": pd.DatetimeIndex([]), "is_holiday": np.array([], dtype=bool)})
 
 
 def _perturbed(panel: Panel, after: int) -> Panel:
@@ -41,7 +44,7 @@ def _perturbed(panel: Panel, after: int) -> Panel:
 
 @pytest.mark.parametrize("horizon", [4, 52])
 def test_no_feature_moves_when_everything_after_the_origin_changes(retailer: SampleData, horizon: int) -> None:
-    calendar = calendar_from_covariates(retailer.conditions)
+    calendar = us_calendar(retailer, horizon)
     panel = build_panel(retailer.sales, retailer.conditions, retailer.stores, calendar, horizon)
     at = int(panel.position(pd.DatetimeIndex([ORIGIN]))[0])
     expected = build_features(panel, [ORIGIN], horizon)
@@ -121,7 +124,11 @@ def _ragged_panel() -> Panel:
         covariates[name][random.random((weeks, 10)) < 0.6] = np.nan
         covariates[name][:, 2] = np.nan
     covariates["cpi"][20:40] = np.nan
-    return Panel(dates[:weeks], sales, series, stores, covariates, holiday_kind(dates) > 0)
+    calendar = calendar_of(NO_FLAGS, US, *calendar_span(dates[0], dates[-1]))
+    is_holiday = np.repeat(holiday_kind(dates, calendar)[:, None] > 0, 10, axis=1)
+    is_holiday[:, 3] = False  # a store with holidays of its own
+    is_holiday[40:50:3, 3] = True
+    return Panel(dates[:weeks], sales, series, stores, covariates, is_holiday, calendar)
 
 
 def _plain_rows(panel: Panel, origin: int, horizons: Sequence[int]) -> list[dict[str, object]]:
@@ -162,7 +169,7 @@ def test_every_series_has_a_baseline_even_without_last_year(retailer: SampleData
     newest = retailer.sales["week"].max()
     one_week = retailer.sales[retailer.sales["week"] == newest].iloc[:1].assign(dept_id=np.int32(998))
     sales = pd.concat([retailer.sales, one_week])
-    calendar = calendar_from_covariates(retailer.conditions)
+    calendar = us_calendar(retailer)
     rows = build_features(build_panel(sales, retailer.conditions, retailer.stores, calendar, 4), [newest], 4)
     new = rows[rows["dept_id"] == 998]
     assert len(new) == 4
@@ -198,7 +205,7 @@ def test_the_first_origin_has_a_year_behind_it(panel: Panel) -> None:
 
 
 def test_sales_of_an_unknown_store_are_refused(retailer: SampleData) -> None:
-    calendar = calendar_from_covariates(retailer.conditions)
+    calendar = us_calendar(retailer)
     with pytest.raises(SchemaError, match="store 3 has sales but is not in stores"):
         build_panel(retailer.sales, retailer.conditions, retailer.stores.iloc[:2], calendar, 4)
 
@@ -210,7 +217,8 @@ def test_threads_of_blas_do_not_move_a_bit() -> None:
     series = series.assign(store=series["store_id"], dept=series["dept_id"])
     stores = pd.DataFrame({"store_id": np.arange(50), "store_type": "A", "size_sqft": 1})
     unknown = {name: np.full((len(weeks), 50), np.nan) for name in (*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS)}
-    panel = Panel(weeks, values, series, stores, unknown, np.zeros(len(weeks) + 4, dtype=bool))
+    calendar = calendar_of(NO_FLAGS, HolidayRule(), *calendar_span(weeks[0], weeks[-1]))
+    panel = Panel(weeks, values, series, stores, unknown, np.zeros((len(weeks) + 4, 50), dtype=bool), calendar)
     made = []
     for threads in (1, 2, 3):
         with threadpool_limits(threads, user_api="blas"):

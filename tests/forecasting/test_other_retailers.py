@@ -9,9 +9,10 @@ import pytest
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.backtest import backtest, calibration_of
-from demand_assets.forecasting.calendar import calendar_from_covariates
+from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.holidays import HolidayRule
 from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
@@ -91,7 +92,7 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     raise_on_failure(validate_deliveries(deliveries, None))
     frames = {delivery.kind: delivery.frame for delivery in deliveries}
     sales = frames["sales"]
-    calendar = calendar_from_covariates(frames["conditions"])
+    calendar = calendar_for(calendar_from_covariates(frames["conditions"]), HolidayRule(), sales["week"], HORIZON)
     panel = build_panel(sales, frames["conditions"], frames["stores"], calendar, HORIZON)
     stored = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     features = build_features(panel, stored, HORIZON)

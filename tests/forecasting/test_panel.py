@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import SchemaError
+from demand_assets.forecasting.calendar import calendar_for
+from demand_assets.forecasting.holidays import HolidayRule
 from demand_assets.forecasting.panel import (
     COVARIATE_COLUMNS,
     MARKDOWN_COLUMNS,
@@ -34,7 +36,8 @@ def _built(unit: int = 1, stores: tuple[int, ...] = (3, 1, 2)) -> Panel:
         **{name: [10.0 * place + row for row in range(len(held))] for place, name in enumerate(kinds)}
     )
     covariates["store_id"] *= unit
-    calendar = pd.DataFrame({"week": WEEKS[:3], "is_holiday": [False, True, False]})
+    flags = pd.DataFrame({"week": WEEKS[:3], "is_holiday": [False, True, False]})
+    calendar = calendar_for(flags, HolidayRule(), sales["week"], 2)
     known = pd.DataFrame({"store_id": np.array(stores) * unit, "store_type": "A"})
     return build_panel(sales, covariates, known, calendar, 2)
 
@@ -61,7 +64,7 @@ def test_a_panel_has_a_place_for_every_week_and_series_in_order(unit: int) -> No
 def test_flags_reach_the_horizon_past_the_last_week_and_positions_anywhere() -> None:
     panel = _built()
     # A retailer with a holiday of its own: 2012-09-07 is Labor Day's week, but the calendar does not follow that rule.
-    assert panel.is_holiday.tolist() == [False, True, False, False, False]
+    assert panel.is_holiday.T.tolist() == [[False, True, False, False, False]] * 3
     assert panel.flagged_weeks().tolist() == pd.date_range(WEEKS[0], periods=5, freq="7D").tolist()
     asked = pd.DatetimeIndex([WEEKS[1], WEEKS[0] - pd.Timedelta(days=14), WEEKS[3]])
     assert panel.position(asked).tolist() == [1, -2, 3]

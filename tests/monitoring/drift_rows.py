@@ -7,6 +7,7 @@ import pandas as pd
 
 from demand_assets.forecasting.calendar import holiday_kind
 from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.holidays import US, holiday_weeks
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.monitoring.drift import JudgedWeek, block_report, drift_report
 from demand_assets.monitoring.drift_metrics import units
@@ -14,6 +15,7 @@ from demand_assets.monitoring.drift_statistics import bin_counts, quantile_edges
 
 WEEK = pd.Timestamp("2012-06-29")
 AS_OF = add_weeks(WEEK, -4)
+CALENDAR = holiday_weeks(US, pd.Timestamp("2008-01-04"), pd.Timestamp("2014-12-26"))
 STORES, DEPARTMENTS = 24, (*range(1, 12), *range(20, 30))
 
 
@@ -32,7 +34,7 @@ def origins(weeks: pd.DatetimeIndex, seed: int = 1) -> pd.DataFrame:
         "residual_lag_0": draw.normal(0.0, 0.1, len(keys)).astype(np.float32),
         "store_type": np.float32(0),
         "is_holiday": np.float32(0),
-        "origin_is_holiday": (holiday_kind(pd.DatetimeIndex(keys["origin_week"])) > 0).astype(np.float32),
+        "origin_is_holiday": (holiday_kind(pd.DatetimeIndex(keys["origin_week"]), CALENDAR) > 0).astype(np.float32),
         "prediction": values["lag_0"],
         "scale": 1000.0,
     }
@@ -45,7 +47,7 @@ NO_HOLIDAY = pd.DataFrame({"target_week": [add_weeks(WEEK, 1)], "is_holiday": [0
 
 def report_of(rows: pd.DataFrame, targets: pd.DataFrame = NO_HOLIDAY) -> pd.DataFrame:
     now = rows["origin_week"] == WEEK
-    return drift_report(rows[now], rows[~now], AS_OF, targets)
+    return drift_report(rows[now], rows[~now], AS_OF, targets, CALENDAR)
 
 
 def report_on(rows: pd.DataFrame, name: str, as_of: pd.Timestamp = AS_OF) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from demand_assets.monitoring.drift import (
 )
 from tests.monitoring.drift_rows import (
     AS_OF,
+    CALENDAR,
     DEPARTMENTS,
     HISTORY,
     NO_HOLIDAY,
@@ -264,26 +265,26 @@ def test_a_flag_is_lost_where_the_rule_or_last_year_had_one(flagged: list[str], 
     # Thanksgiving is left out, so that two US holidays are before the week.
     flags = pd.Series(before.isin(pd.DatetimeIndex(flagged)), index=before).drop(pd.Timestamp("2011-11-25"))
     ahead = pd.DataFrame({"target_week": weeks_between(before[-1], add_weeks(before[-1], 3))[1:], "is_holiday": 0.0})
-    found = lost_flags(before[-1], flags, ahead)
+    found = lost_flags(before[-1], flags, ahead, CALENDAR)
     assert found == ({} if lost is None else {"is_holiday": f"chain: is_holiday lost its flag in week {lost}"})
     kept = ahead.assign(is_holiday=1.0)
-    assert lost_flags(before[-1], flags, kept) == {}
+    assert lost_flags(before[-1], flags, kept, CALENDAR) == {}
 
 
 def test_a_week_that_lost_its_flag_does_not_count_against_the_rule() -> None:
     weeks = weeks_between(pd.Timestamp("2011-12-02"), pd.Timestamp("2012-09-07"))
     flags = pd.Series(weeks == pd.Timestamp("2011-12-30"), index=weeks)  # and not in the week of the Super Bowl
     ahead = pd.DataFrame({"target_week": [add_weeks(weeks[-1], 1)], "is_holiday": [0.0]})
-    assert lost_flags(weeks[-1], flags, ahead) == {
+    assert lost_flags(weeks[-1], flags, ahead, CALENDAR) == {
         "origin_is_holiday": "chain: origin_is_holiday lost its flag in week 2012-09-07 (labor day)"
     }
 
 
 def test_a_past_that_is_not_before_is_refused() -> None:
     with pytest.raises(ValueError, match="rows of one week, got those of 61"):
-        drift_report(HISTORY, HISTORY, AS_OF, NO_HOLIDAY)
+        drift_report(HISTORY, HISTORY, AS_OF, NO_HOLIDAY, CALENDAR)
     with pytest.raises(ValueError, match="a past before 2012-06-29"):
-        drift_report(HISTORY[HISTORY["origin_week"] == WEEK], HISTORY, AS_OF, NO_HOLIDAY)
+        drift_report(HISTORY[HISTORY["origin_week"] == WEEK], HISTORY, AS_OF, NO_HOLIDAY, CALENDAR)
 
 
 @pytest.mark.parametrize("most", [1, 3 * len(HISTORY), 25 * len(HISTORY)])
@@ -302,7 +303,8 @@ def test_a_report_in_blocks_of_variables_is_the_whole_one(most: int) -> None:
 
     parts = [block_report(read, judged, block) for block in blocks]
     assert max(asked) <= width + len(ROW_KEYS) + 1
-    pd.testing.assert_frame_equal(joined_report(parts, judged, flags_of(HISTORY), NO_HOLIDAY), report_of(HISTORY))
+    made = joined_report(parts, judged, flags_of(HISTORY), NO_HOLIDAY, CALENDAR)
+    pd.testing.assert_frame_equal(made, report_of(HISTORY))
 
 
 def test_verdicts_do_not_change() -> None:

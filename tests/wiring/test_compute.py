@@ -30,6 +30,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.errors import EngineError, ModelError
 from demand_assets.forecasting import forecaster
+from demand_assets.forecasting.absent import UNKNOWN
 from demand_assets.forecasting.backtest import backtest, backtest_stored, forecast_origin, forecast_stored_origin
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, fit, predict_pieces, train_stored, training_parts
@@ -126,7 +127,7 @@ def test_an_origin_without_known_targets_is_forecast_too(
     config, origin = XGBoostConfig(rounds=5, seed=3, threads=1), panel.weeks[-1]
     rows = features[features["origin_week"] == origin].reset_index(drop=True)
     expected, _ = forecast_origin(fit(features, retailer.sales, origin, config), rows, retailer.sales)
-    found, _ = forecast_stored_origin(stored, sales, None, trained(stored, sales, config, week=origin))
+    found, _ = forecast_stored_origin(stored, sales, None, UNKNOWN, trained(stored, sales, config, week=origin))
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -172,7 +173,7 @@ def test_a_backtest_on_workers_is_the_same(
 
 
 def test_drift_measured_by_workers_is_the_same(
-    dask: DaskWorkers, lake: ParquetLake, stored: TableRef, sales: TableRef, features: pd.DataFrame
+    dask: DaskWorkers, lake: ParquetLake, stored: TableRef, sales: TableRef, features: pd.DataFrame, panel: Panel
 ) -> None:
     model = trained(stored, sales, XGBoostConfig(rounds=5, seed=3, threads=1))
     predicted = [list(workers.map(stored_predictions, stored.keys, stored, model)) for workers in (dask, ALONE)]
@@ -191,12 +192,13 @@ def test_drift_measured_by_workers_is_the_same(
         return workers
 
     reports = [
-        stored_report(rows, judged, targets, partial(workers_for, workers), 7 * len(whole)) for workers in (dask, ALONE)
+        stored_report(rows, judged, targets, panel.calendar, partial(workers_for, workers), 7 * len(whole))
+        for workers in (dask, ALONE)
     ]
     assert asked == [len(blocks_of(len(whole), 7 * len(whole)))] * 2
     assert asked[0] > 1
     pd.testing.assert_frame_equal(*reports)
-    pd.testing.assert_frame_equal(reports[0], drift_report(whole[now], whole[~now], AS_OF, targets))
+    pd.testing.assert_frame_equal(reports[0], drift_report(whole[now], whole[~now], AS_OF, targets, panel.calendar))
 
 
 def test_a_worker_killed_while_it_trains_changes_no_byte(

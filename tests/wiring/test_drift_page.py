@@ -7,14 +7,14 @@ import pandas as pd
 
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.monitoring.drift import drift_report, drift_verdict
-from tests.monitoring.drift_rows import AS_OF, HISTORY, NO_HOLIDAY, WEEK
+from tests.monitoring.drift_rows import AS_OF, CALENDAR, HISTORY, NO_HOLIDAY, WEEK
 
 
 def test_the_page_names_and_shows_what_drifted() -> None:
     rows = HISTORY.copy()
     now = rows["origin_week"] == WEEK
     rows.loc[now, "cpi_change"] *= 100
-    report = drift_report(rows[now], rows[~now], AS_OF, NO_HOLIDAY)
+    report = drift_report(rows[now], rows[~now], AS_OF, NO_HOLIDAY, CALENDAR)
     verdict = drift_verdict(report)
     kinds = worst_by_kind(report, verdict)
 

@@ -35,8 +35,8 @@ from demand_assets.forecasting.features.spec import (
 KEYS = {
     "store_id": "Store number",
     "dept_id": "Department number within the store",
-    "origin_week": "Last week whose sales are known (Friday)",
-    "target_week": "Week to forecast (Friday)",
+    "origin_week": "Last week whose sales are known, by the day that ends it",
+    "target_week": "Week to forecast, by the day that ends it",
     "horizon": "Weeks from origin to target, 1..H",
 }
 # Columns in the unit of sales, float64; no inputs of the model.
@@ -108,8 +108,8 @@ _DECLARED = (
     *(FeatureSpec(name, text, unit, HOLIDAY, _CALENDAR, calendar_of_targets) for name, text, unit in (
         ("alignment_shift", "How far the aligned week lies from 52 weeks before the target", "weeks"),
         ("is_holiday", "1 if the target is a holiday week", "flag"),
-        ("holiday_kind", "Its holiday: 1 Super Bowl, 2 Labor Day, 3 Thanksgiving, 4 Christmas, 0 none", "code"),
-        ("easter_offset", "Weeks from Easter's week to the target, clipped to -4..4", "weeks"),
+        ("holiday_kind", "Its holiday: 1 Super Bowl, 2 Labor Day, 3 Thanksgiving, 4 Christmas, >4 others", "code"),
+        ("easter_offset", "Weeks from Easter's week to the target, clipped to -4..4; 4 without Easter", "weeks"),
     )),
     FeatureSpec("origin_is_holiday", "1 if the origin is a holiday week", "flag", HOLIDAY, _CALENDAR, series_facts),
     FeatureSpec("store_type", "Format A, B, C as 0, 1, 2; -1 for another", "code", STORE, _STEADY_STORE, series_facts),

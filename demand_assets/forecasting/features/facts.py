@@ -1,10 +1,11 @@
 """Features that are facts: the calendar of the target weeks, the store, and covariates observed at the origin."""
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from demand_assets.forecasting.calendar import easter_offset, holiday_kind
 from demand_assets.forecasting.features.history import ratio
 from demand_assets.forecasting.features.origin import MIN_SCALE, Origin
 from demand_assets.forecasting.features.spec import Columns
@@ -16,27 +17,27 @@ STORE_TYPES = ("A", "B", "C")
 
 def calendar_of_targets(origin: Origin) -> Columns:
     """(H, n) calendar facts of the target weeks."""
-    panel, targets = origin.panel, origin.targets
-    weeks = panel.flagged_weeks()[targets]
-    by_week = {
+    history, targets = origin.history, origin.targets
+    by_week: dict[str, NDArray[Any]] = {
         "horizon": targets - origin.row,
-        "alignment_shift": origin.history.back[targets] - WEEKS_PER_YEAR,
-        "is_holiday": panel.is_holiday[targets],
-        "holiday_kind": holiday_kind(weeks),
-        "easter_offset": easter_offset(weeks),
+        "alignment_shift": history.back[targets] - WEEKS_PER_YEAR,
+        "holiday_kind": history.holiday_kind[targets],
+        "easter_offset": history.easter_offset[targets],
     }
     shape = (len(targets), len(origin.active))
-    return {name: np.broadcast_to(value[:, None], shape).astype(float) for name, value in by_week.items()}
+    columns = {name: np.broadcast_to(value[:, None], shape).astype(float) for name, value in by_week.items()}
+    return columns | {"is_holiday": origin.panel.is_holiday[targets][:, origin.store].astype(float)}
 
 
 def series_facts(origin: Origin) -> Columns:
     """(n,) facts of the store and the department, and whether the origin is a holiday week."""
     stores = origin.panel.stores
-    codes = stores["store_type"].map({name: code for code, name in enumerate(STORE_TYPES)})
+    facts = stores.reindex(columns=["store_type", "size_sqft"])
+    codes = facts["store_type"].map({name: code for code, name in enumerate(STORE_TYPES)})
     return {
-        "origin_is_holiday": np.full(len(origin.active), float(origin.panel.is_holiday[origin.row])),
+        "origin_is_holiday": origin.panel.is_holiday[origin.row][origin.store].astype(float),
         "store_type": codes.fillna(-1).to_numpy(dtype=float)[origin.store],
-        "store_size": stores["size_sqft"].to_numpy(dtype=float)[origin.store] / 1000.0,
+        "store_size": facts["size_sqft"].to_numpy(dtype=float)[origin.store] / 1000.0,
         "department": origin.panel.series["dept_id"].to_numpy(dtype=float)[origin.active],
     }
 

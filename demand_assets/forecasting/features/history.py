@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demand_assets.forecasting.calendar import weeks_back
+from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
 from demand_assets.forecasting.panel import MARKDOWN_COLUMNS, Panel
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 from demand_assets.forecasting.windows import running, window_statistics
@@ -21,11 +21,14 @@ class ChainHistory:
     """(T, n) sums over all departments of the n stores, and their markdowns.
 
     `now` and `then` are running sums of sales that have a counterpart a year before, and of those counterparts.
-    `back`, `season_back` (T + H,): weeks to the aligned week of a year before, with Easter and without.
+    `back`, `season_back` (T + H,): weeks to the aligned week of a year before, with Easter and without; `holiday_kind`,
+    `easter_offset` (T + H,) of the weeks.
     """
 
     back: Matrix
     season_back: Matrix
+    holiday_kind: NDArray[np.int32]
+    easter_offset: NDArray[np.int8]
     now: Matrix
     then: Matrix
     sales: Matrix
@@ -35,7 +38,8 @@ class ChainHistory:
     def of(cls, panel: Panel, parts: Sequence[Panel]) -> "ChainHistory":
         """Sums over the stores of all parts, part by part, so that only one part is copied in memory."""
         # Weeks back for all flagged weeks, so that targets after the last week have theirs.
-        back = weeks_back(panel.flagged_weeks())
+        weeks = panel.flagged_weeks()
+        back = weeks_back(weeks, panel.calendar)
         shape = (len(panel.weeks), len(panel.stores))
         now, then, sales = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for part in parts:
@@ -47,7 +51,9 @@ class ChainHistory:
         reported = ~np.all([np.isnan(panel.covariates[name]) for name in MARKDOWN_COLUMNS], axis=0)
         return cls(
             back=back,
-            season_back=weeks_back(panel.flagged_weeks(), with_easter=False),
+            season_back=weeks_back(weeks, panel.calendar, with_easter=False),
+            holiday_kind=holiday_kind(weeks, panel.calendar),
+            easter_offset=easter_offset(weeks, panel.calendar),
             now=running(now),
             then=running(then),
             sales=sales,
@@ -76,10 +82,13 @@ class History:
         sales = panel.sales
         self.panel, self.sales, self.width = panel, sales, block.width
         self.back, self.season_back = chain.back, chain.season_back
+        self.holiday_kind, self.easter_offset = chain.holiday_kind, chain.easter_offset
         now, then, paired = _paired(sales, chain.back)
         self.now, self.then, self.pairs = running(now), running(then), running(paired)
         filled = np.nan_to_num(sales)
         self.total, self.count = running(filled), running(~np.isnan(sales))
+        # Absent rows that mean nothing sold keep no series alive.
+        self.rows = self.count if panel.has_row is None else running(panel.has_row)
         self.means, self.deviations = window_statistics(sales, MEANS, DEVIATIONS)
         in_dept = (panel.series["dept"].to_numpy(), panel.departments)
         self.dept_now, self.dept_then = running(_grouped(now, *in_dept)), running(_grouped(then, *in_dept))

@@ -37,7 +37,7 @@ class Origin:
         self.history, self.panel, self.row = history, history.panel, row
         self.targets = row + 1 + np.arange(horizon_weeks)
         count = window(history.count, row, WEEKS_PER_YEAR)
-        self.active = np.flatnonzero(count > 0)
+        self.active = np.flatnonzero(window(history.rows, row, WEEKS_PER_YEAR) > 0)
         self.store, self.dept = (self.panel.series[name].to_numpy()[self.active] for name in ("store", "dept"))
         self.weeks_observed = count[self.active]
         self.level = window(history.total, row, WEEKS_PER_YEAR)[self.active] / self.weeks_observed
