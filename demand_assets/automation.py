@@ -3,7 +3,6 @@
 import json
 
 import dagster as dg
-import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake

@@ -140,6 +140,27 @@ def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:
     sys.exit(make_again(origin, vintage, as_json))
 
 
+@main.command()
+@click.option("--week", help="Week of the finding, e.g. 2012-06-29.")
+@click.option("--check", help="Name of the check that found it.")
+@click.option("--reason", help="Why it is right; kept with who said so.")
+@click.option("--by", help="Who says so.  [default: the user of this machine]")
+@click.option("--list", "as_list", is_flag=True, help="List what has been accepted instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
+def accept(
+    week: str | None, check: str | None, reason: str | None, by: str | None, as_list: bool, as_json: bool
+) -> None:
+    """Take an unusual finding as right: the check passes for that week from now on, and says why."""
+    from demand_assets.commands import accept as command
+
+    if as_list:
+        command.list_accepted(as_json)
+        return
+    if not (week and check and reason):
+        raise click.UsageError("name --week, --check and --reason, or give --list")
+    command.accept(week, check, reason, by, as_json)
+
+
 @main.group()
 def keys() -> None:
     """Keys that open the API when it asks for them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from demand_assets.errors import DemandError, LandingError, SchemaError
 from demand_assets.ingestion.dataspec import NAME, DataSpec, read_spec
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.screening import Refusal, Screening
-from demand_assets.ingestion.understanding import Kind, Plan, Understanding
+from demand_assets.ingestion.understanding import FileReport, Kind, Plan, Understanding
 
 if TYPE_CHECKING:
     from demand_assets.ingestion.mapping import Part
@@ -79,13 +80,15 @@ class LandingZone:
     def _read(self, files: Sequence[LandedFile], stated: LandedFile | None, screening: Screening) -> Contents:
         # Heavy; listing a zone needs neither.
         from demand_assets.ingestion.reading import sources
-        from demand_assets.ingestion.recognise import understand
+        from demand_assets.ingestion.recognise import passed_over, understand
 
         spec = None if stated is None else _spec(self._bytes(stated))
         found: list[Source] = []
         refused: list[Refusal] = []
         loaded: dict[str, bytes] = {}
         for file in files:
+            if passed_over(file.name) and not _is_asked_for(spec, file.name):
+                continue
             data = self._bytes(file)
             try:
                 found += sources(file, data)
@@ -94,6 +97,8 @@ class LandingZone:
                 continue
             loaded[file.uri] = data
         understood = understand(found, spec)
+        broken = (FileReport(one.file.name, "not understood", notes=(one.message,)) for one in refused)
+        understood = replace(understood, files=(*understood.files, *broken))
         if understood.questions:
             return Contents(understood, refused=tuple(refused))
         parts, wrong = self._parts(understood, loaded)
@@ -190,6 +195,12 @@ def _spec(data: bytes) -> DataSpec:
         return read_spec(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise SchemaError(f"{NAME} is not UTF-8 text; save it as UTF-8") from None
+
+
+def _is_asked_for(spec: DataSpec | None, name: str) -> bool:
+    from demand_assets.ingestion.layout import file_parts
+
+    return spec is not None and any(name in part.files for part in file_parts(spec))
 
 
 def _content_hash(source: Source, plan: Plan, data: bytes) -> str:

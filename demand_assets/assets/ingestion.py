@@ -20,7 +20,7 @@ from demand_assets.adapters.parquet import (
 from demand_assets.assets.checks import check_results, check_specs, refuse
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import id_texts, member_keys, members_of, store_table
+from demand_assets.assets.rows import dataset_of, id_texts, member_keys, members_of, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
@@ -33,13 +33,7 @@ from demand_assets.ingestion.delivery import KEYS, Delivery
 from demand_assets.ingestion.ids import ONLY_ID
 from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
 from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, with_same_columns
-from demand_assets.ingestion.quality import (
-    CHECKS,
-    PAST_COLUMNS,
-    check_conditions,
-    check_sales,
-    check_stores,
-)
+from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_members, check_sales
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
 from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
@@ -82,7 +76,7 @@ def _delivered(
 
 def _context(landing: Landing, lake: ParquetLake) -> Context:
     """What the rows are judged in."""
-    facts, screening = Dataset.read(lake.read("dataset", None)), landing.screening()
+    facts, screening = dataset_of(lake), landing.screening()
     return Context(
         today=screening.today,
         ids=id_texts(member_keys(lake)),
@@ -359,9 +353,7 @@ def raw_sales(
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     covered = with_values(raw_covariates)
-    yield from check_results(
-        context, check_sales(frame, history, covered, with_facts(stores), _context(landing, lake))
-    )
+    yield from check_results(context, check_sales(frame, history, covered, with_facts(stores), _context(landing, lake)))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 

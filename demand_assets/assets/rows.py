@@ -6,10 +6,12 @@ A total that spans all stores or departments has the key `ALL` in the lake and n
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.contract.columns import Table
+from demand_assets.errors import LakeError
 from demand_assets.forecasting.absent import AbsentRows
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.ids import IdTexts
@@ -30,9 +32,17 @@ def member_keys(lake: ParquetLake) -> Keys:
     return {column: keys_of(lake.read(table, None, [column, "id"]), column) for column, table in DIMENSIONS.items()}
 
 
+def dataset_of(lake: ParquetLake) -> Dataset:
+    """The facts of the data set in the lake; LakeError before a first ingestion."""
+    frame = lake.read("dataset", None)
+    if frame is None:
+        raise LakeError(f"{lake.path('dataset', None)}: expected the facts of the data set, got no file; ingest first")
+    return Dataset.read(frame)
+
+
 def absent_rows(lake: ParquetLake) -> AbsentRows:
     """What a week without a row of a series means in this data set."""
-    facts = Dataset.read(lake.read("dataset", None))
+    facts = dataset_of(lake)
     return AbsentRows(facts.missing, facts.closed_weeks(member_keys(lake)["store_id"]))
 
 
@@ -47,8 +57,9 @@ def members_of(frame: pd.DataFrame) -> "list[Member]":
     from demand_assets.store.dataset import Member
 
     facts = frame.drop(columns=[column for column in (*DIMENSIONS, "id", "name") if column in frame])
-    known = ({name: value for name, value in row.items() if pd.notna(value)} for row in facts.to_dict("records"))
-    return [Member(*named, own or None) for *named, own in zip(frame["id"], frame["name"], known, strict=True)]
+    rows = facts.to_dict("records") if len(facts.columns) else [{}] * len(facts)
+    known = ({str(name): value for name, value in row.items() if pd.notna(value)} for row in rows)
+    return [Member(one, name, own or None) for one, name, own in zip(frame["id"], frame["name"], known, strict=True)]
 
 
 def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":
@@ -80,9 +91,8 @@ def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
     made = {}
     for column in DIMENSIONS:
         if column in frame.columns:
-            known = {**keys[column], None: ALL}
-            codes, ids = pd.factorize(
-                frame[column].astype(object).where(frame[column].notna(), None), use_na_sentinel=False
-            )
-            made[column] = pd.array([known[one] for one in ids], dtype="int32").to_numpy()[codes]
+            # A missing id is that of a total.
+            codes, ids = pd.factorize(frame[column])
+            known = [*(keys[column][one] for one in ids), ALL]
+            made[column] = np.array(known, dtype=np.int32)[codes]
     return frame.assign(**made)

@@ -11,9 +11,9 @@ from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
-from demand_assets.assets.rows import absent_rows
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
+from demand_assets.assets.rows import absent_rows
 from demand_assets.contract.columns import texts
 from demand_assets.contract.store import (
     ACTUAL,

@@ -30,7 +30,6 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     from demand_assets.commands.report import write_report
     from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
     from demand_assets.forecasting.features import build_features, first_origin
-    from demand_assets.forecasting.holidays import US
     from demand_assets.forecasting.methods import history_needs
     from demand_assets.forecasting.metrics import score
     from demand_assets.forecasting.panel import build_panel

@@ -59,30 +59,25 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     os.environ.update(child_environment(settings))
     log_alerts(settings.home)
 
-    from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
-    from demand_assets.ingestion.outcome import raise_on_failure
-    from demand_assets.ingestion.quality import validate_deliveries
     from demand_assets.planning import TRAIN_AND_FORECAST, keyed, weeks_of
-    from demand_assets.resources import build_training
+    from demand_assets.resources import build_resources, build_training
+    from demand_assets.store.migrations import migrate
 
     training = build_training(settings)
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
-    contents = LandingZone(settings.landing).contents()
+    migrate(settings.store)
+    contents = build_resources(settings)["landing"].zone().contents()
     _tell(console, contents)
     contents.require_answers()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
     deliveries = keyed(contents.deliveries, lake)
-    raise_on_failure(validate_deliveries(deliveries, lake.read("stores", None)))
     weeks = weeks_of(deliveries)
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
     console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}", markup=False)
 
     with _only_run(settings.home), console.status("Starting Dagster ...") as status:
-        from demand_assets.store.migrations import migrate
-
-        migrate(settings.store)
         import dagster as dg
 
         from demand_assets.partitions import known_weeks, range_tags, register_weeks

@@ -275,6 +275,19 @@ OVERRIDES = Table(
     ),
     unique={"uq_overrides_series_week_version": ("store_key", "dept_key", "target_week", "version")},
 )
+ACCEPTED_WEEKS = Table(
+    "accepted_weeks",
+    "Unusual findings of ingestion's checks that somebody has looked at and takes as right.",
+    (
+        Column("acceptance", Type.INTEGER, "Number of the acceptance", key=True),
+        replace(WEEK, key=False, text="Week of the finding"),
+        Column("check_name", Type.TEXT, "Check that found it"),
+        Column("reason", Type.TEXT, "Why it is right"),
+        Column("accepted_by", Type.TEXT, "Who said so"),
+        Column("accepted_at", Type.TIME, "When it was said"),
+    ),
+    indexes={"ix_accepted_weeks_week": ("week", "check_name")},
+)
 ALERTS = Table(
     "alerts",
     "Alerts and their delivery: the process that adds a row delivers that alert over that channel.",
@@ -315,6 +328,7 @@ TABLES = (
     DRIFT_REPORTS,
     PROMOTIONS,
     OVERRIDES,
+    ACCEPTED_WEEKS,
     ALERTS,
     API_KEYS,
 )

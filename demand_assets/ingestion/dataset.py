@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ class Dataset:
 
     unit: str
     week_ends: int
-    missing: str
+    missing: Literal["zero", "unknown"]
     store_label: str
     dept_label: str
     form: str
@@ -64,7 +64,7 @@ class Dataset:
     @classmethod
     def read(cls, frame: pd.DataFrame) -> Dataset:
         """The facts kept in the one row of a `frame`."""
-        row: dict[str, Any] = frame.iloc[0].to_dict()
+        row: dict[Any, Any] = frame.iloc[0].to_dict()
         return cls(
             **{name: row[name] for name in ("unit", "missing", "store_label", "dept_label", "form")},
             week_ends=int(row["week_ends"]),

@@ -69,7 +69,9 @@ def screen_rows(
         if message:
             refused.append(Refusal(part.file, message))
             continue
-        left = ordered.drop(index=wrong["row"]).reset_index(drop=True)
+        right = np.ones(len(ordered), dtype=bool)
+        right[wrong["row"]] = False
+        left = ordered[right].reset_index(drop=True)
         # Other rows of the same bytes: what is set aside belongs to the name of what is left.
         content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
         kept.append(replace(part, frame=left, content_hash=content))

@@ -1,4 +1,4 @@
-"""What the retailer's data are: unit, weekday that ends a week, labels.
+"""What the retailer's data are: unit, weekday that ends a week, labels; and which unusual findings are accepted.
 
 Names and attributes of stores and departments are in their tables since 0004.
 """
@@ -24,7 +24,18 @@ def upgrade() -> None:
         sa.Column("has_departments", sa.Boolean, nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_table(
+        "accepted_weeks",
+        sa.Column("acceptance", sa.Integer, primary_key=True),
+        sa.Column("week", sa.Date, nullable=False),
+        sa.Column("check_name", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("accepted_by", sa.Text, nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ix_accepted_weeks_week", "accepted_weeks", ["week", "check_name"])
 
 
 def downgrade() -> None:
+    op.drop_table("accepted_weeks")
     op.drop_table("dataset")
