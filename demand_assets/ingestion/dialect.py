@@ -26,7 +26,7 @@ _GUESSES = re.compile(r"cp1250|cp1252|latin_1|iso8859|hp_roman|mac_|cp[478]\d\d$
 
 @dataclass(frozen=True, eq=False)
 class CsvText:
-    """A CSV as UTF-8 with LF line ends. `names`: stripped headers. Rows begin at byte `body`, in line `first_line`."""
+    """A CSV as UTF-8. `names`: stripped headers. Rows begin at byte `body`, in line `first_line`."""
 
     name: str
     text: bytes
@@ -73,6 +73,11 @@ def dialect_of(name: str, data: bytes) -> Dialect:
         first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
         raise SchemaError(f"{name} has no header: its first line is {short(first)}; add a line that names the columns")
     return Dialect("csv", encoding, separator, quote if quote.encode() in text else "", blank + skipped)
+
+
+def line_feeds(text: bytes) -> bytes:
+    """A text with LF line ends."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
 
 
 def short(text: str, limit: int = 160) -> str:
@@ -128,7 +133,7 @@ def _record_end(text: bytes, start: int, quote: str) -> int:
 
 
 def _normal(name: str, data: bytes, encoding: str) -> bytes:
-    """A text as UTF-8 with LF line ends."""
+    """A text as UTF-8, with LF line ends if its start has others."""
     if encoding != "utf-8":
         try:
             data = data.decode(encoding).removeprefix("\ufeff").encode()
@@ -136,8 +141,8 @@ def _normal(name: str, data: bytes, encoding: str) -> bytes:
             raise SchemaError(
                 f"{name} is not {encoding} at byte {error.start:,}, as its start is; save it as CSV (UTF-8)"
             ) from None
-    # Arrow reads CRLF and bare CR too, but lines are counted by LF.
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+    # Arrow reads CRLF and bare CR too; a file that begins without them is not searched for them to its end.
+    return line_feeds(data) if b"\r" in data[:_HEAD] else data
 
 
 def _encoding(name: str, data: bytes) -> str:

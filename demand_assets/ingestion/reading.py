@@ -66,7 +66,7 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
     SchemaError for columns that are absent or there twice, and for the first value or row that is wrong, with its line.
     """
     opened = _open(source, data)
-    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns)) is not None:
+    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table
     table, faults = _collect(opened, source, columns, all_faults=False)
     if faults:
@@ -77,7 +77,7 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
 def read_or_collect(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, list[Fault]]:
     """As `read`, less the rows that are wrong; what is wrong in them, by line. Costs more only if there are any."""
     opened = _open(source, data)
-    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns)) is not None:
+    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table, []
     return _collect(opened, source, columns, all_faults=True)
 
@@ -158,11 +158,9 @@ def _json(name: str, content: bytes) -> pa.Table:
 def _collect(
     opened: CsvText | _Typed, source: Source, columns: Mapping[str, ColumnType], *, all_faults: bool
 ) -> tuple[pa.Table, list[Fault]]:
-    ragged: list[csv_rows.Ragged] = []
-    if isinstance(opened, CsvText):
-        raw = csv_rows.texts(opened, columns, ragged)
-    else:
-        raw = _chosen(source, opened.table, columns)
+    raw, ragged = (
+        csv_rows.texts(opened, columns) if isinstance(opened, CsvText) else (_chosen(source, opened.table, columns), [])
+    )
     places = _places(raw.num_rows, ragged)
     converted, bad = {}, np.zeros(raw.num_rows, bool)
     wrong: list[tuple[int, str]] = []
