@@ -20,8 +20,21 @@ _SEPARATORS = (",", ";", "\t", "|")
 _WESTERN = re.compile(
     "[\\x00-\\x7f\\xa0-\\xcf\\xd1-\\xd6\\xd8-\\xdc\\xdf-\\xef\\xf1-\\xf6\\xf8-\\xfc\\xff\\u0152\\u0153\\u20ac\\u2013-\\u2026]*"
 )
-# What charset-normalizer says of a few accented letters that could be of nearly any code page.
-_GUESSES = re.compile(r"cp1250|cp1252|latin_1|iso8859|hp_roman|mac_|cp[478]\d\d$|cp1006|cp1125|utf_16")
+# What programs export in; charset-normalizer also takes a few accented letters for code pages of old terminals.
+_CODE_PAGES = [
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "cp1257",
+    "koi8_r",
+    "cp932",
+    "gb18030",
+    "big5",
+    "cp949",
+]
+_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,10 +206,10 @@ def _code_page(data: bytes) -> str:
         if len(lines) == 500:
             break
     sample = b"\n".join(lines)
-    best = from_bytes(sample).best()
+    best = from_bytes(sample, cp_isolation=_CODE_PAGES).best()
     western = sample.decode("cp1252", "replace")
-    # A handful of accents fits many code pages; where the Western one gives Western letters only, it is meant.
-    if best is None or (_GUESSES.match(best.encoding) and _WESTERN.fullmatch(western)):
+    # A handful of accents fits several code pages; where the Western one gives Western letters only, it is meant.
+    if best is None or (best.encoding in _LATIN and _WESTERN.fullmatch(western)):
         return "cp1252" if _decodes(data, "cp1252") else "latin-1"
     return best.encoding
 
