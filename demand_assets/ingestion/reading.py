@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ __all__ = ["Fault", "date_formats", "line_of", "number_marks", "read", "read_or_
 class Fault:
     """A value that is not what its column holds: the 1-based line (row of a sheet or Parquet file), header and text.
 
-    `column` is empty for a row with a wrong number of fields; `value` is then the row.
+    A row with a wrong number of fields has no `column`; `value` is the row and `expected` says how many it has.
     """
 
     line: int
@@ -65,7 +65,7 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
 
     SchemaError for columns that are absent or there twice, and for the first value or row that is wrong, with its line.
     """
-    opened = _open(source, data)
+    opened = _open(source, data, columns)
     if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table
     table, faults = _collect(opened, source, columns, all_faults=False)
@@ -76,7 +76,7 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
 
 def read_or_collect(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, list[Fault]]:
     """As `read`, less the rows that are wrong; what is wrong in them, by line. Costs more only if there are any."""
-    opened = _open(source, data)
+    opened = _open(source, data, columns)
     if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table, []
     return _collect(opened, source, columns, all_faults=True)
@@ -113,7 +113,7 @@ def _sources(file: LandedFile, member: str, content: bytes) -> Iterator[Source]:
         yield Source(file, member, Dialect(form), _spread(table), table.num_rows)
 
 
-def _open(source: Source, data: bytes) -> CsvText | _Typed:
+def _open(source: Source, data: bytes, wanted: Collection[str] | None = None) -> CsvText | _Typed:
     member, content = next(unpacked(source.file.name, data, source.part))
     form = source.dialect.form
     if form == "csv":
@@ -122,7 +122,7 @@ def _open(source: Source, data: bytes) -> CsvText | _Typed:
         sheet = sheets(source.name, content, source.part.removeprefix(f"{member}: ") if member else source.part)[0]
         return _Typed(sheet.table, sheet.rows)
     if form == "parquet":
-        table = _parquet(source.name, content)
+        table = _parquet(source.name, content, wanted)
         return _Typed(table, np.arange(1, table.num_rows + 1))
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == 10)
     lengths = np.diff(np.concatenate([[-1], ends, [len(content)]])) - 1
@@ -139,9 +139,13 @@ def _spread(table: pa.Table) -> pa.Table:
     )
 
 
-def _parquet(name: str, content: bytes) -> pa.Table:
+def _parquet(name: str, content: bytes, wanted: Collection[str] | None = None) -> pa.Table:
+    """The wanted columns of those that are there, or all."""
     try:
-        return pq.read_table(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(content))
+        names = [column for column in file.schema_arrow.names if wanted is None or column.strip() in wanted]
+        # All, too, where one is absent: what is there instead is said.
+        return file.read(columns=names if len(names) == len(wanted or ()) else None)
     except (pa.ArrowInvalid, OSError) as error:
         raise SchemaError(f"{name} cannot be read as Parquet: {short(str(error))}; land it again") from None
 
