@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -65,51 +65,47 @@ def sample(table: CsvText) -> tuple[pa.Table, int | None]:
     if not rows.num_rows and ragged:
         raise ragged_error(table, ragged[0])
     whole = rows.num_rows + len(ragged) if len(pieces) == 1 else None
-    # The start, then rows spread over the rest.
+    return thinned(rows.rename_columns(table.names)), whole
+
+
+def thinned(rows: pa.Table) -> pa.Table:
+    """At most SAMPLE_ROWS rows: the start, then rows spread over the rest."""
+    if rows.num_rows <= SAMPLE_ROWS:
+        return rows
     half = SAMPLE_ROWS // 2
-    if rows.num_rows > SAMPLE_ROWS:
-        spread = np.linspace(half, rows.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)
-        rows = rows.take(np.concatenate([np.arange(half), spread]))
-    return rows.rename_columns(table.names), whole
+    spread = np.linspace(half, rows.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)
+    return rows.take(np.concatenate([np.arange(half), spread]))
 
 
-def typed(table: CsvText, columns: Mapping[str, ColumnType], sampled: pa.Table) -> pa.Table | None:
+def typed(
+    table: CsvText, columns: Mapping[str, ColumnType], sampled: pa.Table, *, padded: bool = False
+) -> pa.Table | None:
     """The columns, straight from bytes where the common way of writing allows; None where only `texts` can tell.
 
-    `sampled` has rows of the table as text: what Arrow can parse is decided by it, and proved by the parsing.
+    `sampled` has rows of the table as text: what Arrow can parse is decided by it, and proved by the parsing. `padded`:
+    digits may stand behind a zero, so ids are read as text.
     """
     kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
     points = [kind.decimal for kind in kinds.values() if kind.content == "number" and not kind.thousands]
     point = points[0] if points else "."
-    sampled = sampled.take(np.linspace(0, sampled.num_rows - 1, min(sampled.num_rows, _LOOKS)).astype(np.int64))
-    padded = _has_padding(table, blocks=1)
+    padded = padded or _has_padding(table, blocks=1)
+    looked = sampled.take(np.linspace(0, sampled.num_rows - 1, min(sampled.num_rows, _LOOKS)).astype(np.int64))
     direct = {
-        position: kind
+        position
         for position, kind in kinds.items()
-        if _is_direct(kind, point) and _looks_plain(sampled[position], kind) and not (padded and kind.content == "id")
+        if _is_direct(kind, point) and _looks_plain(looked[position], kind) and not (padded and kind.content == "id")
     }
     types = {p: _TYPES[kind.content] if p in direct else _text_type(kind) for p, kind in kinds.items()}
     # Beside the parsing, which does not hold Python's lock.
     with ThreadPoolExecutor(1) as pool:
-        integers = any(kind.content == "id" for kind in direct.values())
-        searched = pool.submit(_has_padding, table) if integers else None
+        searched = pool.submit(_has_padding, table) if any(kinds[p].content == "id" for p in direct) else None
         try:
             rows = _parse(table, None, types=types, point=point)
         except pa.ArrowInvalid:
             return None
         if searched and searched.result():
-            return None
-    done: dict[str, Any] = {}
-    for position, kind in kinds.items():
-        column = rows.column(str(position))
-        if position not in direct:
-            column, wrong = convert(column, kind)
-            if wrong.any():
-                return None
-        elif not _fits(column, kind):
-            return None
-        done[table.names[position]] = column
-    return pa.table(done)
+            return typed(table, columns, sampled, padded=True)
+    return _finished(table, rows, kinds, direct)
 
 
 def texts(table: CsvText, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, list[Ragged]]:
@@ -257,6 +253,23 @@ def _fits(column: Any, kind: ColumnType) -> bool:
         ends = pc.min_max(column.cast(pa.int32())).as_py()
         return bool(ends["min"] >= FIRST_DAY and ends["max"] <= LAST_DAY)
     return True
+
+
+def _finished(
+    table: CsvText, rows: pa.Table, kinds: Mapping[int, ColumnType], direct: Collection[int]
+) -> pa.Table | None:
+    """Columns that were read as text converted and the others proved; None when a value is wrong."""
+    done: dict[str, Any] = {}
+    for position, kind in kinds.items():
+        column = rows.column(str(position))
+        if position not in direct:
+            column, wrong = convert(column, kind)
+            if wrong.any():
+                return None
+        elif not _fits(column, kind):
+            return None
+        done[table.names[position]] = column
+    return pa.table(done)
 
 
 def _is_direct(kind: ColumnType, point: str) -> bool:

@@ -21,7 +21,7 @@ from demand_assets.ingestion import csv_rows
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.dialect import CsvText, dialect_of, open_csv, short
 from demand_assets.ingestion.marks import date_formats, number_marks
-from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType, Dialect, Source
+from demand_assets.ingestion.source import ColumnType, Dialect, Source
 from demand_assets.ingestion.unpacking import form_of, is_table_name, unpacked
 from demand_assets.ingestion.values import NULLS, convert, expected, texts
 from demand_assets.ingestion.workbooks import sheets
@@ -130,13 +130,7 @@ def _open(source: Source, data: bytes, wanted: Collection[str] | None = None) ->
 
 
 def _spread(table: pa.Table) -> pa.Table:
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    if table.num_rows <= SAMPLE_ROWS:
-        return table
-    half = SAMPLE_ROWS // 2
-    return table.take(
-        np.concatenate([np.arange(half), np.linspace(half, table.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)])
-    )
+    return csv_rows.thinned(table.rename_columns([name.strip() for name in table.column_names]))
 
 
 def _parquet(name: str, content: bytes, wanted: Collection[str] | None = None) -> pa.Table:
