@@ -58,7 +58,11 @@ class Envelope(BaseModel):
     ]
     is_stale: Stale
     unit: Annotated[
-        str | None, Field(description="What amounts count: the unit of the vintage; null before one.", examples=["USD"])
+        str | None,
+        Field(
+            description="What amounts count: the unit of the vintage, before one of the dataset; null before both.",
+            examples=["USD"],
+        ),
     ]
 
 
