@@ -54,6 +54,9 @@ export function memberName(level, row, cut = (text) => text) {
   return name ? `${cut(name)} (${cut(id)})` : `${labelOf(level)} ${cut(id)}`;
 }
 
+/** A chain without stores and departments is one series. */
+const seriesParts = (row, cut) => (levels().length === 0 ? ["Chain"] : levels().map((level) => memberName(level, row, cut)));
+
 /**
  * A series for people.
  * @param {Object} row with both ids, and names
@@ -61,7 +64,7 @@ export function memberName(level, row, cut = (text) => text) {
  * @returns {string}
  */
 export function seriesName(row, cut) {
-  return levels().map((level) => memberName(level, row, cut)).join(", ") || "Chain";
+  return seriesParts(row, cut).join(", ");
 }
 
 /**
@@ -74,14 +77,11 @@ export function elided(text) {
   return characters.length > LONG ? `${characters.slice(0, LONG - 1).join("")}…` : text;
 }
 
-/**
- * A link whose text is cut off where there is no room; the title has the whole.
- * @param {string} href
- * @param {string} text
- * @returns {HTMLElement}
- */
-export function nameLink(href, text) {
-  return h("a", { class: "name", href, title: text.length > LONG ? text : null }, text);
+/** A link whose names are each cut off where there is no room; the title has the whole. */
+function nameLink(href, names) {
+  const text = names.join(", ");
+  const parts = names.flatMap((name, i) => [i > 0 && ", ", h("span", {}, name)]);
+  return h("a", { class: "name", href, title: text.length > LONG / 2 ? text : null }, parts);
 }
 
 /**
@@ -92,7 +92,7 @@ export function nameLink(href, text) {
  */
 export function memberLink(level, row) {
   const [key, , filter] = KEYS[level];
-  return nameLink(link("overview", { level, [filter]: row[key] }), memberName(level, row));
+  return nameLink(link("overview", { level, [filter]: row[key] }), [memberName(level, row)]);
 }
 
 /**
@@ -113,5 +113,5 @@ export function memberColumn(level) {
 export function seriesColumn(filters = () => ({})) {
   const to = (row) => link("series", { store: row.store_id, dept: row.dept_id, ...filters(row) });
   const members = ["store_id", "store_name", "dept_id", "dept_name"];
-  return { key: "series", members, label: "Series", value: (row) => seriesName(row), show: (text, row) => nameLink(to(row), text) };
+  return { key: "series", members, label: "Series", value: (row) => seriesName(row), show: (_text, row) => nameLink(to(row), seriesParts(row)) };
 }

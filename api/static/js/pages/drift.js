@@ -93,7 +93,7 @@ function groupsPanel(week, variable, signal) {
           rows,
           most: 40,
           columns: [
-            { key: "group", members: ["group_kind", "group_id"], label: "Group", value: (row) => `${row.group_kind} ${row.group_id}`, show: (_v, row) => groupOf(row) },
+            { key: "group", members: ["group_kind", "group_id", "group_name"], label: "Group", value: (row) => `${row.group_kind} ${row.group_id}`, show: (_v, row) => groupOf(row) },
             { key: "reference", label: "Against", show: words },
             { key: "severity", label: "Severity", value: (row) => row.severity, show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, `${MARKS[value] ?? ""} ${value}`.trim()) },
             { key: "mean_shift", label: "Mean shift, sd", numeric: true, show: (value) => decimal(value) },
@@ -110,9 +110,9 @@ function groupsPanel(week, variable, signal) {
   return section;
 }
 
-function groupOf({ group_kind: kind, group_id: id }) {
+function groupOf({ group_kind: kind, group_id: id, group_name: name }) {
   if (kind === "chain") return "Chain";
-  if (kind === "store") return memberLink(kind, { store_id: id });
-  if (kind === "department") return memberLink(kind, { dept_id: id });
+  if (kind === "store") return memberLink(kind, { store_id: id, store_name: name });
+  if (kind === "department") return memberLink(kind, { dept_id: id, dept_name: name });
   return `${{ store_type: `${labelOf("store")} type`, dept_group: `${labelOf("department")} group` }[kind] ?? words(kind)} ${id}`;
 }

@@ -95,12 +95,16 @@ function chooser(store, dept, signal) {
       const { items } = await allSeries();
       if (signal.aborted) return;
       const within = items.filter((row) => !idIn("store") || row.store_id === idIn("store"));
+      const shown = items.find((row) => row.store_id === store && row.dept_id === dept);
+      if (shown) links.replaceChildren(...linksTo(shown));
       inputs.store?.suggest(items);
       inputs.department?.suggest(inputs.store ? within : items);
     } catch {
       // Suggestions only: without them the ids can still be typed, and the panel below tells what is wrong.
     }
   };
+  const linksTo = (row) => [h("a", { href: link("series") }, "All series"), ...levels().map((level) => memberLink(level, row))];
+  const links = h("div", { class: "filters" }, store && dept ? linksTo({ store_id: store, dept_id: dept }) : null);
   fill();
   inputs.store?.input.addEventListener("change", fill);
   const submit = async (event) => {
@@ -113,7 +117,7 @@ function chooser(store, dept, signal) {
     { class: "filters", onsubmit: submit, "aria-label": "Choose a series" },
     Object.entries(inputs).map(([level, { input, list }]) => [field(labelOf(level), input), list]),
     h("button", { type: "submit", class: "primary" }, "Show"),
-    store && dept ? [h("a", { href: link("series") }, "All series"), levels().map((level) => memberLink(level, { store_id: store, dept_id: dept }))] : null,
+    links,
   );
 }
 
