@@ -80,7 +80,7 @@ export function elided(text) {
 /** A link whose names are each cut off where there is no room; the title has the whole. */
 function nameLink(href, names) {
   const text = names.join(", ");
-  const parts = names.flatMap((name, i) => [i > 0 && ", ", h("span", {}, name)]);
+  const parts = names.flatMap((name, i) => [i > 0 && " ", h("span", {}, i < names.length - 1 ? `${name},` : name)]);
   return h("a", { class: "name", href, title: text.length > LONG / 2 ? text : null }, parts);
 }
 
