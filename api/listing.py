@@ -115,7 +115,8 @@ def envelope(service: Service, vintage: Mapping[str, Any] | None = None) -> dict
     """What every body says: the vintage it is about, else the newest; whether that is stale; the unit of amounts."""
     about = vintage or service.state.newest_vintage
     if about is None:
-        return {"vintage": None, "is_stale": False, "unit": None}
+        unit = service.state.dataset["unit"] if service.state.dataset else None
+        return {"vintage": None, "is_stale": False, "unit": unit}
     return {"vintage": about, "is_stale": service.state.is_stale(about), "unit": about["unit"]}
 
 

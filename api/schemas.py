@@ -23,6 +23,7 @@ Stale = Annotated[
     bool, Field(description="There is a newer vintage than this one, or one is overdue.", examples=[False])
 ]
 _NAMES = {
+    "group_id": Column("group_name", Type.TEXT, "Name of a group that is a store or department", nullable=True),
     "store_id": Column("store_name", Type.TEXT, "Name of the store for people; null without one", nullable=True),
     "dept_id": Column("dept_name", Type.TEXT, "Name of the department for people; null without one", nullable=True),
 }
@@ -58,7 +59,11 @@ class Envelope(BaseModel):
     ]
     is_stale: Stale
     unit: Annotated[
-        str | None, Field(description="What amounts count: the unit of the vintage; null before one.", examples=["USD"])
+        str | None,
+        Field(
+            description="What amounts count: the unit of the vintage, before one of the dataset; null before both.",
+            examples=["USD"],
+        ),
     ]
 
 
@@ -190,7 +195,7 @@ class AccuracyWeek(BaseModel):
     """One week of the published method over all horizons."""
 
 
-@with_columns(*store.DRIFT_REPORTS.columns)
+@with_columns(*_named(*store.DRIFT_REPORTS.columns))
 class Drift(BaseModel):
     """One variable of one group in one week against a reference."""
 

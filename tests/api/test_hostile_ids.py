@@ -69,7 +69,8 @@ def test_a_series_is_found_by_its_very_id_everywhere(client: httpx.Client, dept:
     for path, only in (("totals", {"level": "department"}), ("accuracy", {}), ("departments", {})):
         found = rows(client, path, dept_id=dept, **only)
         assert {(row["dept_id"], row["dept_name"]) for row in found} == {(dept, name_of(dept))}
-    assert {row["group_id"] for row in rows(client, "drift", group_id=dept)} == {dept}
+    drifted = rows(client, "drift", group_id=dept)
+    assert {(row["group_id"], row["group_name"]) for row in drifted} == {(dept, name_of(dept))}
     assert rows(client, "accuracy/weeks?level=department", dept_id=dept)
     found = rows(client, "totals", level="store", store_id=dept)
     assert {(row["store_id"], row["store_name"]) for row in found} == {(dept, None)}

@@ -1,10 +1,10 @@
 // How good the published forecasts were, week by week, for the chain, a store or a department.
 import { chart } from "./chart.js";
+import { labelOf, levels, memberColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
 import { addWeeks, decimal, percent, amounts, whole } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
-import { link } from "./routing.js";
 import { table } from "./table.js";
 
 // p10 to p90 should hold eight of ten.
@@ -51,10 +51,10 @@ export function scoreTables(params, signal) {
   const newest = () => newestScored(signal);
   let shared = newest();
   shared.catch(() => {});
-  return ["store", "department"].map((level) => {
+  return levels().map((level) => {
     let first = true;
     return panel({
-      title: level === "store" ? "Accuracy by store" : "Accuracy by department",
+      title: `Accuracy by ${labelOf(level)}`,
       signal,
       load: async () => {
         if (!first) shared = newest();
@@ -82,7 +82,6 @@ async function newestScored(signal) {
 
 function scoresOf(level, week, items, unit, params) {
   const { amount, signed, titled } = amounts(unit);
-  const [key, page, text] = level === "store" ? ["store_id", "store", "Store"] : ["dept_id", "dept", "Department"];
   return table({
     name: `accuracy-by-${level}`,
     caption: titled(`Week of ${week}, forecast one week before; per series and week`),
@@ -90,7 +89,7 @@ function scoresOf(level, week, items, unit, params) {
     params,
     sort: "-wmae",
     columns: [
-      { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
+      memberColumn(level),
       { key: "wmae", label: "WMAE", numeric: true, show: amount },
       { key: "bias", label: "Bias", numeric: true, show: signed },
       { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signed(value)) },

@@ -20,6 +20,9 @@ export function csvText(names, rows) {
   return [names, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
+/** A name that any system takes: ids can hold slashes, quotes and two hundred characters. */
+const fileName = (name) => `${name.replaceAll(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 100)}.csv`;
+
 /**
  * A button that downloads exactly the rows shown.
  * @param {string} name of the file, without its ending
@@ -31,7 +34,7 @@ export function csvButton(name, what, shown) {
   const save = () => {
     const { names, rows } = shown();
     const url = URL.createObjectURL(new Blob([csvText(names, rows)], { type: "text/csv" }));
-    const anchor = h("a", { href: url, download: `${name}.csv` });
+    const anchor = h("a", { href: url, download: fileName(name) });
     anchor.click();
     URL.revokeObjectURL(url);
   };

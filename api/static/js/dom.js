@@ -47,6 +47,19 @@ export function freshId(prefix) {
 }
 
 /**
+ * Name the page: its heading, its tab.
+ * @param {string} text
+ * @param {string} [whole] where `text` is cut off
+ */
+export function entitle(text, whole = text) {
+  const heading = document.querySelector("main h1");
+  heading.textContent = text;
+  if (whole === text) heading.removeAttribute("title");
+  else heading.title = whole;
+  document.title = `${text} – Demand forecasts`;
+}
+
+/**
  * Say something to a screen reader, without moving the focus.
  * @param {string} text
  */

@@ -50,15 +50,6 @@ export function short(value) {
 }
 
 /**
- * A series for people.
- * @param {{store_id: string, dept_id: string}} row
- * @returns {string}
- */
-export function seriesName({ store_id: store, dept_id: dept }) {
-  return `Store ${store}, dept ${dept}`;
-}
-
-/**
  * A share as per cent: 0.812 is 81.2%.
  * @param {?number} value
  * @param {number} [digits]

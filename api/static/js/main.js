@@ -1,7 +1,8 @@
 // Routes to pages. Each page is fetched when first shown, and draws into <main>.
+import { loadDataset } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
-import { PAGES, askForKey, drawFacts, drawNavigation, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
+import { PAGES, askForKey, drawFacts, drawNavigation, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
 const SETTLES_MS = 1500;
 let leaving = new AbortController();
@@ -60,9 +61,11 @@ function keepPlace(main) {
   setTimeout(() => (main.style.minHeight = ""), SETTLES_MS);
 }
 
-function again() {
+async function again() {
   wireForgetKey(again);
   drawFacts();
+  await loadDataset();
+  drawWords();
   show();
 }
 

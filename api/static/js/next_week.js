@@ -1,9 +1,9 @@
 // The next week's totals of stores and departments, or of the series within one of them.
+import { KEYS, labelOf, levels, memberColumn, seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
-import { addWeeks, percent, shareOfChange, amounts, seriesName } from "./formatting.js";
+import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
-import { link } from "./routing.js";
 import { table } from "./table.js";
 
 const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
@@ -19,14 +19,7 @@ export function nextWeekPanels(scope, params, signal) {
   // The service has the newest origin in memory, so this costs next to nothing.
   const origin = get("/health", {}, signal).then((health) => health.newest_origin_week);
   origin.catch(() => {});
-  return [
-    h(
-      "div",
-      { class: "grid two" },
-      totalsPanel("store", "store_id", "Stores, next week", origin, params, signal),
-      totalsPanel("department", "dept_id", "Departments, next week", origin, params, signal),
-    ),
-  ];
+  return [h("div", { class: "grid two" }, levels().map((level) => totalsPanel(level, origin, params, signal)))];
 }
 
 async function nextWeek(level, key, origin, signal) {
@@ -46,13 +39,11 @@ async function nextWeek(level, key, origin, signal) {
   return { week, from, rows, unit: next.unit };
 }
 
-function totalsPanel(level, key, title, origin, params, signal) {
-  const page = level === "store" ? "store" : "dept";
-  const text = level === "store" ? "Store" : "Department";
+function totalsPanel(level, origin, params, signal) {
   return panel({
-    title,
+    title: `Next week by ${labelOf(level)}`,
     signal,
-    load: () => nextWeek(level, key, origin, signal),
+    load: () => nextWeek(level, KEYS[level][0], origin, signal),
     draw: ({ week, from, rows, unit }) => {
       if (rows.length === 0) return emptyNote("No forecast yet.", "Totals appear with the first published forecast.");
       const { amount, titled } = amounts(unit);
@@ -63,7 +54,7 @@ function totalsPanel(level, key, title, origin, params, signal) {
         params,
         sort: "-forecast",
         columns: [
-          { key, label: text, show: (id) => h("a", { href: link("overview", { level, [page]: id }) }, `${text} ${id}`) },
+          memberColumn(level),
           { key: "forecast", label: "Forecast", numeric: true, show: amount },
           { key: "p10", label: "p10", numeric: true, show: amount },
           { key: "p90", label: "p90", numeric: true, show: amount },
@@ -77,10 +68,9 @@ function totalsPanel(level, key, title, origin, params, signal) {
 }
 
 function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) {
-  const inStore = level === "store";
-  const key = inStore ? "dept_id" : "store_id";
+  const within = levels().filter((other) => other !== level).map(labelOf);
   return panel({
-    title: inStore ? "Departments of this store, next week" : "Stores with this department, next week",
+    title: [`This ${labelOf(level)} next week`, ...within].join(", by "),
     signal,
     load: () => getAll("/v1/forecasts", { store_id: store, dept_id: dept, horizon: 1 }, signal),
     draw: ({ items, unit }) => {
@@ -93,7 +83,7 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) 
         params,
         sort: "-forecast",
         columns: [
-          { key, label: "Series", show: (_id, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          seriesColumn(),
           { key: "forecast", label: "Forecast", numeric: true, show: amount },
           { key: "p10", label: "p10", numeric: true, show: amount },
           { key: "p50", label: "p50", numeric: true, show: amount },

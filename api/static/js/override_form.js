@@ -25,7 +25,7 @@ export function overridePanels(detail, params, signal, changed) {
     load: () => get("/v1/overrides/accuracy", { store_id: detail.store_id, dept_id: detail.dept_id, limit: 1000 }, signal),
     draw: ({ items, summary, unit }) => {
       if (items.length === 0) return emptyNote("No override is scored yet.", "A number counts once its week has been sold.");
-      return [h("p", {}, summaryOf(summary, unit)), scoresTable(`override-scores-${detail.store_id}-${detail.dept_id}`, items, unit)];
+      return [h("p", {}, summaryOf(summary, unit)), scoresTable("override-scores-of-series", items, unit)];
     },
   });
   return { nodes: [h("div", { class: "grid" }, form, scores), list], refresh: draw };
@@ -46,7 +46,7 @@ function listPanel(detail, params) {
   const body =
     detail.overrides.length === 0
       ? emptyNote("No override of this series.", "A number given here is listed, with every later version.")
-      : overridesTable(`overrides-${detail.store_id}-${detail.dept_id}`, detail.overrides, detail.unit, params, false);
+      : overridesTable("overrides-of-series", detail.overrides, detail.unit, params, false);
   return h("section", { class: "panel", "aria-labelledby": "overrides-title" }, h("div", { class: "panel-head" }, h("h2", { id: "overrides-title" }, "Overrides of this series")), body);
 }
 

@@ -1,17 +1,12 @@
 // Tables of overrides, for one series and for all.
+import { seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
-import { amounts, moment, seriesName } from "./formatting.js";
-import { link } from "./routing.js";
+import { amounts, moment } from "./formatting.js";
 import { table } from "./table.js";
 
 const KINDS = { active: "good", superseded: "", withdrawn: "warn", expired: "warn" };
 
-const seriesColumn = {
-  key: "series",
-  label: "Series",
-  value: (row) => `${row.store_id}-${row.dept_id}`,
-  show: (_value, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id, target: row.week }) }, seriesName(row)),
-};
+const ofSeries = () => seriesColumn((row) => ({ target: row.week }));
 
 /**
  * @param {string} name of the CSV
@@ -29,7 +24,7 @@ export function overridesTable(name, rows, unit, params, withSeries) {
     rows,
     params,
     columns: [
-      ...(withSeries ? [seriesColumn] : []),
+      ...(withSeries ? [ofSeries()] : []),
       { key: "week", label: "Week" },
       { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status] ?? ""}` }, status) },
       { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : amount(value)) },
@@ -58,7 +53,7 @@ export function scoresTable(name, rows, unit, params) {
     rows,
     params,
     columns: [
-      seriesColumn,
+      ofSeries(),
       { key: "week", label: "Week" },
       { key: "author", label: "Author" },
       { key: "override", label: "Override", numeric: true, show: amount },

@@ -1,4 +1,5 @@
 // A panel asks for its own data and says honestly when there is none: one that fails leaves the others standing.
+import { KEYS, labelOf, levels } from "./dataset.js";
 import { announce, freshId, h } from "./dom.js";
 import { go } from "./routing.js";
 
@@ -104,14 +105,23 @@ export function field(label, control, hint) {
 
 /**
  * The filter of a store or a department, by its id.
- * @param {string} label
- * @param {string} name of the filter in the address
+ * @param {string} level store or department
  * @param {URLSearchParams} params
  * @returns {HTMLElement}
  */
-export function idField(label, name, params) {
-  const input = h("input", { type: "text", class: "short", autocomplete: "off", maxlength: 100, value: params.get(name) ?? "", onchange: () => go({ [name]: input.value.trim() }) });
-  return field(label, input);
+export function idField(level, params) {
+  const name = KEYS[level][2];
+  const input = h("input", { type: "text", class: "short", autocomplete: "off", value: params.get(name) ?? "", onchange: () => go({ [name]: input.value.trim() }) });
+  return field(labelOf(level), input);
+}
+
+/**
+ * The filters of store and department, as far as series have them.
+ * @param {URLSearchParams} params
+ * @returns {HTMLElement[]}
+ */
+export function idFields(params) {
+  return levels().map((level) => idField(level, params));
 }
 
 /**

@@ -1,5 +1,6 @@
 // The chart of one series, with what was forecast before and what planners said.
 import { chart } from "./chart.js";
+import { labelOf, seriesName } from "./dataset.js";
 import { addWeeks, amounts, counted } from "./formatting.js";
 import { emptyNote } from "./panels.js";
 
@@ -29,7 +30,7 @@ export function seriesChart(detail, params, signal) {
 
   return chart({
     name: `series-${detail.store_id}-${detail.dept_id}`,
-    title: amounts(detail.unit).titled(`Store ${detail.store_id}, department ${detail.dept_id}: sales and forecast by week`),
+    title: amounts(detail.unit).titled(`${seriesName(detail)}: sales and forecast by week`),
     summary: summaryOf(detail, sold, inForce, earlier, hasMarkdowns),
     weeks: column("week"),
     holidays,
@@ -39,7 +40,7 @@ export function seriesChart(detail, params, signal) {
     signal,
     bands: [["p90", "p10"]],
     lines: [
-      ...(hasMarkdowns ? [{ key: "markdown", label: "Markdowns of the store", values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
+      ...(hasMarkdowns ? [{ key: "markdown", label: `Markdowns of the ${labelOf("store")}`, values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
       { key: "p10", label: "p10", values: ahead("p10"), kind: "edge", colour: "--forecast" },
       { key: "p90", label: "p90", legend: "p10 to p90", values: ahead("p90"), kind: "edge", colour: "--forecast" },
       ...earlier,

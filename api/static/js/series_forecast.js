@@ -1,4 +1,5 @@
 // The weeks ahead of one series: the numbers, what to order at a service level, and why.
+import { labelOf } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
 import { NOTHING, amounts, percent } from "./formatting.js";
@@ -136,12 +137,12 @@ function attributionsOf({ attributions, forecast, week, unit }) {
   const most = Math.max(...moved.map((each) => Math.abs(each.amount))) || 1;
   const rows = [
     ...(base ? [{ group: "Last year's level", amount: base.amount, bar: false }] : []),
-    ...moved.map((each) => ({ ...each, group: capitalised(each.group), bar: true })),
+    ...moved.map((each) => ({ ...each, group: groupName(each.group), bar: true })),
     { group: "Forecast", amount: forecast, bar: false, total: true },
   ];
   const up = moved.find((each) => each.amount > 0);
   const down = moved.find((each) => each.amount < 0);
-  const summary = [up && `${up.group} adds most (${signed(up.amount)})`, down && `${down.group} takes most away (${signed(down.amount)})`].filter(Boolean).join(", ");
+  const summary = [up && `${groupName(up.group)} adds most (${signed(up.amount)})`, down && `${groupName(down.group)} takes most away (${signed(down.amount)})`].filter(Boolean).join(", ");
   const bars = table({
     name: `attributions-${week}`,
     caption: titled(`What moved the forecast of ${week}; the parts sum to it`),
@@ -154,10 +155,11 @@ function attributionsOf({ attributions, forecast, week, unit }) {
     ],
   });
   bars.classList.add("bars");
-  return [h("p", { class: "muted" }, summary ? `${capitalised(summary)}.` : "Nothing moved it from last year's level."), bars];
+  return [h("p", { class: "muted" }, summary ? `${summary}.` : "Nothing moved it from last year's level."), bars];
 }
 
-const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
+/** A group of features in the retailer's words. */
+const groupName = (group) => (group === "store" || group === "department" ? labelOf(group) : group[0].toUpperCase() + group.slice(1));
 
 function barOf(share) {
   if (share === null) return "";

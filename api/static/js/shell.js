@@ -1,4 +1,5 @@
 // What surrounds every page: the facts of the newest forecast, banners, the theme, the key.
+import { datasetUnit, weekday } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { apiKey, get, setApiKey } from "./fetching.js";
 import { counted, moment, shortVersion } from "./formatting.js";
@@ -30,6 +31,12 @@ export function drawNavigation(page) {
 
 function fact(label, value, title) {
   return h("div", {}, h("dt", {}, label), h("dd", { title }, value));
+}
+
+/** How weeks are named and what amounts count, at the foot of every page. */
+export function drawWords() {
+  const [day, unit] = [weekday() ?? "day", datasetUnit()];
+  document.getElementById("words").textContent = `Weeks are named by the ${day} that ends them. Amounts are per week${unit === null ? "" : `, in ${unit}`}.`;
 }
 
 /** The facts of the newest vintage, and a banner when it is overdue or there is none. */

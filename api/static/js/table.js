@@ -7,6 +7,7 @@ import { note } from "./routing.js";
  * @typedef {Object} Column
  * @property {string} key member of a row, and the column's name in the CSV
  * @property {string} label
+ * @property {string[]} [members] members of a row that the CSV has in place of the column
  * @property {boolean} [numeric] right-aligned
  * @property {boolean} [wide] may wrap
  * @property {(value: any, row: Object) => string|Node} [show]
@@ -94,8 +95,8 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
 
   draw();
   const download = csvButton(name, caption, () => ({
-    names: columns.map((column) => column.key),
-    rows: shownRows().map((row) => columns.map((column) => valueOf(column, row))),
+    names: columns.flatMap((column) => column.members ?? [column.key]),
+    rows: shownRows().map((row) => columns.flatMap((column) => column.members?.map((name) => row[name]) ?? [valueOf(column, row)])),
   }));
   const box = h(
     "div",

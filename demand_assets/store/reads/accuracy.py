@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, or_, select
 from sqlalchemy.sql import Subquery
 
-from demand_assets.store.dimensions import shown
+from demand_assets.store.dimensions import DIMENSIONS, shown
 from demand_assets.store.reads.statements import Order, between, matching, total_key
 from demand_assets.store.tables import drift_reports, forecast_accuracy, forecast_exceptions, forecast_vintages
 
@@ -115,8 +115,19 @@ DRIFT_ORDER = Order(tuple(drift_reports.primary_key.columns))
 
 
 def drift(filters: Mapping[str, Any], start: date | None, end: date | None) -> Select[Any]:
-    """Rows of `drift_reports`; order by DRIFT_ORDER."""
-    return between(matching(select(drift_reports), drift_reports, filters), drift_reports.c.week, start, end)
+    """Rows of `drift_reports`, with the `group_name` of stores and departments; order by DRIFT_ORDER."""
+    d = drift_reports.c
+    names = case(
+        (d.group_kind == "store", _name_of("store_id", d.group_id)),
+        (d.group_kind == "department", _name_of("dept_id", d.group_id)),
+    )
+    statement = select(*d, names.label("group_name"))
+    return between(matching(statement, drift_reports, filters), d.week, start, end)
+
+
+def _name_of(name: str, value: ColumnElement[Any]) -> ScalarSelect[Any]:
+    dimension = DIMENSIONS[name].c
+    return select(dimension.name).where(dimension[name] == value).scalar_subquery()
 
 
 def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Order]:

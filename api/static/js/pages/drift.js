@@ -1,4 +1,5 @@
 // Where the data is no longer what the model was trained on: variables by weeks, and the groups behind a cell.
+import { labelOf, memberLink } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
@@ -92,7 +93,7 @@ function groupsPanel(week, variable, signal) {
           rows,
           most: 40,
           columns: [
-            { key: "group", label: "Group", value: (row) => `${row.group_kind} ${row.group_id}`, show: (_v, row) => groupOf(row) },
+            { key: "group", members: ["group_kind", "group_id", "group_name"], label: "Group", value: (row) => `${row.group_kind} ${row.group_id}`, show: (_v, row) => groupOf(row) },
             { key: "reference", label: "Against", show: words },
             { key: "severity", label: "Severity", value: (row) => row.severity, show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, `${MARKS[value] ?? ""} ${value}`.trim()) },
             { key: "mean_shift", label: "Mean shift, sd", numeric: true, show: (value) => decimal(value) },
@@ -109,10 +110,9 @@ function groupsPanel(week, variable, signal) {
   return section;
 }
 
-function groupOf({ group_kind: kind, group_id: id }) {
+function groupOf({ group_kind: kind, group_id: id, group_name: name }) {
   if (kind === "chain") return "Chain";
-  const text = `${words(kind)[0].toUpperCase()}${words(kind).slice(1)} ${id}`;
-  if (kind === "store") return h("a", { href: link("overview", { level: "store", store: id }) }, text);
-  if (kind === "department") return h("a", { href: link("overview", { level: "department", dept: id }) }, text);
-  return text;
+  if (kind === "store") return memberLink(kind, { store_id: id, store_name: name });
+  if (kind === "department") return memberLink(kind, { dept_id: id, dept_name: name });
+  return `${{ store_type: `${labelOf("store")} type`, dept_group: `${labelOf("department")} group` }[kind] ?? words(kind)} ${id}`;
 }

@@ -1,8 +1,9 @@
 // Series whose sales left p10 to p90, by the amount that was at risk.
+import { seriesColumn } from "../dataset.js";
 import { h, svg } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { amounts, change, counted, seriesName, whole } from "../formatting.js";
-import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
+import { amounts, change, counted, whole } from "../formatting.js";
+import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 
@@ -27,7 +28,7 @@ export function draw(params, signal) {
     draw: (answer) => (answer.items.length > 0 ? drawn(answer, params) : nothing(answer.week, filtered)),
   });
   return [
-    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, idField("Store", "store", params), idField("Department", "dept", params), filtered && h("a", { href: link("exceptions") }, "Clear")),
+    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, idFields(params), filtered && h("a", { href: link("exceptions") }, "Clear")),
     list,
   ];
 }
@@ -66,7 +67,7 @@ function drawn({ items, week, unit }, params) {
       tall: true,
       columns: [
         { key: "rank", label: "Rank", numeric: true },
-        { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+        seriesColumn(),
         { key: "at_risk", label: "At risk", numeric: true, show: (value) => h("strong", {}, amount(value)) },
         { key: "actual", label: "Sales", numeric: true, show: amount },
         { key: "forecast", label: "Forecast", numeric: true, show: amount },

@@ -1,8 +1,9 @@
 // All planners' numbers and what they added.
+import { weekday } from "../dataset.js";
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
 import { amounts, percent, whole } from "../formatting.js";
-import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
+import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { overridesTable, scoresTable } from "../overrides_tables.js";
 
@@ -52,13 +53,12 @@ export function draw(params, signal) {
 
 function filters(params) {
   // Not type="date": browsers show that in the order of the locale.
-  const week = h("input", { type: "text", class: "short", placeholder: "2012-11-02", value: params.get("week") ?? "", inputmode: "numeric", onchange: () => go({ week: week.value.trim() }) });
+  const week = h("input", { type: "text", class: "short", placeholder: "YYYY-MM-DD", value: params.get("week") ?? "", inputmode: "numeric", onchange: () => go({ week: week.value.trim() }) });
   return h(
     "div",
     { class: "filters", role: "group", "aria-label": "Filters" },
-    idField("Store", "store", params),
-    idField("Department", "dept", params),
-    field("Week, a Friday", week),
+    idFields(params),
+    field(weekday() === null ? "Week" : `Week, a ${weekday()}`, week),
     field("Status", choice(STATUSES, params.get("status") ?? "", (status) => go({ status }))),
     ["store", "dept", "week", "status"].some((name) => params.get(name)) && h("a", { href: link("overrides") }, "Clear"),
   );

@@ -1,16 +1,16 @@
 // The chain, one store or one department: what comes, what came, how good the forecasts were.
 import { scoreCharts, scoreTables } from "../accuracy.js";
 import { chart } from "../chart.js";
-import { h } from "../dom.js";
+import { KEYS, elided, labelOf, levels, memberName, seriesColumn } from "../dataset.js";
+import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, amounts, change, counted, percent, seriesName, shareOfChange } from "../formatting.js";
+import { addWeeks, amounts, change, counted, percent, shareOfChange } from "../formatting.js";
 import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 import { nextWeekPanels } from "../next_week.js";
 
 const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["all", "all weeks"]];
-const LEVELS = [["chain", "the chain"], ["store", "one store"], ["department", "one department"]];
 
 function scopeOf(params) {
   const asked = params.get("level");
@@ -22,7 +22,7 @@ function scopeOf(params) {
 /** @param {URLSearchParams} params @returns {string} */
 export function title(params) {
   const { level, id } = scopeOf(params);
-  return level === "chain" ? "Overview" : `${level === "store" ? "Store" : "Department"} ${id}`;
+  return level === "chain" ? "Overview" : memberName(level, { [KEYS[level][0]]: id }, elided);
 }
 
 /** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
@@ -58,6 +58,7 @@ export function draw(params, signal) {
       throw error;
     }),
     draw: ({ items, vintage, unit }) => {
+      if (scope.level !== "chain" && items.length > 0) entitle(memberName(scope.level, items[0], elided), memberName(scope.level, items[0]));
       if (items.length === 0) return emptyNote("No sales and no forecast yet.", "They appear once the pipeline has published its first week: ", h("code", {}, "demand run"), ".");
       figures.replaceChildren(figuresOf(items, vintage, unit));
       coming.replaceChildren(comingOf(items, unit, params));
@@ -81,12 +82,12 @@ function panelOf(text, body) {
 }
 
 function scopeForm({ level }, params) {
-  const select = choice(LEVELS, level, async (chosen) => {
+  const choices = [["chain", "the chain"], ...levels().map((each) => [each, `one ${labelOf(each)}`])];
+  const select = choice(choices, level, async (chosen) => {
     const first = chosen === "chain" ? null : await firstSeries();
     go({ level: first && chosen, store: chosen === "store" ? first?.store_id : null, dept: chosen === "department" ? first?.dept_id : null });
   });
-  const id = { store: idField("Store", "store", params), department: idField("Department", "dept", params) }[level];
-  return h("div", { class: "filters" }, field("Totals of", select), id);
+  return h("div", { class: "filters" }, field("Totals of", select), level === "chain" ? null : idField(level, params));
 }
 
 /** Some series, whose store or department is shown until another one is named; null when there is none. */
@@ -207,7 +208,7 @@ function exceptionsPanel(scope, signal) {
         caption: titled(`Week of ${week}, by amount at risk`),
         rows: items,
         columns: [
-          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          seriesColumn(),
           { key: "at_risk", label: "At risk", numeric: true, show: amount },
           { key: "actual", label: "Sales", numeric: true, show: amount },
           { key: "forecast", label: "Forecast", numeric: true, show: amount },

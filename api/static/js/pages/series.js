@@ -1,7 +1,8 @@
 // One series: what it sold, what is forecast and why, how much to order, what planners said.
 import { getAll, get } from "../fetching.js";
-import { h } from "../dom.js";
-import { amounts, seriesName, whole } from "../formatting.js";
+import { KEYS, elided, labelOf, levels, memberLink, memberName, seriesColumn, seriesName } from "../dataset.js";
+import { entitle, h } from "../dom.js";
+import { amounts, whole } from "../formatting.js";
 import { emptyNote, errorBox, field, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { compare, table } from "../table.js";
@@ -23,7 +24,7 @@ const idOf = (params, name) => params.get(name) || null;
 /** @param {URLSearchParams} params @returns {string} */
 export function title(params) {
   const [store, dept] = [idOf(params, "store"), idOf(params, "dept")];
-  return store && dept ? `Store ${store}, department ${dept}` : "Series";
+  return store && dept ? seriesName({ store_id: store, dept_id: dept }, elided) : "Series";
 }
 
 /** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
@@ -48,6 +49,7 @@ export function draw(params, signal) {
       return shared;
     },
     draw: (detail) => {
+      entitle(seriesName(detail, elided), seriesName(detail));
       drawBelow(detail);
       return seriesChart(detail, params, signal);
     },
@@ -85,45 +87,60 @@ function chartTools(params) {
 }
 
 function chooser(store, dept, signal) {
-  const stores = h("datalist", { id: "stores" });
-  const depts = h("datalist", { id: "depts" });
-  const input = (name, value, list) => h("input", { type: "text", maxlength: 100, class: "short", name, list, value: value ?? "", autocomplete: "off" });
-  const storeInput = input("store", store, "stores");
-  const deptInput = input("dept", dept, "depts");
+  const given = { store, department: dept };
+  const inputs = Object.fromEntries(levels().map((level) => [level, idInput(level, given[level])]));
+  const idIn = (level) => inputs[level]?.input.value.trim() ?? "";
   const fill = async () => {
     try {
       const { items } = await allSeries();
       if (signal.aborted) return;
-      const options = (key, rows) => [...new Set(rows.map((row) => row[key]))].sort(compare).map((id) => h("option", { value: id }));
-      stores.replaceChildren(...options("store_id", items));
-      const chosen = storeInput.value.trim();
-      depts.replaceChildren(...options("dept_id", chosen ? items.filter((row) => row.store_id === chosen) : items));
+      const within = items.filter((row) => !idIn("store") || row.store_id === idIn("store"));
+      const shown = items.find((row) => row.store_id === store && row.dept_id === dept);
+      if (shown) links.replaceChildren(...linksTo(shown));
+      inputs.store?.suggest(items);
+      inputs.department?.suggest(inputs.store ? within : items);
     } catch {
       // Suggestions only: without them the ids can still be typed, and the panel below tells what is wrong.
     }
   };
+  const linksTo = (row) => [h("a", { href: link("series") }, "All series"), ...levels().map((level) => memberLink(level, row))];
+  const links = h("div", { class: "filters" }, store && dept ? linksTo({ store_id: store, dept_id: dept }) : null);
   fill();
-  storeInput.addEventListener("change", fill);
-  const submit = (event) => {
+  inputs.store?.input.addEventListener("change", fill);
+  const submit = async (event) => {
     event.preventDefault();
-    go({ store: storeInput.value.trim(), dept: deptInput.value.trim(), target: null });
+    const asked = { store: idIn("store"), dept: idIn("department") };
+    go({ ...(levels().length === 2 ? asked : await onlySeries(asked)), target: null });
   };
   return h(
     "form",
     { class: "filters", onsubmit: submit, "aria-label": "Choose a series" },
-    field("Store", storeInput),
-    field("Department", deptInput),
+    Object.entries(inputs).map(([level, { input, list }]) => [field(labelOf(level), input), list]),
     h("button", { type: "submit", class: "primary" }, "Show"),
-    store && dept ? h("a", { href: link("series") }, "All series") : null,
-    store && dept ? h("a", { href: link("overview", { level: "store", store }) }, `Store ${store}`) : null,
-    store && dept ? h("a", { href: link("overview", { level: "department", dept }) }, `Department ${dept}`) : null,
-    stores,
-    depts,
+    links,
   );
 }
 
+/** Where series have one key only, the other one is that of the series. */
+async function onlySeries({ store, dept }) {
+  const found = (await allSeries()).items.find((row) => row.store_id === store || row.dept_id === dept);
+  return { store: found?.store_id ?? store, dept: found?.dept_id ?? dept };
+}
+
+/** An input of ids with those there are as suggestions, by name. */
+function idInput(level, value) {
+  const [key, name, filter] = KEYS[level];
+  const list = h("datalist", { id: `${filter}s` });
+  const input = h("input", { type: "text", class: "short", name: filter, list: list.id, value: value ?? "", autocomplete: "off" });
+  const suggest = (rows) => {
+    const names = new Map(rows.map((row) => [row[key], row[name]]));
+    list.replaceChildren(...[...names].sort(([a], [b]) => compare(a, b)).map(([id, text]) => h("option", { value: id }, text)));
+  };
+  return { input, list, suggest };
+}
+
 function listPanel(store, dept, params, signal) {
-  const note = [store && `store ${store}`, dept && `department ${dept}`].filter(Boolean).join(", ");
+  const note = [store && memberName("store", { store_id: store }, elided), dept && memberName("department", { dept_id: dept }, elided)].filter(Boolean).join(", ");
   return panel({
     title: note ? `Series of ${note}` : "All series",
     signal,
@@ -134,14 +151,14 @@ function listPanel(store, dept, params, signal) {
       const { amount, titled } = amounts(unit);
       return table({
         name: "series",
-        caption: titled("Every store and department that ever sold; by week"),
+        caption: titled("Every series that ever sold; by week"),
         rows,
         params,
         sort: "-mean_52",
         most: 50,
         tall: true,
         columns: [
-          { key: "series", label: "Series", value: (row) => `${row.store_id}-${row.dept_id}`, show: (_v, row) => h("a", { href: link("series", { store: row.store_id, dept: row.dept_id }) }, seriesName(row)) },
+          seriesColumn(),
           { key: "mean_52", label: "Mean of 52 weeks", numeric: true, show: amount },
           { key: "weeks", label: "Weeks sold", numeric: true, show: whole },
           { key: "first_week", label: "First week" },
