@@ -22,6 +22,7 @@ from demand_assets.forecasting.holidays import (
     HolidayRule,
     named_weeks,
     one_row_a_week,
+    regional_weeks,
 )
 from demand_assets.forecasting.recurrence import recurring_weeks
 from demand_assets.forecasting.weeks import (
@@ -69,15 +70,18 @@ def calendar_of(flags: pd.DataFrame, rule: HolidayRule, first: pd.Timestamp, las
     """`CALENDAR_COLUMNS` of every week from `first` to `last`, from landed flags ([week, is_holiday], perhaps empty).
 
     A landed flag holds. Other weeks are flagged where the retailer's holidays by the rule fall, and where the flagged
-    weeks that are none of them recur. `holiday` has the names by the rule, whatever the flag. Of a former calendar as
-    `flags` only the weeks with `is_landed` count. SchemaError for an unknown country.
+    weeks that are none of them recur. `holiday` has the names by the rule, whatever the flag, and those of holidays of
+    other regions that the retailer flags. Of a former calendar as `flags` only the weeks with `is_landed` count.
+    SchemaError for an unknown country.
     """
     landed = flags[flags["is_landed"]] if "is_landed" in flags.columns else flags
     landed = landed[["week", "is_holiday"]].drop_duplicates("week", keep="last").sort_values("week", ignore_index=True)
     low, high = min([first, *landed["week"][:1]]), max([last, *landed["week"][-1:]])
     weeks = weeks_between(low, high)
-    named = named_weeks(rule, low, high)
-    held = named["week"][named["holiday"].isin(_followed(named, landed))]
+    named = pd.concat([named_weeks(rule, low, high), regional_weeks(rule, low, high)], ignore_index=True)
+    followed = _followed(named, landed)
+    named = named[~named["is_regional"].eq(True) | named["holiday"].isin(followed)]
+    held = named["week"][named["holiday"].isin(followed)]
     own = landed["week"][landed["is_holiday"].astype(bool) & ~landed["week"].isin(held)]
     recurs = recurring_weeks(pd.DatetimeIndex(own), landed["week"].max(), weeks)
     known = landed.set_index("week")["is_holiday"].reindex(weeks)
@@ -89,20 +93,26 @@ def calendar_of(flags: pd.DataFrame, rule: HolidayRule, first: pd.Timestamp, las
 
 
 def _followed(named: pd.DataFrame, landed: pd.DataFrame) -> list[str]:
-    """Names of the rule whose weeks the retailer flags, as far as its landed flags tell.
+    """Names of holidays whose weeks the retailer flags, as far as its landed flags tell.
 
     Those that the rule flags, unless the retailer flags none of them, or not this one though it came twice; and those
-    that the rule only names where the retailer flags at least half of them.
+    that it only names where the retailer flags at least half of them, in weeks without one of the former.
     """
     told = landed.set_index("week")["is_holiday"].astype(float)
-    by_name = named.assign(told=named["week"].map(told)).groupby("holiday")
-    ruled, seen, flagged = by_name["is_holiday"].max(), by_name["told"].count(), by_name["told"].sum()
-    if not landed["is_holiday"].any():
-        return list(ruled.index[ruled])
-    trusted = bool(flagged[ruled].sum() > 0 or seen[ruled].sum() == 0)
-    kept = ruled & trusted & ~((flagged == 0) & (seen > 1))
-    own = ~ruled & (flagged > 0) & (2 * flagged >= seen)
-    return list(ruled.index[kept | own])
+    ruled, others = named[named["is_holiday"]], named[~named["is_holiday"]]
+    seen, flagged = _told(ruled, told)
+    if not told.any():
+        return list(seen.index)
+    trusted = bool(flagged.sum() > 0 or seen.sum() == 0)
+    kept = seen.index[trusted & ~((flagged == 0) & (seen > 1))]
+    seen, flagged = _told(others, told[~told.index.isin(ruled["week"][ruled["holiday"].isin(kept)])])
+    return [*kept, *seen.index[(flagged > 0) & (2 * flagged >= seen)]]
+
+
+def _told(named: pd.DataFrame, told: "pd.Series[float]") -> "tuple[pd.Series[int], pd.Series[float]]":
+    """By name of a holiday how many of its weeks landed, and how many of these with a flag."""
+    by_name = named.assign(told=named["week"].map(told)).groupby("holiday")["told"]
+    return by_name.count(), by_name.sum()
 
 
 def names_of(weeks: pd.DatetimeIndex, calendar: pd.DataFrame) -> list[list[str]]:

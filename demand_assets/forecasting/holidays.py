@@ -4,7 +4,7 @@ The retail weeks of the US are those that the Walmart data flag: Super Bowl, Lab
 Easter is named beside them without a flag: sales follow it, and it moves by up to five weeks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -113,23 +113,63 @@ def named_weeks(rule: HolidayRule, first: pd.Timestamp, last: pd.Timestamp) -> p
     years = range(first.year - 1, last.year + 2)
     if rule.retail:
         rows = [(holiday_week(name, year, weekday), name, name != EASTER) for year in years for name in _US_NAMED]
-    elif rule.country:
-        days = pd.DataFrame(_country_days(rule, years), columns=["day", "holiday", "is_holiday"])
-        week = week_of_day(pd.DatetimeIndex(days["day"]), weekday)
-        rows = list(zip(week, days["holiday"], days["is_holiday"], strict=True))
-    else:
-        rows = []
-    named = pd.DataFrame(rows, columns=["week", "holiday", "is_holiday"])
+        return _within(pd.DataFrame(rows, columns=_NAMED), first, last)
+    return _within(_weeks_of(_country_days(rule, years) if rule.country else [], weekday), first, last)
+
+
+def regional_weeks(rule: HolidayRule, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """`named_weeks` of holidays that other subdivisions of the country have, none flagged, with `is_regional`.
+
+    A retailer's own flags may be those of several regions: in Germany Corpus Christi, which moves with Easter.
+    """
+    days: list[_Day] = []
+    if rule.country:
+        import holidays
+
+        years = range(first.year - 1, last.year + 2)
+        known = {name for _, name, _ in _country_days(rule, years)}
+        for subdivision in holidays.country_holidays(rule.country).subdivisions:
+            days += [
+                (day, name, False)
+                for day, name in _public_days(HolidayRule(rule.country, subdivision), years)
+                if name not in known
+            ]
+    return _within(_weeks_of(days, weekday_of(pd.DatetimeIndex([first]))), first, last).assign(is_regional=True)
+
+
+_US_NAMED = (*US_RETAIL, EASTER)
+_NAMED = ["week", "holiday", "is_holiday"]
+# Day, name and flag.
+_Day = tuple[pd.Timestamp, str, bool]
+
+
+def _weeks_of(days: Iterable[_Day], weekday: int) -> pd.DataFrame:
+    frame = pd.DataFrame(list(days), columns=_NAMED)
+    return frame.assign(week=week_of_day(pd.DatetimeIndex(frame["week"]), weekday))
+
+
+def _within(named: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
     named = named.astype({"week": "datetime64[ns]", "holiday": object, "is_holiday": bool})
     named = named[named["week"].between(first, last)]
     return named.groupby(["week", "holiday"])["is_holiday"].max().reset_index()
 
 
-_US_NAMED = (*US_RETAIL, EASTER)
+def _country_days(rule: HolidayRule, years: range) -> list[_Day]:
+    """Each public holiday, with Easter Sunday where a day of Easter is one, and golden weeks."""
+    public = _public_days(rule, years)
+    days = [(day, name, True) for day, name in public]
+    if rule.country in _GOLDEN_WEEKS:
+        days += [(pd.Timestamp(year, *_GOLDEN_WEEKS[rule.country]), GOLDEN_WEEK, True) for year in years]
+    held = {day for day, _ in public}
+    for method in (EASTER_WESTERN, EASTER_ORTHODOX):
+        sundays = [pd.Timestamp(easter(year, method)) for year in years]
+        if all(any(day + pd.Timedelta(days=away) in held for away in _EASTER_DAYS) for day in sundays):
+            return days + [(day, EASTER, False) for day in sundays]
+    return days
 
 
-def _country_days(rule: HolidayRule, years: range) -> Iterator[tuple[pd.Timestamp, str, bool]]:
-    """Day, name and flag of each public holiday, with Easter Sunday where a day of Easter is one, and golden weeks."""
+def _public_days(rule: HolidayRule, years: range) -> list[tuple[pd.Timestamp, str]]:
+    """Day and name of each public holiday of a country."""
     import holidays
 
     try:
@@ -140,19 +180,14 @@ def _country_days(rule: HolidayRule, years: range) -> Iterator[tuple[pd.Timestam
         raise SchemaError(
             f"holidays: {error}; expected an ISO 3166 country such as DE, and one of its subdivisions such as BY"
         ) from None
-    for day, names in public.items():
-        for name in names.split(SEPARATOR):
-            # What is in brackets says that a day is moved or estimated, and differs from year to year.
-            plain = DAY_OFF if name.startswith(_SUBSTITUTES) else name.split(" (")[0].strip()
-            yield pd.Timestamp(day), CHRISTMAS if (day.month, day.day) == _CHRISTMAS_DAY else plain, True
-    if rule.country in _GOLDEN_WEEKS:
-        yield from ((pd.Timestamp(year, *_GOLDEN_WEEKS[rule.country]), GOLDEN_WEEK, True) for year in years)
-    for method in (EASTER_WESTERN, EASTER_ORTHODOX):
-        sundays = [pd.Timestamp(easter(year, method)) for year in years]
-        held = [any((day + pd.Timedelta(days=away)).date() in public for away in _EASTER_DAYS) for day in sundays]
-        if all(held):
-            yield from ((day, EASTER, False) for day in sundays)
-            return
+    return [(pd.Timestamp(day), _plain(day, name)) for day, names in public.items() for name in names.split(SEPARATOR)]
+
+
+def _plain(day: date, name: str) -> str:
+    """The name without what is in brackets: it says that a day is moved or estimated, and differs by year."""
+    if (day.month, day.day) == _CHRISTMAS_DAY:
+        return CHRISTMAS
+    return DAY_OFF if name.startswith(_SUBSTITUTES) else name.split(" (")[0].strip()
 
 
 def _christmas_first(column: pd.Series) -> pd.Series:

@@ -54,6 +54,17 @@ def test_no_feature_moves_when_everything_after_the_origin_changes(retailer: Sam
     assert not moved["lag_0"].equals(expected["lag_0"])
 
 
+def test_the_same_data_moved_by_a_day_have_the_same_features(panel: Panel, retailer: SampleData) -> None:
+    day = pd.Timedelta(days=1)
+    sales, conditions = (frame.assign(week=frame["week"] + day) for frame in (retailer.sales, retailer.conditions))
+    moved = SampleData(sales, conditions, retailer.stores)
+    saturdays = build_panel(sales, conditions, retailer.stores, us_calendar(moved), 4)
+    origins = list(panel.weeks[52::8])
+    made = build_features(saturdays, [origin + day for origin in origins], 4)
+    back = made.assign(**{name: made[name] - day for name in ("origin_week", "target_week")})
+    pd.testing.assert_frame_equal(back, build_features(panel, origins, 4), check_exact=True)
+
+
 def test_an_origin_has_the_same_features_alone_and_among_others(panel: Panel, features: pd.DataFrame) -> None:
     alone = build_features(panel, [ORIGIN], 4)
     among = features[features["origin_week"] == ORIGIN].reset_index(drop=True)

@@ -6,6 +6,7 @@ import pytest
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.calendar import calendar_for
+from demand_assets.forecasting.features import build_features
 from demand_assets.forecasting.holidays import HolidayRule
 from demand_assets.forecasting.panel import (
     COVARIATE_COLUMNS,
@@ -97,3 +98,35 @@ def test_blocks_hold_whole_departments_and_at_least_so_many_series() -> None:
         assert [block.tolist() for block in department_blocks(dept, series)] == expected
     with pytest.raises(ValueError, match="at least one series, got 0"):
         department_blocks(dept, 0)
+
+
+def test_a_store_has_its_own_flag_and_else_that_of_the_chain() -> None:
+    sales = pd.DataFrame({"store_id": [1, 2], "dept_id": 1, "week": WEEKS[:2], "sales": 1.0})
+    flags = pd.DataFrame({"week": WEEKS, "is_holiday": [True, False, True, False]})
+    own = pd.DataFrame({"store_id": [2, 2, 2], "week": WEEKS[[0, 2, 3]], "is_holiday": [False, False, True]})
+    stores = pd.DataFrame({"store_id": [1, 2]})
+    panel = build_panel(sales, own, stores, calendar_for(flags, HolidayRule(), sales["week"], 2), 2)
+    # Flags of weeks to come are known, other covariates of theirs are not.
+    assert panel.is_holiday.T.tolist() == [[True, False, True, False], [False, False, False, True]]
+    made = build_features(panel, [WEEKS[1]], 2)
+    assert made[["store_id", "horizon", "is_holiday", "origin_is_holiday"]].to_numpy().tolist() == [
+        [1, 1, 1, 0], [1, 2, 0, 0], [2, 1, 0, 0], [2, 2, 1, 0],
+    ]  # fmt: skip
+
+
+def test_covariates_and_stores_may_lack_columns() -> None:
+    sales = pd.DataFrame({"store_id": [1, 1], "dept_id": 1, "week": WEEKS[:2], "sales": 1.0})
+    covariates = pd.DataFrame({"store_id": [1], "week": WEEKS[:1], "cpi": [3.0]})
+    flags = pd.DataFrame({"week": WEEKS[:0], "is_holiday": np.array([], dtype=bool)})
+    calendar = calendar_for(flags, HolidayRule(), sales["week"], 1)
+    panel = build_panel(sales, covariates, pd.DataFrame({"store_id": [1]}), calendar, 1)
+    assert list(panel.covariates) == [*COVARIATE_COLUMNS, *MARKDOWN_COLUMNS]
+    np.testing.assert_array_equal(panel.covariates.pop("cpi"), [[3.0], [NAN]])
+    assert all(np.isnan(values).all() for values in panel.covariates.values())
+
+
+def test_a_calendar_that_ends_before_the_horizon_is_refused() -> None:
+    sales = pd.DataFrame({"store_id": [1], "dept_id": 1, "week": WEEKS[:1], "sales": 1.0})
+    short = pd.DataFrame({"week": WEEKS[:2], "is_holiday": False})
+    with pytest.raises(SchemaError, match="the holiday calendar lacks week 2012-08-31"):
+        build_panel(sales, sales[["store_id", "week"]], sales[["store_id"]], short, 2)

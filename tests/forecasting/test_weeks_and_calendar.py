@@ -279,6 +279,18 @@ def test_a_german_calendar_has_easter_and_1_may_and_no_thanksgiving() -> None:
     assert _flagged(german) == [f"2012-{day:%m-%d}" for day in named.index]
 
 
+def test_a_holiday_of_other_regions_is_named_where_the_retailer_flags_it() -> None:
+    """Corpus Christi is a holiday of some German states, and moves with Easter: 2014-06-19, 2015-06-04, 2016-05-26."""
+    span = weeks.weeks_between(pd.Timestamp("2014-01-05"), pd.Timestamp("2015-12-27"))
+    own = pd.DatetimeIndex(["2014-06-22", "2015-06-07"])
+    landed = pd.DataFrame({"week": span, "is_holiday": span.isin(own)})
+    landed["is_holiday"] |= span.isin(_rule("DE", "2014-01-05", "2015-12-27").query("is_holiday")["week"])
+    extended = calendar.calendar_of(landed, HolidayRule("DE"), span[0], pd.Timestamp("2016-12-25"))
+    assert extended.loc[extended["holiday"] == "Corpus Christi", "week"].tolist() == [*own, pd.Timestamp("2016-05-29")]
+    assert "2016-05-29" in _flagged(extended)
+    assert not extended["holiday"].str.contains("Reformation").any()
+
+
 def test_rules_that_contradict_or_name_no_country_are_refused() -> None:
     for rule, said in (
         ({"retail": "uk"}, "retail is 'uk'; expected us or nothing"),

@@ -241,3 +241,17 @@ def test_each_week_is_beside_the_band_of_the_weeks_before_it() -> None:
     history = loss_history(pd.DataFrame({"week": range(9), "wmae": [100.0] * 8 + [900.0]}))
     assert history["upper"].isna().tolist() == [True] * 8 + [False]
     assert history["upper"].iloc[8] == pytest.approx(115.0)
+
+
+def test_a_series_without_a_sales_row_sold_nothing_where_absent_rows_mean_that() -> None:
+    flagged = ACTUALS.assign(is_holiday=[False, False, True])
+    points = realised_points(FORECASTS, flagged, "v1", "xgboost", "zero")
+    own = points.loc[points["model"] == "xgboost", ["store_id", "dept_id", "actual", "is_holiday"]]
+    assert own.to_numpy().tolist() == [[1, 3, 100.0, False], [1, 4, 50.0, False], [2, 3, 30.0, True], [2, 4, 0.0, True]]
+    pd.testing.assert_frame_equal(realised_points(FORECASTS[:3], ACTUALS, "v1", "xgboost", "zero"), POINTS)
+
+
+def test_a_store_that_was_shut_is_not_judged() -> None:
+    points = realised_points(FORECASTS, ACTUALS, "v1", "xgboost", "zero", closed=[2])
+    assert set(points["store_id"]) == {1}
+    assert set(outside_band(FORECASTS, ACTUALS, 3.0, 1.0, closed=[2])["store_id"]) == {1}

@@ -291,7 +291,12 @@ def test_monitoring_says_what_it_did(
     ],
 )
 def test_a_week_has_ended_when_its_friday_is_over(moment: str, week: str) -> None:
-    assert f"{newest_ended(datetime.fromisoformat(moment)):%Y-%m-%d}" == week
+    assert f"{newest_ended(datetime.fromisoformat(moment), 4):%Y-%m-%d}" == week
+
+
+def test_a_week_that_ends_on_a_sunday_has_ended_when_its_sunday_is_over() -> None:
+    ends = [newest_ended(datetime.fromisoformat(f"2012-07-0{day}T06:00:00+00:00"), 6) for day in (1, 2)]
+    assert [f"{week:%Y-%m-%d}" for week in ends] == ["2012-06-24", "2012-07-01"]
 
 
 def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, Path]) -> None:

@@ -21,6 +21,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEMAND_HOME", raising=False)
 
 
+def test_weeks_of_another_weekday_are_refused_with_the_nearest() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_weeks(instance, pd.DatetimeIndex(["2012-11-03", "2012-11-10"]))
+        with pytest.raises(ValueError, match=r"2012-11-16 is a Friday.*Saturday.*2012-11-10 and 2012-11-17"):
+            register_weeks(instance, pd.DatetimeIndex(["2012-11-16"]))
+        assert known_weeks(instance) == ["2012-11-03", "2012-11-10"]
+
+
 def test_an_unknown_setting_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="unknown setting DEMAND_ROUND;"):
         read_settings({"DEMAND_ROUND": "5"})
