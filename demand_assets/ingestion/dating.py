@@ -15,10 +15,11 @@ from demand_assets.ingestion.dataspec import WEEKDAYS, Weekday
 from demand_assets.ingestion.source import ColumnType
 from demand_assets.ingestion.values import parse_dates
 
+Frequency = Literal["weekly", "daily", ""]
 Days = NDArray[np.datetime64]
 ISO = "%Y-%m-%d"
 # Of distinct dates: a typing error among them does not turn weekly data into daily.
-_MOST = 0.9
+_MOST = 0.8
 _READABLE = {
     "%d": "day",
     "%m": "month",

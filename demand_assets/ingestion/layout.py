@@ -178,7 +178,7 @@ def _found_wide(table: Table, tables: Sequence[Table]) -> tuple[Wide | None, dic
     forms = usual_formats(numbered)
     dated = list(_by_name(numbered, parsed(numbered, forms[0]))) if forms else []
     if len(dated) >= _WIDE:
-        return Wide(columns=f"{_prefix(dated)}*"), _own_dates(dated, "")
+        return Wide(columns="[0-9]*"), _own_dates(dated, "")
     counted: dict[str, list[str]] = {}
     for name in table.headers:
         if match := re.fullmatch(r"(.*?\D)\d+", name):
@@ -198,11 +198,6 @@ def _found_wide(table: Table, tables: Sequence[Table]) -> tuple[Wide | None, dic
 
 def _dated(table: Table) -> str:
     return next((name for name in by_role(table.headers, "date") if table.columns[name].is_date), "")
-
-
-def _prefix(names: Sequence[str]) -> str:
-    low, high = min(names), max(names)
-    return low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]
 
 
 def _own_dates(columns: Sequence[str], declared: str) -> dict[str, dt.date]:
@@ -272,7 +267,9 @@ def _dated_layout(layout: Layout, sales: Layout) -> Layout:
     if not any(table.columns[name].is_number or table.columns[name].is_flag for name in rest):
         return replace(layout, why="beside keys and dates no column holds numbers")
     only_flags = all(table.columns[name].is_flag or not table.columns[name].is_number for name in rest)
-    return replace(layout, role="calendar" if only_flags and not layout.store and not layout.dept else "covariates")
+    keyless = not layout.store and not layout.dept
+    dates_columns = sales.wide is not None and named(table, [sales.wide.file])
+    return replace(layout, role="calendar" if keyless and (only_flags or dates_columns) else "covariates")
 
 
 def _shared_key(table: Table, sales: Table, key: Headers, role: Literal["store", "dept"]) -> Headers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion import dating
 from demand_assets.ingestion.columns import Table
 from demand_assets.ingestion.dataspec import WEEKDAYS, DataSpec, Weekday
-from demand_assets.ingestion.dating import Dates
+from demand_assets.ingestion.dating import Dates, Frequency
 from demand_assets.ingestion.extras import Beside, beside, missing_headers
 from demand_assets.ingestion.forms import Form, form_of
 from demand_assets.ingestion.layout import Layout, file_parts, layouts, same_layout
@@ -163,7 +163,10 @@ def _nothing_sold(zone: _Zone, given: DataSpec) -> Understanding:
     files = "; ".join(
         f"{layout.name} has {', '.join(layout.table.headers[:20])} ({layout.why})" for layout in zone.layouts
     )
-    text = f"No file was recognised as sales, which have a date and an amount in every row: {files or 'no data files'}"
+    text = (
+        "No file was recognised as sales, with a column such as date, week or ds and one such as sales, revenue or "
+        f"qty: {files or 'there are no data files'}"
+    )
     question = Question(text, '[sales]\nfiles = ["..."]\ndate = "..."\nvalue = "..."')
     reports = tuple(report_of(layout, None, Beside(), None) for layout in zone.layouts)
     return Understanding(given, zone.form.name if zone.form else "", reports, (), (question,))
@@ -185,8 +188,9 @@ def _one_layout(zone: _Zone) -> None:
 def _understood(zone: _Zone, given: DataSpec, skipped: Sequence[tuple[Source, str]]) -> Understanding:
     dates = _dates(zone)
     days = _days(zone.sales, dates)
-    frequency = _frequency(zone, days)
+    frequency = _frequency(zone, days, any(dates[one.name].choices for one in zone.sales if one.name in dates))
     week_ends, starts = _week_ends(zone, days, frequency)
+    _joined_keys(zone)
     columns = beside(zone.layouts, zone.wanted)
     unit = _unit(zone, given)
     plans = [
@@ -247,26 +251,35 @@ def _which_form(layout: Layout, dates: Dates) -> Question:
     return Question(f"{layout.name}: {layout.date} such as {example} may be {ways}", f"[sales]\n{lines}")
 
 
-def _frequency(zone: _Zone, days: dating.Days) -> Literal["weekly", "daily"]:
+def _frequency(zone: _Zone, days: dating.Days, open_dates: bool) -> Frequency:
+    """What a row of the sales covers; empty where that is a question, or the dates are."""
     if zone.wanted.sales.frequency:
         return zone.wanted.sales.frequency
+    if open_dates:
+        return ""
+    if not len(days):
+        if any(layout.wide for layout in zone.sales):
+            text = "Sales have a column per date, and no file gives the dates"
+            zone.questions.append(
+                Question(text, '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."')
+            )
+        return ""
     found = dating.frequency(days)
     if found == "monthly":
         text = "Sales come once a month, and weeks cannot be made of months: bring daily or weekly sales"
-        zone.questions.append(Question(text, '[sales]\nfrequency = "weekly"'))
-    if found == "" and len(days):
+        zone.questions.append(Question(text, '[sales]\nfiles = ["..."]  # daily or weekly sales'))
+    if found == "":
         text = f"All sales are of one date, {days[0]}: that does not tell whether a row covers a day or a week"
         zone.questions.append(Question(text, '[sales]\nfrequency = "weekly"  # or frequency = "daily"'))
-    if not len(days) and any(layout.wide for layout in zone.sales):
-        text = "Sales have a column per date, and no file gives the dates"
-        zone.questions.append(Question(text, '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."'))
-    return "daily" if found == "daily" else "weekly"
+    return "" if found == "monthly" else found
 
 
-def _week_ends(zone: _Zone, days: dating.Days, frequency: str) -> tuple[Weekday, bool]:
+def _week_ends(zone: _Zone, days: dating.Days, frequency: Frequency) -> tuple[Weekday | None, bool]:
     """The weekday that ends a week, and whether the dates name the day that starts one."""
     given = zone.wanted.data.week_ends
-    if frequency == "daily" or not len(days):
+    if not frequency or not len(days):
+        return given, zone.wanted.sales.week_starts
+    if frequency == "daily":
         if not given:
             zone.notes.append("days are summed to weeks that end on Sunday; [data] week_ends names another day")
         return given or "sunday", False
@@ -286,15 +299,23 @@ def _week_ends(zone: _Zone, days: dating.Days, frequency: str) -> tuple[Weekday,
     return named, False
 
 
+def _joined_keys(zone: _Zone) -> None:
+    dept = zone.sales[0].dept
+    if len(dept) > 1 and not zone.wanted.series.dept:
+        zone.notes.append(f"a series is a {' / '.join(dept)} of a store: {dept[0]} alone does not tell rows apart")
+
+
 def _unit(zone: _Zone, given: DataSpec) -> str:
     if given.data.unit:
         return given.data.unit
-    values = [layout.table.columns[layout.value] for layout in zone.sales if layout.value]
+    headers = [(layout, header) for layout in zone.sales for header in (layout.value, *layout.dates) if header]
+    values = [layout.table.columns[header] for layout, header in headers]
     if hint := next((unit for column in values if (unit := unit_in(column.header))), ""):
         return hint
     whole_is_usual = zone.form is not None and zone.form.form.whole_amounts
     if values and not whole_is_usual and all(column.is_whole for column in values):
-        zone.notes.append("amounts are whole numbers and are taken as pieces; [data] unit names another unit")
+        if zone.wanted.data.unit != "pieces":
+            zone.notes.append("amounts are whole numbers and are taken as pieces; [data] unit names another unit")
         return "pieces"
     return zone.wanted.data.unit or "units"
 
