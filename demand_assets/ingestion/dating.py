@@ -45,7 +45,7 @@ class Dates:
 
 def settle(column: Column, declared: str, others: Sequence[str]) -> Dates:
     """The form of a column of dates: as declared, as its values allow, as in `others`, or as weekdays tell."""
-    if not column.is_text:
+    if column.is_typed_date:
         return Dates(ColumnType("date"), days_of(column.texts, ""))
     forms = [declared] if declared else column.usual_formats or [""]
     if len(forms) > 1 and (shared := [form for form in forms if form in others]):

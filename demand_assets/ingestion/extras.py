@@ -130,7 +130,10 @@ def _declared(found: Sequence[Layout], wanted: DataSpec) -> list[list[Extra]]:
             _give(answers, found, extra, block, [_can_hold(layout, block.level) for layout in found])
     for kind in ("stores", "departments"):
         members = _members(wanted, kind)
-        for name, header in columns_of(members.columns).items():
+        columns = columns_of(members.columns)
+        if kind == "stores" and (subdivision := wanted.holidays.subdivision_column):
+            columns.setdefault(subdivision, subdivision)
+        for name, header in columns.items():
             able = [bool(layout.store if kind == "stores" else layout.dept) for layout in found]
             _give(answers, found, Extra(header, name, kind), members, able)
     return answers
@@ -197,7 +200,7 @@ def _beside_sales(layout: Layout) -> Iterator[Extra]:
         column = layout.table.columns[header]
         if kind != "covariates":
             yield Extra(header, header, kind)
-        elif column.is_number:
+        elif column.is_number or column.is_flag:
             yield Extra(header, header, kind, level, is_known_ahead(header))
 
 
@@ -218,7 +221,7 @@ def _within(layout: Layout, header: str) -> Extra | None:
             return Extra(header, header, "stores")
         if layout.dept and table.is_constant(header, layout.dept):
             return Extra(header, header, "departments")
-    if not column.is_number or not layout.date:
+    if not (column.is_number or column.is_flag) or not layout.date:
         return None
     level: Level = "series"
     if not layout.dept or table.is_constant(header, (*layout.store, layout.date)):

@@ -237,8 +237,10 @@ def same_layout(layout: Layout, other: Layout) -> bool:
 def _beside(table: Table, sales: Layout, wanted: DataSpec) -> Layout:
     """The layout of a table that is not sales: its keys are those of the sales, under their name or another."""
     day = _date(table, wanted)
-    store = _shared_key(table, sales.table, sales.store, "store")
-    dept = _shared_key(table, sales.table, sales.dept, "dept")
+    store = _key(table, wanted.stores.key, "store") if wanted.stores.key else ()
+    store = store or _shared_key(table, sales.table, sales.store, "store")
+    dept = _key(table, wanted.departments.key, "dept") if wanted.departments.key else ()
+    dept = dept or _shared_key(table, sales.table, sales.dept, "dept")
     layout = Layout(table, "not understood", store, dept, day)
     if named(table, wanted.stores.files) or named(table, wanted.departments.files):
         day = ""

@@ -81,7 +81,7 @@ def _covariates(layout: Layout, columns: Beside, dates: Dates, days: bool, shift
 def _number(layout: Layout, header: str) -> ColumnType:
     """A covariate is a number; a flag of words is read as one, and counts as 0 or 1."""
     column = layout.table.columns[header]
-    return _FLAG if column.is_flag and column.marks is None else column.number()
+    return _FLAG if column.is_text and column.is_flag and column.marks is None else column.number()
 
 
 def _members(layout: Layout, kind: Kind, key: Headers, name: str, extras: Sequence[Extra]) -> Plan:

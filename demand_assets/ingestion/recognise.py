@@ -258,11 +258,7 @@ def _frequency(zone: _Zone, days: dating.Days, open_dates: bool) -> Frequency:
     if open_dates:
         return ""
     if not len(days):
-        if any(layout.wide for layout in zone.sales):
-            text = "Sales have a column per date, and no file gives the dates"
-            zone.questions.append(
-                Question(text, '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."')
-            )
+        zone.questions.append(_no_dates(zone.sales[0]))
         return ""
     found = dating.frequency(days)
     if found == "monthly":
@@ -272,6 +268,15 @@ def _frequency(zone: _Zone, days: dating.Days, open_dates: bool) -> Frequency:
         text = f"All sales are of one date, {days[0]}: that does not tell whether a row covers a day or a week"
         zone.questions.append(Question(text, '[sales]\nfrequency = "weekly"  # or frequency = "daily"'))
     return "" if found == "monthly" else found
+
+
+def _no_dates(sales: Layout) -> Question:
+    if sales.wide:
+        line = '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."'
+        return Question("Sales have a column per date, and no file gives the dates", line)
+    examples = ", ".join(sales.table.columns[sales.date].texts[:3])
+    text = f"{sales.name}: {sales.date} holds no dates that are known: {examples}"
+    return Question(text, '[sales]\ndate = "..."\ndate_format = "..."')
 
 
 def _week_ends(zone: _Zone, days: dating.Days, frequency: Frequency) -> tuple[Weekday | None, bool]:

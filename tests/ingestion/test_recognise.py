@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from datetime import date, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from demand_assets.errors import SchemaError
@@ -326,6 +329,39 @@ def test_swapped_columns_keep_their_names_so_that_the_reader_names_line_and_valu
         "Date holds no dates: '24924.5'",
         "Weekly_Sales does not hold numbers alone: '2010-02-05'",
     )
+
+
+def test_week_numbers_are_no_dates_and_a_question() -> None:
+    answer = understood({"sales.csv": csv("week,store,sales", *((week, "a", 1.5) for week in range(1, 30)))})
+    assert [question.text for question in answer.questions] == [
+        "sales.csv: week holds no dates that are known: 1, 2, 3"
+    ]
+
+
+def test_typed_columns_of_parquet_are_understood() -> None:
+    kinds = pa.array(["big", "small"] * 8).dictionary_encode()
+    columns = {
+        "date": [int(day.strftime("%Y%m%d")) for day in days(8) for _ in "ab"],
+        "store": ["a", "b"] * 8,
+        "sales": [1.5] * 16,
+        "promo": [index % 3 == 0 for index in range(16)],
+        "kind": kinds,
+        "tags": [["x"]] * 16,
+    }
+    packed = io.BytesIO()
+    pq.write_table(pa.table(columns), packed)
+    answer = understood({"sales.parquet": packed.getvalue()})
+    assert plan(answer, "sales").types["date"] == ColumnType("date", date_format="%Y%m%d")
+    assert plan(answer, "covariates").types["promo"] == ColumnType("number")
+    assert dict(plan(answer, "stores").values) == {"kind": "kind"}
+    assert report(answer, "sales.parquet").left_out == ("tags: no values",)
+
+
+def test_a_key_of_the_stores_file_may_have_a_name_of_its_own() -> None:
+    shops = csv("nr,region", ("a", "BY"), ("b", "BE"))
+    toml = '[stores]\nkey = "nr"\ncolumns = []\n[holidays]\ncountry = "DE"\nsubdivision_column = "region"'
+    found = plan(understood({"pos.csv": POS, "shops.csv": shops}, toml), "stores")
+    assert (found.store, dict(found.values)) == (("nr",), {"region": "region"})
 
 
 @pytest.mark.parametrize(
