@@ -56,8 +56,10 @@ def file_parts(spec: DataSpec) -> tuple[Sales | Covariates | Members, ...]:
 
 def named(table: Table, patterns: Sequence[str]) -> bool:
     """Whether one of the names or patterns names this table: the file, or a part of it."""
-    names = (table.source.file.name, table.source.part, table.source.name)
-    return any(fnmatch(name.casefold(), pattern.casefold()) for pattern in patterns for name in names if name)
+    names = {name.casefold() for name in (table.source.file.name, table.source.part, table.source.name) if name}
+    folded = [pattern.casefold() for pattern in patterns]
+    # A name may have brackets, which a pattern reads otherwise.
+    return any(name == pattern or fnmatch(name, pattern) for pattern in folded for name in names)
 
 
 def layouts(tables: Sequence[Table], wanted: DataSpec) -> list[Layout]:
