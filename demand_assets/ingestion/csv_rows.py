@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,27 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.dialect import CsvText, short
+from demand_assets.ingestion.dialect import CsvText, line_feeds, short
 from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType
-from demand_assets.ingestion.values import FALSE, FIRST_DAY, LAST_DAY, NULLS, TRUE
+from demand_assets.ingestion.values import (
+    CANONICAL_ID,
+    FALSE,
+    FIRST_DAY,
+    LAST_DAY,
+    NULLS,
+    TRUE,
+    convert,
+    number_pattern,
+)
 
 # A whole file of this size is parsed for its sample; of larger ones, the start and this many places.
 _SMALL, _PLACES = 1 << 21, 16
 _BLOCK = 1 << 20
-_DISTINCT = pa.dictionary(pa.int32(), pa.string())
+# Rows of a sample that are enough to choose the way of reading.
+_LOOKS = 500
+# Fits the cache of a core, which makes the search for padding twice as fast as with 1 MiB.
+_SCAN = 1 << 17
+_TYPES = {"id": pa.int64(), "number": pa.float64(), "date": pa.date32(), "flag": pa.bool_(), "text": pa.string()}
 
 
 @dataclass(frozen=True)
@@ -51,62 +65,65 @@ def sample(table: CsvText) -> tuple[pa.Table, int | None]:
     if not rows.num_rows and ragged:
         raise ragged_error(table, ragged[0])
     whole = rows.num_rows + len(ragged) if len(pieces) == 1 else None
-    # The start, then rows spread over the rest.
+    return thinned(rows.rename_columns(table.names)), whole
+
+
+def thinned(rows: pa.Table) -> pa.Table:
+    """At most SAMPLE_ROWS rows: the start, then rows spread over the rest."""
+    if rows.num_rows <= SAMPLE_ROWS:
+        return rows
     half = SAMPLE_ROWS // 2
-    if rows.num_rows > SAMPLE_ROWS:
-        spread = np.linspace(half, rows.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)
-        rows = rows.take(np.concatenate([np.arange(half), spread]))
-    return rows.rename_columns(table.names), whole
+    spread = np.linspace(half, rows.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)
+    return rows.take(np.concatenate([np.arange(half), spread]))
 
 
-def typed(table: CsvText, columns: Mapping[str, ColumnType]) -> pa.Table | None:
-    """The columns straight from bytes, as the common way of writing allows; None where only `texts` can tell."""
-    kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
-    points = {kind.decimal for kind in kinds.values() if kind.content == "number"}
-    if len(points) > 1 or any(kind.thousands for kind in kinds.values() if kind.content == "number"):
-        return None
-    if any(kind.date_format for kind in kinds.values() if kind.content == "date"):
-        return None
-    types = {
-        position: {"id": pa.int64(), "number": pa.float64(), "date": pa.date32(), "flag": pa.bool_()}.get(
-            kind.content, pa.string()
-        )
-        for position, kind in kinds.items()
-    }
-    has_ids = any(kind.content == "id" for kind in kinds.values())
-    # Beside the parsing, which does not hold Python's lock.
-    with ThreadPoolExecutor(1) as pool:
-        plain = pool.submit(_has_plain_integers, table) if has_ids else None
-        try:
-            rows = _parse(table, None, types=types, point=points.pop() if points else ".")
-        except pa.ArrowInvalid:
-            return None
-        if plain and not plain.result():
-            return None
-    fits = all(_fits(rows.column(i), kind) for i, kind in enumerate(kinds.values()))
-    return rows.rename_columns([table.names[position] for position in kinds]) if fits else None
+def typed(
+    table: CsvText, columns: Mapping[str, ColumnType], sampled: pa.Table, *, padded: bool = False
+) -> pa.Table | None:
+    """The columns, straight from bytes where the common way of writing allows; None where only `texts` can tell.
 
-
-def texts(table: CsvText, columns: Mapping[str, ColumnType], ragged: list[Ragged] | None = None) -> pa.Table:
-    """The columns as text, as written; ids, dates and flags dictionary-encoded. Ragged rows go into `ragged`.
-
-    SchemaError for a ragged row if `ragged` is None.
+    `sampled` has rows of the table as text: what Arrow can parse is decided by it, and proved by the parsing. `padded`:
+    digits may stand behind a zero, so ids are read as text.
     """
     kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
-    types = {
-        position: _DISTINCT if kind.content in ("id", "date", "flag") else pa.string()
+    points = [kind.decimal for kind in kinds.values() if kind.content == "number" and not kind.thousands]
+    point = points[0] if points else "."
+    padded = padded or _has_padding(table, blocks=1)
+    looked = sampled.take(np.linspace(0, sampled.num_rows - 1, min(sampled.num_rows, _LOOKS)).astype(np.int64))
+    direct = {
+        position
         for position, kind in kinds.items()
+        if _is_direct(kind, point) and _looks_plain(looked[position], kind) and not (padded and kind.content == "id")
     }
-    found: list[Ragged] = []
+    types = {p: _TYPES[kind.content] if p in direct else _text_type(kind) for p, kind in kinds.items()}
+    # Beside the parsing, which does not hold Python's lock.
+    with ThreadPoolExecutor(1) as pool:
+        searched = pool.submit(_has_padding, table) if any(kinds[p].content == "id" for p in direct) else None
+        try:
+            rows = _parse(table, None, types=types, point=point)
+        except pa.ArrowInvalid:
+            return None
+        if searched and searched.result():
+            return typed(table, columns, sampled, padded=True)
+    return _finished(table, rows, kinds, direct)
+
+
+def texts(table: CsvText, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, list[Ragged]]:
+    """The columns as text, as written; ids, dates and flags dictionary-encoded. Without ragged rows, which come apart.
+
+    SchemaError for what is no CSV after all.
+    """
+    kinds = {position: columns[name] for position, name in wanted(table, columns).items()}
+    types = {position: _text_type(kind) for position, kind in kinds.items()}
+    ragged: list[Ragged] = []
     try:
-        rows = _parse(table, None, types=types, strings=True, ragged=found)
+        try:
+            rows = _parse(table, None, types=types, strings=True)
+        except pa.ArrowInvalid:
+            rows = _parse(table, None, types=types, strings=True, ragged=ragged)
     except pa.ArrowInvalid as error:
         raise SchemaError(f"{table.name} cannot be read as CSV: {short(str(error))}; save it as CSV (UTF-8)") from None
-    if found and ragged is None:
-        raise ragged_error(table, found[0])
-    if ragged is not None:
-        ragged.extend(found)
-    return rows.rename_columns([table.names[position] for position in kinds])
+    return rows.rename_columns([table.names[position] for position in kinds]), ragged
 
 
 def wanted(table: CsvText, columns: Mapping[str, ColumnType]) -> dict[int, str]:
@@ -136,7 +153,8 @@ def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> lis
         return []
     if table.quote:
         return list(_quoted_lines(table, rows))
-    body = np.frombuffer(table.text, dtype=np.uint8)[table.body :]
+    text = line_feeds(table.text)
+    body = np.frombuffer(text, dtype=np.uint8)[table.body :]
     ends = np.flatnonzero(body == 10)
     starts = np.concatenate([[0], ends + 1])
     filled = np.flatnonzero(np.concatenate([ends, [len(body)]]) > starts)
@@ -144,7 +162,7 @@ def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> lis
 
 
 def _quoted_lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Iterator[int]:
-    text = io.TextIOWrapper(io.BytesIO(table.text[table.body :]), "utf-8", "replace", newline="\n")
+    text = io.TextIOWrapper(io.BytesIO(line_feeds(table.text)[table.body :]), "utf-8", "replace", newline="\n")
     reader = csv.reader(text, delimiter=table.separator, quotechar=table.quote)
     records = filter(None, reader)
     done = 0
@@ -224,7 +242,8 @@ def _fits(column: Any, kind: ColumnType) -> bool:
     if kind.content == "text":
         return True
     if kind.content == "number":
-        return bool(pc.all(pc.is_finite(column)).as_py() is not False)
+        # The sum of finite numbers is finite, and a sum makes no copy.
+        return isfinite(pc.sum(column).as_py() or 0.0)
     if column.null_count:
         return False
     if kind.content == "id":
@@ -236,26 +255,64 @@ def _fits(column: Any, kind: ColumnType) -> bool:
     return True
 
 
-def _has_plain_integers(table: CsvText) -> bool:
-    """Whether no field could be a number with a leading zero or spaces around it, which Arrow would drop."""
-    if b" " in table.text or (table.separator != "\t" and b"\t" in table.text):
-        return False
+def _finished(
+    table: CsvText, rows: pa.Table, kinds: Mapping[int, ColumnType], direct: Collection[int]
+) -> pa.Table | None:
+    """Columns that were read as text converted and the others proved; None when a value is wrong."""
+    done: dict[str, Any] = {}
+    for position, kind in kinds.items():
+        column = rows.column(str(position))
+        if position not in direct:
+            column, wrong = convert(column, kind)
+            if wrong.any():
+                return None
+        elif not _fits(column, kind):
+            return None
+        done[table.names[position]] = column
+    return pa.table(done)
+
+
+def _is_direct(kind: ColumnType, point: str) -> bool:
+    """Whether Arrow parses this way of writing; it takes one decimal mark for all columns."""
+    if kind.content == "number":
+        return not kind.thousands and kind.decimal == point
+    return not kind.date_format
+
+
+def _text_type(kind: ColumnType) -> Any:
+    """Text, of few distinct values where the content has few."""
+    return pa.dictionary(pa.int32(), pa.string()) if kind.content in ("id", "date", "flag") else pa.string()
+
+
+def _looks_plain(column: Any, kind: ColumnType) -> bool:
+    """Whether a sample of a column is written as Arrow takes it."""
+    if kind.content in ("text", "flag"):
+        return True
+    pattern = {"id": CANONICAL_ID, "date": r"^\d{4}-\d\d-\d\d$"}.get(kind.content, number_pattern(kind.decimal, ""))
+    fits = pc.match_substring_regex(column, pattern)
+    if kind.content == "number":
+        fits = pc.or_(fits, pc.is_in(column, pa.array(NULLS)))
+    return bool(pc.all(fits).as_py())
+
+
+def _has_padding(table: CsvText, blocks: int | None = None) -> bool:
+    """Whether a field may begin with a zero before other digits, which Arrow would drop from an integer."""
     text = np.frombuffer(table.text, dtype=np.uint8)[max(table.body - 1, 0) :]
-    opening = [ord(mark) for mark in (table.separator, table.quote) if mark]
-    return not any(_leading_zero(text[start : start + _BLOCK + 2], opening) for start in range(0, len(text), _BLOCK))
+    starts = range(0, len(text), _SCAN)[:blocks]
+    return any(_is_padded(text[start : start + _SCAN + 2], ord(table.separator)) for start in starts)
 
 
-def _leading_zero(text: NDArray[np.uint8], opening: Sequence[int]) -> bool:
-    zero = text[1:-1] == ord("0")
-    before = text[:-2] == 10
-    for mark in opening:
-        before |= text[:-2] == mark
-    before &= zero
-    if not before.any():
+def _is_padded(text: NDArray[np.uint8], separator: int) -> bool:
+    # A comma, and all that opens a field beside separators: line ends, quotes, spaces.
+    opens = text[:-2] <= ord(",")
+    if separator > ord(","):
+        opens |= text[:-2] == separator
+    opens &= text[1:-1] == ord("0")
+    if not opens.any():
         return False
-    after = text[2:][before]
+    after = text[2:][opens]
     # x: Arrow reads hexadecimal.
-    return bool((((after >= 48) & (after <= 57)) | (after == ord("x")) | (after == ord("X"))).any())
+    return bool((((after >= ord("0")) & (after <= ord("9"))) | (after == ord("x")) | (after == ord("X"))).any())
 
 
 def _listed(table: CsvText) -> str:

@@ -20,13 +20,26 @@ _SEPARATORS = (",", ";", "\t", "|")
 _WESTERN = re.compile(
     "[\\x00-\\x7f\\xa0-\\xcf\\xd1-\\xd6\\xd8-\\xdc\\xdf-\\xef\\xf1-\\xf6\\xf8-\\xfc\\xff\\u0152\\u0153\\u20ac\\u2013-\\u2026]*"
 )
-# What charset-normalizer says of a few accented letters that could be of nearly any code page.
-_GUESSES = re.compile(r"cp1250|cp1252|latin_1|iso8859|hp_roman|mac_|cp[478]\d\d$|cp1006|cp1125|utf_16")
+# What programs export in; charset-normalizer also takes a few accented letters for code pages of old terminals.
+_CODE_PAGES = [
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "cp1257",
+    "koi8_r",
+    "cp932",
+    "gb18030",
+    "big5",
+    "cp949",
+]
+_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
 
 
 @dataclass(frozen=True, eq=False)
 class CsvText:
-    """A CSV as UTF-8 with LF line ends. `names`: stripped headers. Rows begin at byte `body`, in line `first_line`."""
+    """A CSV as UTF-8. `names`: stripped headers. Rows begin at byte `body`, in line `first_line`."""
 
     name: str
     text: bytes
@@ -73,6 +86,11 @@ def dialect_of(name: str, data: bytes) -> Dialect:
         first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
         raise SchemaError(f"{name} has no header: its first line is {short(first)}; add a line that names the columns")
     return Dialect("csv", encoding, separator, quote if quote.encode() in text else "", blank + skipped)
+
+
+def line_feeds(text: bytes) -> bytes:
+    """A text with LF line ends."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
 
 
 def short(text: str, limit: int = 160) -> str:
@@ -128,7 +146,7 @@ def _record_end(text: bytes, start: int, quote: str) -> int:
 
 
 def _normal(name: str, data: bytes, encoding: str) -> bytes:
-    """A text as UTF-8 with LF line ends."""
+    """A text as UTF-8, with LF line ends if its start has others."""
     if encoding != "utf-8":
         try:
             data = data.decode(encoding).removeprefix("\ufeff").encode()
@@ -136,8 +154,8 @@ def _normal(name: str, data: bytes, encoding: str) -> bytes:
             raise SchemaError(
                 f"{name} is not {encoding} at byte {error.start:,}, as its start is; save it as CSV (UTF-8)"
             ) from None
-    # Arrow reads CRLF and bare CR too, but lines are counted by LF.
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+    # Arrow reads CRLF and bare CR too; a file that begins without them is not searched for them to its end.
+    return line_feeds(data) if b"\r" in data[:_HEAD] else data
 
 
 def _encoding(name: str, data: bytes) -> str:
@@ -188,10 +206,10 @@ def _code_page(data: bytes) -> str:
         if len(lines) == 500:
             break
     sample = b"\n".join(lines)
-    best = from_bytes(sample).best()
+    best = from_bytes(sample, cp_isolation=_CODE_PAGES).best()
     western = sample.decode("cp1252", "replace")
-    # A handful of accents fits many code pages; where the Western one gives Western letters only, it is meant.
-    if best is None or (_GUESSES.match(best.encoding) and _WESTERN.fullmatch(western)):
+    # A handful of accents fits several code pages; where the Western one gives Western letters only, it is meant.
+    if best is None or (best.encoding in _LATIN and _WESTERN.fullmatch(western)):
         return "cp1252" if _decodes(data, "cp1252") else "latin-1"
     return best.encoding
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from demand_assets.ingestion import csv_rows
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.dialect import CsvText, dialect_of, open_csv, short
 from demand_assets.ingestion.marks import date_formats, number_marks
-from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType, Dialect, Source
+from demand_assets.ingestion.source import ColumnType, Dialect, Source
 from demand_assets.ingestion.unpacking import form_of, is_table_name, unpacked
 from demand_assets.ingestion.values import NULLS, convert, expected, texts
 from demand_assets.ingestion.workbooks import sheets
@@ -33,7 +33,7 @@ __all__ = ["Fault", "date_formats", "line_of", "number_marks", "read", "read_or_
 class Fault:
     """A value that is not what its column holds: the 1-based line (row of a sheet or Parquet file), header and text.
 
-    `column` is empty for a row with a wrong number of fields; `value` is then the row.
+    A row with a wrong number of fields has no `column`; `value` is the row and `expected` says how many it has.
     """
 
     line: int
@@ -65,8 +65,8 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
 
     SchemaError for columns that are absent or there twice, and for the first value or row that is wrong, with its line.
     """
-    opened = _open(source, data)
-    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns)) is not None:
+    opened = _open(source, data, columns)
+    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table
     table, faults = _collect(opened, source, columns, all_faults=False)
     if faults:
@@ -76,8 +76,8 @@ def read(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> pa.T
 
 def read_or_collect(source: Source, data: bytes, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, list[Fault]]:
     """As `read`, less the rows that are wrong; what is wrong in them, by line. Costs more only if there are any."""
-    opened = _open(source, data)
-    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns)) is not None:
+    opened = _open(source, data, columns)
+    if isinstance(opened, CsvText) and (table := csv_rows.typed(opened, columns, source.sample)) is not None:
         return table, []
     return _collect(opened, source, columns, all_faults=True)
 
@@ -113,7 +113,7 @@ def _sources(file: LandedFile, member: str, content: bytes) -> Iterator[Source]:
         yield Source(file, member, Dialect(form), _spread(table), table.num_rows)
 
 
-def _open(source: Source, data: bytes) -> CsvText | _Typed:
+def _open(source: Source, data: bytes, wanted: Collection[str] | None = None) -> CsvText | _Typed:
     member, content = next(unpacked(source.file.name, data, source.part))
     form = source.dialect.form
     if form == "csv":
@@ -122,7 +122,7 @@ def _open(source: Source, data: bytes) -> CsvText | _Typed:
         sheet = sheets(source.name, content, source.part.removeprefix(f"{member}: ") if member else source.part)[0]
         return _Typed(sheet.table, sheet.rows)
     if form == "parquet":
-        table = _parquet(source.name, content)
+        table = _parquet(source.name, content, wanted)
         return _Typed(table, np.arange(1, table.num_rows + 1))
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == 10)
     lengths = np.diff(np.concatenate([[-1], ends, [len(content)]])) - 1
@@ -130,18 +130,16 @@ def _open(source: Source, data: bytes) -> CsvText | _Typed:
 
 
 def _spread(table: pa.Table) -> pa.Table:
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    if table.num_rows <= SAMPLE_ROWS:
-        return table
-    half = SAMPLE_ROWS // 2
-    return table.take(
-        np.concatenate([np.arange(half), np.linspace(half, table.num_rows - 1, SAMPLE_ROWS - half).astype(np.int64)])
-    )
+    return csv_rows.thinned(table.rename_columns([name.strip() for name in table.column_names]))
 
 
-def _parquet(name: str, content: bytes) -> pa.Table:
+def _parquet(name: str, content: bytes, wanted: Collection[str] | None = None) -> pa.Table:
+    """The wanted columns of those that are there, or all."""
     try:
-        return pq.read_table(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(content))
+        names = [column for column in file.schema_arrow.names if wanted is None or column.strip() in wanted]
+        # All, too, where one is absent: what is there instead is said.
+        return file.read(columns=names if len(names) == len(wanted or ()) else None)
     except (pa.ArrowInvalid, OSError) as error:
         raise SchemaError(f"{name} cannot be read as Parquet: {short(str(error))}; land it again") from None
 
@@ -158,11 +156,9 @@ def _json(name: str, content: bytes) -> pa.Table:
 def _collect(
     opened: CsvText | _Typed, source: Source, columns: Mapping[str, ColumnType], *, all_faults: bool
 ) -> tuple[pa.Table, list[Fault]]:
-    ragged: list[csv_rows.Ragged] = []
-    if isinstance(opened, CsvText):
-        raw = csv_rows.texts(opened, columns, ragged)
-    else:
-        raw = _chosen(source, opened.table, columns)
+    raw, ragged = (
+        csv_rows.texts(opened, columns) if isinstance(opened, CsvText) else (_chosen(source, opened.table, columns), [])
+    )
     places = _places(raw.num_rows, ragged)
     converted, bad = {}, np.zeros(raw.num_rows, bool)
     wrong: list[tuple[int, str]] = []

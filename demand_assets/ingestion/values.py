@@ -131,8 +131,10 @@ def _from_typed(values: Any, kind: ColumnType) -> Parsed:
 
 def texts(values: Any) -> Any:
     """Typed values as people write them: whole floats without a decimal point, dates in ISO form."""
-    if pa.types.is_floating(values.type) and pc.all(pc.equal(values, pc.floor(values))).as_py() is not False:
-        values = values.cast(pa.int64())
+    if pa.types.is_floating(values.type):
+        # Above 2**53 a float is not one whole number but several.
+        whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 2.0**53))
+        values = values.cast(pa.int64()) if pc.all(whole).as_py() is not False else values
     return values.cast(pa.string())
 
 

@@ -78,8 +78,11 @@ def _column(values: Sequence[Any]) -> Any:
     present = {type(value) for value in values if value != ""}
     if present and present <= {int, float}:
         return pa.array([None if value == "" else float(value) for value in values], pa.float64())
+    if present == {date}:
+        return pa.array([None if value == "" else value for value in values], pa.date32())
     if present and present <= {date, datetime}:
-        return pa.array([None if value == "" else value for value in values], pa.timestamp("us"))
+        # A date is a datetime's superclass, not one.
+        return pa.array([None if value == "" else datetime.fromisoformat(str(value)) for value in values])
     if present == {bool}:
         return pa.array([None if value == "" else value for value in values], pa.bool_())
     return pa.array([None if value == "" else _text(value) for value in values], pa.string())
