@@ -61,6 +61,7 @@ _NO_DATA = ("test", "samplesubmission", "expect", "readme", "license", "licence"
 class _Zone:
     """What is known of a zone while it is being understood."""
 
+    given: DataSpec
     wanted: DataSpec
     form: Form | None
     layouts: list[Layout]
@@ -94,12 +95,12 @@ def understand(sources: Sequence[Source], given: DataSpec | None = None) -> Unde
         read, skipped = _form_reads(read, skipped, form, given)
         tables = [table for table in tables if table.source in read]
     wanted = overlaid(form.spec if form else DataSpec(), given)
-    zone = _Zone(wanted, form, layouts(tables, wanted))
-    _refuse_missing(zone, given)
+    zone = _Zone(given, wanted, form, layouts(tables, wanted))
+    _refuse_missing(zone)
     if not zone.sales:
-        return _nothing_sold(zone, given)
+        return _nothing_sold(zone)
     _one_layout(zone)
-    return _understood(zone, given, skipped)
+    return _understood(zone, skipped)
 
 
 def overlaid(below: DataSpec, above: DataSpec) -> DataSpec:
@@ -153,13 +154,13 @@ def _form_reads(
     return kept, [*skipped, *more]
 
 
-def _refuse_missing(zone: _Zone, given: DataSpec) -> None:
-    if missing := missing_headers(zone.layouts, given):
+def _refuse_missing(zone: _Zone) -> None:
+    if missing := missing_headers(zone.layouts, zone.given):
         has = "; ".join(f"{layout.name} has {', '.join(layout.table.headers)}" for layout in zone.layouts)
         raise SchemaError(f"demand.toml names columns that no file has: {', '.join(missing)}; {has}")
 
 
-def _nothing_sold(zone: _Zone, given: DataSpec) -> Understanding:
+def _nothing_sold(zone: _Zone) -> Understanding:
     files = "; ".join(
         f"{layout.name} has {', '.join(layout.table.headers[:20])} ({layout.why})" for layout in zone.layouts
     )
@@ -169,7 +170,7 @@ def _nothing_sold(zone: _Zone, given: DataSpec) -> Understanding:
     )
     question = Question(text, '[sales]\nfiles = ["..."]\ndate = "..."\nvalue = "..."')
     reports = tuple(report_of(layout, None, Beside(), None) for layout in zone.layouts)
-    return Understanding(given, zone.form.name if zone.form else "", reports, (), (question,))
+    return Understanding(zone.given, zone.form.name if zone.form else "", reports, (), (question,))
 
 
 def _one_layout(zone: _Zone) -> None:
@@ -185,14 +186,14 @@ def _one_layout(zone: _Zone) -> None:
     )
 
 
-def _understood(zone: _Zone, given: DataSpec, skipped: Sequence[tuple[Source, str]]) -> Understanding:
+def _understood(zone: _Zone, skipped: Sequence[tuple[Source, str]]) -> Understanding:
     dates = _dates(zone)
     days = _days(zone.sales, dates)
     frequency = _frequency(zone, days, any(dates[one.name].choices for one in zone.sales if one.name in dates))
     week_ends, starts = _week_ends(zone, days, frequency)
     _joined_keys(zone)
     columns = beside(zone.layouts, zone.wanted)
-    unit = _unit(zone, given)
+    unit = _unit(zone)
     plans = [
         (layout.table.source, plan)
         for layout, extra in zip(zone.layouts, columns, strict=True)
@@ -281,13 +282,13 @@ def _no_dates(sales: Layout) -> Question:
 
 def _week_ends(zone: _Zone, days: dating.Days, frequency: Frequency) -> tuple[Weekday | None, bool]:
     """The weekday that ends a week, and whether the dates name the day that starts one."""
-    given = zone.wanted.data.week_ends
+    given, usual = zone.given.data.week_ends, zone.wanted.data.week_ends
     if not frequency or not len(days):
         return given, zone.wanted.sales.week_starts
     if frequency == "daily":
-        if not given:
+        if not usual:
             zone.notes.append("days are summed to weeks that end on Sunday; [data] week_ends names another day")
-        return given or "sunday", False
+        return usual or "sunday", False
     named = dating.weekday(days)
     starts = zone.wanted.sales.week_starts or any(names_week_start(layout.date) for layout in zone.sales)
     before = WEEKDAYS[(WEEKDAYS.index(named) + 6) % 7]
@@ -310,9 +311,9 @@ def _joined_keys(zone: _Zone) -> None:
         zone.notes.append(f"a series is a {' / '.join(dept)} of a store: {dept[0]} alone does not tell rows apart")
 
 
-def _unit(zone: _Zone, given: DataSpec) -> str:
-    if given.data.unit:
-        return given.data.unit
+def _unit(zone: _Zone) -> str:
+    if zone.given.data.unit:
+        return zone.given.data.unit
     headers = [(layout, header) for layout in zone.sales for header in (layout.value, *layout.dates) if header]
     values = [layout.table.columns[header] for layout, header in headers]
     if hint := next((unit for column in values if (unit := unit_in(column.header))), ""):

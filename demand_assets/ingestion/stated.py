@@ -26,7 +26,7 @@ def stated(
     """`wanted` with every key that was recognised; files are named only where `wanted` does: others may land."""
     sales = next(layout for layout in layouts if layout.role == "sales")
     found = wanted.model_dump(exclude_unset=True)
-    found["data"] = {**found.get("data", {}), "unit": unit} | ({"week_ends": week_ends} if week_ends else {})
+    found["data"] = {**found.get("data", {}), "unit": unit, "week_ends": week_ends}
     found["series"] = _series(wanted, sales, columns)
     found["sales"] = found.get("sales", {}) | _sales(wanted, sales, dates, frequency, starts)
     found["covariates"] = _covariates(wanted, columns)

@@ -211,3 +211,9 @@ def test_the_long_form_is_one_chain_of_series() -> None:
     rows = [(series, day, 1.5) for series in ("s1", "s2") for day in days(8)]
     sold = plan(understood({"data.csv": csv("unique_id,ds,y", *rows)}), "sales")
     assert (sold.store, sold.dept, sold.date, sold.values) == ((), ("unique_id",), "ds", {"sales": "y"})
+
+
+def test_a_known_form_summed_to_weeks_keeps_the_weekday_of_its_dates() -> None:
+    rows = [(1, day, 700, 1, 0, 0) for day in days(8)]
+    answer = understood({"train.csv": csv("Store,Date,Sales,Promo,StateHoliday,SchoolHoliday", *rows)})
+    assert (answer.form, answer.spec.data.week_ends, plan(answer, "sales").days) == ("rossmann", "friday", False)
