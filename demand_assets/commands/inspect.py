@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def inspect_folder(folder: str, as_json: bool, write: bool, force: bool) -> None:
     """Print what is understood of a landing zone, and write demand.toml beside the data unless there is one."""
     terminal(stderr=True).print(f"Reading {folder} ...", markup=False)
-    from demand_assets.ingestion.inspection import understand_files
+    from demand_assets.ingestion.inspection import understand_files, with_exact_dates
 
-    understanding = understand_files(_landed(folder))
+    understanding = with_exact_dates(understand_files(_landed(folder)), _landed(folder))
     if as_json:
         print_json(_as_json(understanding))
     else:
@@ -93,7 +93,9 @@ def _remarks(understanding: "Understanding") -> Iterator[str]:
     for report in understanding.files:
         if report.left_out:
             yield f"{report.name}: left out: {'; '.join(report.left_out)}"
-        yield from (f"{report.name}: {note}" for note in report.notes)
+        yield from (note if note.startswith(report.name) else f"{report.name}: {note}" for note in report.notes)
+    if any(report.left_out for report in understanding.files):
+        yield f"Columns that are left out are used when {NAME} names them in [[covariates]], [stores] or [departments]."
     yield from understanding.notes
     if understanding.questions:
         yield f"Open questions: {len(understanding.questions)}. Answer them in {NAME}:"

@@ -20,8 +20,11 @@ from demand_assets.ingestion.values import FALSE, NULLS, TRUE, convert, parse_da
 _NUMERIC = re.compile(r"[-+]?[\d.,' \u00a0\u202f]+")
 
 _FLAGS = frozenset(word.casefold() for word in (*TRUE, *FALSE))
+# Eight digits, or two groups of them.
+_DATED = re.compile(r"\d{8}|\d\D+\d")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?!\d)")
 # Texts that are tried to find the form of all.
-_PROBES = 20
+_PROBES = 8
 
 
 def usual_formats(texts: Sequence[str]) -> list[str]:
@@ -44,11 +47,14 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether values are text, as all of a CSV are."""
-        return bool(pa.types.is_string(self.type) or pa.types.is_large_string(self.type))
+        kind = self.type.value_type if pa.types.is_dictionary(self.type) else self.type
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
     @cached_property
     def rows(self) -> Any:
-        """(rows,) values as text, stripped; null where missing."""
+        """(rows,) values as text, stripped; null where missing, and everywhere in a column of lists or bytes."""
+        if pa.types.is_nested(self.type) or pa.types.is_binary(self.type) or pa.types.is_duration(self.type):
+            return pa.nulls(len(self.values), pa.string())
         written = pc.utf8_trim_whitespace(texts(self.values.combine_chunks()))
         return pc.if_else(pc.is_in(written, pa.array(NULLS)), None, written)
 
@@ -96,8 +102,15 @@ class Column:
     @cached_property
     def formats(self) -> list[str]:
         """Forms in which every value is a date; "" is ISO 8601."""
-        # A few tell most columns that hold no dates.
-        return date_formats(self.texts) if self.is_text and date_formats(self.texts[:_PROBES]) else []
+        # The first few tell most columns that hold no dates.
+        if not (self.is_text or pa.types.is_integer(self.type)) or not all(
+            _DATED.search(text) for text in self.texts[:_PROBES]
+        ):
+            return []
+        # No other form fits what begins as ISO 8601 does, and trying them all takes long.
+        if all(_ISO.match(text) for text in self.texts):
+            return [""] if not parse_dates(pa.array(self.texts), "").null_count else []
+        return date_formats(self.texts)
 
     @cached_property
     def usual_formats(self) -> list[str]:

@@ -15,10 +15,11 @@ from demand_assets.ingestion.dataspec import WEEKDAYS, Weekday
 from demand_assets.ingestion.source import ColumnType
 from demand_assets.ingestion.values import parse_dates
 
+Frequency = Literal["weekly", "daily", ""]
 Days = NDArray[np.datetime64]
 ISO = "%Y-%m-%d"
 # Of distinct dates: a typing error among them does not turn weekly data into daily.
-_MOST = 0.9
+_MOST = 0.8
 _READABLE = {
     "%d": "day",
     "%m": "month",
@@ -44,7 +45,7 @@ class Dates:
 
 def settle(column: Column, declared: str, others: Sequence[str]) -> Dates:
     """The form of a column of dates: as declared, as its values allow, as in `others`, or as weekdays tell."""
-    if not column.is_text:
+    if column.is_typed_date:
         return Dates(ColumnType("date"), days_of(column.texts, ""))
     forms = [declared] if declared else column.usual_formats or [""]
     if len(forms) > 1 and (shared := [form for form in forms if form in others]):

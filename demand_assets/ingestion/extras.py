@@ -32,6 +32,13 @@ class Beside:
     dept_name: str = ""
     left_out: tuple[str, ...] = ()
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What its columns are beside sales."""
+        named: dict[Kind, str] = {"stores": self.store_name, "departments": self.dept_name}
+        kinds: tuple[Kind, ...] = ("covariates", "stores", "departments")
+        return tuple(kind for kind in kinds if self.of(kind) or named.get(kind))
+
     def of(self, kind: Kind) -> list[Extra]:
         """Its columns of a kind."""
         return [extra for extra in self.extras if extra.kind == kind]
@@ -45,13 +52,15 @@ def beside(found: Sequence[Layout], wanted: DataSpec) -> list[Beside]:
     answers = []
     for layout, known, guessed, flag in zip(found, declared, recognised, flags, strict=True):
         used = {*layout.keys, layout.value, flag, *layout.dates}
+        used |= {layout.table.find(one.wide.key) for one in found if one.wide and layout.role == "calendar"}
         names = [_name(layout, wanted, role, used) for role in ("store", "dept")]
         used = (used | set(names)) - {""}
         kept: dict[str, Extra] = {}
         for extra in (*known, *guessed):
             if extra.header not in used:
                 kept.setdefault(extra.header, extra)
-        left = [header for header in layout.table.headers if header not in used and header not in kept]
+        known_file = layout.role != "not understood"
+        left = [header for header in layout.table.headers if known_file and header not in used and header not in kept]
         reasons = tuple(f"{header or '(no name)'}: {_why_left(layout, header)}" for header in left)
         answers.append(Beside(tuple(kept.values()), flag, names[0], names[1], reasons))
     return answers
@@ -121,7 +130,10 @@ def _declared(found: Sequence[Layout], wanted: DataSpec) -> list[list[Extra]]:
             _give(answers, found, extra, block, [_can_hold(layout, block.level) for layout in found])
     for kind in ("stores", "departments"):
         members = _members(wanted, kind)
-        for name, header in columns_of(members.columns).items():
+        columns = columns_of(members.columns)
+        if kind == "stores" and (subdivision := wanted.holidays.subdivision_column):
+            columns.setdefault(subdivision, subdivision)
+        for name, header in columns.items():
             able = [bool(layout.store if kind == "stores" else layout.dept) for layout in found]
             _give(answers, found, Extra(header, name, kind), members, able)
     return answers
@@ -188,7 +200,7 @@ def _beside_sales(layout: Layout) -> Iterator[Extra]:
         column = layout.table.columns[header]
         if kind != "covariates":
             yield Extra(header, header, kind)
-        elif column.is_number and not column.is_date:
+        elif column.is_number or column.is_flag:
             yield Extra(header, header, kind, level, is_known_ahead(header))
 
 
@@ -204,12 +216,12 @@ def _within(layout: Layout, header: str) -> Extra | None:
     ahead = is_known_ahead(header)
     if (len(column.texts) < 2 and not ahead) or role_of(header) in ("date", "value", "flag"):
         return None
-    if not ahead and not column.is_date:
+    if not ahead and (column.is_number or not column.is_date):
         if layout.store and table.is_constant(header, layout.store):
             return Extra(header, header, "stores")
         if layout.dept and table.is_constant(header, layout.dept):
             return Extra(header, header, "departments")
-    if not column.is_number or not layout.date:
+    if not (column.is_number or column.is_flag) or not layout.date:
         return None
     level: Level = "series"
     if not layout.dept or table.is_constant(header, (*layout.store, layout.date)):
@@ -221,12 +233,10 @@ def _why_left(layout: Layout, header: str) -> str:
     column = layout.table.columns[header]
     if is_row_number(header):
         return "row numbers"
-    if layout.role == "not understood":
-        return "its file is not understood"
     if not column.texts:
         return "no values"
     if len(column.texts) == 1:
         return f"one value, {column.texts[0][:40]!r}"
     if role_of(header) == "value":
         return "another amount than the one taken as sales"
-    return "not used; name it in [[covariates]], [stores] or [departments] to use it"
+    return "not used"

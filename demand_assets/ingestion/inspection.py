@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from demand_assets.errors import DemandError, SchemaError
 from demand_assets.ingestion.dataspec import NAME, DataSpec, read_spec
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.layout import file_parts
-from demand_assets.ingestion.reading import sources
+from demand_assets.ingestion.reading import read, sources
 from demand_assets.ingestion.recognise import passed_over, understand
+from demand_assets.ingestion.reports import span
 from demand_assets.ingestion.source import Source
-from demand_assets.ingestion.understanding import FileReport, Understanding
+from demand_assets.ingestion.understanding import FileReport, Plan, Understanding
 
 
 def understand_files(files: Iterable[tuple[LandedFile, bytes]]) -> Understanding:
@@ -31,6 +34,39 @@ def understand_files(files: Iterable[tuple[LandedFile, bytes]]) -> Understanding
                 broken.append(FileReport(file.name, "not understood", notes=(str(error),)))
     understanding = understand(found, given)
     return replace(understanding, files=(*understanding.files, *broken))
+
+
+def with_exact_dates(understanding: Understanding, files: Iterable[tuple[LandedFile, bytes]]) -> Understanding:
+    """The same with rows, first and last date and gaps of every dated file as they are, read from all its rows.
+
+    A report says so where a date cannot be read, with its line.
+    """
+    dated = {
+        source.name: (source, plan)
+        for source, plan in understanding.plans
+        if plan.date and source.rows != _sampled(source)
+    }
+    reports = {report.name: report for report in understanding.files}
+    for file, data in files:
+        for source, plan in dated.values():
+            if source.file.name == file.name:
+                reports[source.name] = _exact(reports[source.name], source, plan, data)
+    return replace(understanding, files=tuple(reports.values()))
+
+
+def _sampled(source: Source) -> int:
+    return int(source.sample.num_rows)
+
+
+def _exact(report: FileReport, source: Source, plan: Plan, data: bytes) -> FileReport:
+    try:
+        table = read(source, data, {plan.date: plan.types[plan.date]})
+    except DemandError as error:
+        return replace(report, notes=(*report.notes, str(error)))
+    days = np.unique(table.column(0).combine_chunks().to_numpy(zero_copy_only=False).astype("datetime64[D]"))
+    found = span(days, exact=True)
+    # What a row covers is known of the sales, whatever their dates alone would say.
+    return replace(report, rows=table.num_rows, first=found["first"], last=found["last"], gaps=found["gaps"])
 
 
 def _is_asked_for(given: DataSpec, name: str) -> bool:

@@ -56,8 +56,10 @@ def file_parts(spec: DataSpec) -> tuple[Sales | Covariates | Members, ...]:
 
 def named(table: Table, patterns: Sequence[str]) -> bool:
     """Whether one of the names or patterns names this table: the file, or a part of it."""
-    names = (table.source.file.name, table.source.part, table.source.name)
-    return any(fnmatch(name.casefold(), pattern.casefold()) for pattern in patterns for name in names if name)
+    names = {name.casefold() for name in (table.source.file.name, table.source.part, table.source.name) if name}
+    folded = [pattern.casefold() for pattern in patterns]
+    # A name may have brackets, which a pattern reads otherwise.
+    return any(name == pattern or fnmatch(name, pattern) for pattern in folded for name in names)
 
 
 def layouts(tables: Sequence[Table], wanted: DataSpec) -> list[Layout]:
@@ -178,7 +180,7 @@ def _found_wide(table: Table, tables: Sequence[Table]) -> tuple[Wide | None, dic
     forms = usual_formats(numbered)
     dated = list(_by_name(numbered, parsed(numbered, forms[0]))) if forms else []
     if len(dated) >= _WIDE:
-        return Wide(columns=f"{_prefix(dated)}*"), _own_dates(dated, "")
+        return Wide(columns="[0-9]*"), _own_dates(dated, "")
     counted: dict[str, list[str]] = {}
     for name in table.headers:
         if match := re.fullmatch(r"(.*?\D)\d+", name):
@@ -198,11 +200,6 @@ def _found_wide(table: Table, tables: Sequence[Table]) -> tuple[Wide | None, dic
 
 def _dated(table: Table) -> str:
     return next((name for name in by_role(table.headers, "date") if table.columns[name].is_date), "")
-
-
-def _prefix(names: Sequence[str]) -> str:
-    low, high = min(names), max(names)
-    return low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]
 
 
 def _own_dates(columns: Sequence[str], declared: str) -> dict[str, dt.date]:
@@ -242,8 +239,10 @@ def same_layout(layout: Layout, other: Layout) -> bool:
 def _beside(table: Table, sales: Layout, wanted: DataSpec) -> Layout:
     """The layout of a table that is not sales: its keys are those of the sales, under their name or another."""
     day = _date(table, wanted)
-    store = _shared_key(table, sales.table, sales.store, "store")
-    dept = _shared_key(table, sales.table, sales.dept, "dept")
+    store = _key(table, wanted.stores.key, "store") if wanted.stores.key else ()
+    store = store or _shared_key(table, sales.table, sales.store, "store")
+    dept = _key(table, wanted.departments.key, "dept") if wanted.departments.key else ()
+    dept = dept or _shared_key(table, sales.table, sales.dept, "dept")
     layout = Layout(table, "not understood", store, dept, day)
     if named(table, wanted.stores.files) or named(table, wanted.departments.files):
         day = ""
@@ -272,7 +271,9 @@ def _dated_layout(layout: Layout, sales: Layout) -> Layout:
     if not any(table.columns[name].is_number or table.columns[name].is_flag for name in rest):
         return replace(layout, why="beside keys and dates no column holds numbers")
     only_flags = all(table.columns[name].is_flag or not table.columns[name].is_number for name in rest)
-    return replace(layout, role="calendar" if only_flags and not layout.store and not layout.dept else "covariates")
+    keyless = not layout.store and not layout.dept
+    dates_columns = sales.wide is not None and named(table, [sales.wide.file])
+    return replace(layout, role="calendar" if keyless and (only_flags or dates_columns) else "covariates")
 
 
 def _shared_key(table: Table, sales: Table, key: Headers, role: Literal["store", "dept"]) -> Headers:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from demand_assets.ingestion import dating
 from demand_assets.ingestion.dataspec import Weekday
-from demand_assets.ingestion.dating import Dates
+from demand_assets.ingestion.dating import Dates, Frequency
 from demand_assets.ingestion.extras import Beside, Extra
 from demand_assets.ingestion.layout import Layout
 from demand_assets.ingestion.source import ColumnType
@@ -16,7 +16,7 @@ _ID, _FLAG, _TEXT = ColumnType("id"), ColumnType("flag"), ColumnType("text")
 
 
 def plans_of(
-    layout: Layout, columns: Beside, dates: Dates | None, frequency: str, week_ends: Weekday
+    layout: Layout, columns: Beside, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None
 ) -> Iterator[Plan]:
     """The plans of one layout: sales, covariates of each level, stores, departments; none of a file not understood."""
     if layout.role == "not understood":
@@ -36,9 +36,9 @@ def plans_of(
             yield _members(layout, kind, key, name, extras)
 
 
-def _weeks(layout: Layout, dates: Dates | None, frequency: str, week_ends: Weekday) -> tuple[bool, int]:
+def _weeks(layout: Layout, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None) -> tuple[bool, int]:
     """Whether rows cover days, and how many days a row's week ends after its date."""
-    if dates is None or not len(dates.days):
+    if dates is None or not len(dates.days) or week_ends is None:
         return frequency == "daily", 0
     own = frequency if layout.role == "sales" else dating.frequency(dates.days) or frequency
     return own == "daily", 0 if own == "daily" else dating.days_to(week_ends, dating.weekday(dates.days))
@@ -81,7 +81,7 @@ def _covariates(layout: Layout, columns: Beside, dates: Dates, days: bool, shift
 def _number(layout: Layout, header: str) -> ColumnType:
     """A covariate is a number; a flag of words is read as one, and counts as 0 or 1."""
     column = layout.table.columns[header]
-    return _FLAG if column.is_flag and column.marks is None else column.number()
+    return _FLAG if column.is_text and column.is_flag and column.marks is None else column.number()
 
 
 def _members(layout: Layout, kind: Kind, key: Headers, name: str, extras: Sequence[Extra]) -> Plan:

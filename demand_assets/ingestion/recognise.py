@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion import dating
 from demand_assets.ingestion.columns import Table
 from demand_assets.ingestion.dataspec import WEEKDAYS, DataSpec, Weekday
-from demand_assets.ingestion.dating import Dates
+from demand_assets.ingestion.dating import Dates, Frequency
 from demand_assets.ingestion.extras import Beside, beside, missing_headers
 from demand_assets.ingestion.forms import Form, form_of
 from demand_assets.ingestion.layout import Layout, file_parts, layouts, same_layout
@@ -61,6 +61,7 @@ _NO_DATA = ("test", "samplesubmission", "expect", "readme", "license", "licence"
 class _Zone:
     """What is known of a zone while it is being understood."""
 
+    given: DataSpec
     wanted: DataSpec
     form: Form | None
     layouts: list[Layout]
@@ -94,12 +95,12 @@ def understand(sources: Sequence[Source], given: DataSpec | None = None) -> Unde
         read, skipped = _form_reads(read, skipped, form, given)
         tables = [table for table in tables if table.source in read]
     wanted = overlaid(form.spec if form else DataSpec(), given)
-    zone = _Zone(wanted, form, layouts(tables, wanted))
-    _refuse_missing(zone, given)
+    zone = _Zone(given, wanted, form, layouts(tables, wanted))
+    _refuse_missing(zone)
     if not zone.sales:
-        return _nothing_sold(zone, given)
+        return _nothing_sold(zone)
     _one_layout(zone)
-    return _understood(zone, given, skipped)
+    return _understood(zone, skipped)
 
 
 def overlaid(below: DataSpec, above: DataSpec) -> DataSpec:
@@ -153,20 +154,23 @@ def _form_reads(
     return kept, [*skipped, *more]
 
 
-def _refuse_missing(zone: _Zone, given: DataSpec) -> None:
-    if missing := missing_headers(zone.layouts, given):
+def _refuse_missing(zone: _Zone) -> None:
+    if missing := missing_headers(zone.layouts, zone.given):
         has = "; ".join(f"{layout.name} has {', '.join(layout.table.headers)}" for layout in zone.layouts)
         raise SchemaError(f"demand.toml names columns that no file has: {', '.join(missing)}; {has}")
 
 
-def _nothing_sold(zone: _Zone, given: DataSpec) -> Understanding:
+def _nothing_sold(zone: _Zone) -> Understanding:
     files = "; ".join(
         f"{layout.name} has {', '.join(layout.table.headers[:20])} ({layout.why})" for layout in zone.layouts
     )
-    text = f"No file was recognised as sales, which have a date and an amount in every row: {files or 'no data files'}"
+    text = (
+        "No file was recognised as sales, with a column such as date, week or ds and one such as sales, revenue or "
+        f"qty: {files or 'there are no data files'}"
+    )
     question = Question(text, '[sales]\nfiles = ["..."]\ndate = "..."\nvalue = "..."')
     reports = tuple(report_of(layout, None, Beside(), None) for layout in zone.layouts)
-    return Understanding(given, zone.form.name if zone.form else "", reports, (), (question,))
+    return Understanding(zone.given, zone.form.name if zone.form else "", reports, (), (question,))
 
 
 def _one_layout(zone: _Zone) -> None:
@@ -182,13 +186,14 @@ def _one_layout(zone: _Zone) -> None:
     )
 
 
-def _understood(zone: _Zone, given: DataSpec, skipped: Sequence[tuple[Source, str]]) -> Understanding:
+def _understood(zone: _Zone, skipped: Sequence[tuple[Source, str]]) -> Understanding:
     dates = _dates(zone)
     days = _days(zone.sales, dates)
-    frequency = _frequency(zone, days)
+    frequency = _frequency(zone, days, any(dates[one.name].choices for one in zone.sales if one.name in dates))
     week_ends, starts = _week_ends(zone, days, frequency)
+    _joined_keys(zone)
     columns = beside(zone.layouts, zone.wanted)
-    unit = _unit(zone, given)
+    unit = _unit(zone)
     plans = [
         (layout.table.source, plan)
         for layout, extra in zip(zone.layouts, columns, strict=True)
@@ -247,29 +252,43 @@ def _which_form(layout: Layout, dates: Dates) -> Question:
     return Question(f"{layout.name}: {layout.date} such as {example} may be {ways}", f"[sales]\n{lines}")
 
 
-def _frequency(zone: _Zone, days: dating.Days) -> Literal["weekly", "daily"]:
+def _frequency(zone: _Zone, days: dating.Days, open_dates: bool) -> Frequency:
+    """What a row of the sales covers; empty where that is a question, or the dates are."""
     if zone.wanted.sales.frequency:
         return zone.wanted.sales.frequency
+    if open_dates:
+        return ""
+    if not len(days):
+        zone.questions.append(_no_dates(zone.sales[0]))
+        return ""
     found = dating.frequency(days)
     if found == "monthly":
         text = "Sales come once a month, and weeks cannot be made of months: bring daily or weekly sales"
-        zone.questions.append(Question(text, '[sales]\nfrequency = "weekly"'))
-    if found == "" and len(days):
+        zone.questions.append(Question(text, '[sales]\nfiles = ["..."]  # daily or weekly sales'))
+    if found == "":
         text = f"All sales are of one date, {days[0]}: that does not tell whether a row covers a day or a week"
         zone.questions.append(Question(text, '[sales]\nfrequency = "weekly"  # or frequency = "daily"'))
-    if not len(days) and any(layout.wide for layout in zone.sales):
-        text = "Sales have a column per date, and no file gives the dates"
-        zone.questions.append(Question(text, '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."'))
-    return "daily" if found == "daily" else "weekly"
+    return "" if found == "monthly" else found
 
 
-def _week_ends(zone: _Zone, days: dating.Days, frequency: str) -> tuple[Weekday, bool]:
+def _no_dates(sales: Layout) -> Question:
+    if sales.wide:
+        line = '[sales.wide]\ncolumns = "d_*"\nfile = "..."\nkey = "..."\ndate = "..."'
+        return Question("Sales have a column per date, and no file gives the dates", line)
+    examples = ", ".join(sales.table.columns[sales.date].texts[:3])
+    text = f"{sales.name}: {sales.date} holds no dates that are known: {examples}"
+    return Question(text, '[sales]\ndate = "..."\ndate_format = "..."')
+
+
+def _week_ends(zone: _Zone, days: dating.Days, frequency: Frequency) -> tuple[Weekday | None, bool]:
     """The weekday that ends a week, and whether the dates name the day that starts one."""
-    given = zone.wanted.data.week_ends
-    if frequency == "daily" or not len(days):
-        if not given:
+    given, usual = zone.given.data.week_ends, zone.wanted.data.week_ends
+    if not frequency or not len(days):
+        return given, zone.wanted.sales.week_starts
+    if frequency == "daily":
+        if not usual:
             zone.notes.append("days are summed to weeks that end on Sunday; [data] week_ends names another day")
-        return given or "sunday", False
+        return usual or "sunday", False
     named = dating.weekday(days)
     starts = zone.wanted.sales.week_starts or any(names_week_start(layout.date) for layout in zone.sales)
     before = WEEKDAYS[(WEEKDAYS.index(named) + 6) % 7]
@@ -286,15 +305,23 @@ def _week_ends(zone: _Zone, days: dating.Days, frequency: str) -> tuple[Weekday,
     return named, False
 
 
-def _unit(zone: _Zone, given: DataSpec) -> str:
-    if given.data.unit:
-        return given.data.unit
-    values = [layout.table.columns[layout.value] for layout in zone.sales if layout.value]
+def _joined_keys(zone: _Zone) -> None:
+    dept = zone.sales[0].dept
+    if len(dept) > 1 and not zone.wanted.series.dept:
+        zone.notes.append(f"a series is a {' / '.join(dept)} of a store: {dept[0]} alone does not tell rows apart")
+
+
+def _unit(zone: _Zone) -> str:
+    if zone.given.data.unit:
+        return zone.given.data.unit
+    headers = [(layout, header) for layout in zone.sales for header in (layout.value, *layout.dates) if header]
+    values = [layout.table.columns[header] for layout, header in headers]
     if hint := next((unit for column in values if (unit := unit_in(column.header))), ""):
         return hint
     whole_is_usual = zone.form is not None and zone.form.form.whole_amounts
     if values and not whole_is_usual and all(column.is_whole for column in values):
-        zone.notes.append("amounts are whole numbers and are taken as pieces; [data] unit names another unit")
+        if zone.wanted.data.unit != "pieces":
+            zone.notes.append("amounts are whole numbers and are taken as pieces; [data] unit names another unit")
         return "pieces"
     return zone.wanted.data.unit or "units"
 

@@ -21,26 +21,17 @@ _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "sp
 def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataSpec | None) -> FileReport:
     """The report of one layout; `sales` is the spec, for a file of sales."""
     table = layout.table
-    about = "" if table.is_whole_file else "about "
     days = _days(layout, dates)
-    weekly = dating.frequency(days) == "weekly"
-    absent = dating.gaps(days, 7 if weekly else 1)
-    has_dates = layout.role != "not understood" and len(days) > 0
     shown: dict[str, Any] = {}
-    if has_dates:
-        shown |= {
-            "dates": dating.in_words(dates.type.date_format if dates else ""),
-            "frequency": dating.frequency(days),
-            "first": f"{about}{days[0]}",
-            "last": f"{about}{days[-1]}",
-            "gaps": f"{absent} {'weeks' if weekly else 'days'}" if not about and absent else "",
-        }
+    if layout.role != "not understood" and len(days):
+        shown = span(days, exact=table.is_whole_file or layout.wide is not None)
+        shown["dates"] = dating.in_words(dates.type.date_format if dates else "")
     if sales is not None:
         shown |= {"value": layout.value or (layout.wide.columns if layout.wide else ""), "unit": sales.data.unit}
         shown |= {"week_ends": sales.data.week_ends or "", "frequency": sales.sales.frequency or ""}
     return FileReport(
         name=layout.name,
-        role=layout.role,
+        role=", ".join(dict.fromkeys((layout.role, *columns.kinds))) if sales else layout.role,
         written=_written(table.source.dialect, layout),
         keys=", ".join(" / ".join(key) for key in (layout.store, layout.dept) if key),
         rows=table.source.rows,
@@ -48,6 +39,15 @@ def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataS
         notes=_notes(layout),
         **shown,
     )
+
+
+def span(days: Days, exact: bool) -> dict[str, str]:
+    """Frequency, first and last date and gaps of distinct dates, in the fields of a report; of a sample `about`."""
+    every = dating.frequency(days)
+    absent = dating.gaps(days, 7 if every == "weekly" else 1) if exact and every in ("weekly", "daily") else 0
+    about = "" if exact else "about "
+    gaps = f"{absent:,} {'weeks' if every == 'weekly' else 'days'}" if absent else ""
+    return {"frequency": every, "first": f"{about}{days[0]}", "last": f"{about}{days[-1]}", "gaps": gaps}
 
 
 def _days(layout: Layout, dates: Dates | None) -> Days:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demand_assets.ingestion.dataspec import Columns, DataSpec, Weekday
-from demand_assets.ingestion.dating import Dates
+from demand_assets.ingestion.dating import Dates, Frequency
 from demand_assets.ingestion.extras import Beside, Extra
 from demand_assets.ingestion.layout import Layout
 from demand_assets.ingestion.names import label_of
@@ -19,8 +19,8 @@ def stated(
     columns: Sequence[Beside],
     dates: Mapping[str, Dates],
     unit: str,
-    week_ends: Weekday,
-    frequency: str,
+    week_ends: Weekday | None,
+    frequency: Frequency,
     starts: bool,
 ) -> DataSpec:
     """`wanted` with every key that was recognised; files are named only where `wanted` does: others may land."""
@@ -53,8 +53,12 @@ def _key(headers: Headers) -> str | Headers | bool:
     return headers[0] if len(headers) == 1 else headers or False
 
 
-def _sales(wanted: DataSpec, sales: Layout, dates: Mapping[str, Dates], frequency: str, starts: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"frequency": frequency, "missing": wanted.sales.missing}
+def _sales(
+    wanted: DataSpec, sales: Layout, dates: Mapping[str, Dates], frequency: Frequency, starts: bool
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"missing": wanted.sales.missing}
+    if frequency:
+        found["frequency"] = frequency
     if starts:
         found["week_starts"] = True
     if sales.wide:
