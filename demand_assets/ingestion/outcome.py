@@ -95,7 +95,7 @@ def judge(
     """
     failing = rows.iloc[first_rows(wrong)].reset_index(drop=True).assign(**(beside or {}))
     passed = not wrong.any()
-    weeks = pd.DatetimeIndex(rows["week"][wrong].unique() if "week" in rows else [])
+    weeks = pd.DatetimeIndex(rows["week"][wrong].dropna().unique() if "week" in rows else [])
     said = [fine] if passed else [fault, spec.answer_for(weeks)]
     said += [f"accepted: {accepted}"] if accepted else []
     return CheckOutcome(
@@ -109,9 +109,10 @@ def first_rows(wrong: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def in_words(rows: pd.DataFrame, ids: IdTexts) -> pd.DataFrame:
-    """The rows with the text ids that their keys stand for."""
+    """The rows with the text ids that their keys stand for; what is no key is left as it is."""
     texts = {"store_id": ids.store, "dept_id": ids.dept}
-    return rows.assign(**{name: [text(key) for key in rows[name]] for name, text in texts.items() if name in rows})
+    keys = [name for name in texts if name in rows and rows[name].dtype.kind in "iu"]
+    return rows.assign(**{name: [texts[name](key) for key in rows[name]] for name in keys})
 
 
 def first_of(rows: pd.DataFrame, wrong: NDArray[np.bool_], ids: IdTexts) -> str:

@@ -22,6 +22,7 @@ from demand_assets.ingestion.understanding import Kind
 PAST_COLUMNS = ("store_id", "dept_id", "week", "sales")
 _FLAGS = ("store_id", "week", "is_holiday")
 _STORE_ID = ("store_id",)
+_UNJUDGED = "not judged: "
 
 
 def check_sales(
@@ -124,7 +125,7 @@ def check_members(
     outcomes = [structure.columns_and_types(SPECS[f"{kind}_columns_and_types_are_right"], members, schema, context)]
     if reason := structure.unfit(members, kind, list(schema.columns)):
         return outcomes + _unjudged(kind, reason)
-    return [*outcomes, *_unique(kind, members, schema, context)[0]]
+    return [*outcomes, *_unique(kind, structure.coerce_dtypes(members, schema), schema, context)[0]]
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def usable(
     for at, delivery in enumerate(deliveries):
         # Known stores warn and refuse no file, so each can be judged alone.
         for outcome in validate_deliveries([delivery], stores, context, past):
-            if not outcome.passed and outcome.severity == "error":
+            if not outcome.passed and outcome.severity == "error" and not outcome.description.startswith(_UNJUDGED):
                 wrong.setdefault(at, []).append(outcome.description)
     good = [delivery for at, delivery in enumerate(deliveries) if at not in wrong]
     return good, [
@@ -257,4 +258,4 @@ def store_ids(stores: pd.DataFrame) -> NDArray[np.int64]:
 
 def _unjudged(kind: Kind, reason: str) -> list[CheckOutcome]:
     """A failed outcome for every check after the first: what could not be looked at must not pass."""
-    return [CheckOutcome(spec.name, False, spec.severity, f"not judged: {reason}") for spec in CHECKS[kind][1:]]
+    return [CheckOutcome(spec.name, False, spec.severity, f"{_UNJUDGED}{reason}") for spec in CHECKS[kind][1:]]

@@ -12,7 +12,15 @@ from demand_assets.ingestion.outcome import accept_line, count, settle, some
 from demand_assets.ingestion.plausibility import ABSURD
 from demand_assets.ingestion.quality import absurd_amounts
 from demand_assets.ingestion.schemas import Schema, schema_of
-from demand_assets.ingestion.structure import YEARS_AHEAD, off_the_weekday, to_come, unfit, week_runs
+from demand_assets.ingestion.structure import (
+    YEARS_AHEAD,
+    off_the_weekday,
+    repeats,
+    shared_keys,
+    to_come,
+    unfit,
+    week_runs,
+)
 from demand_assets.ingestion.understanding import Kind
 
 # More wrong rows than both refuse the whole file.
@@ -34,19 +42,32 @@ def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataF
     begun = "sales_weeks_have_begun" if kind == "sales" else "covariates_weeks_are_within_10_years"
     far = np.repeat(to_come(weeks, context, kind), sizes)
     limit = f"is more than {YEARS_AHEAD} years ahead of" if kind == "covariates" else "has yet to begin on"
-    texts = frame["week"].dt.strftime("%Y-%m-%d").fillna("(none)")
-    found.add(far, begun, "week " + texts[far] + f" {limit} {context.today}")
+    found.add(far, begun, "week " + _dates(frame, far) + f" {limit} {context.today}")
+    undated = frame["week"].isna().to_numpy()
     off = np.repeat(off_the_weekday(weeks, context), sizes) & ~far
-    days = frame["week"][off].dt.day_name().fillna("no date")
-    found.add(
-        off, f"{kind}_weeks_end_on_one_weekday", "week " + texts[off] + " is a " + days + f", not a {context.day}"
-    )
+    weekday = f"{kind}_weeks_end_on_one_weekday"
+    found.add(off & undated, weekday, "week is missing")
+    strange = off & ~undated
+    days = frame["week"][strange].dt.day_name()
+    found.add(strange, weekday, "week " + _dates(frame, strange) + " is a " + days + f", not a {context.day}")
     dated = ~(far | off)
     if kind == "sales" and frame["sales"].dtype.kind in "if":
         _add_amounts(found, frame, dated, context, past)
     elif kind == "covariates":
         _add_numbers(found, frame, schema, dated)
     return found.frame()
+
+
+def without_repeats(kind: Kind, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each row that repeats another in all values once; the frame itself where none does."""
+    schema = schema_of(kind, frame)
+    repeated = repeats(frame, schema, shared_keys(frame, schema.keys)[0])
+    return frame[~repeated].reset_index(drop=True) if repeated.any() else frame
+
+
+def _dates(frame: pd.DataFrame, wrong: NDArray[np.bool_]) -> pd.Series[str]:
+    weeks: pd.Series[pd.Timestamp] = frame["week"][wrong]
+    return weeks.dt.strftime("%Y-%m-%d")
 
 
 class _Found:
@@ -107,8 +128,9 @@ def too_many(wrong: pd.DataFrame, rows: int, file: str) -> str:
     """Why a file of so many rows is refused for its `wrong_rows`; empty where these can be set aside."""
     if len(wrong) <= max(ROWS, SHARE * rows):
         return ""
-    checks = some(wrong["check"].value_counts().map("{:,}".format).pipe(lambda each: each + " " + each.index).tolist())
+    checks = wrong["check"].value_counts()
+    named = some([f"{check} {number:,}" for check, number in checks.items()])
     return (
         f"{file}: {len(wrong):,} of {count(rows, 'row')} are wrong, more than {SHARE:.0%} and {ROWS}, so none is taken "
-        f"({checks}); first: {wrong['reason'].iloc[0]}; correct the file and land it again"
+        f"({named}); first: {wrong['reason'].iloc[0]}; {SPECS[str(checks.index[0])].answer}"
     )

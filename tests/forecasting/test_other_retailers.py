@@ -1,6 +1,7 @@
 """Three retailers unlike Walmart, from CSV to forecast, with nothing set differently."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.outcome import raise_on_failure
 from demand_assets.ingestion.quality import validate_deliveries
 
@@ -89,7 +91,7 @@ RETAILERS = {
 def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> None:
     _write(tmp_path, *RETAILERS[name])
     deliveries = LandingZone(str(tmp_path)).read_all()
-    raise_on_failure(validate_deliveries(deliveries, None))
+    raise_on_failure(validate_deliveries(deliveries, None, Context(today=date(2024, 1, 1))))
     frames = {delivery.kind: delivery.frame for delivery in deliveries}
     sales = frames["sales"]
     calendar = calendar_for(calendar_from_covariates(frames["conditions"]), HolidayRule(), sales["week"], HORIZON)

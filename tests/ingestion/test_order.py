@@ -13,7 +13,7 @@ from demand_assets.ingestion.merge import merge_week_partitions
 from demand_assets.ingestion.order import _small, in_order, run_starts, sort_order
 from demand_assets.ingestion.quality import check_sales
 from tests.ingestion.test_merge import SALES_KEYS, WEEKS, delivery, sales
-from tests.ingestion.test_quality import CONDITIONS, NONE, SALES, STORES, changed
+from tests.ingestion.test_quality import CONDITIONS, JUDGING, NONE, SALES, STORES, changed
 
 FRIDAY = np.datetime64("2010-02-05", "ns")
 
@@ -94,8 +94,8 @@ def test_a_sorted_frame_is_not_copied() -> None:
 def test_what_is_found_does_not_depend_on_the_order_of_rows() -> None:
     bad = changed(SALES, 100, sales=1e9, is_holiday=True)
     bad = pd.concat([bad, SALES.iloc[[7]]], ignore_index=True)
-    found = check_sales(bad.sort_values(list(SALES_KEYS), kind="stable"), NONE, CONDITIONS, STORES)
-    shuffled = check_sales(bad.sample(frac=1, random_state=2), NONE, CONDITIONS, STORES)
+    found = check_sales(bad.sort_values(list(SALES_KEYS), kind="stable"), NONE, CONDITIONS, STORES, JUDGING)
+    shuffled = check_sales(bad.sample(frac=1, random_state=2), NONE, CONDITIONS, STORES, JUDGING)
     assert [(one.name, one.description, one.metrics) for one in shuffled] == [
         (one.name, one.description, one.metrics) for one in found
     ]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 
 import pandas as pd
 import pytest
 
 from demand_assets.adapters.landing import LandingZone
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.merge import merge_week_partitions
 from demand_assets.ingestion.outcome import raise_on_failure
-from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores, validate_deliveries
+from demand_assets.ingestion.quality import check_covariates, check_members, check_sales, validate_deliveries
 
+JUDGING = Context(today=date(2012, 7, 1))
 FOLDER = os.environ.get("DEMAND_REAL_DATA", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="set DEMAND_REAL_DATA to the folder with the real train.csv")
 
 
 def test_no_real_row_is_lost_and_every_check_passes() -> None:
     deliveries = LandingZone(FOLDER).read_all()
-    raise_on_failure(validate_deliveries(deliveries, None))
+    raise_on_failure(validate_deliveries(deliveries, None, JUDGING))
     by_kind = {delivery.kind: delivery for delivery in deliveries}
     conditions, stores = by_kind["conditions"].frame, by_kind["stores"].frame
     sales = by_kind["sales"]
@@ -28,6 +31,8 @@ def test_no_real_row_is_lost_and_every_check_passes() -> None:
     assert sum(one.rows_added for landings in merged.landings.values() for one in landings) == 371_242
     assert int((merged.frame["sales"] < 0).sum()) == 1_137
     assert len(merged.changed_weeks) == 126
-    outcomes = check_sales(merged.frame, pd.DataFrame(), conditions, stores)
-    raise_on_failure([*outcomes, *check_conditions(conditions, stores), *check_stores(stores)])
+    outcomes = check_sales(merged.frame, pd.DataFrame(), conditions, stores, JUDGING)
+    raise_on_failure(
+        [*outcomes, *check_covariates(conditions, stores, JUDGING), *check_members("stores", stores, JUDGING)]
+    )
     assert [outcome.name for outcome in outcomes if not outcome.passed] == ["negative_sales_are_returns"]

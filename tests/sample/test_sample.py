@@ -1,4 +1,5 @@
 import hashlib
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import LandingError, SettingsError
-from demand_assets.ingestion.quality import check_conditions, check_sales, check_stores
+from demand_assets.ingestion.context import Context
+from demand_assets.ingestion.quality import check_covariates, check_members, check_sales
 from demand_assets.sample import SampleData, generate, stream, write_csvs
 from demand_assets.sample.generator import BLOCK_STORES
 from tests.ingestion.test_parsing import parse_csv
@@ -88,10 +90,11 @@ def test_what_is_written_is_read_again(tmp_path: Path, retailer: SampleData) -> 
 
 
 def test_the_sample_passes_every_check(large: SampleData) -> None:
+    judging = Context(today=date(2026, 1, 1))
     outcomes = [
-        *check_sales(large.sales, None, large.conditions, large.stores),
-        *check_conditions(large.conditions, large.stores),
-        *check_stores(large.stores),
+        *check_sales(large.sales, None, large.conditions, large.stores, judging),
+        *check_covariates(large.conditions, large.stores, judging),
+        *check_members("stores", large.stores, judging),
     ]
     assert [one.name for one in outcomes if not one.passed and one.severity == "error"] == []
 
