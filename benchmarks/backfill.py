@@ -72,27 +72,28 @@ def bare_sales(home: Path, keys: list[str]) -> None:
     """The sales of `keys` from the landing zone, checked, into a lake beside it."""
     import pandas as pd
 
-    from benchmarks.ingest import forget, write_weeks
+    from benchmarks.ingest import write_weeks
+    from demand_assets.adapters.landed import forget
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.context import Context
-    from demand_assets.ingestion.formats import SALES
+    from demand_assets.ingestion.delivery import KEYS
     from demand_assets.ingestion.merge import merge_week_partitions
     from demand_assets.ingestion.outcome import raise_on_failure
-    from demand_assets.ingestion.quality import PAST_COLUMNS, check_sales, validate_deliveries
+    from demand_assets.ingestion.quality import PAST_COLUMNS, check_sales
+    from demand_assets.planning import keyed
     from demand_assets.settings import read_settings
 
     settings = read_settings()
     forget()
     judging = Context(today=date.today())
     lake, beside = ParquetLake(uri=settings.lake), ParquetLake(uri=str(home / "bare"))
-    landed = LandingZone(settings.landing).read_all(["sales"])
+    landed = keyed(LandingZone(settings.landing).read_all(["sales"]), lake)
     stores, conditions = lake.read("stores", None), lake.read("raw_covariates", lake.partitions("raw_covariates"))
     assert stores is not None
     assert conditions is not None
-    raise_on_failure(validate_deliveries(landed, stores, judging))
     weeks = pd.DatetimeIndex([pd.Timestamp(key) for key in keys])
-    merged = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, SALES.keys, weeks=weeks)
+    merged = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, KEYS["sales"], weeks=weeks)
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < keys[0]], PAST_COLUMNS)
     raise_on_failure(check_sales(merged.frame, earlier, conditions, stores, judging))
     write_weeks(beside, "raw_sales", merged)

@@ -47,10 +47,10 @@ class History:
     """The landed frames, their features of horizon 1, and the one model whose predictions are watched."""
 
     def __init__(self, raw_dir: str, horizon: int, rounds: int, threads: int, seed: int) -> None:
-        frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
-        self.sales, self.conditions, self.stores = frames["sales"], frames["conditions"], frames["stores"]
+        landed = LandingZone(raw_dir).contents().tables()
+        self.sales, self.conditions, self.stores = landed.sales, landed.covariates, landed.stores
         self.horizon = horizon
-        self.calendar = calendar_for(calendar_from_covariates(self.conditions), US, self.sales["week"], horizon)
+        self.calendar = landed.calendar
         panel = build_panel(self.sales, self.conditions, self.stores, self.calendar, horizon)
         self.origins = weeks_between(first_origin(panel.weeks), panel.weeks[-1])
         features = build_features(panel, list(self.origins), horizon)

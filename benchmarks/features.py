@@ -19,11 +19,9 @@ import pandas as pd
 
 from benchmarks import machine
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.features.history import DEVIATIONS, MEANS
 from demand_assets.forecasting.features.recent import LAGS
-from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
 from demand_assets.forecasting.windows import window_statistics
@@ -163,10 +161,9 @@ def measure(raw_dir: str, threads: int, rounds: int) -> list[dict[str, Any]]:
     """One row per contender: seconds, and how often as fast this code is."""
     import polars as pl
 
-    frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
-    conditions, stores = frames["conditions"], frames["stores"]
-    calendar = calendar_for(calendar_from_covariates(conditions), US, frames["sales"]["week"], HORIZON)
-    filled = _filled(frames["sales"])
+    landed = LandingZone(raw_dir).contents().tables()
+    conditions, stores, calendar = landed.covariates, landed.stores, landed.calendar
+    filled = _filled(landed.sales)
     # All start from the same rows: the gaps, which only this code takes as they are, are filled for all.
     sales = pd.DataFrame(
         {
@@ -195,7 +192,7 @@ def measure(raw_dir: str, threads: int, rounds: int) -> list[dict[str, Any]]:
     for name, make in contenders.items():
         wall, spent = _timed(make, 1 if name.endswith("transform") else rounds)
         rows.append(_row(name, len(mine), wall, spent, rows))
-    panel = build_panel(frames["sales"], conditions, stores, calendar, HORIZON)
+    panel = build_panel(landed.sales, conditions, stores, calendar, HORIZON)
     origins = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     wall, spent = _timed(lambda: build_features(panel, origins, HORIZON, threads), 1)
     rows.append(_row("all of demand_features", len(origins) * len(panel.series) * HORIZON, wall, spent, rows))

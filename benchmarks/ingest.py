@@ -47,40 +47,34 @@ def _source(data: bytes) -> Any:
 
 def ingest(folder: Path, target: Path) -> None:
     """What the assets of the `ingest` job do with the landing zone, less Dagster, the calendar and the SQL store."""
-    import pandas as pd
-
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.ingestion.context import Context
-    from demand_assets.ingestion.formats import CONDITIONS, SALES, STORES
-    from demand_assets.ingestion.merge import merge_table, merge_week_partitions
+    from demand_assets.ingestion.coverage import with_facts
+    from demand_assets.ingestion.delivery import KEYS
+    from demand_assets.ingestion.members import extended_keys, merge_members
+    from demand_assets.ingestion.merge import merge_week_partitions
     from demand_assets.ingestion.outcome import raise_on_failure
-    from demand_assets.ingestion.quality import check_covariates, check_members, check_sales, validate_deliveries
-    from demand_assets.planning import landings_metadata
+    from demand_assets.ingestion.quality import check_covariates, check_members, check_sales
+    from demand_assets.planning import keyed, landings_metadata
 
     judging = Context(today=date.today())
     zone, lake = LandingZone(str(folder)), ParquetLake(uri=str(target))
-    landed = zone.read_all(["stores"])
-    table = merge_table(landed[0].frame.iloc[:0], (), landed, STORES.keys)
-    stores = table.frame
-    raise_on_failure(check_members("stores", stores, judging))
-    lake.write("stores", None, stores, landings_metadata(table.landings), keep=True)
-
-    conditions = pd.DataFrame()
-    weeks = None
-    for kind, name, keys in (("sales", "raw_sales", SALES.keys), ("conditions", "raw_covariates", CONDITIONS.keys)):
-        landed = zone.read_all([kind])  # type: ignore[list-item]
-        raise_on_failure(validate_deliveries(landed, stores, judging))
-        if weeks is None:
-            weeks = landed[0].weeks
-            sales_landed = landed
-            continue
-        made = merge_week_partitions(landed[0].frame.iloc[:0], {}, landed, keys, weeks=weeks)
-        conditions = made.frame
-        raise_on_failure(check_covariates(conditions, stores, judging))
-        write_weeks(lake, name, made)
-    assert weeks is not None
-    made = merge_week_partitions(sales_landed[0].frame.iloc[:0], {}, sales_landed, SALES.keys, weeks=weeks)
+    landed = keyed(zone.read_all(), lake)
+    by_kind = {kind: [one for one in landed if one.kind == kind] for kind in KEYS}
+    for kind, column in (("stores", "store_id"), ("departments", "dept_id")):
+        keys = extended_keys(None, landed, column)
+        table = merge_members(column, None, (), by_kind[kind], keys)  # type: ignore[index]
+        raise_on_failure(check_members(kind, table.frame, judging))  # type: ignore[arg-type]
+        lake.write(kind, None, table.frame, landings_metadata(table.landings), keep=True)
+        if kind == "stores":
+            stores = with_facts(table.frame)
+    sold, covariates = by_kind["sales"], by_kind["covariates"]
+    made = merge_week_partitions(covariates[0].frame.iloc[:0], {}, covariates, KEYS["covariates"], weeks=sold[0].weeks)
+    conditions = made.frame
+    raise_on_failure(check_covariates(conditions, stores, judging))
+    write_weeks(lake, "raw_covariates", made)
+    made = merge_week_partitions(sold[0].frame.iloc[:0], {}, sold, KEYS["sales"], weeks=sold[0].weeks)
     raise_on_failure(check_sales(made.frame, None, conditions, stores, judging))
     write_weeks(lake, "raw_sales", made)
 
@@ -105,6 +99,7 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
     """The `ingest` job over all weeks, in this process: seconds of the run, start-up left out, and of each asset."""
     import dagster as dg
 
+    from demand_assets.adapters.landed import forget
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.instance import child_environment
     from demand_assets.partitions import known_weeks, range_tags, register_weeks
@@ -132,13 +127,6 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
         for step in instance.get_run_step_stats(ended.run_id):
             seconds[step.step_key] = float(step.end_time or 0) - float(step.start_time or 0)
         return seconds
-
-
-def forget() -> None:
-    """Let the run read the files itself: what asked for their weeks has read them in this process."""
-    from demand_assets.adapters import landing
-
-    landing._cache = landing._DeliveryCache(landing._CACHE_BYTES)
 
 
 def _warm(ways: str, small: Path) -> None:

@@ -146,7 +146,9 @@ def _empty(connection: psycopg.Connection[Any]) -> None:
 
 def _publish(engine: Engine, made: list[pd.DataFrame], number: int) -> None:
     record = VintageRecord(ORIGIN, HORIZON, "xgboost", "1", f"data-{number}", "code", datetime.now(UTC), "USD")
-    result = publish_vintage(engine, record, *map(store_table, made, TABLES))
+    result = publish_vintage(
+        engine, record, *(store_table(frame, table, KEYS) for frame, table in zip(made, TABLES, strict=True))
+    )
     assert result.inserted
     assert result.rows == len(made[0])
 

@@ -18,10 +18,8 @@ import xgboost
 
 from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, build_features, first_origin
 from demand_assets.forecasting.forecaster import fit
-from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import weeks_between
@@ -48,10 +46,9 @@ def main(raw_dir: str | None, horizon: int, threads: int, repeat: int) -> None:
         if raw_dir is None:
             raw_dir = folder
             subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder], check=True)
-        frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
-    sales, conditions = frames["sales"], frames["conditions"]
-    calendar = calendar_for(calendar_from_covariates(conditions), US, sales["week"], horizon)
-    panel = build_panel(sales, conditions, frames["stores"], calendar, horizon)
+        landed = LandingZone(raw_dir).contents().tables()
+    sales = landed.sales
+    panel = build_panel(sales, landed.covariates, landed.stores, landed.calendar, horizon)
     origins = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     features = build_features(panel, origins, horizon)
     forecaster = fit(features, sales, origins[-1], XGBoostConfig(seed=7, threads=threads))

@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import FEATURES, build_features, first_origin
-from demand_assets.forecasting.holidays import US
 from demand_assets.forecasting.metrics import wmae
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
@@ -36,10 +34,9 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
     """Print WMAE (USD) and mean seconds inside xgboost per origin, by rounds and members; write both as JSON."""
     import xgboost
 
-    frames = {delivery.kind: delivery.frame for delivery in LandingZone(raw_dir).read_all()}
-    sales, conditions = frames["sales"], frames["conditions"]
-    calendar = calendar_for(calendar_from_covariates(conditions), US, sales["week"], horizon)
-    panel = build_panel(sales, conditions, frames["stores"], calendar, horizon)
+    landed = LandingZone(raw_dir).contents().tables()
+    sales = landed.sales
+    panel = build_panel(sales, landed.covariates, landed.stores, landed.calendar, horizon)
     weeks = sorted(as_week(text, weekday_of(panel.weeks)) for text in origins.split(","))
     features = build_features(panel, list(weeks_between(first_origin(panel.weeks), weeks[-1])), horizon)
     actuals = actuals_of(features, sales)

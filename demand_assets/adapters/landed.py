@@ -93,6 +93,13 @@ _in_use: WeakValueDictionary[Hashable, Contents] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
+def forget() -> None:
+    """Let the next reader read the files themselves."""
+    with _lock:
+        _recent.clear()
+        _in_use.clear()
+
+
 def held(key: Hashable, read: Callable[[], Contents]) -> Contents:
     """The contents of that key, read unless they are in memory. The last that fit into a limit are kept."""
     with _lock:

@@ -178,15 +178,10 @@ def usable(
     ]
 
 
-def _kind(delivery: Delivery) -> Kind:
-    # The format of the shipped files calls covariates conditions.
-    return "covariates" if delivery.kind == "conditions" else delivery.kind
-
-
 def _validate(
     delivery: Delivery, known: NDArray[np.int64], context: Context, past: pd.DataFrame | None
 ) -> list[CheckOutcome]:
-    kind = _kind(delivery)
+    kind = delivery.kind
     if kind in ("stores", "departments"):
         return check_members(kind, delivery.frame, context)
     schema = schema_of(kind, delivery.frame)
