@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from demand_assets.ingestion import dating
+from demand_assets.ingestion.columns import Column
 from demand_assets.ingestion.dataspec import DataSpec
 from demand_assets.ingestion.dating import Dates, Days
 from demand_assets.ingestion.extras import Beside
 from demand_assets.ingestion.layout import Layout
-from demand_assets.ingestion.marks import number_marks
 from demand_assets.ingestion.source import Dialect
 from demand_assets.ingestion.understanding import FileReport
+from demand_assets.ingestion.values import convert
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
@@ -62,17 +64,16 @@ def _notes(layout: Layout) -> tuple[str, ...]:
         return (f"{layout.why}; its columns are {', '.join(header or '(no name)' for header in table.headers)}",)
     doubtful = []
     if layout.date and not table.columns[layout.date].is_typed_date and not table.columns[layout.date].usual_formats:
-        doubtful.append(f"{layout.date} holds no dates: {_example(layout, layout.date)}")
+        doubtful.append(f"{layout.date} holds no dates: {next(iter(table.columns[layout.date].texts), '')[:40]!r}")
     if layout.value and not table.columns[layout.value].is_number:
-        doubtful.append(f"{layout.value} does not hold numbers alone: {_example(layout, layout.value)}")
+        doubtful.append(f"{layout.value} does not hold numbers alone: {_odd(table.columns[layout.value])[:40]!r}")
     return tuple(doubtful)
 
 
-def _example(layout: Layout, header: str) -> str:
-    """The first value that is not what its column should hold, else the first."""
-    texts = layout.table.columns[header].texts
-    odd = next((text for text in texts if number_marks([text]) is None), texts[0] if texts else "")
-    return repr(odd[:40])
+def _odd(column: Column) -> str:
+    """The first value that is no number."""
+    wrong = convert(pa.chunked_array([pa.array(column.texts, pa.string())]), column.number())[1]
+    return column.texts[int(wrong.argmax())]
 
 
 def _written(dialect: Dialect, layout: Layout) -> str:
