@@ -145,9 +145,11 @@ def _empty(connection: psycopg.Connection[Any]) -> None:
 
 
 def _publish(engine: Engine, made: list[pd.DataFrame], number: int) -> None:
+    ids = {str(number): number for number in range(len(made[0]) + 1)}
+    keys = {"store_id": ids, "dept_id": ids}
     record = VintageRecord(ORIGIN, HORIZON, "xgboost", "1", f"data-{number}", "code", datetime.now(UTC), "USD")
     result = publish_vintage(
-        engine, record, *(store_table(frame, table, KEYS) for frame, table in zip(made, TABLES, strict=True))
+        engine, record, *(store_table(frame, table, keys) for frame, table in zip(made, TABLES, strict=True))
     )
     assert result.inserted
     assert result.rows == len(made[0])

@@ -66,12 +66,9 @@ class Contents:
 
     def require_answers(self) -> None:
         """SchemaError with every open question and what answers it; with every refusal if no sales are left."""
-        questions = self.understanding.questions
-        if questions:
-            asked = "\n".join(f"  {one.text}\n    {one.line}" for one in questions)
-            raise SchemaError(
-                f"some things cannot be told from the files; say them in demand.toml beside them:\n{asked}"
-            )
+        from demand_assets.ingestion.recognise import refuse_questions
+
+        refuse_questions(self.understanding)
         if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
             raise SchemaError("; ".join(one.message for one in self.refused))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from demand_assets.adapters.files import S3_CONFIG
 from demand_assets.adapters.landed import Contents, held
-from demand_assets.errors import DemandError, LandingError, SchemaError
-from demand_assets.ingestion.dataspec import NAME, DataSpec, read_spec
+from demand_assets.errors import LandingError, SchemaError
+from demand_assets.ingestion.dataspec import NAME
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.screening import Refusal, Screening
-from demand_assets.ingestion.understanding import FileReport, Kind, Plan, Understanding
+from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
     from demand_assets.ingestion.mapping import Part
@@ -73,36 +72,30 @@ class LandingZone:
         contents.require_answers()
         return [one for one in contents.deliveries if kinds is None or one.kind in kinds]
 
+    def loaded(self) -> Iterator[tuple[LandedFile, bytes]]:
+        """Each file with its bytes, `demand.toml` first."""
+        stated = next((entry for entry in self._entries() if entry.name == NAME), None)
+        yield from self._loaded(self.files(), stated)
+
+    def _loaded(self, files: Sequence[LandedFile], stated: LandedFile | None) -> Iterator[tuple[LandedFile, bytes]]:
+        for file in (*([stated] if stated else ()), *files):
+            yield file, self._bytes(file)
+
     def _entries(self) -> list[LandedFile]:
         entries = self._list_s3() if self._is_s3 else self._list_folder()
         return [entry for entry in entries if not entry.name.startswith(".")]
 
     def _read(self, files: Sequence[LandedFile], stated: LandedFile | None, screening: Screening) -> Contents:
-        # Heavy; listing a zone needs neither.
-        from demand_assets.ingestion.reading import sources
-        from demand_assets.ingestion.recognise import passed_over, understand
+        # Heavy; listing a zone does not need it.
+        from demand_assets.ingestion.inspection import NOT_READ, understand_files
 
-        spec = None if stated is None else _spec(self._bytes(stated))
-        found: list[Source] = []
-        refused: list[Refusal] = []
-        loaded: dict[str, bytes] = {}
-        for file in files:
-            if passed_over(file.name) and not _is_asked_for(spec, file.name):
-                continue
-            data = self._bytes(file)
-            try:
-                found += sources(file, data)
-            except DemandError as error:
-                refused.append(Refusal(file, str(error)))
-                continue
-            loaded[file.uri] = data
-        understood = understand(found, spec)
-        broken = (FileReport(one.file.name, "not understood", notes=(one.message,)) for one in refused)
-        understood = replace(understood, files=(*understood.files, *broken))
+        loaded = {file.name: (file, data) for file, data in self._loaded(files, stated)}
+        understood = understand_files(loaded.values())
+        broken = [Refusal(loaded[one.name][0], one.notes[0]) for one in understood.files if one.role == NOT_READ]
         if understood.questions:
-            return Contents(understood, refused=tuple(refused))
-        parts, wrong = self._parts(understood, loaded)
-        return Contents.of(understood, parts, (*refused, *wrong), screening, self._line_of)
+            return Contents(understood, refused=tuple(broken))
+        parts, wrong = self._parts(understood, {file.uri: data for file, data in loaded.values()})
+        return Contents.of(understood, parts, (*broken, *wrong), screening, self._line_of)
 
     def _line_of(self, part: Part, row: int) -> int:
         """The line of a row in its file, which is read once more: rows are seldom wrong."""
@@ -188,19 +181,6 @@ def _from_s3(entry: Mapping[str, Any]) -> LandedFile:
 
 def _fingerprint(name: str, size: int, version: str) -> str:
     return hashlib.blake2b(f"{name}\n{size}\n{version}".encode(), digest_size=16).hexdigest()
-
-
-def _spec(data: bytes) -> DataSpec:
-    try:
-        return read_spec(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise SchemaError(f"{NAME} is not UTF-8 text; save it as UTF-8") from None
-
-
-def _is_asked_for(spec: DataSpec | None, name: str) -> bool:
-    from demand_assets.ingestion.layout import file_parts
-
-    return spec is not None and any(name in part.files for part in file_parts(spec))
 
 
 def _content_hash(source: Source, plan: Plan, data: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,40 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from demand_assets.commands.terminal import print_json, terminal
-from demand_assets.errors import LandingError
 from demand_assets.ingestion.dataspec import NAME
 
 if TYPE_CHECKING:
-    from demand_assets.ingestion.delivery import LandedFile
     from demand_assets.ingestion.understanding import FileReport, Understanding
 
 
 def inspect_folder(folder: str, as_json: bool, write: bool, force: bool) -> None:
     """Print what is understood of a landing zone, and write demand.toml beside the data unless there is one."""
     terminal(stderr=True).print(f"Reading {folder} ...", markup=False)
+    from demand_assets.adapters.landing import LandingZone
     from demand_assets.ingestion.inspection import understand_files, with_exact_dates
 
-    understanding = with_exact_dates(understand_files(_landed(folder)), _landed(folder))
+    zone = LandingZone(folder)
+    understanding = with_exact_dates(understand_files(zone.loaded()), zone.loaded())
     if as_json:
         print_json(_as_json(understanding))
     else:
         _print_understanding(understanding)
     if write:
         _write(folder, understanding, force)
-
-
-def _landed(folder: str) -> Iterator[tuple["LandedFile", bytes]]:
-    """The files of a folder, demand.toml first."""
-    from demand_assets.ingestion.delivery import LandedFile
-
-    place = Path(folder)
-    if not place.is_dir():
-        raise LandingError(f"landing zone {folder} is not a folder; expected one with files of sales")
-    for path in sorted(place.iterdir(), key=lambda path: (path.name != NAME, path.name)):
-        if path.is_file():
-            stat = path.stat()
-            modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-            yield LandedFile(path.name, str(path), stat.st_size, modified, ""), path.read_bytes()
 
 
 def _as_json(understanding: "Understanding") -> dict[str, Any]:
@@ -108,6 +93,10 @@ def _write(folder: str, understanding: "Understanding", force: bool) -> None:
     from demand_assets.ingestion.spec_text import spec_text
 
     console, path = terminal(stderr=True), Path(folder, NAME)
+    if "://" in folder:
+        console.print(f"Put this as {NAME} beside the files:\n", markup=False)
+        terminal().print(spec_text(understanding), markup=False)
+        return
     if path.exists() and not force:
         console.print(f"{path} is there and was used; it is left as it is (--force writes it anew)", markup=False)
         return

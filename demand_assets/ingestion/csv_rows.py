@@ -245,7 +245,7 @@ def _fits(column: Any, kind: ColumnType) -> bool:
         # The sum of finite numbers is finite, and a sum makes no copy.
         return isfinite(pc.sum(column).as_py() or 0.0)
     if column.null_count:
-        return False
+        return kind.may_be_missing
     if kind.content == "id":
         # -07 is a text; Arrow makes it -7.
         return bool(pc.min(column).as_py() >= 0)

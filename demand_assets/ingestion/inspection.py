@@ -17,6 +17,9 @@ from demand_assets.ingestion.reports import span
 from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import FileReport, Plan, Understanding
 
+# Role of a file whose bytes are no table, or a damaged one.
+NOT_READ = "not read"
+
 
 def understand_files(files: Iterable[tuple[LandedFile, bytes]]) -> Understanding:
     """What the files hold; `demand.toml` among them is obeyed. One at a time is held, and samples of their rows.
@@ -31,7 +34,7 @@ def understand_files(files: Iterable[tuple[LandedFile, bytes]]) -> Understanding
             try:
                 found += sources(file, data)
             except DemandError as error:
-                broken.append(FileReport(file.name, "not understood", notes=(str(error),)))
+                broken.append(FileReport(file.name, NOT_READ, notes=(str(error),)))
     understanding = understand(found, given)
     return replace(understanding, files=(*understanding.files, *broken))
 

@@ -59,7 +59,11 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
         columns["is_holiday"] = table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool)
     if plan.name:
         columns["name"] = table.column(plan.name).to_pandas()
-    return Part(source, plan, pd.DataFrame(columns, copy=False), ids, content_hash)
+    frame = pd.DataFrame(columns, copy=False)
+    if plan.kind in ("stores", "departments"):
+        # A file of sales tells the facts of a store in each of its rows.
+        frame = frame.drop_duplicates(ignore_index=True)
+    return Part(source, plan, frame, ids, content_hash)
 
 
 def _has(plan: Plan, name: str) -> bool:
@@ -93,6 +97,8 @@ def _one_id(column: pa.ChunkedArray) -> IdColumn:
 
 
 def _values(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8()).cast(pa.float64())
     return column.to_pandas() if pa.types.is_string(column.type) else column.to_numpy(zero_copy_only=False)
 
 

@@ -13,6 +13,7 @@ from demand_assets.ingestion.source import ColumnType
 from demand_assets.ingestion.understanding import Headers, Kind, Level, Plan
 
 _ID, _FLAG, _TEXT = ColumnType("id"), ColumnType("flag"), ColumnType("text")
+_COVARIATE_FLAG = ColumnType("flag", may_be_missing=True)
 
 
 def plans_of(
@@ -81,7 +82,7 @@ def _covariates(layout: Layout, columns: Beside, dates: Dates, days: bool, shift
 def _number(layout: Layout, header: str) -> ColumnType:
     """A covariate is a number; a flag of words is read as one, and counts as 0 or 1."""
     column = layout.table.columns[header]
-    return _FLAG if column.is_text and column.is_flag and column.marks is None else column.number()
+    return _COVARIATE_FLAG if column.is_text and column.is_flag and column.marks is None else column.number()
 
 
 def _members(layout: Layout, kind: Kind, key: Headers, name: str, extras: Sequence[Extra]) -> Plan:

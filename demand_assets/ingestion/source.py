@@ -52,10 +52,12 @@ class ColumnType:
 
     `id`: int64 where every value is a whole number as Python writes it, else dictionary-encoded text; `number`:
     float64; `date`: date32, of `date_format` (empty: ISO 8601), a time of day is dropped; `flag`: bool; `text`.
-    A number may be missing; so may a text. `decimal` and `thousands` are the marks of a number.
+    A number may be missing, so may a text, and with `may_be_missing` a flag. `decimal` and `thousands` are the marks
+    of a number.
     """
 
     content: Literal["id", "number", "date", "flag", "text"]
     date_format: str = ""
     decimal: str = "."
     thousands: str = ""
+    may_be_missing: bool = False

@@ -106,10 +106,11 @@ def _from_text(values: Any, kind: ColumnType) -> Parsed:
     missing = pc.is_in(distinct, pa.array(NULLS))
     parsed = _PARSE[kind.content](pc.if_else(missing, None, distinct), kind)
     wrong = parsed.is_null()
-    if kind.content == "number":
+    optional = kind.content == "number" or kind.may_be_missing
+    if optional:
         wrong = pc.and_not(wrong, missing)
     taken = parsed.take(encoded.indices)
-    wrong_rows = wrong.take(encoded.indices).fill_null(kind.content != "number")
+    wrong_rows = wrong.take(encoded.indices).fill_null(not optional)
     return _ids(taken) if kind.content == "id" else taken, wrong_rows.to_numpy(zero_copy_only=False)
 
 
@@ -125,7 +126,8 @@ def _from_typed(values: Any, kind: ColumnType) -> Parsed:
         serial = pc.floor(values.cast(pa.float64())).cast(pa.int32(), safe=False)
         return _within(pc.add(serial, pa.scalar(_EXCEL_EPOCH, pa.int32())).cast(pa.date32()))
     if kind.content == "flag" and pa.types.is_boolean(values.type):
-        return values, values.is_null().to_numpy(zero_copy_only=False)
+        wrong = values.is_null().to_numpy(zero_copy_only=False)
+        return values, np.zeros(len(values), bool) if kind.may_be_missing else wrong
     return _from_text(texts(values), kind)
 
 
