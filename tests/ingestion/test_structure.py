@@ -239,7 +239,7 @@ def keys(frame: pd.DataFrame) -> tuple[CheckOutcome, CheckOutcome]:
     shared, distinct = structure.shared_keys(frame, SALES_SCHEMA.keys)
     return (
         structure.keys_are_unique(SPEC, frame, SALES_SCHEMA, JUDGING, shared, distinct),
-        structure.rows_come_once(SPEC, frame, SALES_SCHEMA, JUDGING, shared),
+        structure.rows_come_once(SPEC, frame, structure.repeats(frame, SALES_SCHEMA, shared), JUDGING),
     )
 
 
