@@ -35,9 +35,10 @@ class CheckSpec:
     answer: str = "correct the file and land it again"
     acceptable: bool = False
 
-    def answer_for(self, weeks: pd.DatetimeIndex) -> str:
-        """How to answer findings of these distinct weeks, in order; none where the rows are of no week."""
-        if not self.acceptable or weeks.empty:
+    def answer_for(self, rows: pd.DataFrame) -> str:
+        """How to answer the findings that these rows are."""
+        weeks = pd.DatetimeIndex(rows["week"].dropna().unique() if self.acceptable else [])
+        if weeks.empty:
             return self.answer
         more = f" (and {count(len(weeks) - 1, 'more week')})" if len(weeks) > 1 else ""
         return f"{self.answer}; if it is right: {accept_line(weeks[0], self.name)}{more}"
@@ -95,8 +96,7 @@ def judge(
     """
     failing = rows.iloc[first_rows(wrong)].reset_index(drop=True).assign(**(beside or {}))
     passed = not wrong.any()
-    weeks = pd.DatetimeIndex(rows["week"][wrong].dropna().unique() if "week" in rows else [])
-    said = [fine] if passed else [fault, spec.answer_for(weeks)]
+    said = [fine] if passed else [fault, spec.answer_for(rows[wrong])]
     said += [f"accepted: {accepted}"] if accepted else []
     return CheckOutcome(
         spec.name, passed, spec.severity, "; ".join(said), metrics, in_words(failing, context.ids), accepted=accepted
@@ -121,7 +121,8 @@ def first_of(rows: pd.DataFrame, wrong: NDArray[np.bool_], ids: IdTexts) -> str:
         return ""
     row = rows.iloc[int(np.argmax(wrong))]
     words = []
-    if "week" in row:
+    # Stores and departments may have an attribute of that name.
+    if rows.dtypes.get("week", np.dtype(object)).kind == "M":
         words.append("no date" if pd.isna(row["week"]) else f"{row['week']:%Y-%m-%d}")
     if "store_id" in row:
         words.append(f"store {plain(ids.store(row['store_id']))}")

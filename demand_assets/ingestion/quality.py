@@ -226,17 +226,21 @@ def _structural(
         structure.weeks_have_begun(SPECS[begun], frame, context, kind),
         agreement.stores_are_known(SPECS[f"{kind}_stores_are_known"], frame, known, context),
     ]
-    return outcomes, np.repeat(dated, sizes) & ~repeated
+    fit = np.repeat(dated, sizes)
+    if repeated.any():
+        fit &= ~repeated
+    return outcomes, fit
 
 
 def _unique(
     kind: Kind, frame: pd.DataFrame, schema: Schema, context: Context
 ) -> tuple[list[CheckOutcome], NDArray[np.bool_]]:
     shared, distinct = structure.shared_keys(frame, schema.keys)
+    repeated = structure.repeats(frame, schema, shared)
     return [
         structure.keys_are_unique(SPECS[f"{kind}_keys_are_unique"], frame, schema, context, shared, distinct),
-        structure.rows_come_once(SPECS[f"{kind}_rows_come_once"], frame, schema, context, shared),
-    ], structure.repeats(frame, schema, shared)
+        structure.rows_come_once(SPECS[f"{kind}_rows_come_once"], frame, repeated, context),
+    ], repeated
 
 
 def _part(frame: pd.DataFrame, kind: Kind, names: Sequence[str]) -> pd.DataFrame:

@@ -149,30 +149,28 @@ def keys_are_unique(
     )
 
 
-def rows_come_once(
-    spec: CheckSpec, frame: pd.DataFrame, schema: Schema, context: Context, shared: NDArray[np.bool_]
-) -> CheckOutcome:
-    """No row repeats another in all its values; `shared` is as `shared_keys` gives it."""
-    wrong = repeats(frame, schema, shared)
-    rows = int(wrong.sum())
+def rows_come_once(spec: CheckSpec, frame: pd.DataFrame, repeated: NDArray[np.bool_], context: Context) -> CheckOutcome:
+    """No row repeats another in all its values; `repeated` is as `repeats` gives it."""
+    rows = int(repeated.sum())
     return judge(
         spec,
         frame,
-        wrong,
+        repeated,
         context,
         fine=f"{count(len(frame), 'row')}, none twice",
         fault=f"{count(rows, 'row')} repeat another in all values and count once, "
-        f"first {first_of(frame, wrong, context.ids)}",
+        f"first {first_of(frame, repeated, context.ids)}",
         metrics={"rows": len(frame), "rows_repeated": rows},
     )
 
 
 def repeats(frame: pd.DataFrame, schema: Schema, shared: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,) mask of the rows that repeat an earlier one in all values: what is left without them counts once."""
-    wrong = shared.copy()
-    if wrong.any():
-        wrong[wrong] = frame[wrong].duplicated(list(schema.columns)).to_numpy()
-    return wrong
+    if not shared.any():
+        return shared
+    repeated = shared.copy()
+    repeated[shared] = frame[shared].duplicated(list(schema.columns)).to_numpy()
+    return repeated
 
 
 def shared_keys(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[NDArray[np.bool_], int]:

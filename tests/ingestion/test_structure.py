@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from demand_assets.errors import SchemaError
 from demand_assets.ingestion import structure
 from demand_assets.ingestion.catalogue import CHECKS
 from demand_assets.ingestion.context import Context
-from demand_assets.ingestion.ids import IdTexts
-from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, first_of, plain, raise_on_failure, some
+from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
 from demand_assets.ingestion.quality import check_covariates, check_members, check_sales, validate_deliveries
 from demand_assets.ingestion.schemas import schema_of
 from tests.ingestion.test_merge import sales
@@ -239,7 +237,7 @@ def keys(frame: pd.DataFrame) -> tuple[CheckOutcome, CheckOutcome]:
     shared, distinct = structure.shared_keys(frame, SALES_SCHEMA.keys)
     return (
         structure.keys_are_unique(SPEC, frame, SALES_SCHEMA, JUDGING, shared, distinct),
-        structure.rows_come_once(SPEC, frame, SALES_SCHEMA, JUDGING, shared),
+        structure.rows_come_once(SPEC, frame, structure.repeats(frame, SALES_SCHEMA, shared), JUDGING),
     )
 
 
@@ -350,35 +348,6 @@ def test_columns_of_any_name_are_numbers_or_texts() -> None:
     assert schema_of("covariates", by_series).keys == ("week", "store_id", "dept_id")
     assert schema_of("covariates", CONDITIONS).keys == ("week", "store_id")
     assert [schema_of(kind, NONE).keys for kind in ("stores", "departments")] == [("store_id",), ("dept_id",)]
-
-
-def test_the_first_wrong_row_is_told_by_what_it_has() -> None:
-    wrong = np.array([False, True, True])
-    frame = pd.DataFrame({"week": [W1, W2, W3], "store_id": [1.0, 2.0, 3.0], "dept_id": [4, 5, 6]})
-    ids = IdTexts({2: "ZRH 01"}, {})
-    assert first_of(frame, wrong, ids) == "2012-01-13 store 'ZRH 01' dept 5"
-    assert first_of(frame[["dept_id"]], wrong, ids) == "dept 5"
-    assert first_of(frame.assign(week=NO_DATE), wrong, IdTexts()) == "no date store 2 dept 5"
-    assert first_of(frame, ~wrong & wrong, ids) == ""
-    assert [plain("food/1"), plain("a\nb"), plain("x" * 200)] == ["food/1", "'a\\nb'", "x" * 57 + "..."]
-    assert [some(list("abcde")), some(list("abcdef"))] == ["a, b, c, d, e", "a, b, c, d, e, ..."]
-    assert [count(0, "row"), count(1, "row"), count(1_234, "row")] == ["0 rows", "1 row", "1,234 rows"]
-    assert [count(1, "delivery", "deliveries"), count(2, "delivery", "deliveries")] == ["1 delivery", "2 deliveries"]
-
-
-def test_the_first_error_is_raised_with_the_number_of_others() -> None:
-    warning = CheckOutcome("w", False, "warn", "odd")
-    fine = CheckOutcome("f", True, "error", "fine")
-    faults = [CheckOutcome(name, False, "error", f"{name} is bad", file="a.csv" * (name == "x")) for name in "xyz"]
-    raise_on_failure([warning, fine])
-    for failed, message in (
-        (faults[1:2], "y: y is bad"),
-        (faults[:2], "a.csv: x is bad (and 1 more check failed)"),
-        (faults, "a.csv: x is bad (and 2 more checks failed)"),
-    ):
-        with pytest.raises(SchemaError) as raised:
-            raise_on_failure([warning, fine, *failed])
-        assert str(raised.value) == message
 
 
 def test_each_file_is_judged_by_the_checks_of_its_kind() -> None:
