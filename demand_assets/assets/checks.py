@@ -52,7 +52,11 @@ def _result(outcome: CheckOutcome) -> dg.AssetCheckResult:
         passed=outcome.passed,
         severity=dg.AssetCheckSeverity.WARN if outcome.severity == "warn" else dg.AssetCheckSeverity.ERROR,
         description=outcome.description,
-        metadata={**outcome.metrics, "failing rows": rows_table(outcome.failing_rows)},
+        metadata={
+            **outcome.metrics,
+            **({"accepted": outcome.accepted} if outcome.accepted else {}),
+            "failing rows": rows_table(outcome.failing_rows),
+        },
     )
 
 

@@ -18,8 +18,7 @@ from demand_assets.ingestion.mapping import Part, week_of_day
 from demand_assets.ingestion.order import sort_order
 from demand_assets.ingestion.outcome import in_words
 from demand_assets.ingestion.quality import usable
-from demand_assets.ingestion.rows import too_many, wrong_rows
-from demand_assets.ingestion.structure import shared_keys
+from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
 
 # Position of a row of a part -> its line in the file.
 LineOf = Callable[[Part, int], int]
@@ -124,13 +123,6 @@ def screen_deliveries(deliveries: Sequence[Delivery], context: Context) -> tuple
     refused: list[Refusal] = []
     for delivery in deliveries:
         usable_, wrong = usable([delivery], None, replace(context, ids=_texts(delivery.ids)))
-        good += [_each_row_once(one) for one in usable_]
+        good += [replace(one, frame=without_repeats(one.kind, one.frame)) for one in usable_]
         refused += [Refusal(delivery.file, one.message) for one in wrong]
     return good, refused
-
-
-def _each_row_once(delivery: Delivery) -> Delivery:
-    shared, _ = shared_keys(delivery.frame, KEYS[delivery.kind])
-    if not shared.any():
-        return delivery
-    return replace(delivery, frame=delivery.frame.drop_duplicates(ignore_index=True))
