@@ -51,10 +51,13 @@ def parse_plain_query(query: bytes) -> tuple[Key, date] | None:
     match = _PLAIN.fullmatch(query)
     if match is None:
         return None
-    given, text = [part.decode() for part in match.groups()[:2]], match[3].decode()
+    store, dept, text = (part.decode() for part in match.groups())
     try:
         week = date.fromisoformat(text)
-        store, dept = (unquote_plus(each, errors="strict") for each in given)
+        if b"%" in query or b"+" in query:
+            store, dept = unquote_plus(store, errors="strict"), unquote_plus(dept, errors="strict")
+            if not (is_id(store) and is_id(dept)):
+                return None
     except ValueError:
         return None
-    return ((store, dept, text), week) if is_id(store) and is_id(dept) else None
+    return (store, dept, text), week

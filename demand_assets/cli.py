@@ -57,7 +57,7 @@ def inspect(folder: str, as_json: bool, no_write: bool, force: bool) -> None:
 
 
 @main.command()
-@click.option("--raw-dir", help="Landing zone: a folder or s3://bucket/prefix of CSVs.  [default: the last one used]")
+@click.option("--raw-dir", help="Landing zone: a folder or s3://bucket/prefix of files.  [default: the last one used]")
 @click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON on stdout.")
 def run(raw_dir: str | None, as_json: bool) -> None:
     """Run the Dagster graph on a landing zone: ingest, check, build features, train, promote, forecast, publish."""
@@ -67,9 +67,11 @@ def run(raw_dir: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--raw-dir", required=True, help="Landing zone: a folder or s3://bucket/prefix of CSVs.")
+@click.option("--raw-dir", required=True, help="Landing zone: a folder or s3://bucket/prefix of files.")
 @click.option("--horizon", default=4, show_default=True, type=click.IntRange(1, 52), help="Weeks ahead.")
-@click.option("--origins", required=True, help="Comma-separated origin weeks, e.g. 2012-01-27,2012-02-24.")
+@click.option(
+    "--origins", required=True, help="Comma-separated origin weeks, each by its last day, e.g. 2012-01-27,2012-02-24."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet to write.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="HTML report to write; default: beside --output."
@@ -130,7 +132,7 @@ def watch(at: str | None, daemon: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--origin", required=True, help="Origin week of the vintage, e.g. 2012-06-29.")
+@click.option("--origin", required=True, help="Origin week of the vintage by its last day, e.g. 2012-06-29.")
 @click.option("--vintage", help="Id of one vintage of that origin.  [default: the newest]")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON on stdout.")
 def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:

@@ -160,7 +160,7 @@ def override_scores(store_id: str | None = None, dept_id: str | None = None) -> 
 
 
 class _WeekEnd(FunctionElement[datetime]):
-    """The midnight, UTC, after the Friday in a column: a week is known at its end. Date arithmetic has no one SQL."""
+    """The midnight, UTC, after the day in a column: a week is known at its end. Date arithmetic has no one SQL."""
 
     type = DateTime(timezone=True)
     name = "week_end"
