@@ -7,7 +7,7 @@ import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
-from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_production, judge
+from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_production, judge, stand_in
 from demand_assets.adapters.registry import STAGING, ModelRegistry
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
@@ -28,7 +28,7 @@ from demand_assets.contract.store import (
     STORE_ID,
     TARGET_WEEK,
 )
-from demand_assets.errors import ModelError, SchemaError
+from demand_assets.errors import LakeError, ModelError, SchemaError
 from demand_assets.forecasting.backtest import (
     backtest_stored,
     calibration_of,
@@ -234,6 +234,7 @@ def promoted_model(
 ) -> dg.MaterializeResult:
     """The gate: `production` moves to a challenger that beats seasonal naive and the champion; else it says why not.
 
+    As long as no model has passed, the best baseline is in production.
     Every decision is a row of the ledger, made once for a challenger and the champion it was judged against.
     """
     from demand_assets.store.ledger import PROMOTED
@@ -252,6 +253,13 @@ def promoted_model(
             challenger, champion, decision, asked, clock.now(), decision_key=decision_key(challenger, champion)
         )
         promoted, said = record.outcome == PROMOTED, record.reasons
+        if ledger.champion() is None:
+            rows = lake.read("demand_features", [key])
+            if rows is None:
+                raise LakeError(f"{lake.path('demand_features', key)}: expected the features of the week, got no file")
+            baseline, why = stand_in(registry, challenger, training.horizon_weeks, rows.head(5), context.run_id)
+            record = ledger.decide(baseline, None, why, asked, clock.now(), decision_key=decision_key(baseline, None))
+            said = (*said, *record.reasons)
     production = ledger.champion()
     context.log.info(f"version {challenger.version}: {'; '.join(said)}")
     return dg.MaterializeResult(

@@ -22,6 +22,6 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.
-    grouped[:, names.index(LAST_YEAR)] += features["base"].to_numpy() + moved[:, -1]
+    grouped[:, names.index(LAST_YEAR)] += features[forecaster.config.starts_from].to_numpy() + moved[:, -1]
     keys = features[["store_id", "dept_id", "origin_week", "target_week", "horizon"]].reset_index(drop=True)
     return pd.concat([keys, pd.DataFrame(grouped, columns=names)], axis=1)

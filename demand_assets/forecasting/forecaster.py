@@ -58,7 +58,7 @@ class Forecaster:
     @property
     def inputs(self) -> list[str]:
         """The columns of demand_features that `predict` takes."""
-        return list(dict.fromkeys([*_FORECAST_KEYS, "base", "scale", "is_holiday", *self.features]))
+        return list(dict.fromkeys([*_FORECAST_KEYS, self.config.starts_from, "scale", "is_holiday", *self.features]))
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
         """Keys, `forecast` and the configured quantiles, in the unit of sales, for each row of demand_features.
@@ -67,7 +67,7 @@ class Forecaster:
         """
         values = self._values(features)
         residual = np.mean([member.predict(values) for member in self.members], axis=0)
-        forecast = features["base"].to_numpy() + residual * features["scale"].to_numpy()
+        forecast = features[self.config.starts_from].to_numpy() + residual * features["scale"].to_numpy()
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
         intervals = self.calibration.intervals(
             forecast,

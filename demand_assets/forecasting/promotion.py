@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_rows
 from demand_assets.forecasting.forecaster import Forecaster
+from demand_assets.forecasting.intervals import calibrate
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, wmae
+from demand_assets.forecasting.models.baseline import Baseline, BaselineConfig
 
 POINT = ["store_id", "dept_id", "origin_week", "target_week"]
 
@@ -115,6 +118,30 @@ def decide(
     _guard_coverage(case, mine, policy)
     figures = {name: round(float(value), 6) for name, value in case.figures.items()}
     return Decision(not case.against, (*case.against, *case.found), figures)
+
+
+def best_baseline(
+    points: pd.DataFrame, as_of: pd.Timestamp, horizon_weeks: int, quantiles: tuple[float, ...]
+) -> tuple[Forecaster, pd.DataFrame]:
+    """The baseline with the lowest WMAE in a backtest's `points` as a forecaster, and the points that judge it.
+
+    Its intervals come from its own errors. ModelError when no point has an actual.
+    """
+    known = points[points["actual"].notna()]
+    scores = {name: _wmae(known[known["model"] == name]) for name in BASELINES if (known["model"] == name).any()}
+    if not scores:
+        raise ModelError("no baseline was judged: the backtest has no point with an actual")
+    best = min(scores, key=lambda name: scores[name])
+    own = points[points["model"] == best].assign(model=Baseline.name)
+    forecaster = Forecaster(
+        members=(Baseline(),),
+        # Nothing is drawn and nothing is computed side by side.
+        config=BaselineConfig(start=best, quantiles=quantiles, seed=0, threads=1),
+        as_of=as_of,
+        calibration=calibrate(own, horizon_weeks, quantiles),
+        rows=0,
+    )
+    return forecaster, pd.concat([own, points[points["model"].isin(list(BASELINES))]], ignore_index=True)
 
 
 def _wmae(points: pd.DataFrame) -> float:

@@ -11,9 +11,10 @@ from typing import Any
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.models.base import Model, ModelConfig
+from demand_assets.forecasting.models.baseline import Baseline
 from demand_assets.forecasting.models.xgboost import XGBoost
 
-_OWN: tuple[type[Model], ...] = (XGBoost,)
+_OWN: tuple[type[Model], ...] = (XGBoost, Baseline)
 ENTRY_POINTS = "demand_assets.models"
 
 

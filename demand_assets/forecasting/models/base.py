@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.training import TrainingMatrix
 
 
+# Column of demand_features that models learn the residual of.
+BASE = "base"
+
+
 class ModelConfig(BaseModel):
     """How an ensemble is trained. A model adds its own settings in a subclass.
 
@@ -32,6 +36,11 @@ class ModelConfig(BaseModel):
     quantiles: tuple[float, ...] = QUANTILES
     seed: int = Field(ge=0, le=2**31 - 1)
     threads: int = Field(ge=1, le=1024)
+
+    @property
+    def starts_from(self) -> str:
+        """Column of demand_features that the residual is added to."""
+        return BASE
 
     @field_validator("quantiles")
     @classmethod
