@@ -54,7 +54,8 @@ class Contents:
         facts = Dataset.of(understood.spec, understood.form)
         context = context_of(understood.spec, screening.today, IdTexts(), screening.accepted)
         kept, set_aside, wrong_files = screen_rows(parts, context, screening.quarantine, line_of)
-        landed = deliveries_of(kept, facts.week_ends, facts.calendar())
+        adds_up = understood.spec.sales.repeated == "sum"
+        landed = deliveries_of(kept, facts.week_ends, facts.calendar(), add_repeated=adds_up)
         good, more = screen_deliveries(landed.deliveries, context)
         notes = (*understood.notes, *landed.notes)
         return cls(understood, tuple(good), notes, (*refused, *wrong_files, *more), tuple(set_aside))

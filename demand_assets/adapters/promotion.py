@@ -5,6 +5,7 @@ import pandas as pd
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.metrics import shown
 from demand_assets.forecasting.promotion import Decision, GatePolicy, best_baseline, champion_points, decide
 from demand_assets.provenance import fingerprint
 
@@ -78,7 +79,7 @@ def stand_in(
     )
     wmae = decision.figures["challenger_wmae"]
     reason = (
-        f"no model has passed the gate yet; {start} is the best baseline, WMAE {wmae:,.0f}, and serves until one does"
+        f"no model has passed the gate yet; {start} is the best baseline, WMAE {shown(wmae)}, and serves until one does"
     )
     return version, Decision(True, (reason,), decision.figures)
 

@@ -305,6 +305,8 @@ def _summary(
 
 
 def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
+    from demand_assets.forecasting.metrics import shown
+
     table = Table(title=f"Forecasts from {summary['origin_week']}", title_justify="left", show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -314,7 +316,7 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("series", f"{summary['series']:,}")
     for name, value in sorted(summary["wmae"].items(), key=lambda item: item[1]):
         gain = f"  ({1 - value / naive:+.1%} against seasonal naive)" if naive and name != "seasonal_naive" else ""
-        table.add_row(f"WMAE {name}", f"{value:,.0f} {summary['unit']}{gain}")
+        table.add_row(f"WMAE {name}", f"{shown(value)} {summary['unit']}{gain}")
     table.add_row("judged at", f"{summary['backtest_origins']}")
     table.add_row("p10-p90 coverage", f"{summary['coverage_p10_p90']:.0%}")
     table.add_row("model version", f"{summary['model_version']}, in production: {summary['production_version']}")

@@ -18,6 +18,11 @@ def _error(actual: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
     return error
 
 
+def shown(value: float) -> str:
+    """A loss for people: whole numbers from 100 on, two decimals below."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+
+
 def wmae(actual: ArrayLike, forecast: ArrayLike, is_holiday: ArrayLike) -> float:
     """Weighted mean absolute error, weight 5 in holiday weeks; 0 is perfect. Source: Walmart competition rules."""
     weight = np.where(np.asarray(is_holiday, dtype=bool), HOLIDAY_WEIGHT, 1)

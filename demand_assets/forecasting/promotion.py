@@ -15,7 +15,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_rows
 from demand_assets.forecasting.forecaster import Forecaster
 from demand_assets.forecasting.intervals import calibrate
-from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, wmae
+from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, shown, wmae
 from demand_assets.forecasting.models.baseline import Baseline, BaselineConfig
 
 POINT = ["store_id", "dept_id", "origin_week", "target_week"]
@@ -178,14 +178,14 @@ def _against_baselines(case: _Case, known: pd.DataFrame) -> None:
     best = min(scores, key=lambda name: scores[name])
     case.figures |= {f"{name}_wmae": value for name, value in scores.items()}
     if not ours < naive:
-        case.against.append(f"WMAE {ours:,.0f} does not beat seasonal naive's {naive:,.0f}")
+        case.against.append(f"WMAE {shown(ours)} does not beat seasonal naive's {shown(naive)}")
     else:
         # A small retailer's points are too few for a proof, and without a model there would be no forecast at all.
         case.found.append(
-            f"WMAE {ours:,.0f} beats seasonal naive's {naive:,.0f} by {1 - ours / naive:.1%} (p = {p_value:.3f})"
+            f"WMAE {shown(ours)} beats seasonal naive's {shown(naive)} by {1 - ours / naive:.1%} (p = {p_value:.3f})"
         )
     if scores[best] < ours:
-        case.found.append(f"but {best} alone has {scores[best]:,.0f}")
+        case.found.append(f"but {best} alone has {shown(scores[best])}")
 
 
 def _against_champion(
@@ -223,7 +223,7 @@ def _guard_holidays(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame, name:
     own, reference = _wmae(ours), _wmae(other)
     case.figures |= {"holiday_wmae": own, "holiday_reference_wmae": reference}
     passed = own <= reference * (1 + policy.holiday_slack)
-    case.weigh(passed, f"holiday weeks {own:,.0f} against {reference:,.0f} of {name}")
+    case.weigh(passed, f"holiday weeks {shown(own)} against {shown(reference)} of {name}")
 
 
 def _guard_bias(case: _Case, mine: pd.DataFrame, theirs: pd.DataFrame | None, policy: GatePolicy) -> None:

@@ -25,7 +25,8 @@ def _keys(kind: Kind, per: str) -> tuple[CheckSpec, CheckSpec]:
         CheckSpec(
             f"{kind}_keys_are_unique",
             f"No two rows of one {per} contradict each other",
-            answer="keep the row that is right and land the file again",
+            answer="keep the row that is right and land the file again"
+            + ('; or set [sales] repeated = "sum" in demand.toml if they add up' if kind == "sales" else ""),
         ),
         CheckSpec(
             f"{kind}_rows_come_once",

@@ -88,6 +88,10 @@ class Sales(_Part):
         Literal["zero", "unknown"],
         Field(description="What a week without a row inside a series' life means."),
     ] = "unknown"
+    repeated: Annotated[
+        Literal["refuse", "sum"],
+        Field(description="Rows of one series and week with different amounts: refuse the file, or add them up."),
+    ] = "refuse"
     wide: Annotated[Wide | None, Field(description="For a file with a column per date.")] = None
 
 

@@ -32,16 +32,16 @@ class Landed:
     notes: tuple[str, ...]
 
 
-def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar) -> Landed:
+def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar, *, add_repeated: bool = False) -> Landed:
     """The deliveries that these parts, in landing order, make together.
 
-    `weekday` ends a week, 0 is Monday. Flags come from the rows, else from those of the same store and week in another
-    file, else from `calendar`.
+    `weekday` ends a week, 0 is Monday. `add_repeated`: rows of one series and week are added up. Flags come from the
+    rows, else from those of the same store and week in another file, else from `calendar`.
     """
     by_kind: dict[Kind, list[Part]] = {"sales": [], "covariates": [], "stores": [], "departments": []}
     for part in parts:
         by_kind[part.plan.kind].append(part)
-    sales, notes = _sales(by_kind["sales"], weekday)
+    sales, notes = _sales(by_kind["sales"], weekday, add_repeated)
     covariates = _covariates(by_kind["covariates"], sales, weekday)
     sales, covariates = _flagged(sales, covariates, calendar)
     members = [_delivery([part], part.frame, part.ids) for kind in ("stores", "departments") for part in by_kind[kind]]
@@ -72,14 +72,20 @@ def _hash_of(parts: Sequence[Part]) -> str:
     return hashlib.blake2b("\n".join(part.content_hash for part in parts).encode(), digest_size=32).hexdigest()
 
 
-def _sales(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[str]]:
+def _sales(parts: Sequence[Part], weekday: int, add_repeated: bool) -> tuple[list[Delivery], list[str]]:
     weekly = [part for part in parts if not part.plan.days]
     daily = [part for part in parts if part.plan.days]
-    made = [_delivery([part], part.frame, part.ids) for part in weekly]
+    frames = [_added_up(part.frame, KEYS["sales"]) if add_repeated else part.frame for part in weekly]
+    made = [_delivery([part], frame, part.ids) for part, frame in zip(weekly, frames, strict=True)]
+    notes = [
+        f"{len(part.frame) - len(frame):,} rows of {part.file.name} are added to another of their series and week"
+        for part, frame in zip(weekly, frames, strict=True)
+        if len(frame) < len(part.frame)
+    ]
     if not daily:
-        return made, []
-    summed, notes = _summed(daily, weekday)
-    return [*made, *summed], notes
+        return made, notes
+    summed, more = _summed(daily, weekday)
+    return [*made, *summed], [*notes, *more]
 
 
 def _summed(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[str]]:
@@ -89,8 +95,10 @@ def _summed(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[s
     """
     frames, ids = with_common_ids(parts)
     flagged = all("is_holiday" in frame for frame in frames)
+    kept = [*_SERIES_DAY, "sales", *(["is_holiday"] if flagged else [])]
     days = pd.concat(
-        [_by_day(frame, flagged).assign(part=number) for number, frame in enumerate(frames)], ignore_index=True
+        [_added_up(frame[kept], _SERIES_DAY).assign(part=number) for number, frame in enumerate(frames)],
+        ignore_index=True,
     )
     week = week_of_day(days["day"].to_numpy(), weekday)
     bits = np.left_shift(np.int64(1), days["part"].to_numpy(np.int64)) if len(parts) < 63 else days["part"].to_numpy()
@@ -109,13 +117,12 @@ def _summed(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[s
     return made, notes
 
 
-def _by_day(frame: pd.DataFrame, flagged: bool) -> pd.DataFrame:
-    """One row per series and day."""
-    rules = {"sales": "sum", **({"is_holiday": "any"} if flagged else {})}
-    kept = frame[[*_SERIES_DAY, *rules]]
-    if not kept.duplicated(list(_SERIES_DAY)).any():
-        return kept
-    return kept.groupby(list(_SERIES_DAY), sort=True, as_index=False).agg(rules)
+def _added_up(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """One row per key: amounts are added, a flag in any row counts."""
+    if not frame.duplicated(list(keys)).any():
+        return frame
+    rules = {name: "any" if name == "is_holiday" else "sum" for name in frame.columns if name not in keys}
+    return frame.groupby(list(keys), sort=True, as_index=False).agg(rules)
 
 
 def _whole_weeks(
