@@ -69,9 +69,9 @@ class Contents:
         """SchemaError with every open question and what answers it; with every refusal if no sales are left."""
         from demand_assets.ingestion.recognise import refuse_questions
 
-        refuse_questions(self.understanding)
         if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
             raise SchemaError("; ".join(one.message for one in self.refused))
+        refuse_questions(self.understanding)
 
     def tables(self) -> Tables:
         """All rows as the lake would hold them; the errors of `require_answers`."""
