@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.dataset import Dataset
-from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.understanding import Understanding
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from demand_assets.ingestion.assemble import Tables
+    from demand_assets.ingestion.dataset import Dataset
+    from demand_assets.ingestion.delivery import Delivery
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.screening import LineOf, Refusal, Screening
+    from demand_assets.ingestion.understanding import Understanding
 
 _CACHE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The understood files, their deliveries in landing order, notes in words, and what was left out.
+    """The understood files, their deliveries by kind in landing order, notes in words, and what was left out.
 
     `set_aside`: rows that are wrong by themselves, one frame per file with file, line, check and reason.
     """
@@ -47,6 +47,7 @@ class Contents:
     ) -> Contents:
         """The contents that these rows make."""
         from demand_assets.ingestion.context import context_of
+        from demand_assets.ingestion.dataset import Dataset
         from demand_assets.ingestion.ids import IdTexts
         from demand_assets.ingestion.screening import screen_deliveries, screen_rows
         from demand_assets.ingestion.weekly import deliveries_of
@@ -62,15 +63,20 @@ class Contents:
     @property
     def dataset(self) -> Dataset:
         """Facts of all files together."""
+        from demand_assets.ingestion.dataset import Dataset
+
         return Dataset.of(self.understanding.spec, self.understanding.form)
 
     def require_answers(self) -> None:
-        """SchemaError with every open question and what answers it; with every refusal if no sales are left."""
-        from demand_assets.ingestion.recognise import refuse_questions
+        """SchemaError with every refused file and open question if there is one, or if no sales are left."""
+        from demand_assets.ingestion.recognise import open_questions
 
-        refuse_questions(self.understanding)
-        if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
-            raise SchemaError("; ".join(one.message for one in self.refused))
+        # What a question is about may be in a file that could not be read.
+        wrong = [one.message for one in self.refused]
+        if self.understanding.questions:
+            raise SchemaError("; ".join([*wrong, open_questions(self.understanding)]))
+        if wrong and not any(one.kind == "sales" for one in self.deliveries):
+            raise SchemaError("; ".join(wrong))
 
     def tables(self) -> Tables:
         """All rows as the lake would hold them; the errors of `require_answers`."""
