@@ -140,6 +140,7 @@ def landing_zone_sensor(
         context.log.error(str(error))
         return dg.SkipReason(str(error))
     problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
+    problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")
     deliveries = [one for one in keyed(contents.deliveries, lake) if one.file.fingerprint in fresh]

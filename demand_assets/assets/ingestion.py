@@ -17,7 +17,7 @@ from demand_assets.adapters.parquet import (
     ParquetLake,
     content_version,
 )
-from demand_assets.assets.checks import check_results, check_specs, refuse
+from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import id_texts, member_keys, members_of, store_table
@@ -52,6 +52,8 @@ from demand_assets.resources import Clock, ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
+# Folder of the lake with the rows that were set aside, a CSV per landed file.
+QUARANTINE = "quarantine"
 _NO_COVARIATES = pd.DataFrame(
     {
         "store_id": np.empty(0, np.int32),
@@ -143,13 +145,18 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
         dg.AssetCheckSpec(
             "every_file_is_read",
             asset="dataset",
-            description="Every file in the landing zone is understood and read; one that is not is left out",
-        )
+            description="Every file with sales, covariates or facts is read; one with a wrong value is left out",
+        ),
+        dg.AssetCheckSpec(
+            "no_row_is_set_aside",
+            asset="dataset",
+            description="No row is wrong by itself: dated in the future, on another weekday, or of an impossible amount",
+        ),
     ],
     metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
 )
 def dataset(
-    context: dg.AssetExecutionContext, landing: Landing
+    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """What the files of the landing zone were understood as: one row of facts, and a table of the files."""
     contents = landing.zone().contents()
@@ -165,6 +172,18 @@ def dataset(
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(refused) or f"{len(contents.understanding.files)} files",
     )
+    wrong = contents.wrong_rows()
+    yield dg.AssetCheckResult(
+        check_name="no_row_is_set_aside",
+        passed=wrong.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(wrong)} rows" if len(wrong) else "none",
+        metadata={"rows set aside": rows_table(wrong)},
+    )
+    for rows in contents.set_aside:
+        name = str(rows["file"].iloc[0])
+        kept = name if name.lower().endswith(".csv") else f"{name}.csv"
+        lake.write_text(QUARANTINE, kept, rows.to_csv(index=False))
     yield dg.MaterializeResult(
         value=facts,
         data_version=dg.DataVersion(content_version(facts)),
