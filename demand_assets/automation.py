@@ -130,7 +130,8 @@ def landing_zone_sensor(
     except DemandError as error:
         return dg.SkipReason(str(error))
     seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-    if not [file for file in files if seen.get(file.uri) != file.fingerprint]:
+    fresh = {file.fingerprint for file in files if seen.get(file.uri) != file.fingerprint}
+    if not fresh:
         return dg.SkipReason(f"nothing new among {len(files)} files in {landing.uri}")
     try:
         contents = zone.contents()
@@ -138,10 +139,11 @@ def landing_zone_sensor(
     except DemandError as error:
         context.log.error(str(error))
         return dg.SkipReason(str(error))
-    problems = [one.message for one in contents.refused]
+    problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
+    problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")
-    deliveries = keyed(contents.deliveries, lake)
+    deliveries = [one for one in keyed(contents.deliveries, lake) if one.file.fingerprint in fresh]
     register_weeks(context.instance, weeks_of(deliveries))
     plan = plan_landing(lake, deliveries, known_weeks(context.instance))
     cursor = json.dumps({file.uri: file.fingerprint for file in files})

@@ -1,7 +1,7 @@
 """build_resources(settings): the only choice of where the parts run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -44,15 +44,17 @@ class Landing(dg.ConfigurableResource):
 
     def screening(self) -> Screening:
         """How its files are screened today."""
+        return Screening(datetime.now(UTC).date(), tuple(self._accepted()), self.bad_rows == "quarantine")
+
+    def _accepted(self) -> "Iterator[Accept]":
         from demand_assets.store.acceptances import accepted_findings
+        from demand_assets.store.engine import is_to_come
         from demand_assets.store.migrations import current_engine
 
-        found = accepted_findings(current_engine(self.store_url))
-        return Screening(
-            datetime.now(UTC).date(),
-            tuple(Accept(week=one["week"], check=one["check_name"], reason=one["reason"]) for one in found),
-            self.bad_rows == "quarantine",
-        )
+        # Before there is a store nothing has been accepted.
+        if not is_to_come(self.store_url):
+            for one in accepted_findings(current_engine(self.store_url)):
+                yield Accept(week=one["week"], check=one["check_name"], reason=one["reason"])
 
 
 class ForecastStore(dg.ConfigurableResource):

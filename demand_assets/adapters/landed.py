@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.dataset import Dataset
-from demand_assets.ingestion.delivery import Delivery
-from demand_assets.ingestion.understanding import Understanding
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from demand_assets.ingestion.assemble import Tables
+    from demand_assets.ingestion.dataset import Dataset
+    from demand_assets.ingestion.delivery import Delivery
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.screening import LineOf, Refusal, Screening
+    from demand_assets.ingestion.understanding import Understanding
 
 _CACHE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The understood files, their deliveries in landing order, notes in words, and what was left out.
+    """The understood files, their deliveries by kind in landing order, notes in words, and what was left out.
 
     `set_aside`: rows that are wrong by themselves, one frame per file with file, line, check and reason.
     """
@@ -47,6 +47,7 @@ class Contents:
     ) -> Contents:
         """The contents that these rows make."""
         from demand_assets.ingestion.context import context_of
+        from demand_assets.ingestion.dataset import Dataset
         from demand_assets.ingestion.ids import IdTexts
         from demand_assets.ingestion.screening import screen_deliveries, screen_rows
         from demand_assets.ingestion.weekly import deliveries_of
@@ -63,15 +64,29 @@ class Contents:
     @property
     def dataset(self) -> Dataset:
         """Facts of all files together."""
+        from demand_assets.ingestion.dataset import Dataset
+
         return Dataset.of(self.understanding.spec, self.understanding.form)
 
-    def require_answers(self) -> None:
-        """SchemaError with every open question and what answers it; with every refusal if no sales are left."""
-        from demand_assets.ingestion.recognise import refuse_questions
+    def not_understood(self, names: Iterable[str]) -> list[str]:
+        """Why each of these files that are not understood is not."""
+        wanted = set(names)
+        return [
+            f"{one.name} is not understood: {'; '.join(one.notes)}"
+            for one in self.understanding.files
+            if one.role == "not understood" and one.name.split(": ")[0] in wanted
+        ]
 
-        refuse_questions(self.understanding)
-        if not any(one.kind == "sales" for one in self.deliveries) and self.refused:
-            raise SchemaError("; ".join(one.message for one in self.refused))
+    def require_answers(self) -> None:
+        """SchemaError with every refused file and open question if there is one, or if no sales are left."""
+        from demand_assets.ingestion.recognise import open_questions
+
+        # What a question is about may be in a file that could not be read.
+        wrong = [one.message for one in self.refused]
+        if self.understanding.questions:
+            raise SchemaError("; ".join([*wrong, open_questions(self.understanding)]))
+        if wrong and not any(one.kind == "sales" for one in self.deliveries):
+            raise SchemaError("; ".join(wrong))
 
     def tables(self) -> Tables:
         """All rows as the lake would hold them; the errors of `require_answers`."""
@@ -79,6 +94,14 @@ class Contents:
 
         self.require_answers()
         return tables_of(self.deliveries, self.dataset)
+
+    def wrong_rows(self) -> pd.DataFrame:
+        """The rows that were set aside, of all files: file, line, check, reason, and what they hold."""
+        import pandas as pd
+
+        first = ["file", "line", "check", "reason"]
+        rows = pd.concat(self.set_aside, ignore_index=True) if self.set_aside else pd.DataFrame(columns=first)
+        return rows[[*first, *(name for name in rows.columns if name not in first)]]
 
     def size(self) -> int:
         """Bytes of the frames."""

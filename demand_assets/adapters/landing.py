@@ -16,11 +16,11 @@ from demand_assets.adapters.landed import Contents, held
 from demand_assets.errors import LandingError, SchemaError
 from demand_assets.ingestion.dataspec import NAME
 from demand_assets.ingestion.delivery import Delivery, LandedFile
-from demand_assets.ingestion.screening import Refusal, Screening
 from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
     from demand_assets.ingestion.mapping import Part
+    from demand_assets.ingestion.screening import Refusal, Screening
     from demand_assets.ingestion.source import Source
 
 
@@ -45,15 +45,13 @@ class LandingZone:
 
         Hidden files and `demand.toml` are passed over. Reads no file.
         """
-        found = [entry for entry in self._entries() if entry.name != NAME]
-        if not found:
-            raise LandingError(f"landing zone {self.uri} is empty; expected files with sales")
-        return sorted(found, key=lambda file: (file.modified_at, file.name))
+        return self._landed()[0]
 
     def contents(self) -> Contents:
         """What the files are and hold, read once in this process as long as none of them changes."""
-        files = self.files()
-        stated = next((entry for entry in self._entries() if entry.name == NAME), None)
+        from demand_assets.ingestion.screening import Screening  # heavy; listing a zone does not need it
+
+        files, stated = self._landed()
         screening = self._screening or Screening(datetime.now(UTC).date())
         stamp = stated.fingerprint if stated else ""
         key = (self.uri, repr(screening), stamp, *(file.fingerprint for file in files))
@@ -64,22 +62,35 @@ class LandingZone:
         return self.contents().understanding
 
     def read_all(self, kinds: Collection[Kind] | None = None) -> list[Delivery]:
-        """Every delivery of these kinds (default: all) in landing order.
+        """Every delivery of these kinds (default: all): sales, covariates, stores, departments, in landing order each.
 
-        SchemaError with every open question, or for files of which none can be read.
+        SchemaError with every refused file and open question if there is one, or if no sales are left.
         """
         contents = self.contents()
         contents.require_answers()
         return [one for one in contents.deliveries if kinds is None or one.kind in kinds]
 
     def loaded(self) -> Iterator[tuple[LandedFile, bytes]]:
-        """Each file with its bytes, `demand.toml` first."""
-        stated = next((entry for entry in self._entries() if entry.name == NAME), None)
-        yield from self._loaded(self.files(), stated)
+        """Each file with its bytes, `demand.toml` first; files that are passed over by their names are not read."""
+        yield from self._loaded(*self._landed())
 
     def _loaded(self, files: Sequence[LandedFile], stated: LandedFile | None) -> Iterator[tuple[LandedFile, bytes]]:
-        for file in (*([stated] if stated else ()), *files):
-            yield file, self._bytes(file)
+        from demand_assets.ingestion.inspection import is_read, spec_of
+
+        text = self._bytes(stated) if stated else b""
+        if stated:
+            yield stated, text
+        given = spec_of(text)
+        yield from ((file, self._bytes(file)) for file in files if is_read(file.name, given))
+
+    def _landed(self) -> tuple[list[LandedFile], LandedFile | None]:
+        """The files in landing order, and `demand.toml`."""
+        entries = self._entries()
+        found = [entry for entry in entries if entry.name != NAME]
+        if not found:
+            raise LandingError(f"landing zone {self.uri} is empty; expected files with sales")
+        stated = next((entry for entry in entries if entry.name == NAME), None)
+        return sorted(found, key=lambda file: (file.modified_at, file.name)), stated
 
     def _entries(self) -> list[LandedFile]:
         entries = self._list_s3() if self._is_s3 else self._list_folder()
@@ -88,13 +99,15 @@ class LandingZone:
     def _read(self, files: Sequence[LandedFile], stated: LandedFile | None, screening: Screening) -> Contents:
         # Heavy; listing a zone does not need it.
         from demand_assets.ingestion.inspection import NOT_READ, understand_files
+        from demand_assets.ingestion.screening import Refusal
 
-        loaded = {file.name: (file, data) for file, data in self._loaded(files, stated)}
-        understood = understand_files(loaded.values())
-        broken = [Refusal(loaded[one.name][0], one.notes[0]) for one in understood.files if one.role == NOT_READ]
+        loaded = dict(self._loaded(files, stated))
+        understood = understand_files(loaded.items())
+        named = {file.name: file for file in loaded}
+        broken = [Refusal(named[one.name], one.notes[0]) for one in understood.files if one.role == NOT_READ]
         if understood.questions:
             return Contents(understood, refused=tuple(broken))
-        parts, wrong = self._parts(understood, {file.uri: data for file, data in loaded.values()})
+        parts, wrong = self._parts(understood, loaded)
         return Contents.of(understood, parts, (*broken, *wrong), screening, self._line_of)
 
     def _line_of(self, part: Part, row: int) -> int:
@@ -103,24 +116,27 @@ class LandingZone:
 
         return line_of(part.source, self._bytes(part.file), row)
 
-    def _parts(self, understood: Understanding, loaded: dict[str, bytes]) -> tuple[list[Part], list[Refusal]]:
-        """The rows of every plan; a file with a wrong value is refused whole."""
+    def _parts(self, understood: Understanding, loaded: dict[LandedFile, bytes]) -> tuple[list[Part], list[Refusal]]:
+        """The rows of every plan; a file with a wrong value is refused whole. Lets go of the bytes that are done."""
         from demand_assets.ingestion.mapping import part_of
         from demand_assets.ingestion.reading import read
+        from demand_assets.ingestion.screening import Refusal
 
         parts: list[Part] = []
-        refused: dict[str, Refusal] = {}
-        last = {source.file.uri: number for number, (source, _) in enumerate(understood.plans)}
+        refused: dict[LandedFile, Refusal] = {}
+        last = {source.file: number for number, (source, _) in enumerate(understood.plans)}
+        for unused in loaded.keys() - last.keys():
+            del loaded[unused]
         for number, (source, plan) in enumerate(understood.plans):
-            data = loaded[source.file.uri]
+            data = loaded[source.file]
             try:
                 table = read(source, data, plan.types)
                 parts.append(part_of(source, plan, table, _content_hash(source, plan, data)))
             except SchemaError as error:
-                refused.setdefault(source.file.uri, Refusal(source.file, str(error)))
-            if last[source.file.uri] == number:
-                del loaded[source.file.uri]
-        return [part for part in parts if part.file.uri not in refused], list(refused.values())
+                refused.setdefault(source.file, Refusal(source.file, str(error)))
+            if last[source.file] == number:
+                del loaded[source.file]
+        return [part for part in parts if part.file not in refused], list(refused.values())
 
     def _bytes(self, file: LandedFile) -> bytes:
         if self._is_s3:

@@ -196,6 +196,12 @@ class ParquetLake(dg.ConfigurableResource):
         put(filesystem, f"{root}/{table}/{key}.html", page.encode(), self._remote)
         return f"{self.address(table)}/{key}.html"
 
+    def write_text(self, folder: str, name: str, text: str) -> str:
+        """Write `<uri>/<folder>/<name>` and return its address."""
+        filesystem, root = self._filesystem(folder)
+        put(filesystem, f"{root}/{folder}/{name}", text.encode(), self._remote)
+        return f"{self.address(folder)}/{name}"
+
     def _footer(self, filesystem: "AbstractFileSystem", path: str) -> dict[str, str] | None:
         import pyarrow.parquet as pq
 

@@ -17,10 +17,10 @@ from demand_assets.adapters.parquet import (
     ParquetLake,
     content_version,
 )
-from demand_assets.assets.checks import check_results, check_specs, refuse
+from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import dataset_of, id_texts, member_keys, members_of, store_table
+from demand_assets.assets.rows import id_texts, member_keys, members_of, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
@@ -34,7 +34,8 @@ from demand_assets.ingestion.ids import ONLY_ID
 from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
 from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, with_same_columns
 from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_members, check_sales
-from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, CONDITIONS_COLUMNS, SALES_COLUMNS, STORES_COLUMNS
+from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, SALES_COLUMNS
+from demand_assets.ingestion.schemas import schema_of as columns_in
 from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
@@ -51,6 +52,8 @@ from demand_assets.resources import Clock, ForecastStore, Landing
 
 GROUP = "ingestion"
 OWNERS = ["team:data-engineering"]
+# Folder of the lake with the rows that were set aside, a CSV per landed file.
+QUARANTINE = "quarantine"
 _NO_COVARIATES = pd.DataFrame(
     {
         "store_id": np.empty(0, np.int32),
@@ -74,12 +77,12 @@ def _delivered(
         ) from error
 
 
-def _context(landing: Landing, lake: ParquetLake) -> Context:
-    """What the rows are judged in."""
-    facts, screening = dataset_of(lake), landing.screening()
+def _context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int]) -> Context:
+    """What the rows are judged in; `new`: keys that the lake does not have yet, by column."""
+    facts, screening = landing.zone().contents().dataset, landing.screening()
     return Context(
         today=screening.today,
-        ids=id_texts(member_keys(lake)),
+        ids=id_texts({**member_keys(lake), **new}),
         weekday=facts.week_ends,
         unit=facts.unit,
         missing=facts.missing,
@@ -142,13 +145,18 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
         dg.AssetCheckSpec(
             "every_file_is_read",
             asset="dataset",
-            description="Every file in the landing zone is understood and read; one that is not is left out",
-        )
+            description="Every file with sales, covariates or facts is read; one with a wrong value is left out",
+        ),
+        dg.AssetCheckSpec(
+            "no_row_is_set_aside",
+            asset="dataset",
+            description="No row is wrong by itself: dated in the future, on another weekday, or of an impossible amount",
+        ),
     ],
     metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
 )
 def dataset(
-    context: dg.AssetExecutionContext, landing: Landing
+    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """What the files of the landing zone were understood as: one row of facts, and a table of the files."""
     contents = landing.zone().contents()
@@ -164,6 +172,18 @@ def dataset(
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(refused) or f"{len(contents.understanding.files)} files",
     )
+    wrong = contents.wrong_rows()
+    yield dg.AssetCheckResult(
+        check_name="no_row_is_set_aside",
+        passed=wrong.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(wrong)} rows" if len(wrong) else "none",
+        metadata={"rows set aside": rows_table(wrong)},
+    )
+    for rows in contents.set_aside:
+        name = str(rows["file"].iloc[0])
+        kept = name if name.lower().endswith(".csv") else f"{name}.csv"
+        lake.write_text(QUARANTINE, kept, rows.to_csv(index=False))
     yield dg.MaterializeResult(
         value=facts,
         data_version=dg.DataVersion(content_version(facts)),
@@ -182,15 +202,16 @@ def dataset(
     kinds={"parquet"},
     deps=[dataset],
     check_specs=check_specs("stores", CHECKS["stores"]),
-    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(STORES_COLUMNS)},
+    metadata={KEEP_VERSIONS: True},
 )
 def stores(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store: its key, id, name, and static facts. The newest delivery of a store wins."""
     merged = _members(context, landing, lake, "stores", "store_id")
-    yield from check_results(context, check_members("stores", merged.frame, _context(landing, lake)))
-    yield _materialized(merged)
+    judged = _context(landing, lake, store_id=keys_of(merged.frame, "store_id"))
+    yield from check_results(context, check_members("stores", merged.frame, judged))
+    yield _materialized("stores", merged)
 
 
 @dg.asset(
@@ -202,7 +223,7 @@ def stores(
 )
 def departments(context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
     """One row per department: its key, id, name, and static facts. The newest delivery of a department wins."""
-    return _materialized(_members(context, landing, lake, "departments", "dept_id"))
+    return _materialized("departments", _members(context, landing, lake, "departments", "dept_id"))
 
 
 def _members(
@@ -220,11 +241,15 @@ def _members(
     return merge_members(column, stored, read_landings(footer.get(LANDINGS_KEY)), own, keys)
 
 
-def _materialized(merged: MergedTable) -> dg.MaterializeResult:
+def _materialized(kind: Kind, merged: MergedTable) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         value=LakeTable(merged.frame, {"": landings_metadata(merged.landings)}),
         data_version=dg.DataVersion(content_version(merged.frame)),
-        metadata={"dagster/row_count": len(merged.frame), "landings": landings_markdown(merged.landings)},
+        metadata={
+            "dagster/row_count": len(merged.frame),
+            "dagster/column_schema": columns_of(columns_in(kind, merged.frame).columns),
+            "landings": landings_markdown(merged.landings),
+        },
     )
 
 
@@ -292,7 +317,6 @@ def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame)
     metadata={
         PARTITION_COLUMN: "week",
         KEEP_VERSIONS: True,
-        "dagster/column_schema": columns_of(CONDITIONS_COLUMNS),
     },
 )
 def raw_covariates(
@@ -314,7 +338,11 @@ def raw_covariates(
     frame = with_selling_stores(frame, sold, run_weeks(context))
     yield from check_results(context, check_covariates(frame, with_facts(stores), _context(landing, lake)))
     metadata = _rows_noted(context, frame, metadata)
-    yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
+    yield dg.MaterializeResult(
+        value=LakeTable(frame, metadata),
+        data_version=_version(frame, metadata),
+        metadata={"dagster/column_schema": columns_of(columns_in("covariates", frame).columns)},
+    )
 
 
 @dg.asset(

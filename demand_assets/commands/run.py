@@ -98,6 +98,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
+        wrong = contents.wrong_rows()
+        summary["set_aside"] = wrong[["file", "line", "check", "reason"]].to_dict("records")
     if own_workspace:
         remember_workspace(settings)
     if as_json:
@@ -115,6 +117,8 @@ def _tell(console: Console, contents: "Contents") -> None:
         console.print(f"  {file.name}: {file.role}{left_out}", markup=False)
     for note in contents.notes:
         console.print(f"  {note}", markup=False)
+    for row in contents.wrong_rows().itertuples():
+        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", markup=False, style="yellow")
     for refusal in contents.refused:
         console.print(f"  refused: {refusal.message}", markup=False, style="red")
 

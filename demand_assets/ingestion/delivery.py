@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from demand_assets.ingestion.ids import IdColumn
-from demand_assets.ingestion.order import in_order
-
 if TYPE_CHECKING:
     import pandas as pd
 
+    from demand_assets.ingestion.ids import IdColumn
     from demand_assets.ingestion.understanding import Kind
 
 # The columns that name a row of each kind of delivery, in its sort order.
@@ -61,6 +59,8 @@ class Delivery:
 
     def keyed(self, keys: Mapping[str, Mapping[str, int]]) -> Delivery:
         """The same rows with keys for ids. `keys`: column -> id -> key. KeyError for an id without a key."""
+        from demand_assets.ingestion.order import in_order  # heavy; listing landed files does not need it
+
         own = [column for column in ("store_id", "dept_id") if column in self.frame]
         frame = self.frame
         for column in own:
@@ -71,4 +71,6 @@ class Delivery:
         return replace(self, frame=in_order(frame, KEYS[self.kind]), ids={})
 
     def _ids(self, column: str) -> IdColumn:
+        from demand_assets.ingestion.ids import IdColumn  # heavy; listing landed files does not need it
+
         return IdColumn(self.frame[column].to_numpy(), self.ids.get(column))

@@ -29,14 +29,27 @@ def understand_files(files: Iterable[tuple[LandedFile, bytes]]) -> Understanding
     given, found, broken = DataSpec(), list[Source](), list[FileReport]()
     for file, data in files:
         if file.name == NAME:
-            given = read_spec(_text(data))
-        elif not passed_over(file.name) or _is_asked_for(given, file.name):
+            given = spec_of(data)
+        elif is_read(file.name, given):
             try:
                 found += sources(file, data)
             except DemandError as error:
                 broken.append(FileReport(file.name, NOT_READ, notes=(str(error),)))
     understanding = understand(found, given)
     return replace(understanding, files=(*understanding.files, *broken))
+
+
+def spec_of(data: bytes) -> DataSpec:
+    """What the bytes of `demand.toml` state, nothing without any. SchemaError for what is not understood."""
+    try:
+        return read_spec(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SchemaError(f"{NAME} is not UTF-8 text; save it as UTF-8") from None
+
+
+def is_read(name: str, given: DataSpec) -> bool:
+    """Whether a file is looked into: its name promises data, or `demand.toml` asks for it."""
+    return not passed_over(name) or any(name in part.files for part in file_parts(given))
 
 
 def with_exact_dates(understanding: Understanding, files: Iterable[tuple[LandedFile, bytes]]) -> Understanding:
@@ -70,14 +83,3 @@ def _exact(report: FileReport, source: Source, plan: Plan, data: bytes) -> FileR
     found = span(days, exact=True)
     # What a row covers is known of the sales, whatever their dates alone would say.
     return replace(report, rows=table.num_rows, first=found["first"], last=found["last"], gaps=found["gaps"])
-
-
-def _is_asked_for(given: DataSpec, name: str) -> bool:
-    return any(name in part.files for part in file_parts(given))
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise SchemaError(f"{NAME} is not UTF-8 text; save it as UTF-8") from None

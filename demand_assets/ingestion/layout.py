@@ -271,6 +271,8 @@ def _dated_layout(layout: Layout, sales: Layout) -> Layout:
     if not any(table.columns[name].is_number or table.columns[name].is_flag for name in rest):
         return replace(layout, why="beside keys and dates no column holds numbers")
     only_flags = all(table.columns[name].is_flag or not table.columns[name].is_number for name in rest)
+    if layout.dept and set(rest) <= set(by_role(table.headers, "flag")):
+        return replace(layout, why="it has no column of amounts sold, and no covariate beside the holiday flag")
     keyless = not layout.store and not layout.dept
     dates_columns = sales.wide is not None and named(table, [sales.wide.file])
     return replace(layout, role="calendar" if keyless and (only_flags or dates_columns) else "covariates")

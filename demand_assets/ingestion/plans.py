@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from demand_assets.ingestion import dating
 from demand_assets.ingestion.dataspec import Weekday
-from demand_assets.ingestion.dating import Dates, Frequency
+from demand_assets.ingestion.dating import Dates, Days, Frequency
 from demand_assets.ingestion.extras import Beside, Extra
 from demand_assets.ingestion.layout import Layout
 from demand_assets.ingestion.source import ColumnType
@@ -17,12 +17,20 @@ _COVARIATE_FLAG = ColumnType("flag", may_be_missing=True)
 
 
 def plans_of(
-    layout: Layout, columns: Beside, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None
+    layout: Layout,
+    columns: Beside,
+    dates: Dates | None,
+    frequency: Frequency,
+    week_ends: Weekday | None,
+    sold: Days,
 ) -> Iterator[Plan]:
-    """The plans of one layout: sales, covariates of each level, stores, departments; none of a file not understood."""
+    """The plans of one layout: sales, covariates of each level, stores, departments; none of a file not understood.
+
+    `sold` are the distinct dates of all sales.
+    """
     if layout.role == "not understood":
         return
-    days, shift = _weeks(layout, dates, frequency, week_ends)
+    days, shift = _weeks(layout, dates, frequency, week_ends, sold)
     if layout.role == "sales":
         yield _sales(layout, columns.flag, dates, days, shift)
     if layout.date and dates:
@@ -37,12 +45,17 @@ def plans_of(
             yield _members(layout, kind, key, name, extras)
 
 
-def _weeks(layout: Layout, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None) -> tuple[bool, int]:
+def _weeks(
+    layout: Layout, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None, sold: Days
+) -> tuple[bool, int]:
     """Whether rows cover days, and how many days a row's week ends after its date."""
     if dates is None or not len(dates.days) or week_ends is None:
         return frequency == "daily", 0
-    own = frequency if layout.role == "sales" else dating.frequency(dates.days) or frequency
-    return own == "daily", 0 if own == "daily" else dating.days_to(week_ends, dating.weekday(dates.days))
+    is_sales = layout.role == "sales"
+    own = frequency if is_sales else dating.frequency(dates.days) or frequency
+    # A file of sales on another weekday than the others is wrong, and is not moved to theirs.
+    days = sold if is_sales else dates.days
+    return own == "daily", 0 if own == "daily" else dating.days_to(week_ends, dating.weekday(days))
 
 
 def _sales(layout: Layout, flag: str, dates: Dates | None, days: bool, shift: int) -> Plan:

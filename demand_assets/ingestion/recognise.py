@@ -109,16 +109,14 @@ def overlaid(below: DataSpec, above: DataSpec) -> DataSpec:
     return DataSpec.model_validate(_over(under, over))
 
 
-def refuse_questions(understanding: Understanding) -> None:
-    """SchemaError with all open questions, each with the line of `demand.toml` that answers it; nothing without any."""
-    if not understanding.questions:
-        return
+def open_questions(understanding: Understanding) -> str:
+    """All open questions in one line, each with the line of `demand.toml` that answers it."""
     asked = "; ".join(
         f"({number}) {question.text}: add {' '.join(question.line.split())}"
         for number, question in enumerate(understanding.questions, 1)
     )
     count = len(understanding.questions)
-    raise SchemaError(f"{count} open question{'s' * (count > 1)}, to be answered in demand.toml: {asked}")
+    return f"{count} open question{'s' * (count > 1)}, to be answered in demand.toml: {asked}"
 
 
 def _over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +195,7 @@ def _understood(zone: _Zone, skipped: Sequence[tuple[Source, str]]) -> Understan
     plans = [
         (layout.table.source, plan)
         for layout, extra in zip(zone.layouts, columns, strict=True)
-        for plan in plans_of(layout, extra, dates.get(layout.name), frequency, week_ends)
+        for plan in plans_of(layout, extra, dates.get(layout.name), frequency, week_ends, days)
     ]
     _holidays(zone, columns)
     spec = stated(zone.wanted, zone.layouts, columns, dates, unit, week_ends, frequency, starts)

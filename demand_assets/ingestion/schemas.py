@@ -82,8 +82,8 @@ CONDITIONS_COLUMNS = {
 # One row per store; sorted by store.
 STORES_COLUMNS = {
     "store_id": _STORE_ID,
-    "store_type": Column("str", "Format of the store, such as A, B or C", "category", 1, 40),
-    "size_sqft": Column("int64", "Selling area of the store", "square feet", low=1),
+    "store_type": Column("str", "Format of the store, such as A, B or C", "category", 1, 40, nullable=True),
+    "size_sqft": Column("float64", "Selling area of the store", "square feet", low=1, nullable=True),
 }
 # One row per week; runs past the last sales week, because a calendar is known ahead.
 CALENDAR_COLUMNS = {
@@ -95,6 +95,11 @@ CALENDAR_COLUMNS = {
 
 _DEPT_ID = SALES_COLUMNS["dept_id"]
 
+_NAMES = {
+    "id": Column("str", "Id as it was delivered", "text"),
+    "name": Column("str", "Name for people; the id where none was delivered", "text", nullable=True),
+}
+
 # Columns that every frame of a kind has, and columns it may have whose range is known.
 _NEEDED: Mapping[Kind, Mapping[str, Column]] = {
     "sales": {name: column for name, column in SALES_COLUMNS.items() if name != "is_holiday"},
@@ -105,8 +110,8 @@ _NEEDED: Mapping[Kind, Mapping[str, Column]] = {
 _KNOWN: Mapping[Kind, Mapping[str, Column]] = {
     "sales": SALES_COLUMNS,
     "covariates": {**CONDITIONS_COLUMNS, "dept_id": _DEPT_ID},
-    "stores": STORES_COLUMNS,
-    "departments": {},
+    "stores": {**STORES_COLUMNS, **_NAMES},
+    "departments": _NAMES,
 }
 _KEYS = ("week", "store_id", "dept_id")
 

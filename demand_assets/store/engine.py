@@ -123,6 +123,12 @@ def create_engine_for(url: str, *, create: bool = False) -> Engine:
     return engine
 
 
+def is_to_come(url: str) -> bool:
+    """Whether a store has yet to be made: SQLite's file is not there. What a server holds it has to say itself."""
+    parsed = make_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+
+
 def _sqlite_engine(url: URL, *, create: bool) -> Engine:
     path = Path(url.database or "").absolute()
     address = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"

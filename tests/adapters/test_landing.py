@@ -4,10 +4,11 @@ import gc
 import gzip
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import boto3
@@ -15,13 +16,32 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from demand_assets.adapters import landing
+from demand_assets.adapters import landed, landing
 from demand_assets.adapters.files import S3_CONFIG
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.errors import LandingError, SchemaError
+from demand_assets.ingestion.delivery import LandedFile
+from demand_assets.ingestion.screening import Screening
+from demand_assets.ingestion.understanding import Understanding
 
 SALES = b"Store,Dept,Date,Weekly_Sales,IsHoliday\n1,1,2010-02-05,24924.5,FALSE\n1,1,2010-02-12,46039.49,TRUE\n"
 STORES = b"Store,Type,Size\r1,A,151315\r2,A,202307\r"
+
+
+WHOLE = gzip.compress(SALES * 100)
+
+
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files whose bytes are read from now on."""
+    names: list[str] = []
+    whole = LandingZone._bytes
+
+    def counted(self: LandingZone, file: LandedFile) -> bytes:
+        names.append(file.name)
+        return whole(self, file)
+
+    monkeypatch.setattr(LandingZone, "_bytes", counted)
+    return names
 
 
 def land(folder: Path, name: str, data: bytes, minute: int = 0) -> Path:
@@ -44,19 +64,33 @@ def test_files_come_in_landing_order_with_name_breaking_ties(tmp_path: Path) -> 
     assert files[3].size == len(SALES)
 
 
-def test_other_files_and_kaggles_own_are_passed_over(tmp_path: Path) -> None:
+def test_other_files_and_kaggles_own_are_listed_and_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "train.csv",
         "test.csv",
         "TEST.csv.gz",
         "sampleSubmission.csv",
         "._train.csv",
-        "notes.txt",
-        "x.csv.zip",
+        "README.md",
+        "plan.png",
     ):
         land(tmp_path, name, SALES)
     (tmp_path / "folder.csv").mkdir()
-    assert [file.name for file in LandingZone(str(tmp_path)).files()] == ["train.csv"]
+    zone = LandingZone(str(tmp_path))
+    others = ["TEST.csv.gz", "README.md", "plan.png", "sampleSubmission.csv", "test.csv"]
+    assert sorted(file.name for file in zone.files()) == sorted([*others, "train.csv"])
+    read = reads(monkeypatch)
+    (sales,) = zone.read_all()
+    assert (sales.file.name, read) == ("train.csv", ["train.csv"])
+
+
+def test_a_file_that_demand_toml_asks_for_is_read_whatever_its_name(tmp_path: Path) -> None:
+    land(tmp_path, "test.csv", SALES)
+    with pytest.raises(SchemaError, match=r"there are no data files"):
+        LandingZone(str(tmp_path)).read_all()
+    land(tmp_path, "demand.toml", b'[sales]\nfiles = ["test.csv"]\n')
+    assert [one.file.name for one in LandingZone(str(tmp_path)).read_all()] == ["test.csv"]
+    assert [file.name for file in LandingZone(str(tmp_path)).files()] == ["test.csv"]
 
 
 def test_a_missing_folder_a_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
@@ -65,25 +99,28 @@ def test_a_missing_folder_a_file_and_an_empty_folder_are_refused(tmp_path: Path)
     with pytest.raises(LandingError, match=r"train\.csv is a file; expected a folder"):
         LandingZone(str(land(tmp_path, "train.csv", SALES))).files()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LandingError, match=r"is empty; expected files such as train\.csv"):
+    with pytest.raises(LandingError, match=r"is empty; expected files with sales"):
         LandingZone(str(tmp_path / "empty")).files()
-    land(tmp_path / "empty", "train.csv.zip", b"PK")
-    with pytest.raises(LandingError, match=r"holds no CSV, only train\.csv\.zip; expected"):
-        LandingZone(str(tmp_path / "empty")).files()
+    land(tmp_path / "empty", "demand.toml", b"")
+    with pytest.raises(LandingError, match=r"is empty; expected files with sales"):
+        LandingZone(str(tmp_path / "empty")).contents()
     with pytest.raises(LandingError, match=r"is a gs:// address; expected a folder or s3://"):
         LandingZone("gs://bucket/in")
 
 
-def test_three_files_that_are_no_csvs_are_named(tmp_path: Path) -> None:
-    expected = "expected files such as train.csv or train.csv.gz"
-    for name, listed in (("c.txt", "c.txt"), ("b.txt", "b.txt, c.txt"), ("a.txt", "a.txt, b.txt, c.txt")):
-        land(tmp_path, name, b"")
-        with pytest.raises(LandingError) as raised:
-            LandingZone(str(tmp_path)).files()
-        assert str(raised.value) == f"landing zone {tmp_path} holds no CSV, only {listed}; {expected}"
-    land(tmp_path, "d.txt", b"")
-    with pytest.raises(LandingError, match=r"only a\.txt, b\.txt, c\.txt, \.\.\.; expected"):
-        LandingZone(str(tmp_path)).files()
+def test_files_that_are_no_tables_are_named_with_the_reason(tmp_path: Path) -> None:
+    land(tmp_path, "a.csv", b"%PDF-1.7")
+    land(tmp_path, "b.csv", b"")
+    with pytest.raises(SchemaError) as raised:
+        LandingZone(str(tmp_path)).read_all()
+    assert re.fullmatch(
+        r"a\.csv is a PDF; expected a table: .*; b\.csv is empty.*; 1 open question, to be answered in demand\.toml.*",
+        str(raised.value),
+    )
+    land(tmp_path, "train.csv", SALES)
+    contents = LandingZone(str(tmp_path)).contents()
+    assert [(one.file.name, one.message.split(";")[0]) for one in contents.refused][:1] == [("a.csv", "a.csv is a PDF")]
+    assert [one.file.name for one in LandingZone(str(tmp_path)).read_all()] == ["train.csv"]
 
 
 def test_a_file_uri_names_the_folder(tmp_path: Path) -> None:
@@ -115,85 +152,94 @@ def test_a_gzip_is_the_same_delivery_as_its_content(tmp_path: Path) -> None:
 
 def test_weeks_are_distinct_and_ascending(tmp_path: Path) -> None:
     header, rest = SALES.split(b"\n", 1)
-    rows = b"2,1,2010-02-19,1,FALSE\n2,1,2010-02-05,1,FALSE\n1,1,2009-12-25,1,FALSE\n"
+    rows = b"2,1,2010-02-19,900,FALSE\n2,1,2010-02-05,900,FALSE\n1,1,2009-12-25,900,FALSE\n"
     land(tmp_path, "train.csv", header + b"\n" + rows + rest)
     (sales,) = LandingZone(str(tmp_path)).read_all()
     expected = pd.DatetimeIndex(["2009-12-25", "2010-02-05", "2010-02-12", "2010-02-19"], name="week")
     pd.testing.assert_index_equal(sales.weeks, expected)
 
 
-def test_read_all_gives_the_kinds_asked_for(tmp_path: Path) -> None:
-    land(tmp_path, "train.csv", SALES, 1)
+def test_read_all_gives_the_kinds_asked_for_each_in_landing_order(tmp_path: Path) -> None:
+    land(tmp_path, "train.csv", SALES, 2)
+    land(tmp_path, "more.csv", SALES, 1)
     land(tmp_path, "stores.csv", STORES, 0)
     zone = LandingZone(str(tmp_path))
-    assert [delivery.kind for delivery in zone.read_all()] == ["stores", "sales"]
+    names = [(delivery.kind, delivery.file.name) for delivery in zone.read_all()]
+    assert names == [("sales", "more.csv"), ("sales", "train.csv"), ("stores", "stores.csv")]
     (stores,) = zone.read_all({"stores"})
     assert stores.frame["size_sqft"].tolist() == [151315, 202307]
     assert stores.weeks.empty
 
 
-def test_of_large_files_of_other_kinds_only_the_header_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing, "_SMALL_BYTES", 0)
-    land(tmp_path, "train.csv", b"\n\n" + SALES.replace(b"24924.5", b"much"))
-    land(tmp_path, "train.csv.gz", gzip.compress(SALES.replace(b"\n", b"\r\n") + b"1,1,2010-02-19,much,FALSE\n" * 9000))
-    land(tmp_path, "stores.csv", b"\xef\xbb\xbf" + STORES)
-    zone = LandingZone(str(tmp_path))
-    (stores,) = zone.read_all({"stores"})
-    assert stores.frame["size_sqft"].tolist() == [151315, 202307]
-    assert [zone.kind_of(file) for file in zone.files()] == ["stores", "sales", "sales"]
-    with pytest.raises(SchemaError, match=r"train\.csv line 4: Weekly_Sales is \"much\""):
-        zone.read_all({"sales"})
-    land(tmp_path, "bad.csv.gz", gzip.compress(SALES)[:10] + b"\xff" * 50)
-    with pytest.raises(LandingError, match=r"^bad\.csv\.gz is a corrupt gzip \(.*\); land it again$"):
-        zone.read_all({"stores"})
-    land(tmp_path, "bad.csv.gz", gzip.compress(SALES))
-    land(tmp_path, "odd.csv", b"Store,Dept\n" + b"1,1\n" * 100)
-    with pytest.raises(SchemaError, match=r"odd\.csv lacks Date, Weekly_Sales, IsHoliday"):
-        zone.read_all({"stores"})
-
-
 def test_what_the_cache_is_too_small_for_is_found_while_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "_cache", landing._DeliveryCache(0))
+    monkeypatch.setattr(landed, "_CACHE_BYTES", 0)
     land(tmp_path, "train.csv", SALES)
-    (held,) = LandingZone(str(tmp_path)).read_all()
-    assert LandingZone(str(tmp_path)).read_all()[0] is held
-
-
-def test_the_cache_lets_go_of_what_was_asked_for_longest_ago(tmp_path: Path) -> None:
-    made = []
-    for name in ("a.csv", "b.csv", "c.csv"):
-        land(tmp_path, name, SALES)
-        made.append(landing._parse(landing._from_path(tmp_path / name), SALES))
-    size = int(made[0].frame.memory_usage(index=False).sum())
-    cache = landing._DeliveryCache(2 * size)
-    a, b, c = (("uri", name) for name in "abc")
-    cache.put(a, made[0])
-    cache.put(b, made[1])
-    cache.put(b, made[1])  # takes no more room
-    assert cache.get(a) is made[0]
-    cache.put(c, made[2])
-    made.clear()
+    held = LandingZone(str(tmp_path)).contents()
+    assert LandingZone(str(tmp_path)).contents() is held
+    read = reads(monkeypatch)
+    del held
     gc.collect()
-    assert [cache.get(key) is not None for key in (a, b, c)] == [True, False, True]
+    LandingZone(str(tmp_path)).contents()
+    assert read == ["train.csv"]
 
 
-def test_a_truncated_and_a_corrupt_gzip_name_the_file(tmp_path: Path) -> None:
-    whole = gzip.compress(SALES * 100)
-    for name, data, fault in (
-        ("cut.csv.gz", whole[:-20], r"cut\.csv\.gz is a truncated gzip: its [\d,]+ bytes end in the middle"),
-        ("crc.csv.gz", whole[:-8] + b"\0" * 8, r"crc\.csv\.gz is a corrupt gzip \(.*\); land it again"),
+def test_the_cache_keeps_the_zone_that_was_read_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+        land(folder, "train.csv", SALES)
+    one, other = (LandingZone(str(folder)) for folder in folders)
+    one.contents()
+    other.contents()
+    gc.collect()
+    read = reads(monkeypatch)
+    other.contents()
+    assert read == []
+    one.contents()
+    assert read == ["train.csv"]
+
+
+def test_what_is_forgotten_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(tmp_path, "train.csv", SALES)
+    LandingZone(str(tmp_path)).contents()
+    read = reads(monkeypatch)
+    landed.forget()
+    LandingZone(str(tmp_path)).contents()
+    assert read == ["train.csv"]
+
+
+def test_another_day_or_acceptance_screens_again(tmp_path: Path) -> None:
+    land(tmp_path, "train.csv", SALES)
+    early, late = (
+        LandingZone(str(tmp_path), Screening(day)).contents() for day in (date(2010, 2, 4), date(2012, 1, 1))
+    )
+    assert [len(one.deliveries[0].frame) for one in (early, late)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fault"),
+    [
+        ("cut.csv.gz", WHOLE[:-20], r"cut\.csv\.gz is a truncated gzip: [\d,]+ bytes end in the middle; land it again"),
+        ("crc.csv.gz", WHOLE[:-8] + b"\0" * 8, r"crc\.csv\.gz is a corrupt gzip \(.*\); land it again"),
         (
             "body.csv.gz",
-            whole[:15] + b"\xff" * 20 + whole[35:],
+            WHOLE[:15] + b"\xff" * 20 + WHOLE[35:],
             r"body\.csv\.gz is a corrupt gzip \(.*\); land it again",
         ),
-    ):
-        land(tmp_path, name, data)
-        zone = LandingZone(str(tmp_path))
-        with pytest.raises(LandingError, match=fault):
-            zone.read(next(file for file in zone.files() if file.name == name))
+    ],
+)
+def test_a_truncated_and_a_corrupt_gzip_name_the_file_and_stop_no_other(
+    tmp_path: Path, name: str, data: bytes, fault: str
+) -> None:
+    land(tmp_path, name, data)
+    with pytest.raises(SchemaError, match=f"^{fault}; 1 open question, "):
+        LandingZone(str(tmp_path)).read_all()
+    land(tmp_path, "train.csv", SALES)
+    contents = LandingZone(str(tmp_path)).contents()
+    assert re.fullmatch(fault, contents.refused[0].message)
+    assert [one.file.name for one in contents.deliveries] == ["train.csv"]
 
 
 def test_a_wrong_file_is_named_in_the_error(tmp_path: Path) -> None:
@@ -202,24 +248,51 @@ def test_a_wrong_file_is_named_in_the_error(tmp_path: Path) -> None:
         LandingZone(str(tmp_path)).read_all()
 
 
-def test_a_file_that_is_gone_or_changed_since_it_was_listed_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_or_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     zone = LandingZone(str(tmp_path))
+    land(tmp_path, "demand.toml", b"")
     path = land(tmp_path, "train.csv", SALES)
-    (listed,) = zone.files()
+    loading = zone.loaded()
+    assert next(loading)[0].name == "demand.toml"
     land(tmp_path, "train.csv", SALES + b"1,1,2010-02-19,3,FALSE\n", 1)
     with pytest.raises(LandingError, match=r"train\.csv changed while it was being read; run again"):
-        zone.read(listed)
+        next(loading)
+    loading = zone.loaded()
+    next(loading)
     path.unlink()
     with pytest.raises(LandingError, match=r"train\.csv cannot be read: No such file or directory"):
-        zone.read(listed)
+        next(loading)
 
 
-def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+def test_a_file_is_read_once_until_it_or_demand_toml_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     land(tmp_path, "train.csv", SALES)
+    read = reads(monkeypatch)
     first = LandingZone(str(tmp_path)).read_all()[0]
     assert LandingZone(str(tmp_path)).read_all()[0] is first
+    assert read == ["train.csv"]
     land(tmp_path, "train.csv", SALES.replace(b"24924.5", b"24924.6"), 1)
     assert LandingZone(str(tmp_path)).read_all()[0].frame["sales"].tolist() == [24924.6, 46039.49]
+    land(tmp_path, "demand.toml", b'[data]\nunit = "EUR"\n')
+    assert LandingZone(str(tmp_path)).contents().dataset.unit == "EUR"
+    assert read == ["train.csv", "train.csv", "demand.toml", "train.csv"]
+
+
+def test_the_bytes_of_a_file_without_a_table_that_is_used_are_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(tmp_path, "train.csv", SALES)
+    land(tmp_path, "budget.csv", b"account,owner,amount\n4711,jd,12\n")
+    kept: list[list[str]] = []
+    whole = landing.LandingZone._parts
+
+    def parts(self: LandingZone, understood: Understanding, loaded: dict[LandedFile, bytes]) -> object:
+        found = whole(self, understood, loaded)
+        kept.append([file.name for file in loaded])
+        return found
+
+    monkeypatch.setattr(landing.LandingZone, "_parts", parts)
+    LandingZone(str(tmp_path)).contents()
+    assert kept == [[]]
 
 
 def test_listing_a_zone_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -260,7 +333,6 @@ def test_s3_holds_the_same_deliveries_as_a_folder(bucket: str, tmp_path: Path) -
         "": b"",
         "train.csv.gz": gzip.compress(SALES),
         "stores.csv": STORES,
-        "test.csv": b"x",
         "deeper/train.csv": b"x",
     }.items():
         s3.put_object(Bucket=bucket, Key=f"in/{name}", Body=data)
@@ -273,24 +345,28 @@ def test_s3_holds_the_same_deliveries_as_a_folder(bucket: str, tmp_path: Path) -
     (remote,) = zone.read_all({"sales"})
     assert remote.content_hash == local.content_hash
     assert remote.frame.equals(local.frame)
-    s3.put_object(Bucket=bucket, Key="in/train.csv.gz", Body=gzip.compress(SALES.replace(b"46039.49", b"1")))
-    assert zone.read_all({"sales"})[0].frame["sales"].tolist() == [24924.5, 1.0]
+    s3.put_object(Bucket=bucket, Key="in/train.csv.gz", Body=gzip.compress(SALES.replace(b"46039.49", b"901")))
+    assert zone.read_all({"sales"})[0].frame["sales"].tolist() == [24924.5, 901.0]
 
 
 def test_s3_faults_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LandingError, match=r"/none does not exist or is empty; expected CSVs"):
+    with pytest.raises(LandingError, match=r"/none does not exist or is empty; expected files"):
         LandingZone(f"s3://{bucket}/none").files()
     with pytest.raises(LandingError, match=r"s3://no-such-bucket does not exist or is empty"):
         LandingZone("s3://no-such-bucket").files()
     boto3.client("s3").put_object(Bucket=bucket, Key="in/train.csv", Body=SALES)
+    boto3.client("s3").put_object(Bucket=bucket, Key="in/demand.toml", Body=b"")
     zone = LandingZone(f"s3://{bucket}/in")
-    (listed,) = zone.files()
+    loading = zone.loaded()
+    next(loading)
     boto3.client("s3").put_object(Bucket=bucket, Key="in/train.csv", Body=SALES + b"1,2,2010-02-05,1,FALSE\n")
     with pytest.raises(LandingError, match=r"train\.csv changed while it was being read"):
-        zone.read(listed)
+        next(loading)
+    loading = zone.loaded()
+    next(loading)
     boto3.client("s3").delete_object(Bucket=bucket, Key="in/train.csv")
     with pytest.raises(LandingError, match=r"in/train\.csv does not exist"):
-        zone.read(listed)
+        next(loading)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setitem(S3_CONFIG, "retries", {"max_attempts": 0})
     with pytest.raises(LandingError, match=r"cannot be read: .*; check address, credentials and region") as raised:

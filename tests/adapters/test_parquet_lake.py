@@ -134,7 +134,7 @@ def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> N
     for table in ("raw_sales", "raw_covariates"):
         for week in WEEKS:
             lake.write(table, week, _frame(week), keep=True)
-    for table in ("stores", "holiday_calendar"):
+    for table in ("dataset", "stores", "holiday_calendar"):
         lake.write(table, None, _frame(WEEKS[0]), keep=True)
     name = record_manifest(lake, WEEKS[0], 4)
     assert record_manifest(lake, WEEKS[0], 4) == name != record_manifest(lake, WEEKS[0], 5)
@@ -144,7 +144,7 @@ def test_a_manifest_names_every_input_to_the_newest_week(lake: ParquetLake) -> N
     assert manifest.horizon_weeks == 4
     assert manifest.superseded(lake) == {"raw_sales": [WEEKS[0]]}
     inputs = manifest.inputs(lake)
-    assert list(inputs) == ["raw_sales", "raw_covariates", "stores", "holiday_calendar"]
+    assert list(inputs) == ["raw_sales", "raw_covariates", "dataset", "stores", "holiday_calendar"]
     for frame in inputs.values():
         pd.testing.assert_frame_equal(frame, _frame(WEEKS[0]))
     with pytest.raises(LakeError, match="expected the manifest of a vintage, got no file"):

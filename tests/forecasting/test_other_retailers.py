@@ -49,11 +49,11 @@ def _write(
     sales["IsHoliday"] = holiday
     sales[present(sales)].to_csv(folder / "train.csv", index=False)
     numbers = range(1, stores + 1)
-    conditions = pd.MultiIndex.from_product([numbers, dates], names=["Store", "Date"]).to_frame(index=False)
+    covariates = pd.MultiIndex.from_product([numbers, dates], names=["Store", "Date"]).to_frame(index=False)
     blank = dict.fromkeys(("MarkDown1", "MarkDown2", "MarkDown3", "MarkDown4", "MarkDown5"), "NA")
-    conditions = conditions.assign(Temperature=60.0, Fuel_Price="NA", **blank, CPI=100.0, Unemployment="NA")
-    conditions["IsHoliday"] = conditions["Date"].isin(flagged)
-    conditions.to_csv(folder / "features.csv", index=False)
+    covariates = covariates.assign(Temperature=60.0, Fuel_Price="NA", **blank, CPI=100.0, Unemployment="NA")
+    covariates["IsHoliday"] = covariates["Date"].isin(flagged)
+    covariates.to_csv(folder / "features.csv", index=False)
     pd.DataFrame({"Store": numbers, "Type": "A", "Size": 50_000}).to_csv(folder / "stores.csv", index=False)
 
 
@@ -94,8 +94,8 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     raise_on_failure(validate_deliveries(deliveries, None, Context(today=date(2024, 1, 1))))
     frames = {delivery.kind: delivery.frame for delivery in deliveries}
     sales = frames["sales"]
-    calendar = calendar_for(calendar_from_covariates(frames["conditions"]), HolidayRule(), sales["week"], HORIZON)
-    panel = build_panel(sales, frames["conditions"], frames["stores"], calendar, HORIZON)
+    calendar = calendar_for(calendar_from_covariates(frames["covariates"]), HolidayRule(), sales["week"], HORIZON)
+    panel = build_panel(sales, frames["covariates"], frames["stores"], calendar, HORIZON)
     stored = list(weeks_between(first_origin(panel.weeks), panel.weeks[-1]))
     features = build_features(panel, stored, HORIZON)
     config = XGBoostConfig(rounds=40, seed=1, threads=1)

@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.dataspec import DataSpec, read_spec
-from demand_assets.ingestion.delivery import LandedFile
-from demand_assets.ingestion.reading import sources
+from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.mapping import Part, part_of
+from demand_assets.ingestion.reading import read, sources
 from demand_assets.ingestion.recognise import understand
 from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import FileReport, Plan, Understanding
+from demand_assets.ingestion.weekly import deliveries_of
 
 FRIDAY = date(2010, 2, 5)
 
@@ -31,6 +34,23 @@ def zone(files: Mapping[str, str | bytes]) -> list[Source]:
 
 def understood(files: Mapping[str, str | bytes], toml: str = "") -> Understanding:
     return understand(zone(files), read_spec(toml) if toml else DataSpec())
+
+
+def parts(files: Mapping[str, str], toml: str = "") -> tuple[Understanding, list[Part]]:
+    """The rows of the files as they are read, none screened; each file's name is the hash of its content."""
+    found = understood(files, toml)
+    assert not found.questions
+    return found, [
+        part_of(source, plan, read(source, files[source.file.name].encode(), plan.types), source.file.name)
+        for source, plan in found.plans
+    ]
+
+
+def deliveries(files: Mapping[str, str], toml: str = "") -> dict[str, Delivery]:
+    """Name of each file -> its delivery; of a file with rows of several kinds the last."""
+    found, rows = parts(files, toml)
+    facts = Dataset.of(found.spec, found.form)
+    return {one.file.name: one for one in deliveries_of(rows, facts.week_ends, facts.calendar()).deliveries}
 
 
 def csv(header: str, *rows: Iterable[object], sep: str = ",") -> str:

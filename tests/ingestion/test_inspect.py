@@ -72,4 +72,4 @@ def test_all_questions_are_asked_at_once_each_with_its_line(tmp_path: Path) -> N
 def test_no_folder_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     result = inspect(tmp_path / "absent")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith("absent is not a folder; expected one with files of sales")
+    assert result.stderr.splitlines()[-1].endswith("absent does not exist; expected a folder with files of sales")

@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.delivery import Delivery, LandedFile
-from demand_assets.ingestion.formats import FORMATS
+from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
 from demand_assets.ingestion.merge import Landing, merge_table, merge_week_partitions
 
 W1, W2, W3 = pd.date_range("2012-10-19", periods=3, freq="W-FRI")
 WEEKS = pd.DatetimeIndex([W1, W2, W3])
-SALES_KEYS, STORES_KEYS = FORMATS["sales"].keys, FORMATS["stores"].keys
+SALES_KEYS, STORES_KEYS = KEYS["sales"], KEYS["stores"]
 Row = tuple[pd.Timestamp, int, int, float]
 
 
@@ -182,7 +181,7 @@ def test_a_row_on_a_thursday_is_refused_rather_than_lost() -> None:
     with pytest.raises(SchemaError) as raised:
         merge_week_partitions(NOTHING, {}, [FIRST, thursday], SALES_KEYS, weeks=WEEKS)
     assert str(raised.value) == (
-        "train.csv has rows on Thursday 2010-02-04; weeks are Fridays: correct and land it again"
+        "train.csv has rows on Thursday 2010-02-04; weeks end on Friday: correct and land it again"
     )
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion.catalogue import CHECKS
 from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.dataspec import Accept
-from demand_assets.ingestion.delivery import Delivery, LandedFile
+from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.outcome import CheckOutcome, raise_on_failure
 from demand_assets.ingestion.quality import (
@@ -25,11 +25,13 @@ from demand_assets.ingestion.quality import (
 from demand_assets.ingestion.schemas import schema_of
 from demand_assets.ingestion.structure import columns_and_types
 from demand_assets.ingestion.understanding import Kind
-from tests.ingestion.test_parsing import parse_csv
+from tests.ingestion.landed import TRAIN, deliveries
 
 FRIDAYS = pd.date_range("2012-01-06", periods=20, freq="W-FRI")
 LAST = FRIDAYS[-1]
 NONE = pd.DataFrame()
+# One date tells neither.
+WEEKLY = '[data]\nweek_ends = "friday"\n[sales]\nfrequency = "weekly"\n'
 
 
 def sales_of(weeks: pd.DatetimeIndex, stores: int = 2, depts: int = 6) -> pd.DataFrame:
@@ -284,9 +286,8 @@ def test_bad_frames_fail_and_never_raise(bad: pd.DataFrame) -> None:
 
 
 def deliver(name: str, text: str) -> Delivery:
-    format_, frame = parse_csv(name, text.encode())
-    weeks = pd.DatetimeIndex(frame["week"].unique() if "week" in frame else [])
-    return Delivery(LandedFile(name, name, 1, datetime(2012, 1, 1, tzinfo=UTC), ""), format_.kind, frame, name, weeks)
+    """The delivery of one file of Walmart's form, beside good sales: without sales no other file is understood."""
+    return deliveries({"beside.csv": TRAIN, name: text}, WEEKLY)[name]
 
 
 HEADER = "Store,Dept,Date,Weekly_Sales,IsHoliday\n"
@@ -308,8 +309,8 @@ AGAIN = "correct the file and land it again"
             "keep the row that is right and land the file again",
         ),
         (
-            "1,1,2010-02-05,NA,FALSE\n1,2,2010-02-05,inf,FALSE\n",
-            "2 rows without a finite amount (1 missing), first 2010-02-05 store 1 dept 1; "
+            "1,1,2010-02-05,NA,FALSE\n1,2,2010-02-05,NA,FALSE\n",
+            "2 rows without a finite amount (2 missing), first 2010-02-05 store 1 dept 1; "
             f"expected an amount in every row; {AGAIN}",
         ),
         (

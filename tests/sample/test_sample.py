@@ -11,7 +11,7 @@ from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.quality import check_covariates, check_members, check_sales
 from demand_assets.sample import SampleData, generate, stream, write_csvs
 from demand_assets.sample.generator import BLOCK_STORES
-from tests.ingestion.test_parsing import parse_csv
+from tests.ingestion.landed import deliveries
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_files_are_byte_for_byte_in_the_shipped_form(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_again(tmp_path: Path, retailer: SampleData) -> None:
     write_csvs(retailer, tmp_path)
-    _, sales = parse_csv("train.csv", (tmp_path / "train.csv").read_bytes())
+    sales = deliveries({"train.csv": (tmp_path / "train.csv").read_text()})["train.csv"].frame
     keys = ["week", "store_id", "dept_id"]
     expected = retailer.sales.sort_values(keys, ignore_index=True)[list(sales.columns)]
     pd.testing.assert_frame_equal(sales.sort_values(keys, ignore_index=True), expected, check_dtype=False)

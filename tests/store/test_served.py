@@ -41,7 +41,9 @@ def test_what_is_published_is_what_is_served(engine: Engine, store_url: str) -> 
         assert client.get(f"/forecast?store_id=EC-1%2Fa%20b&dept_id=00&week={WEEK}").status_code == 404
     assert body == {
         "store_id": "EC-1/a b",
+        "store_name": None,
         "dept_id": "0",
+        "dept_name": None,
         "week": "2012-11-02",
         "origin_week": "2012-10-26",
         "horizon": 1,

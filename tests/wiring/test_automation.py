@@ -18,7 +18,7 @@ from demand_assets.sample import SampleData
 from demand_assets.settings import read_settings
 from demand_assets.store.migrations import migrate
 
-INGESTED = ("stores", "holiday_calendar", "raw_covariates", "raw_sales")
+INGESTED = ("dataset", "stores", "departments", "holiday_calendar", "raw_covariates", "raw_sales")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -113,7 +113,7 @@ def test_a_bad_file_is_left_out_and_named(
     (zone / "bad.csv").write_text("Store,Dept,Date,IsHoliday\n1,1,2011-05-06,FALSE\n")
     result = look(instance, resources, cursor)
     assert not result.run_requests
-    assert "bad.csv lacks Weekly_Sales" in str(result.skip_reason)
+    assert "bad.csv is not understood: it has no column of amounts sold" in str(result.skip_reason)
 
 
 def test_an_empty_zone_is_a_reason_to_skip(
@@ -147,20 +147,21 @@ def test_each_partition_of_a_range_has_the_version_of_its_own_rows(
     assert single.asset_materialization.tags["dagster/data_version"] == versions[known[3]]
 
 
-def test_a_failed_check_blocks_and_shows_the_rows(
+def test_a_file_that_contradicts_itself_is_refused_and_nothing_is_written(
     instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, lake: ParquetLake, retailer: SampleData
 ) -> None:
     register_weeks(instance, retailer.sales["week"].unique())
     lines = (zone / "train.csv").read_text().splitlines()
-    (zone / "train.csv").write_text("\n".join([*lines, "99" + lines[-1][1:]]) + "\n")
+    store, dept, week, _, holiday = lines[-1].split(",")
+    contradicting = ",".join([store, dept, week, "1.0", holiday])
+    (zone / "train.csv").write_text("\n".join([*lines, contradicting]) + "\n")
     known = known_weeks(instance)
     result = ingest(instance, resources, known[0], known[-1])
     assert not result.success
-    failure = result.failure_data_for_node("raw_sales")
+    failure = result.failure_data_for_node("dataset")
     assert failure is not None
     assert failure.user_failure_data is not None
-    assert "99" in str(failure.user_failure_data.description)
-    assert failure.user_failure_data.metadata["failing rows"].records
+    assert "2 rows contradict another" in str(failure.user_failure_data.description)
     assert lake.partitions("raw_sales") == []
 
 
