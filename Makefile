@@ -100,8 +100,10 @@ mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests 
 fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document
 	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s --timeout=0 tests/api/test_openapi.py
 
-dictionary: $(STAMP) ## the tables of the store in docs/data.md
+dictionary: $(STAMP) ## what docs hold of declarations: tables of the store, checks, keys of demand.toml, known forms
 	@$(BIN)/python -m demand_assets.contract.dictionary docs/data.md
+	@$(BIN)/python -m demand_assets.ingestion.catalogue > docs/checks.md
+	@$(BIN)/python -m demand_assets.ingestion.spec_page docs/bring-your-own-data.md
 
 openapi: $(STAMP) ## write docs/openapi.json
 	@$(BIN)/python -m api --openapi > docs/openapi.json

@@ -18,11 +18,16 @@ def dictionary() -> str:
 
 def with_dictionary(text: str) -> str:
     """A text with the present dictionary between its marks; ValueError when it has none."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"expected the marks {BEGIN.strip()} and {END.strip()}, found none")
-    return f"{before}{BEGIN}\n{dictionary()}\n{END}{after}"
+    return between(text, BEGIN, END, dictionary())
+
+
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """A text with `content` between two marks; ValueError when it does not have both."""
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"expected the marks {begin.strip()} and {end.strip()}, found none")
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def _section(table: Table) -> str:
