@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -19,9 +20,7 @@ from tests.ingestion.landed import csv, days, parts
 TODAY = date(2010, 6, 1)
 FRIDAYS = days(12)
 SHOPS = ("ZRH-01", "BRN-02")
-GOOD = [
-    (day, shop, 100.5 + number) for number, (day, shop) in enumerate((day, shop) for day in FRIDAYS for shop in SHOPS)
-]
+GOOD = [(day, shop, 100.5 + number) for number, (day, shop) in enumerate(itertools.product(FRIDAYS, SHOPS))]
 FUTURE = (date(2099, 1, 2), "ZRH-01", 7.5)
 LATER = (date(2099, 1, 9), "BRN-02", 7.5)
 TWO = [FUTURE, *GOOD, LATER]
@@ -116,8 +115,8 @@ def test_rows_that_contradict_each_other_refuse_their_file_and_leave_the_others(
     contents = screened({"good.csv": sales(*GOOD), "sales.csv": sales(*GOOD, (FRIDAYS[0], "ZRH-01", 7.5))})
     (refusal,) = contents.refused
     assert refusal.message == (
-        "sales.csv: 2 rows contradict another of the same week, store and dept, first 2010-02-05 store ZRH-01 dept all; "
-        "keep the row that is right and land the file again"
+        "sales.csv: 2 rows contradict another of the same week, store and dept, "
+        "first 2010-02-05 store ZRH-01 dept all; keep the row that is right and land the file again"
     )
     assert [one.file.name for one in contents.deliveries] == ["good.csv"]
 
