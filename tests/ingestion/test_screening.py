@@ -111,6 +111,14 @@ def test_a_day_in_2099_does_not_make_the_last_real_week_whole() -> None:
     assert contents.set_aside[0]["line"].tolist() == [19]
 
 
+def test_a_file_of_sales_on_another_weekday_is_not_moved_to_that_of_the_others() -> None:
+    late = (FRIDAYS[-1] + timedelta(days=6), "ZRH-01", 100.5)
+    contents = screened({"good.csv": sales(*GOOD), "late.csv": sales(late)})
+    assert contents.set_aside[0][["file", "line", "reason"]].to_numpy().tolist() == [
+        ["late.csv", 2, "week 2010-04-29 is a Thursday, not a Friday"]
+    ]
+
+
 def test_rows_that_contradict_each_other_refuse_their_file_and_leave_the_others() -> None:
     contents = screened({"good.csv": sales(*GOOD), "sales.csv": sales(*GOOD, (FRIDAYS[0], "ZRH-01", 7.5))})
     (refusal,) = contents.refused
