@@ -301,12 +301,6 @@ def test_all_questions_are_in_one_message_each_with_its_line() -> None:
     assert re.search(r"^2 open questions.*\(1\).*\[sales\] files = .*\(2\).*frequency = ", said)
 
 
-def test_a_file_of_sales_on_another_weekday_is_not_moved_to_that_of_the_others() -> None:
-    late = csv("Store,Dept,Date,Weekly_Sales,IsHoliday", (1, 1, days(9)[-1] - timedelta(days=1), 5.5, "FALSE"))
-    answer = understood({"train.csv": TRAIN, "late.csv": late})
-    assert [one.shift for name in ("train.csv", "late.csv") for one in plans(answer, name)] == [0, 0]
-
-
 def test_what_the_user_states_wins_over_the_form_and_over_what_is_recognised() -> None:
     toml = '[data]\nunit = "EUR"\nweek_ends = "saturday"\n[series]\ndept = false\n[holidays]\ncountry = "DE"'
     answer = understood({"train.csv": TRAIN}, toml)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -19,9 +20,7 @@ from tests.ingestion.landed import csv, days, parts
 TODAY = date(2010, 6, 1)
 FRIDAYS = days(12)
 SHOPS = ("ZRH-01", "BRN-02")
-GOOD = [
-    (day, shop, 100.5 + number) for number, (day, shop) in enumerate((day, shop) for day in FRIDAYS for shop in SHOPS)
-]
+GOOD = [(day, shop, 100.5 + number) for number, (day, shop) in enumerate(itertools.product(FRIDAYS, SHOPS))]
 FUTURE = (date(2099, 1, 2), "ZRH-01", 7.5)
 LATER = (date(2099, 1, 9), "BRN-02", 7.5)
 TWO = [FUTURE, *GOOD, LATER]
@@ -112,12 +111,20 @@ def test_a_day_in_2099_does_not_make_the_last_real_week_whole() -> None:
     assert contents.set_aside[0]["line"].tolist() == [19]
 
 
+def test_a_file_of_sales_on_another_weekday_is_not_moved_to_that_of_the_others() -> None:
+    late = (FRIDAYS[-1] + timedelta(days=6), "ZRH-01", 100.5)
+    contents = screened({"good.csv": sales(*GOOD), "late.csv": sales(late)})
+    assert contents.set_aside[0][["file", "line", "reason"]].to_numpy().tolist() == [
+        ["late.csv", 2, "week 2010-04-29 is a Thursday, not a Friday"]
+    ]
+
+
 def test_rows_that_contradict_each_other_refuse_their_file_and_leave_the_others() -> None:
     contents = screened({"good.csv": sales(*GOOD), "sales.csv": sales(*GOOD, (FRIDAYS[0], "ZRH-01", 7.5))})
     (refusal,) = contents.refused
     assert refusal.message == (
-        "sales.csv: 2 rows contradict another of the same week, store and dept, first 2010-02-05 store ZRH-01 dept all; "
-        "keep the row that is right and land the file again"
+        "sales.csv: 2 rows contradict another of the same week, store and dept, "
+        "first 2010-02-05 store ZRH-01 dept all; keep the row that is right and land the file again"
     )
     assert [one.file.name for one in contents.deliveries] == ["good.csv"]
 
