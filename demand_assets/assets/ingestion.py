@@ -36,6 +36,7 @@ from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, wi
 from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_members, check_sales
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, SALES_COLUMNS
 from demand_assets.ingestion.schemas import schema_of as columns_in
+from demand_assets.ingestion.screening import without_impossible
 from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
@@ -150,7 +151,7 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
         dg.AssetCheckSpec(
             "no_row_is_set_aside",
             asset="dataset",
-            description="No row is wrong by itself: dated in the future, on another weekday, or of an impossible amount",
+            description="No row is wrong by itself: a date in the future, an impossible amount",
         ),
     ],
     metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
@@ -375,13 +376,18 @@ def raw_sales(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales net of returns, so it may be negative."""
     keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
-    deliveries = _delivered(context, landing, ["sales"], keys)
-    frame, metadata = _weekly(context, lake, deliveries, KEYS["sales"])
+    judged = _context(landing, lake)
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
+    # The zone has been screened; what is impossible beside stored sales of files that are gone shows only here.
+    screened = [without_impossible(one, judged, history) for one in _delivered(context, landing, ["sales"], keys)]
+    frame, metadata = _weekly(context, lake, [delivery for delivery, _ in screened], KEYS["sales"])
+    impossible = pd.concat([rows for _, rows in screened]) if screened else pd.DataFrame()
+    if len(impossible):
+        context.add_asset_metadata({"rows set aside": rows_table(impossible)}, asset_key=context.asset_key)
     covered = with_values(raw_covariates)
-    yield from check_results(context, check_sales(frame, history, covered, with_facts(stores), _context(landing, lake)))
+    yield from check_results(context, check_sales(frame, history, covered, with_facts(stores), judged))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demand_assets.errors import SettingsError
 
@@ -49,11 +50,12 @@ def print_list(
 
 def print_table(title: str, rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None:
     """Print a table of rows of cells by heading; the columns `numbers` are aligned to the right."""
-    table = Table(title=title, title_justify="left")
+    # Text, which is never read as markup: names and reasons are the user's.
+    table = Table(title=Text(title), title_justify="left")
     for heading in rows[0]:
         table.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(Text(cell) for cell in row.values()))
     terminal().print(table)
 
 

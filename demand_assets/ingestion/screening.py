@@ -51,31 +51,50 @@ def screen_rows(
 
     One frame of rows per file that has some, with a column `file`. A file is refused for too many of them.
     """
-    kept: list[Part] = []
+    kept: dict[int, Part] = {}
     set_aside: list[pd.DataFrame] = []
     refused: list[Refusal] = []
-    for part in parts:
+    past: pd.DataFrame | None = None
+    # The largest file of sales first: by it the amounts of small ones are judged.
+    for place in sorted(range(len(parts)), key=lambda place: -len(parts[place].frame)):
+        part = parts[place]
         if part.plan.kind not in ("sales", "covariates") or part.plan.level == "chain":
-            kept.append(part)
+            kept[place] = part
             continue
-        ordered, order = _ordered(part, context.weekday)
-        wrong = _wrong_rows(part, ordered, context)
-        if wrong.empty:
-            kept.append(replace(part, frame=ordered))
-            continue
-        rows = _named(part, ordered, order, wrong, line_of)
-        message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
+        is_sales = part.plan.kind == "sales"
+        screened, rows, message = _screened(part, context, quarantine, past if is_sales else None, line_of)
         if message:
             refused.append(Refusal(part.file, message))
             continue
-        right = np.ones(len(ordered), dtype=bool)
-        right[wrong["row"]] = False
-        left = ordered[right].reset_index(drop=True)
-        # Other rows of the same bytes: what is set aside belongs to the name of what is left.
-        content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
-        kept.append(replace(part, frame=left, content_hash=content))
-        set_aside.append(rows)
-    return kept, set_aside, refused
+        kept[place] = screened
+        set_aside += [rows] if len(rows) else []
+        if is_sales and past is None:
+            past = _by_week(screened.frame, context.weekday)
+    return [kept[place] for place in sorted(kept)], set_aside, refused
+
+
+def _screened(
+    part: Part, context: Context, quarantine: bool, past: pd.DataFrame | None, line_of: LineOf
+) -> tuple[Part, pd.DataFrame, str]:
+    """The part without its wrong rows, those rows, and why its file is refused or nothing."""
+    ordered, order = _ordered(part, context.weekday)
+    wrong = wrong_rows(part.plan.kind, _by_week(ordered, context.weekday), replace(context, ids=_texts(part.ids)), past)
+    if wrong.empty:
+        return replace(part, frame=ordered), wrong, ""
+    rows = _named(part, ordered, order, wrong, line_of)
+    message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
+    right = np.ones(len(ordered), dtype=bool)
+    right[wrong["row"]] = False
+    # Other rows of the same bytes: what is set aside belongs to the name of what is left.
+    content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
+    return replace(part, frame=ordered[right].reset_index(drop=True), content_hash=content), rows, message
+
+
+def _by_week(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
+    """The rows with the week that each is in; a row that covers a week has it."""
+    if "day" not in frame:
+        return frame
+    return frame.drop(columns="day").assign(week=week_of_day(frame["day"].to_numpy(), weekday))
 
 
 def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
@@ -85,14 +104,6 @@ def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     if order is None:
         return part.frame, np.arange(len(part.frame))
     return part.frame.iloc[order].reset_index(drop=True), order
-
-
-def _wrong_rows(part: Part, ordered: pd.DataFrame, context: Context) -> pd.DataFrame:
-    own = replace(context, ids=_texts(part.ids))
-    if "day" not in ordered:
-        return wrong_rows(part.plan.kind, ordered, own)
-    weeks = week_of_day(ordered["day"].to_numpy(), context.weekday)
-    return wrong_rows(part.plan.kind, ordered.drop(columns="day").assign(week=weeks), own)
 
 
 def _texts(ids: Mapping[str, tuple[str, ...]]) -> IdTexts:
@@ -126,3 +137,16 @@ def screen_deliveries(deliveries: Sequence[Delivery], context: Context) -> tuple
         good += [replace(one, frame=without_repeats(one.kind, one.frame)) for one in usable_]
         refused += [Refusal(delivery.file, one.message) for one in wrong]
     return good, refused
+
+
+def without_impossible(delivery: Delivery, context: Context, past: pd.DataFrame) -> tuple[Delivery, pd.DataFrame]:
+    """A keyed delivery of sales without amounts that are impossible beside stored ones; those rows with a reason."""
+    wrong = wrong_rows("sales", delivery.frame, context, past) if len(past) else pd.DataFrame()
+    if wrong.empty:
+        return delivery, wrong
+    rows = in_words(delivery.frame.iloc[wrong["row"]].reset_index(drop=True), context.ids)
+    right = np.ones(len(delivery.frame), dtype=bool)
+    right[wrong["row"]] = False
+    content = f"{delivery.content_hash} without {' '.join(map(str, wrong['row']))}"
+    left = replace(delivery, frame=delivery.frame[right].reset_index(drop=True), content_hash=content)
+    return left, rows.assign(file=delivery.file.name, reason=wrong["reason"].to_numpy())
