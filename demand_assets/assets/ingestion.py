@@ -89,7 +89,7 @@ def _context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int]) -> C
         missing=facts.missing,
         closed=facts.closed,
         accepted=(*facts.accepted, *screening.accepted),
-        holidays_by_store=bool(facts.holidays.subdivision_column),
+        holidays_by_store=facts.holidays.by_store,
     )
 
 

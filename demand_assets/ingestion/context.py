@@ -62,5 +62,5 @@ def context_of(spec: DataSpec, today: date, ids: IdTexts, recorded: Sequence[Acc
         missing=spec.sales.missing,
         closed=closed,
         accepted=(*spec.accept, *recorded),
-        holidays_by_store=bool(spec.holidays.subdivision_column),
+        holidays_by_store=spec.holidays.by_store,
     )

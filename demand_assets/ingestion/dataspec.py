@@ -122,9 +122,9 @@ class Holidays(_Part):
     column: Annotated[str, Field(description="Column of flags in the sales or covariates.")] = ""
     country: Annotated[str, Field(description="Country whose public holidays count, such as DE.")] = ""
     subdivision: Annotated[str, Field(description="Its state or province, such as BY.")] = ""
-    subdivision_column: Annotated[
-        str, Field(description="Column of the stores file with each store's subdivision.")
-    ] = ""
+    by_store: Annotated[
+        bool, Field(description="Whether stores have holidays of their own: flags that differ are then no finding.")
+    ] = False
     retail: Annotated[
         Literal["", "us"],
         Field(description="A set of retail weeks instead: us flags Super Bowl, Labor Day, Thanksgiving, Christmas."),

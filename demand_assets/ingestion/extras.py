@@ -84,7 +84,6 @@ def missing_headers(found: Sequence[Layout], given: DataSpec) -> list[str]:
         ("sales.date", given.sales.date),
         ("sales.value", given.sales.value),
         ("holidays.column", given.holidays.column),
-        ("holidays.subdivision_column", given.holidays.subdivision_column),
     ]
     groups = [("covariates", block.columns) for block in given.covariates]
     groups += [("stores", given.stores.columns), ("departments", given.departments.columns)]
@@ -131,8 +130,6 @@ def _declared(found: Sequence[Layout], wanted: DataSpec) -> list[list[Extra]]:
     for kind in ("stores", "departments"):
         members = _members(wanted, kind)
         columns = columns_of(members.columns)
-        if kind == "stores" and (subdivision := wanted.holidays.subdivision_column):
-            columns.setdefault(subdivision, subdivision)
         for name, header in columns.items():
             able = [bool(layout.store if kind == "stores" else layout.dept) for layout in found]
             _give(answers, found, Extra(header, name, kind), members, able)

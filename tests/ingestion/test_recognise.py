@@ -358,7 +358,7 @@ def test_typed_columns_of_parquet_are_understood() -> None:
 
 def test_a_key_of_the_stores_file_may_have_a_name_of_its_own() -> None:
     shops = csv("nr,region", ("a", "BY"), ("b", "BE"))
-    toml = '[stores]\nkey = "nr"\ncolumns = []\n[holidays]\ncountry = "DE"\nsubdivision_column = "region"'
+    toml = '[stores]\nkey = "nr"\ncolumns = ["region"]'
     found = plan(understood({"pos.csv": POS, "shops.csv": shops}, toml), "stores")
     assert (found.store, dict(found.values)) == (("nr",), {"region": "region"})
 
