@@ -17,6 +17,7 @@ from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.features import first_origin
+from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import KEYS, Delivery
 from demand_assets.ingestion.members import extended_keys
 from demand_assets.ingestion.merge import Landing, merge_week_partitions, with_same_columns
@@ -37,6 +38,7 @@ SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXC
 # Metadata in the footer of a file of the lake.
 RECIPE_KEY = "recipe"
 LANDINGS_KEY = "landings"
+ACCEPTED_KEY = "accepted"
 # In the newest week's file: the version of the conditions of later weeks that were published with it.
 AHEAD_KEY = "weeks_ahead_version"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
@@ -217,11 +219,31 @@ def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
     return _runs(INGEST, due, known, f"new: {', '.join(files)}" if files else "no file covers a week that lacks it")
 
 
-def plan_ingestion(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> Plan:
-    """`plan_landing`, and the weeks that a killed run stored but did not score or publish."""
+def accepted_metadata(accepted: Iterable[Accept], week: pd.Timestamp) -> dict[str, str]:
+    """What a week's file of sales keeps of the findings that were accepted for it; nothing without any."""
+    found = sorted([one.check, one.reason] for one in accepted if pd.Timestamp(one.week) == week)
+    return {ACCEPTED_KEY: fingerprint(found)} if found else {}
+
+
+def unjudged_weeks(lake: ParquetLake, accepted: Sequence[Accept]) -> list[str]:
+    """Landed weeks with findings that were accepted since their rows were judged."""
+    keys = sorted({f"{one.week:%Y-%m-%d}" for one in accepted})
+    held = lake.metadata("raw_sales", keys)
+    return [
+        str(key)
+        for key, footer in held.items()
+        if footer.get(ACCEPTED_KEY) != accepted_metadata(accepted, pd.Timestamp(str(key))).get(ACCEPTED_KEY)
+    ]
+
+
+def plan_ingestion(
+    lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str], accepted: Sequence[Accept] = ()
+) -> Plan:
+    """`plan_landing`, the weeks that a killed run stored but did not score or publish, and those to judge again."""
     due: dict[str, Any] = _undelivered(lake, deliveries, known)
+    due |= dict.fromkeys(set(unjudged_weeks(lake, accepted)) - set(due), "accepted")
     due |= dict.fromkeys({*unscored_weeks(lake), *unpublished_weeks(lake, deliveries)} - set(due), "unfinished")
-    reason = f"{len(due)} weeks have new files, or were landed without being scored and published"
+    reason = f"{len(due)} weeks have new files or accepted findings, or were landed without being scored and published"
     return _runs(INGEST, due, known, reason if due else "nothing new has landed")
 
 

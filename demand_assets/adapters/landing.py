@@ -19,6 +19,7 @@ from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
+    from demand_assets.ingestion.dataspec import Accept
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.screening import Refusal, Screening
     from demand_assets.ingestion.source import Source
@@ -39,6 +40,11 @@ class LandingZone:
             raise LandingError(f"landing zone {uri} is a {scheme}:// address; expected a folder or s3://bucket/prefix")
         self._is_s3 = scheme == "s3"
         self._folder = Path(unquote(urlsplit(uri).path) if scheme == "file" else uri).expanduser()
+
+    @property
+    def accepted(self) -> tuple[Accept, ...]:
+        """The findings that were accepted beside those in `demand.toml`."""
+        return self._screening.accepted if self._screening else ()
 
     def files(self) -> list[LandedFile]:
         """The files in the zone in landing order: by modification time, then name. LandingError if there are none.

@@ -41,6 +41,7 @@ from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     LANDINGS_KEY,
+    accepted_metadata,
     ahead_metadata,
     applied_landings,
     covariates_ahead,
@@ -383,6 +384,7 @@ def raw_sales(
     # The zone has been screened; what is impossible beside stored sales of files that are gone shows only here.
     screened = [without_impossible(one, judged, history) for one in _delivered(context, landing, ["sales"], keys)]
     frame, metadata = _weekly(context, lake, [delivery for delivery, _ in screened], KEYS["sales"])
+    metadata = {key: kept | accepted_metadata(judged.accepted, pd.Timestamp(key)) for key, kept in metadata.items()}
     impossible = pd.concat([rows for _, rows in screened]) if screened else pd.DataFrame()
     if len(impossible):
         context.add_asset_metadata({"rows set aside": rows_table(impossible)}, asset_key=context.asset_key)

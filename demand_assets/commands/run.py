@@ -16,7 +16,7 @@ from rich.table import Table
 
 from demand_assets.commands.instance import child_environment, sync_at_checkpoints
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
-from demand_assets.errors import DemandError, LandingError
+from demand_assets.errors import DemandError, LandingError, SchemaError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from demand_assets.adapters.landed import Contents
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.ingestion.dataspec import Accept
     from demand_assets.ingestion.delivery import Delivery
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
@@ -55,11 +56,12 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     if raw_dir is not None:
         address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
         settings = read_settings(home=workspace_for(raw_dir) if own_workspace else settings.home, landing_uri=address)
-    console.print(f"Reading [bold]{settings.landing}[/] ...")
+    console.print(f"Reading {settings.landing} ...", markup=False)
     os.environ.update(child_environment(settings))
     log_alerts(settings.home)
 
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.forecasting.methods import history_needs
     from demand_assets.planning import TRAIN_AND_FORECAST, keyed, weeks_of
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
@@ -68,7 +70,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
     migrate(settings.store)
-    contents = build_resources(settings)["landing"].zone().contents()
+    zone = build_resources(settings)["landing"].zone()
+    contents = zone.contents()
     _tell(console, contents)
     contents.require_answers()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
@@ -90,11 +93,16 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             known = known_weeks(instance)
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
-            for plan in _plans(lake, deliveries, training, known):
+            accepted = (*contents.dataset.accepted, *zone.accepted)
+            for plan in _plans(lake, deliveries, training, known, accepted):
                 console.print(f"  {plan.reason}", markup=False)
                 for run in plan.runs:
                     _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
-            newest = max(lake.partitions("raw_sales"))
+            landed = lake.partitions("raw_sales")
+            newest = max(landed)
+            if not lake.partitions("demand_features"):
+                needs = history_needs(len(landed), training.horizon_weeks)
+                raise SchemaError(f"{len(landed)} weeks have landed, too few for a first forecast: {needs}")
             _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
@@ -124,12 +132,16 @@ def _tell(console: Console, contents: "Contents") -> None:
 
 
 def _plans(
-    lake: "ParquetLake", deliveries: "Sequence[Delivery]", training: "Training", known: "Sequence[str]"
+    lake: "ParquetLake",
+    deliveries: "Sequence[Delivery]",
+    training: "Training",
+    known: "Sequence[str]",
+    accepted: "Sequence[Accept]",
 ) -> "Iterator[Plan]":
     """What is due before training, each plan made once the runs of the one before have ended."""
     from demand_assets.planning import plan_features, plan_ingestion
 
-    yield plan_ingestion(lake, deliveries, known)
+    yield plan_ingestion(lake, deliveries, known, accepted)
     yield plan_features(lake, training, known)
 
 

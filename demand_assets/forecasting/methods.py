@@ -33,6 +33,8 @@ def method_of(features: pd.DataFrame) -> NDArray[np.str_]:
 # A model is judged when two horizons of origins, or half a year of them, lie before the origin to learn from.
 ENOUGH_ORIGINS = 26
 MODEL = "model"
+# Weeks between two origins of the backtest, unless set otherwise.
+STEP_WEEKS = 4
 
 
 def weeks_to_learn(horizon_weeks: int) -> int:
@@ -48,10 +50,11 @@ def weeks_to_judge(horizon_weeks: int) -> int:
     return (horizon_weeks + 1) // 2
 
 
-def weeks_needed(horizon_weeks: int) -> Mapping[str, int]:
+def weeks_needed(horizon_weeks: int, step_weeks: int = STEP_WEEKS) -> Mapping[str, int]:
     """Weeks of history from which each method is itself, least first: before, a baseline repeats a simpler one.
 
-    The `MODEL` needs a year before its first origin, origins to learn from, and targets to be judged by.
+    The `MODEL` needs a year before its first origin, origins to learn from, and targets to be judged by; the origins
+    of the backtest lie `step_weeks` apart on a grid, so that it may take so many weeks less one more.
     """
     a_year_ago = WEEKS_PER_YEAR + 1
     return {
@@ -59,7 +62,7 @@ def weeks_needed(horizon_weeks: int) -> Mapping[str, int]:
         "moving_average": AVERAGE_WEEKS,
         SEASONAL_NAIVE: a_year_ago,
         "aligned_seasonal_naive": a_year_ago,
-        MODEL: a_year_ago + weeks_to_learn(horizon_weeks) + weeks_to_judge(horizon_weeks),
+        MODEL: a_year_ago + weeks_to_learn(horizon_weeks) + weeks_to_judge(horizon_weeks) + step_weeks - 1,
         "svd_stl": TWO_YEARS,
     }
 

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -345,3 +346,31 @@ def test_one_event_plans_all_weeks_of_an_asset(finished: tuple[Path, dict[str, o
     with closing(sqlite3.connect(finished[0] / "dagster" / "history" / "runs" / "index.db")) as connection:
         (events,) = connection.execute(f"{planned} and asset_key like '%raw_sales%'").fetchone()
     assert events == 1
+
+
+def test_an_accepted_finding_is_judged_again_and_says_why_it_is_right(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lines = (zone / "train.csv").read_text().splitlines()
+    week = lines[-1].split(",")[2]
+    (zone / "train.csv").write_text("\n".join(line for line in lines if line.split(",")[2] != week) + "\n")
+    newest = [line for line in lines if line.split(",")[2] == week]
+    (zone / "late.csv").write_text("\n".join([lines[0], *newest[: len(newest) // 3]]) + "\n")
+    os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
+    fresh = home.parent / "fresh"
+    run(fresh, zone)
+    assert not _check(fresh, "row_count_is_in_band")[0]
+    arguments = ("--week", week, "--check", "row_count_is_in_band", "--reason", "a strike", "--by", "ana")
+    assert demand(fresh, "accept", *arguments).returncode == 0
+    run(fresh, zone)
+    passed, said = _check(fresh, "row_count_is_in_band")
+    assert passed
+    assert said.endswith("accepted: a strike")
+
+
+def _check(home: Path, name: str) -> tuple[bool, str]:
+    """Whether the newest evaluation of a check of raw_sales passed, and what it said."""
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        key = dg.AssetCheckKey(dg.AssetKey("raw_sales"), name)
+        record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+        evaluation = record.event.dagster_event.event_specific_data
+        return bool(evaluation.passed), str(evaluation.description)
