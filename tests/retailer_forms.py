@@ -101,6 +101,15 @@ def daily(folder: Path, sales: pd.DataFrame, conditions: pd.DataFrame, stores: p
     (folder / "demand.toml").write_text('[data]\nunit = "EUR"\nweek_ends = "friday"\n')
 
 
+def moved(folder: Path, sales: pd.DataFrame, conditions: pd.DataFrame, stores: pd.DataFrame) -> None:
+    """Weeks that end a day later, twice the amounts in another currency, and ids that are no numbers."""
+    day = pd.Timedelta(days=1)
+    amounts = {name: 2 * conditions[name] for name in conditions if name.startswith("MarkDown")}
+    conditions = conditions.assign(Date=conditions["Date"] + day, **amounts)
+    text_ids(folder, sales.assign(Date=sales["Date"] + day, Weekly_Sales=2 * sales["Weekly_Sales"]), conditions, stores)
+    (folder / "demand.toml").write_text('[data]\nunit = "EUR"\nweek_ends = "saturday"\n')
+
+
 def zipped(folder: Path, sales: pd.DataFrame, conditions: pd.DataFrame, stores: pd.DataFrame) -> None:
     """The archives as downloaded."""
     for name, frame in (("train", sales), ("features", conditions), ("stores", stores)):
@@ -110,7 +119,7 @@ def zipped(folder: Path, sales: pd.DataFrame, conditions: pd.DataFrame, stores: 
 
 FORMS: Mapping[str, Write] = {
     form.__name__: form
-    for form in (daily, text_ids, sales_only, merged, units, one_series_a_store, holidays_by_store, zipped)
+    for form in (daily, text_ids, sales_only, merged, units, one_series_a_store, holidays_by_store, moved, zipped)
 }
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 ONLY_ID = "all"
 _DIGITS = re.compile(r"(\d+)")
 # Keys are packed into 20 bits beside others; 0 stands for all members of a dimension.
-_WHOLE = re.compile(r"[1-9][0-9]{0,5}")
+_MOST_DIGITS = 6
+_WHOLE = re.compile(r"[1-9][0-9]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +83,24 @@ def _natural(text: str) -> tuple[Any, ...]:
 def with_keys(known: Mapping[str, int], ids: Iterable[str]) -> dict[str, int]:
     """`known` and a key of each further id. A key never changes.
 
-    A whole number of up to six digits keeps itself as its key where it is free, so that keys of numbered stores are
-    their numbers. Other ids take the next free keys in natural order.
+    The only number in an id, of up to six digits, is its key where that is free: the key of store 7, or ZRH-07, is 7.
+    Whole numbers come first. Other ids take the next free keys in natural order.
     """
     keys = dict(known)
     taken = set(keys.values())
     new = [one for one in in_natural_order(ids) if one not in keys]
-    for one in (one for one in new if _WHOLE.fullmatch(one) and int(one) not in taken):
-        keys[one] = int(one)
-        taken.add(int(one))
+    for one in sorted(new, key=lambda one: not _WHOLE.fullmatch(one)):
+        number = _number(one)
+        if number and number not in taken:
+            keys[one] = number
+            taken.add(number)
     free = max(taken, default=0) + 1
     for number, one in enumerate(one for one in new if one not in keys):
         keys[one] = free + number
     return keys
+
+
+def _number(text: str) -> int:
+    """The only number in an id; 0 where there is none, several, or one that is too large."""
+    found = _DIGITS.findall(text)
+    return int(found[0]) if len(found) == 1 and len(found[0]) <= _MOST_DIGITS else 0

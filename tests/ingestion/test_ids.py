@@ -11,14 +11,18 @@ def test_a_whole_number_keeps_itself_as_its_key_where_it_is_free() -> None:
     assert with_keys({"A": 2}, ["1", "2"]) == {"A": 2, "1": 1, "2": 3}
 
 
-def test_text_ids_get_the_next_keys_in_natural_order_and_keep_them() -> None:
+def test_the_only_number_in_an_id_is_its_key_and_stays_it() -> None:
     first = with_keys({}, ["ZRH-10", "ZRH-2"])
-    assert first == {"ZRH-2": 1, "ZRH-10": 2}
-    assert with_keys(first, ["ZRH-1"]) == {"ZRH-2": 1, "ZRH-10": 2, "ZRH-1": 3}
+    assert first == {"ZRH-2": 2, "ZRH-10": 10}
+    assert with_keys(first, ["ZRH-1", "BRN-2"]) == {"ZRH-2": 2, "ZRH-10": 10, "ZRH-1": 1, "BRN-2": 11}
 
 
-@pytest.mark.parametrize("one", ["007", "+7", "7.0", "\u0667", " 7", "12345678901234"])
-def test_what_is_not_written_as_a_whole_number_is_a_text(one: str) -> None:
+def test_a_number_is_that_of_the_whole_number_before_that_of_a_text() -> None:
+    assert with_keys({}, ["7", "007"]) == {"7": 7, "007": 8}
+
+
+@pytest.mark.parametrize("one", ["bread", "8-5", "1234567", "0"])
+def test_ids_without_one_number_of_six_digits_take_the_next_free_keys(one: str) -> None:
     assert with_keys({}, [one, "7"]) == {"7": 7, one: 8}
 
 

@@ -1,6 +1,5 @@
 """What raises an alert, each provoked: runs, checks, ticks and the store."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -302,14 +301,16 @@ def test_a_week_that_ends_on_a_sunday_has_ended_when_its_sunday_is_over() -> Non
 
 def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
-    # Nothing is new, so that the run forecasts with the champion, whose files are gone.
-    shutil.rmtree(home / "mlflow-artifacts")
+    # What stands where the forecast is written cannot be replaced by a file.
+    forecast = max((home / "lake" / "weekly_forecast").glob("*.parquet"))
+    forecast.unlink()
+    (forecast / "in the way").mkdir(parents=True)
     ended = demand(home, "run", "--raw-dir", str(zone))
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert "alert: run of train_and_forecast for" in ended.stdout
     log = (home / "logs" / "alerts.log").read_text()
     assert "critical alert run_failed" in log
-    assert "failed at raw_sales" in log
+    assert "failed at weekly_forecast" in log
     kinds = {record.alert.kind for record in Alerts(store_url=f"sqlite:///{home / 'store.db'}").newest()}
     assert kinds == {"run_failed", "check_failed"}

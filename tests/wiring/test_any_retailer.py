@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,22 @@ def test_the_same_data_in_another_form_give_the_same_forecasts(
     assert forecasts(tmp_path / "home") == forecasts(finished[0])
 
 
-def test_text_ids_are_named_as_they_were_brought_and_change_no_forecast(
-    finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
+@pytest.mark.parametrize(("form", "days", "factor", "unit"), [("text_ids", 0, 1, "USD"), ("moved", 1, 2, "EUR")])
+def test_data_with_other_ids_days_and_unit_have_the_same_forecasts_named_shifted_and_scaled(
+    form: str,
+    days: int,
+    factor: int,
+    unit: str,
+    finished: tuple[Path, dict[str, object]],
+    retailer: SampleData,
+    tmp_path: Path,
 ) -> None:
-    write("text_ids", tmp_path / "zone", retailer)
+    write(form, tmp_path / "zone", retailer)
     run(tmp_path / "home", tmp_path / "zone")
-    found = [
-        (store.removeprefix("ZRH-0"), dept.removeprefix("food/"), *rest)
-        for store, dept, *rest in forecasts(tmp_path / "home")
-    ]
-    assert sorted(found) == sorted(forecasts(finished[0]))
+    expected = {
+        (f"ZRH-0{store}", f"food/{dept}", str(date.fromisoformat(week) + timedelta(days=days))): factor * forecast
+        for store, dept, week, _, forecast, _ in forecasts(finished[0])
+    }
+    found = {row[:3]: row[4] for row in forecasts(tmp_path / "home")}
+    assert {row[-1] for row in forecasts(tmp_path / "home")} == {unit}
+    assert found == pytest.approx(expected, rel=1e-9)
