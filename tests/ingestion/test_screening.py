@@ -123,7 +123,8 @@ def test_rows_that_contradict_each_other_refuse_their_file_and_leave_the_others(
     contents = screened({"good.csv": sales(*GOOD), "sales.csv": sales(*GOOD, (FRIDAYS[0], "ZRH-01", 7.5))})
     (refusal,) = contents.refused
     assert refusal.message == (
-        "sales.csv: 2 rows contradict another of the same week, store and dept, first 2010-02-05 store ZRH-01 dept all; "
+        "sales.csv: 2 rows contradict another of the same week, store and dept, "
+        "first 2010-02-05 store ZRH-01 dept all; "
         "keep the row that is right and land the file again; "
         'or set [sales] repeated = "sum" in demand.toml if they add up'
     )
