@@ -4,19 +4,11 @@ import dagster as dg
 
 from demand_assets.alerting import alert_sensors
 from demand_assets.assets.checks import asset_checks
+from demand_assets.assets.dataset import dataset, departments, published_dataset, stores
 from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_attributions, forecast_totals, published_forecast, weekly_forecast
-from demand_assets.assets.ingestion import (
-    dataset,
-    departments,
-    holiday_calendar,
-    published_conditions,
-    published_dataset,
-    raw_covariates,
-    raw_sales,
-    stores,
-)
+from demand_assets.assets.ingestion import holiday_calendar, published_conditions, raw_covariates, raw_sales
 from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptions
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, sensors, weekly_schedule

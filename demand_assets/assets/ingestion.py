@@ -1,4 +1,4 @@
-"""Landing zone -> dataset, stores, departments, holiday_calendar, raw_sales, raw_covariates, checked before written.
+"""Landing zone -> holiday_calendar, raw_covariates, raw_sales, checked before they are written.
 
 The covariates go on into the SQL store, with what has been delivered of weeks to come.
 """
@@ -18,44 +18,37 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
-from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown, schema_of
+from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
+from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import id_texts, member_keys, members_of, store_table
+from demand_assets.assets.rows import member_keys, store_table
 from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.assemble import calendar_with
 from demand_assets.ingestion.catalogue import CHECKS
-from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.coverage import landed_flags, with_facts, with_selling_stores, with_values
-from demand_assets.ingestion.dataset import TEXTS, Dataset
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
-from demand_assets.ingestion.ids import ONLY_ID
-from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
-from demand_assets.ingestion.merge import MergedTable, merge_week_partitions, with_same_columns
-from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_members, check_sales
+from demand_assets.ingestion.members import keys_of
+from demand_assets.ingestion.merge import merge_week_partitions, with_same_columns
+from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_sales
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, SALES_COLUMNS
 from demand_assets.ingestion.schemas import schema_of as columns_in
 from demand_assets.ingestion.screening import without_impossible
 from demand_assets.ingestion.understanding import Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
-    LANDINGS_KEY,
     accepted_metadata,
     ahead_metadata,
     applied_landings,
     covariates_ahead,
     landings_metadata,
     publishing_recipe,
-    read_landings,
 )
 from demand_assets.provenance import fingerprint
-from demand_assets.resources import Clock, ForecastStore, Landing
+from demand_assets.resources import ForecastStore, Landing
 
-GROUP = "ingestion"
-OWNERS = ["team:data-engineering"]
-# Folder of the lake with the rows that were set aside, a CSV per landed file.
-QUARANTINE = "quarantine"
 _NO_COVARIATES = pd.DataFrame(
     {
         "store_id": np.empty(0, np.int32),
@@ -77,21 +70,6 @@ def _delivered(
         raise dg.Failure(
             f"id {error} is in a file that landed while this run was reading; run again", allow_retries=True
         ) from error
-
-
-def _context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int]) -> Context:
-    """What the rows are judged in; `new`: keys that the lake does not have yet, by column."""
-    facts, screening = landing.zone().contents().dataset, landing.screening()
-    return Context(
-        today=screening.today,
-        ids=id_texts({**member_keys(lake), **new}),
-        weekday=facts.week_ends,
-        unit=facts.unit,
-        missing=facts.missing,
-        closed=facts.closed,
-        accepted=(*facts.accepted, *screening.accepted),
-        holidays_by_store=facts.holidays.by_store,
-    )
 
 
 def _weekly(
@@ -137,149 +115,6 @@ def _rows_noted(
 def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> dg.DataVersion:
     """Of one week the hash of its rows; of many a hash of what was applied: the hook gives each week its own later."""
     return dg.DataVersion(content_version(frame) if len(metadata) == 1 else fingerprint(metadata))
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    check_specs=[
-        dg.AssetCheckSpec(
-            "every_file_is_read",
-            asset="dataset",
-            description="Every file with sales, covariates or facts is read; one with a wrong value is left out",
-        ),
-        dg.AssetCheckSpec(
-            "no_row_is_set_aside",
-            asset="dataset",
-            description="No row is wrong by itself: a date in the future, an impossible amount",
-        ),
-    ],
-    metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
-)
-def dataset(
-    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """What the files of the landing zone were understood as: one row of facts, and a table of the files."""
-    contents = landing.zone().contents()
-    try:
-        contents.require_answers()
-    except DemandError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    facts = contents.dataset.frame()
-    refused = [one.message for one in contents.refused]
-    yield dg.AssetCheckResult(
-        check_name="every_file_is_read",
-        passed=not refused,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(refused) or f"{len(contents.understanding.files)} files",
-    )
-    wrong = contents.wrong_rows()
-    yield dg.AssetCheckResult(
-        check_name="no_row_is_set_aside",
-        passed=wrong.empty,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(wrong)} rows" if len(wrong) else "none",
-        metadata={"rows set aside": rows_table(wrong)},
-    )
-    for rows in contents.set_aside:
-        name = str(rows["file"].iloc[0])
-        kept = name if name.lower().endswith(".csv") else f"{name}.csv"
-        lake.write_text(QUARANTINE, kept, rows.to_csv(index=False))
-    yield dg.MaterializeResult(
-        value=facts,
-        data_version=dg.DataVersion(content_version(facts)),
-        metadata={
-            "files": files_markdown(contents.understanding.files),
-            "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in contents.notes) or "none"),
-            "form": contents.understanding.form or "recognised from the files",
-            "unit": contents.dataset.unit,
-        },
-    )
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    deps=[dataset],
-    check_specs=check_specs("stores", CHECKS["stores"]),
-    metadata={KEEP_VERSIONS: True},
-)
-def stores(
-    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """One row per store: its key, id, name, and static facts. The newest delivery of a store wins."""
-    merged = _members(context, landing, lake, "stores", "store_id")
-    judged = _context(landing, lake, store_id=keys_of(merged.frame, "store_id"))
-    yield from check_results(context, check_members("stores", merged.frame, judged))
-    yield _materialized("stores", merged)
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet"},
-    deps=[dataset],
-    metadata={KEEP_VERSIONS: True},
-)
-def departments(context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake) -> dg.MaterializeResult:
-    """One row per department: its key, id, name, and static facts. The newest delivery of a department wins."""
-    return _materialized("departments", _members(context, landing, lake, "departments", "dept_id"))
-
-
-def _members(
-    context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake, kind: Kind, column: str
-) -> MergedTable:
-    """The dimension table after every delivery: those of its kind, and ids that others bring."""
-    try:
-        landed = landing.zone().read_all()
-    except DemandError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    stored = lake.read(kind, None)
-    footer = lake.metadata(kind, [None]).get(None, {})
-    keys = extended_keys(stored, landed, column)
-    own = [delivery.keyed({column: keys}) for delivery in landed if delivery.kind == kind]
-    return merge_members(column, stored, read_landings(footer.get(LANDINGS_KEY)), own, keys)
-
-
-def _materialized(kind: Kind, merged: MergedTable) -> dg.MaterializeResult:
-    return dg.MaterializeResult(
-        value=LakeTable(merged.frame, {"": landings_metadata(merged.landings)}),
-        data_version=dg.DataVersion(content_version(merged.frame)),
-        metadata={
-            "dagster/row_count": len(merged.frame),
-            "dagster/column_schema": columns_of(columns_in(kind, merged.frame).columns),
-            "landings": landings_markdown(merged.landings),
-        },
-    )
-
-
-@dg.asset(
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"sql"},
-)
-@retry_on_store_outage
-def published_dataset(
-    store: ForecastStore, clock: Clock, dataset: pd.DataFrame, stores: pd.DataFrame, departments: pd.DataFrame
-) -> dg.MaterializeResult:
-    """Unit, weekday, labels, and the names and facts of stores and departments in the SQL store, for people."""
-    from demand_assets.store.dataset import Dataset as Published
-    from demand_assets.store.dataset import publish_dataset, publish_members
-
-    facts = Dataset.read(dataset)
-    published = Published(
-        facts.unit,
-        facts.week_ends,
-        facts.store_label,
-        facts.dept_label,
-        has_stores=set(stores["id"]) != {ONLY_ID},
-        has_departments=set(departments["id"]) != {ONLY_ID},
-    )
-    changed = publish_dataset(store.engine(), published, clock.now())
-    members = publish_members(store.engine(), members_of(stores), members_of(departments), clock.now())
-    return dg.MaterializeResult(metadata={"facts changed": changed, "members changed": members})
 
 
 @dg.asset(
@@ -338,7 +173,7 @@ def raw_covariates(
     frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
     sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
     frame = with_selling_stores(frame, sold, run_weeks(context))
-    yield from check_results(context, check_covariates(frame, with_facts(stores), _context(landing, lake)))
+    yield from check_results(context, check_covariates(frame, with_facts(stores), judging_context(landing, lake)))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(
         value=LakeTable(frame, metadata),
@@ -377,7 +212,7 @@ def raw_sales(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales net of returns, so it may be negative."""
     keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
-    judged = _context(landing, lake)
+    judged = judging_context(landing, lake)
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
