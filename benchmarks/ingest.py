@@ -24,7 +24,7 @@ import click
 from benchmarks.machine import cpu_seconds, peak_mb, write
 
 WALMART_STORES = 45
-INGESTED = ("stores", "holiday_calendar", "raw_covariates", "raw_sales")
+INGESTED = ("dataset", "stores", "departments", "holiday_calendar", "raw_covariates", "raw_sales")
 
 
 def bare(folder: Path, target: Path) -> None:

@@ -36,7 +36,7 @@ def challenger(error: object, naive: object = 90.0, holiday: bool = False) -> pd
 def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
     decision = decide(challenger(50.0, naive=40.0), WEEK)
     assert not decision.promote
-    assert decision.reasons[0] == "WMAE 50 does not beat seasonal naive's 40"
+    assert decision.reasons[0] == "WMAE 50.00 does not beat seasonal naive's 40.00"
     equal = decide(challenger(40.0, naive=40.0), WEEK)
     assert not equal.promote
     assert equal.figures["seasonal_naive_p"] == 0.5
@@ -47,8 +47,8 @@ def test_the_first_model_that_beats_naive_is_promoted_with_every_figure() -> Non
     decision = decide(pd.concat([challenger(30.0), better_baseline, unknown]), WEEK)
     assert decision.promote
     assert decision.reasons == (
-        "WMAE 30 beats seasonal naive's 90 by 66.7% (p = 0.000)",
-        "but moving_average alone has 20",
+        "WMAE 30.00 beats seasonal naive's 90.00 by 66.7% (p = 0.000)",
+        "but moving_average alone has 20.00",
         "no champion yet",
         "no holiday week among the targets",
         "bias +0.0% of mean sales, 5.0% allowed",
@@ -188,7 +188,7 @@ def test_worse_holidays_are_refused_however_good_the_rest() -> None:
     theirs = pd.concat([points("xgboost", 80.0), points("xgboost", 30.0, holiday=True, origin=other)])
     decision = decide(pd.concat([mine, naive]), LATER, theirs, WEEK, GatePolicy(significance=0.99, margin=-1.0))
     assert not decision.promote
-    assert decision.reasons[0] == "holiday weeks 40 against 30 of the champion"
+    assert decision.reasons[0] == "holiday weeks 40.00 against 30.00 of the champion"
     assert (decision.figures["holiday_wmae"], decision.figures["holiday_reference_wmae"]) == (40.0, 30.0)
 
 

@@ -340,7 +340,7 @@ def test_columns_of_any_name_are_numbers_or_texts() -> None:
     assert [(name, column.dtype, column.low) for name, column in known.columns.items()] == [
         ("store_id", "int32", 0),
         ("store_type", "str", 1),
-        ("size_sqft", "int64", 1),
+        ("size_sqft", "float64", 1),
         ("region", "str", -np.inf),
         ("rent", "float64", -np.inf),
     ]

@@ -313,4 +313,4 @@ def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, P
     assert "critical alert run_failed" in log
     assert "failed at weekly_forecast" in log
     kinds = {record.alert.kind for record in Alerts(store_url=f"sqlite:///{home / 'store.db'}").newest()}
-    assert kinds == {"run_failed", "check_failed"}
+    assert kinds == {"run_failed"}
