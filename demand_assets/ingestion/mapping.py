@@ -17,6 +17,8 @@ from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import Plan
 
 _DAYS = 7
+# Names of columns that every table of their kind has, or may have.
+_TAKEN = frozenset({"store_id", "dept_id", "id", "name", "week", "day", "sales", "is_holiday"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
         days = table.column(plan.date).cast(pa.int32()).to_numpy() + np.int32(0 if plan.days else plan.shift)
         columns["day" if plan.days else "week"] = days.astype("datetime64[D]").astype("datetime64[ns]")
     for name, header in plan.values.items():  # noqa: PD011
-        columns[name] = _values(table.column(header))
+        columns[name if plan.kind == "sales" else _free(name)] = _values(table.column(header))
     if plan.flag:
         columns["is_holiday"] = table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool)
     if plan.name:
@@ -64,6 +66,14 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
         # A file of sales tells the facts of a store in each of its rows.
         frame = frame.drop_duplicates(ignore_index=True)
     return Part(source, plan, frame, ids, content_hash)
+
+
+def _free(name: str) -> str:
+    """The name of a covariate or fact that is no name of the lake's own: M5's dept_id of an item becomes dept."""
+    if name not in _TAKEN:
+        return name
+    shorter = name.removesuffix("_id")
+    return shorter if shorter not in _TAKEN else f"{name}_fact"
 
 
 def _has(plan: Plan, name: str) -> bool:
