@@ -18,9 +18,10 @@ from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_ver
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.features import first_origin
 from demand_assets.ingestion.dataspec import Accept
-from demand_assets.ingestion.delivery import KEYS, Delivery
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
 from demand_assets.ingestion.merge import Landing, merge_week_partitions, with_same_columns
+from demand_assets.ingestion.screening import BESIDE_STORED
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
@@ -153,7 +154,7 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
     """The deliveries with keys for ids: those that the lake has, and new ones for ids that are new."""
     keys = {
         column: extended_keys(lake.read(table, None, [column, "id"]), landed, column)
-        for table, column in (("stores", "store_id"), ("departments", "dept_id"))
+        for table, column in MEMBERS.items()
     }
     return [delivery.keyed(keys) for delivery in landed]
 
@@ -252,7 +253,8 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
     due: dict[str, dict[str, str]] = {}
     for kind, table in (("sales", "raw_sales"), ("covariates", "raw_covariates")):
         applied = {
-            week_key(week): {landing.content_hash for landing in landings}
+            # What stored sales let in of a delivery is not known here, and makes it no other delivery.
+            week_key(week): {landing.content_hash.partition(BESIDE_STORED)[0] for landing in landings}
             for week, landings in applied_landings(lake, table, known).items()
         }
         for delivery in (one for one in deliveries if one.kind == kind):
@@ -260,7 +262,7 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
                 if delivery.content_hash not in applied.get(key, ()):
                     due.setdefault(key, {})[delivery.content_hash] = delivery.file.name
     with_newest: list[Delivery] = []
-    for kind in ("stores", "departments"):
+    for kind in MEMBERS:
         whole = lake.metadata(kind, [None]).get(None, {})
         seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
         with_newest += [one for one in deliveries if one.kind == kind and one.content_hash not in seen]

@@ -17,7 +17,7 @@ from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import id_texts, member_keys, members_of
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.catalogue import CHECKS
-from demand_assets.ingestion.context import Context
+from demand_assets.ingestion.context import Context, context_of
 from demand_assets.ingestion.dataset import TEXTS, Dataset
 from demand_assets.ingestion.ids import ONLY_ID
 from demand_assets.ingestion.members import extended_keys, keys_of, merge_members
@@ -40,17 +40,8 @@ QUARANTINE = "quarantine"
 
 def judging_context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int]) -> Context:
     """What the rows are judged in; `new`: keys that the lake does not have yet, by column."""
-    facts, screening = landing.zone().contents().dataset, landing.screening()
-    return Context(
-        today=screening.today,
-        ids=id_texts({**member_keys(lake), **new}),
-        weekday=facts.week_ends,
-        unit=facts.unit,
-        missing=facts.missing,
-        closed=facts.closed,
-        accepted=(*facts.accepted, *screening.accepted),
-        holidays_by_store=facts.holidays.by_store,
-    )
+    spec, screening = landing.zone().contents().understanding.spec, landing.screening()
+    return context_of(spec, screening.today, id_texts({**member_keys(lake), **new}), screening.accepted)
 
 
 @dg.asset(

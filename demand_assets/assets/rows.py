@@ -14,6 +14,7 @@ from demand_assets.contract.columns import Table
 from demand_assets.errors import LakeError
 from demand_assets.forecasting.absent import AbsentRows
 from demand_assets.ingestion.dataset import Dataset
+from demand_assets.ingestion.delivery import MEMBERS
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import keys_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from demand_assets.store.dataset import Member
 
-DIMENSIONS = {"store_id": "stores", "dept_id": "departments"}
+DIMENSIONS = {column: table for table, column in MEMBERS.items()}
 _LEVELS = {"store_id": "store", "dept_id": "department"}
 Keys = Mapping[str, Mapping[str, int]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,14 +11,11 @@ from demand_assets.errors import LandingError
 from demand_assets.forecasting.calendar import calendar_of, calendar_span
 from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
 from demand_assets.ingestion.dataset import Dataset
-from demand_assets.ingestion.delivery import KEYS, Delivery
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import extended_keys, merge_members
 from demand_assets.ingestion.merge import merge_table, with_same_columns
 from demand_assets.ingestion.understanding import Kind
-
-# Dimension table -> its key column.
-MEMBERS: Mapping[Kind, str] = {"stores": "store_id", "departments": "dept_id"}
 
 
 @dataclass(frozen=True, eq=False)

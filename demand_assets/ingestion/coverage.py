@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.ingestion.order import in_order, run_starts
 
 _STORE_WEEK = ("week", "store_id")
@@ -12,7 +13,7 @@ _STORE_WEEK = ("week", "store_id")
 
 def landed_flags(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """[week, is_holiday] of rows with both, the newest frame last; a week is a holiday if any of its rows says so."""
-    flags = [frame.groupby("week")["is_holiday"].any().reset_index() for frame in frames]
+    flags = [calendar_from_covariates(frame) for frame in frames]
     return pd.concat(flags) if flags else pd.DataFrame({"week": pd.DatetimeIndex([]), "is_holiday": np.empty(0, bool)})
 
 

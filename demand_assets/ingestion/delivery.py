@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.ids import IdColumn
     from demand_assets.ingestion.understanding import Kind
 
+# Dimension table -> its key column.
+MEMBERS: Mapping[Kind, str] = {"stores": "store_id", "departments": "dept_id"}
 # The columns that name a row of each kind of delivery, in its sort order.
 KEYS: Mapping[Kind, tuple[str, ...]] = {
     "sales": ("week", "store_id", "dept_id"),

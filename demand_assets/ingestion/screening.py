@@ -20,6 +20,8 @@ from demand_assets.ingestion.outcome import in_words
 from demand_assets.ingestion.quality import usable
 from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
 
+# In the name of what is left of a delivery: what follows was set aside because of stored sales.
+BESIDE_STORED = " beside stored sales without "
 # Position of a row of a part -> its line in the file.
 LineOf = Callable[[Part, int], int]
 
@@ -83,11 +85,16 @@ def _screened(
         return replace(part, frame=ordered), wrong, ""
     rows = _named(part, ordered, order, wrong, line_of)
     message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
-    right = np.ones(len(ordered), dtype=bool)
-    right[wrong["row"]] = False
     # Other rows of the same bytes: what is set aside belongs to the name of what is left.
     content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
-    return replace(part, frame=ordered[right].reset_index(drop=True), content_hash=content), rows, message
+    return replace(part, frame=_left(ordered, wrong), content_hash=content), rows, message
+
+
+def _left(frame: pd.DataFrame, wrong: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are not among the wrong ones."""
+    right = np.ones(len(frame), dtype=bool)
+    right[wrong["row"]] = False
+    return frame[right].reset_index(drop=True)
 
 
 def _by_week(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
@@ -145,8 +152,6 @@ def without_impossible(delivery: Delivery, context: Context, past: pd.DataFrame)
     if wrong.empty:
         return delivery, wrong
     rows = in_words(delivery.frame.iloc[wrong["row"]].reset_index(drop=True), context.ids)
-    right = np.ones(len(delivery.frame), dtype=bool)
-    right[wrong["row"]] = False
-    content = f"{delivery.content_hash} without {' '.join(map(str, wrong['row']))}"
-    left = replace(delivery, frame=delivery.frame[right].reset_index(drop=True), content_hash=content)
+    content = f"{delivery.content_hash}{BESIDE_STORED}{' '.join(map(str, wrong['row']))}"
+    left = replace(delivery, frame=_left(delivery.frame, wrong), content_hash=content)
     return left, rows.assign(file=delivery.file.name, reason=wrong["reason"].to_numpy())
