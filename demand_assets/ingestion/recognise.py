@@ -259,7 +259,7 @@ def _frequency(zone: _Zone, days: dating.Days, open_dates: bool) -> Frequency:
     if not len(days):
         zone.questions.append(_no_dates(zone.sales[0]))
         return ""
-    found = dating.frequency(days)
+    found = dating.frequency(days) or _said(zone.sales[0].value)
     if found == "monthly":
         text = "Sales come once a month, and weeks cannot be made of months: bring daily or weekly sales"
         zone.questions.append(Question(text, '[sales]\nfiles = ["..."]  # daily or weekly sales'))
@@ -276,6 +276,12 @@ def _no_dates(sales: Layout) -> Question:
     examples = ", ".join(sales.table.columns[sales.date].texts[:3])
     text = f"{sales.name}: {sales.date} holds no dates that are known: {examples}"
     return Question(text, '[sales]\ndate = "..."\ndate_format = "..."')
+
+
+def _said(header: str) -> Frequency:
+    """What a column of amounts says by its name that a row covers: Weekly_Sales; empty where it says nothing."""
+    name = header.casefold()
+    return "weekly" if "week" in name else "daily" if "daily" in name else ""
 
 
 def _week_ends(zone: _Zone, days: dating.Days, frequency: Frequency) -> tuple[Weekday | None, bool]:

@@ -68,8 +68,10 @@ def screen_rows(
         if message:
             refused.append(Refusal(part.file, message))
             continue
-        kept[place] = screened
         set_aside += [rows] if len(rows) else []
+        if screened.frame.empty:
+            continue
+        kept[place] = screened
         if is_sales and past is None:
             past = _by_week(screened.frame, context.weekday)
     return [kept[place] for place in sorted(kept)], set_aside, refused

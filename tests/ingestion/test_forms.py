@@ -217,3 +217,10 @@ def test_a_known_form_summed_to_weeks_keeps_the_weekday_of_its_dates() -> None:
     rows = [(1, day, 700, 1, 0, 0) for day in days(8)]
     answer = understood({"train.csv": csv("Store,Date,Sales,Promo,StateHoliday,SchoolHoliday", *rows)})
     assert (answer.form, answer.spec.data.week_ends, plan(answer, "sales").days) == ("rossmann", "friday", False)
+
+
+def test_one_date_is_a_week_where_the_amounts_are_called_weekly() -> None:
+    answer = understood(
+        {"next.csv": csv("Store,Dept,Date,Weekly_Sales,IsHoliday", ("1", "1", "2011-09-30", "5.5", "FALSE"))}
+    )
+    assert (answer.questions, answer.spec.data.week_ends, plan(answer, "sales").days) == ((), "friday", False)

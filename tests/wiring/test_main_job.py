@@ -374,3 +374,18 @@ def _check(home: Path, name: str) -> tuple[bool, str]:
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         evaluation = record.event.dagster_event.event_specific_data
         return bool(evaluation.passed), str(evaluation.description)
+
+
+def test_a_row_set_aside_because_of_stored_sales_is_not_asked_for_again(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lines = (zone / "train.csv").read_text().splitlines()
+    store, _, week, _, holiday = lines[-1].split(",")
+    following = f"{pd.Timestamp(week) + pd.Timedelta(weeks=1):%Y-%m-%d}"
+    # What was landed before is stored, and no longer in the zone.
+    (zone / "train.csv").unlink()
+    # Of two amounts alone none tells which is wrong; beside those stored it shows.
+    late = [lines[-1].replace(week, following), ",".join([store, "777", following, "1e12", holiday])]
+    (zone / "late.csv").write_text("\n".join([lines[0], *late]) + "\n")
+    run(home, zone)
+    assert pd.read_parquet(home / "lake" / "raw_sales" / f"{following}.parquet")["sales"].max() < 1e9
+    assert "nothing new has landed" in demand(home, "run", "--raw-dir", str(zone)).stdout
