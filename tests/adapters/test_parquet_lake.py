@@ -231,21 +231,20 @@ def test_a_temporary_file_left_by_a_kill_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lake", ["s3"], indirect=True)
 @pytest.mark.parametrize("present", [True, False], ids=["over a file", "into an empty place"])
-def test_of_two_runs_that_meet_neither_takes_the_others_rows_away(
-    lake: ParquetLake, present: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_runs_that_meet_neither_takes_the_others_rows_away(lake: ParquetLake, present: bool) -> None:
     key, filesystem = WEEKS[0], filesystem_at(lake.uri)[0]
     versions = [lake.write("t", key, _frame(key, 1.0), keep=True)[0]] if present else []
     look = filesystem.info
+    patch = pytest.MonkeyPatch()  # its own: undoing the fixture's would take the credentials away, too
 
     def look_and_be_overtaken(*arguments: object, **options: object) -> object:
-        monkeypatch.undo()  # for the next look
+        patch.undo()  # for the next look
         try:
             return look(*arguments, **options)
         finally:
             versions.append(lake.write("t", key, _frame(key, 2.0), keep=True)[0])
 
-    monkeypatch.setattr(filesystem, "info", look_and_be_overtaken)
+    patch.setattr(filesystem, "info", look_and_be_overtaken)
     versions.append(lake.write("t", key, _frame(key, 3.0), keep=True)[0])
     assert lake.versions("t") == {key: versions[-1]}
     for version, value in zip(reversed(versions), (3.0, 2.0, 1.0), strict=False):
