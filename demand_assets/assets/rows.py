@@ -86,7 +86,7 @@ def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":
 
 def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
     """Rows of the store with the keys that the lake has. KeyError for an id that it does not know."""
-    from demand_assets.forecasting.totals import ALL
+    from demand_assets.forecasting.drivers import ALL
 
     frame = pd.DataFrame(list(rows))
     made = {}
