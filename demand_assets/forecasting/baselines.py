@@ -12,6 +12,7 @@ BASELINES: Mapping[str, str] = {
     SEASONAL_NAIVE: "the value 52 weeks before the target (104 and more past the origin), else the last value",
     "aligned_seasonal_naive": "last year at the aligned week times recent growth, else the recent level in its season",
     "svd_stl": "SVD + STL + exponential smoothing from two years of history on, before that seasonal naive",
+    "tsb": "probability of demand times its size, each smoothed over the weeks to the origin: intermittent demand",
     "moving_average": "mean of the sales known in the eight weeks to the origin, else the last value",
     "last_value": "the newest sales known at the origin",
 }
