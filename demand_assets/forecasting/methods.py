@@ -59,6 +59,7 @@ def weeks_needed(horizon_weeks: int, step_weeks: int = STEP_WEEKS) -> Mapping[st
     a_year_ago = WEEKS_PER_YEAR + 1
     return {
         "last_value": 1,
+        "tsb": 1,
         "moving_average": AVERAGE_WEEKS,
         SEASONAL_NAIVE: a_year_ago,
         "aligned_seasonal_naive": a_year_ago,

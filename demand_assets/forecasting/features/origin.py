@@ -158,7 +158,7 @@ class Origin:
 
     @cached_property
     def demand_rate(self) -> Matrix:
-        """(n,) expected sales of a week by the probability of demand and its size; an active series has a known week."""
+        """(n,) expected sales of a week: probability of demand times its size, both smoothed."""
         return self.history.demand_rates[self.row, self.active]
 
     @cached_property
