@@ -14,11 +14,10 @@ import pandas as pd
 
 from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_KEY
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
+from demand_assets.adapters.plans import ahead_is_kept, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.features import first_origin
-from demand_assets.ingestion.ahead import weeks_ahead
-from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
@@ -49,9 +48,6 @@ SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXC
 RECIPE_KEY = "recipe"
 LANDINGS_KEY = "landings"
 ACCEPTED_KEY = "accepted"
-# In the newest week's file: the version of what had been delivered of later weeks.
-AHEAD_KEY = "weeks_ahead_version"
-NOTHING_AHEAD = "none"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
 WEEKS_PER_RUN_START = 13
 
@@ -95,7 +91,7 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     facts = lake.read("dataset", None)
     if facts is not None:
         whole |= {name: str(facts.iloc[0][name]) for name in ("missing", "closed")}
-    planned = _planned(lake, facts, covariates, of_series, horizon_weeks)
+    planned = planned_versions(lake, facts, covariates, of_series, horizon_weeks)
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
     for key in sorted(sales):
@@ -104,31 +100,8 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
         recipe = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
         before = recipe.version
         # What was planned at an origin is no input of the origins after it.
-        recipes[key] = replace(recipe, inputs=inputs | {"planned": planned[key]}) if planned else recipe
+        recipes[key] = replace(recipe, inputs=inputs | {"planned": planned.get(key)}) if planned else recipe
     return recipes
-
-
-def _planned(
-    lake: ParquetLake,
-    facts: pd.DataFrame | None,
-    covariates: Mapping[str, str],
-    of_series: Mapping[str, str],
-    horizon_weeks: int,
-) -> dict[str, Any]:
-    """Origin -> versions of what was planned at it; empty where nothing is known ahead.
-
-    At an origin without a plan the values of the weeks after it count as planned.
-    """
-    if facts is None or not Dataset.read(facts).has_drivers:
-        return {}
-    notes = lake.metadata("plans_ahead", lake.partitions("plans_ahead"))
-    plans = {key: note[VERSION_KEY] for key, note in notes.items() if note.get(AHEAD_KEY) != NOTHING_AHEAD}
-    keys = sorted(covariates)
-    later = {
-        key: [[covariates[one], of_series.get(one)] for one in keys[place : place + horizon_weeks]]
-        for place, key in enumerate(keys, start=1)
-    }
-    return {key: plans.get(key, later[key]) for key in keys}
 
 
 def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
@@ -194,11 +167,6 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
         for table, column in MEMBERS.items()
     }
     return [delivery.keyed(keys) for delivery in landed]
-
-
-def ahead_metadata(ahead: pd.DataFrame | None) -> dict[str, str]:
-    """What the newest week's file keeps of the later weeks that were kept or published with it."""
-    return {AHEAD_KEY: NOTHING_AHEAD if ahead is None else content_version(ahead)}
 
 
 def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
@@ -292,21 +260,11 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
         whole = lake.metadata(kind, [None]).get(None, {})
         seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
         with_newest += [one for one in deliveries if one.kind == kind and one.content_hash not in seen]
-    if known and not _ahead_is_kept(lake, deliveries, known[-1]):
+    if known and not ahead_is_kept(lake, deliveries, known[-1]):
         with_newest += [one for one in deliveries if one.kind in COVARIATES and week_key(max(one.weeks)) > known[-1]]
     for delivery in with_newest if known else ():
         due.setdefault(known[-1], {})[delivery.content_hash] = delivery.file.name
     return due
-
-
-def _ahead_is_kept(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
-    """Whether what has been delivered of the weeks after `newest` is published and kept as the plan at it."""
-    ahead = weeks_ahead(deliveries, newest)
-    published = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_KEY)
-    kept = lake.metadata("plans_ahead", [newest]).get(newest, {}).get(AHEAD_KEY, NOTHING_AHEAD)
-    return {AHEAD_KEY: published} == ahead_metadata(ahead.conditions) and {AHEAD_KEY: kept} == ahead_metadata(
-        ahead.plan
-    )
 
 
 def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
@@ -317,7 +275,7 @@ def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list
     versions = lake.versions("raw_covariates")
     wanted = {key: publishing_recipe(version) for key, version in versions.items()}
     due = set(outdated(lake, "published_conditions", wanted))
-    if versions and not _ahead_is_kept(lake, deliveries, max(versions)):
+    if versions and not ahead_is_kept(lake, deliveries, max(versions)):
         due.add(max(versions))
     return sorted(due)
 

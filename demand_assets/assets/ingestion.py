@@ -17,6 +17,7 @@ from demand_assets.adapters.parquet import (
     ParquetLake,
     content_version,
 )
+from demand_assets.adapters.plans import PLANS, ahead_metadata
 from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
 from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
@@ -42,7 +43,6 @@ from demand_assets.ingestion.understanding import COVARIATES, Kind
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     accepted_metadata,
-    ahead_metadata,
     applied_landings,
     landings_metadata,
     publishing_recipe,
@@ -294,7 +294,7 @@ def plans_ahead(
     Only the week of the newest sales gets a plan, all that has been delivered of later weeks; older plans stay.
     """
     keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
-    newest, kept = max(lake.partitions("raw_sales")), lake.partitions("plans_ahead")
+    newest, kept = max(lake.partitions("raw_sales")), lake.partitions(PLANS)
     plan: pd.DataFrame | None = None
     metadata: dict[str, str] = {}
     if newest in {week_key(week) for week in run_weeks(context)}:
@@ -302,7 +302,7 @@ def plans_ahead(
         metadata = ahead_metadata(plan)
         if plan is None and newest in kept:
             # The files that told the plan are gone; the version before this one keeps it.
-            stored = lake.read("plans_ahead", [newest])
+            stored = lake.read(PLANS, [newest])
             plan = None if stored is None else stored.iloc[:0]
     return dg.MaterializeResult(
         value=LakeTable(

@@ -34,12 +34,13 @@ class Ahead:
 
 def weeks_ahead(deliveries: Sequence[Delivery], newest: str) -> Ahead:
     """What deliveries, keyed and in landing order, hold of the weeks after `newest`, the week of the newest sales."""
-    origin = pd.Timestamp(newest)
+    origin = pd.Timestamp(newest).as_unit("ns")
     frames = {kind: _after(deliveries, kind, origin) for kind in COVARIATES}
     planned = list(dict.fromkeys(name for one in deliveries for name in one.known_ahead))
     parts = [_planned(frame, planned, origin) for frame in frames.values() if frame is not None]
     parts = [part for part in parts if len(part)]
-    plan = in_order(pd.concat(parts, ignore_index=True), PLAN_KEYS) if parts else None
+    # A column is there if it is planned at all: at an origin without a plan of it values that came later count.
+    plan = in_order(pd.concat(parts, ignore_index=True), PLAN_KEYS).dropna(axis="columns", how="all") if parts else None
     return Ahead(frames["covariates"], plan)
 
 

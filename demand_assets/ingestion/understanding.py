@@ -66,7 +66,7 @@ class FileReport:
     first: str = ""
     last: str = ""
     gaps: str = ""
-    covariates: str = ""
+    covariates: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

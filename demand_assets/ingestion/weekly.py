@@ -15,7 +15,7 @@ from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import ONLY_ID, in_natural_order
 from demand_assets.ingestion.mapping import Part, week_of_day, with_all_words, with_common_ids
 from demand_assets.ingestion.order import in_order, run_starts
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 _SERIES_DAY = ("day", "store_id", "dept_id")
 _STORE_WEEK = ["week", "store_id"]
@@ -53,7 +53,8 @@ class _Rows:
 def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar, *, add_repeated: bool = False) -> Landed:
     """The deliveries that these parts, in landing order, make together.
 
-    `weekday` ends a week, 0 is Monday. `add_repeated`: rows of one series and week are added up. Flags come from the
+    `weekday` ends a week, 0 is Monday. `add_repeated`: rows of one series and week are added up, and the covariates
+    beside them are means of theirs. Flags come from the
     rows, else from those of the same store and week in another file, else from `calendar`. Covariates of days become
     those of a week at either level: a flag the number of days on which it is set, a number the mean of its days.
     """
@@ -61,8 +62,9 @@ def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar, *, ad
     for part in with_all_words(parts):
         by_kind[part.plan.kind].append(part)
     sales, notes = _sales(by_kind["sales"], weekday, add_repeated)
-    covariates, left_out = _covariates(by_kind["covariates"], sales, weekday)
-    of_series, more = _of_weeks(by_kind["series_covariates"], weekday)
+    beside = {kind: [_once(part) if add_repeated else part for part in by_kind[kind]] for kind in COVARIATES}
+    covariates, left_out = _covariates(beside["covariates"], sales, weekday)
+    of_series, more = _of_weeks(beside["series_covariates"], weekday)
     sales, covariates = _flagged(sales, covariates, calendar)
     members = [_Rows([part], part.frame, part.ids).delivery() for kind in MEMBERS for part in by_kind[kind]]
     deliveries = (*sales, *covariates, *(rows.delivery() for rows in of_series), *members)
@@ -166,6 +168,16 @@ def _whole_weeks(
         for one, end in zip(weeks[~whole], ends[~whole], strict=True)
     ]
     return weeks[whole], notes
+
+
+def _once(part: Part) -> Part:
+    """Covariates of weeks, one row per key: means, and flags that are set in any row."""
+    keys = [key for key in KEYS[part.plan.kind] if key in part.frame]
+    if part.plan.days or not part.frame.duplicated(keys).any():
+        return part
+    flags = (*part.counted, "is_holiday")
+    rules = {str(name): "max" if name in flags else "mean" for name in part.frame if name not in keys}
+    return replace(part, frame=part.frame.groupby(keys, sort=True, as_index=False).agg(rules))
 
 
 def _of_weeks(parts: Sequence[Part], weekday: int) -> tuple[list[_Rows], list[str]]:
