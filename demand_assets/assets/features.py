@@ -12,6 +12,7 @@ from demand_assets.assets.rows import absent_rows
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
@@ -32,6 +33,11 @@ from demand_assets.resources import Compute, Training
             column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
         ),
     },
+    # Read in the body: a retailer without drivers has no such tables.
+    deps=[
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("raw_series_covariates", "plans_ahead")
+    ],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
@@ -52,7 +58,8 @@ def demand_features(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
-    manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
+    newest = week_key(origins[-1])
+    manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
     panel = build_panel(
         raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks, absent.missing, absent.closed
