@@ -175,12 +175,6 @@ def ahead_metadata(ahead: pd.DataFrame | None) -> dict[str, str]:
     return {AHEAD_KEY: "none" if ahead is None else content_version(ahead)}
 
 
-def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
-    """The weeks that sales files cover: those that become partitions."""
-    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
-    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
-
-
 @dataclass(frozen=True)
 class PlannedRun:
     """One run of `job` over the weeks from `first` to `last`. `key` names the evidence; each key is run once."""
