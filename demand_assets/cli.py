@@ -1,5 +1,6 @@
 """`demand ...`: the command line. Nothing heavy is imported before a command has said what it is doing."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ class _Commands(click.Group):
     """A group whose commands turn a user's mistake into one line on stderr and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A folder may have a name that the terminal cannot show; it is spelled out.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except DemandError as error:
@@ -161,6 +166,15 @@ def accept(
     if not (week and check and reason):
         raise click.UsageError("name --week, --check and --reason, or give --list")
     command.accept(week, check, reason, by, as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON on stdout.")
+def repair(as_json: bool) -> None:
+    """Remove what belongs to no week with sales: files of the lake without a sale, partitions added by hand."""
+    from demand_assets.commands.repair import repair_workspace
+
+    repair_workspace(as_json)
 
 
 @main.group()

@@ -169,10 +169,6 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
     return [delivery.keyed(keys) for delivery in landed]
 
 
-def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
-    """The weeks that sales files cover: those that become partitions."""
-    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
-    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from demand_assets.adapters.mlflow_files import follow_artifacts
 from demand_assets.errors import ModelError
 from demand_assets.provenance import libraries
 
@@ -73,9 +75,16 @@ class ModelRegistry(dg.ConfigurableResource):
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        if self.tracking_uri.startswith("sqlite:///"):
-            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.follow_artifacts()
         return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def follow_artifacts(self) -> None:
+        """Make ready a database in a workspace, which may have been moved since it was used last."""
+        scheme, _, file = self.tracking_uri.partition(":///")
+        if scheme == "sqlite":
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            if "://" not in self.artifact_uri:
+                _follow(Path(file), Path(self.artifact_uri))
 
     def _experiment_id(self, client: "MlflowClient") -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -260,6 +269,12 @@ class ModelRegistry(dg.ConfigurableResource):
             return None
         with tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
+
+
+@cache
+def _follow(database: Path, artifacts: Path) -> None:
+    """Once in a process."""
+    follow_artifacts(database, artifacts, EXPERIMENT)
 
 
 def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:

@@ -1,12 +1,10 @@
 """`demand run`: the main job, executed as runs of the Dagster graph, so that the UI shows them."""
 
-import fcntl
 import os
 import resource
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from demand_assets.commands.instance import child_environment, sync_at_checkpoints
+from demand_assets.commands.instance import (
+    COMMAND_TAG,
+    child_environment,
+    fail_orphaned_runs,
+    only_run,
+    sync_at_checkpoints,
+)
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError, SchemaError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.delivery import Delivery
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
-
-COMMAND_TAG = "demand/command"
 
 
 @dataclass
@@ -62,7 +64,10 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
 
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.forecasting.methods import history_needs
-    from demand_assets.planning import TRAIN_AND_FORECAST, keyed, weeks_of
+    from demand_assets.ingestion.context import context_of
+    from demand_assets.ingestion.ids import IdTexts
+    from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
+    from demand_assets.planning import TRAIN_AND_FORECAST, keyed
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
 
@@ -70,27 +75,35 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
     migrate(settings.store)
-    zone = build_resources(settings)["landing"].zone()
+    landing = build_resources(settings)["landing"]
+    zone = landing.zone()
     contents = zone.contents()
     _tell(console, contents)
     contents.require_answers()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
+    require_no_empty_week(lake)
     deliveries = keyed(contents.deliveries, lake)
     weeks = weeks_of(deliveries)
+    judged = context_of(contents.understanding.spec, landing.screening().today, IdTexts(), zone.accepted)
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
     console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}", markup=False)
 
-    with _only_run(settings.home), console.status("Starting Dagster ...") as status:
+    with only_run(settings.home), console.status("Starting Dagster ...") as status:
         import dagster as dg
 
-        from demand_assets.partitions import known_weeks, range_tags, register_weeks
+        from demand_assets.partitions import passed_over, range_tags, register_weeks, stray_partitions
 
         progress = Progress()
         sync_at_checkpoints(Path(os.environ["DAGSTER_HOME"]).resolve())
         with dg.DagsterInstance.get() as instance:
-            _fail_orphaned_runs(instance, settings)
-            register_weeks(instance, weeks)
-            known = known_weeks(instance)
+            fail_orphaned_runs(instance, settings)
+            found = landed_weeks(lake, deliveries, judged)
+            for row in found.set_aside.itertuples():
+                console.print(f"  set aside: {row.file}: {row.reason}", markup=False, style="yellow")
+            known = found.keys
+            register_weeks(instance, known)
+            if strays := stray_partitions(instance, known):
+                console.print(f"  {passed_over(strays)}", markup=False, style="yellow")
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
             accepted = (*contents.dataset.accepted, *zone.accepted)
@@ -106,8 +119,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
-        wrong = contents.wrong_rows()
-        summary["set_aside"] = wrong[["file", "line", "check", "reason"]].to_dict("records")
+        told = ["file", "line", "check", "reason"]
+        summary["set_aside"] = [*contents.wrong_rows()[told].to_dict("records"), *found.told()]
     if own_workspace:
         remember_workspace(settings)
     if as_json:
@@ -143,35 +156,6 @@ def _plans(
 
     yield plan_ingestion(lake, deliveries, known, accepted)
     yield plan_features(lake, training, known)
-
-
-@contextmanager
-def _only_run(home: Path) -> Iterator[None]:
-    """Hold the workspace, so that two runs never write the same lake at once. The lock dies with the process."""
-    home.mkdir(parents=True, exist_ok=True)
-    with open(home / "run.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DemandError(f"another `demand run` is at work in {home}; wait for it to end") from None
-        yield
-
-
-def _fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> None:
-    """Mark runs of this command that a kill left `started` as failed, and end their MLflow runs.
-
-    The lock says that none is alive.
-    """
-    import dagster as dg
-
-    from demand_assets.resources import build_resources
-
-    alive = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={COMMAND_TAG: "run"}
-    )
-    for run in instance.get_runs(alive):
-        build_resources(settings)["registry"].end_runs_of(run.run_id)
-        instance.report_run_failed(run, "The process of this run was killed; it has been run again.")
 
 
 def _execute(
