@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demand_assets.commands.instance import child_environment, sync_at_checkpoints
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
@@ -56,7 +57,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     if raw_dir is not None:
         address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
         settings = read_settings(home=workspace_for(raw_dir) if own_workspace else settings.home, landing_uri=address)
-    console.print(f"Reading {settings.landing} ...", markup=False)
+    console.print(f"Reading {settings.landing} ...")
     os.environ.update(child_environment(settings))
     log_alerts(settings.home)
 
@@ -78,7 +79,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     deliveries = keyed(contents.deliveries, lake)
     weeks = weeks_of(deliveries)
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
-    console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}", markup=False)
+    console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}")
 
     with _only_run(settings.home), console.status("Starting Dagster ...") as status:
         import dagster as dg
@@ -95,7 +96,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
             accepted = (*contents.dataset.accepted, *zone.accepted)
             for plan in _plans(lake, deliveries, training, known, accepted):
-                console.print(f"  {plan.reason}", markup=False)
+                console.print(f"  {plan.reason}")
                 for run in plan.runs:
                     _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
             landed = lake.partitions("raw_sales")
@@ -122,13 +123,13 @@ def _tell(console: Console, contents: "Contents") -> None:
     """Say what the files were understood as, and which were left out."""
     for file in contents.understanding.files:
         left_out = f"; left out: {', '.join(file.left_out)}" if file.left_out else ""
-        console.print(f"  {file.name}: {file.role}{left_out}", markup=False)
+        console.print(f"  {file.name}: {file.role}{left_out}")
     for note in contents.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     for row in contents.wrong_rows().itertuples():
-        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", markup=False, style="yellow")
+        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", style="yellow")
     for refusal in contents.refused:
-        console.print(f"  refused: {refusal.message}", markup=False, style="red")
+        console.print(f"  refused: {refusal.message}", style="red")
 
 
 def _plans(
@@ -207,7 +208,7 @@ def _execute(
         done.set()
         watcher.join()
     for alert in alert_on_run(instance, result.run_id, build_alerts(read_settings())):
-        console.print(f"  alert: {alert.summary}", markup=False)
+        console.print(f"  alert: {alert.summary}")
     if not result.success:
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
@@ -266,13 +267,13 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
         case "STEP_SUCCESS" if step in progress.metadata:
             seconds = event.step_success_data.duration_ms / 1000
             progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds
-            console.print(f"  [green]done[/] {step:<20} {seconds:6.1f} s")
+            console.print(Text.assemble("  ", ("done", "green"), f" {step:<20} {seconds:6.1f} s"))
         case "STEP_FAILURE":
             from demand_assets.alerting import failure_reason
 
             reason = failure_reason(event)
             progress.failures.append(f"{step}: {' '.join(reason.split())}")
-            console.print(f"  [red]failed[/] {step}")
+            console.print(Text.assemble("  ", ("failed", "red"), f" {step}"))
 
 
 def _summary(
@@ -346,4 +347,6 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("peak memory", f"{summary['peak_memory_mb']:,} MB")
     console.print()
     console.print(table)
-    console.print("\nNext: [bold]make dev[/] shows the graph, the models and the API on this machine.")
+    console.print(
+        Text.assemble("\nNext: ", ("make dev", "bold"), " shows the graph, the models and the API on this machine.")
+    )

@@ -45,10 +45,10 @@ def watch_once(at: str | None, daemon: bool, as_json: bool) -> int:
         print_json(report)
     else:
         for line in found.looked_at:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         for alert in found.alerts:
             sent = "" if alert.key in new else " [sent before]"
-            console.print(f"  {alert.line()}{sent}", markup=False)
+            console.print(f"  {alert.line()}{sent}")
         console.print("All is well." if not found.alerts else f"{len(found.alerts)} things are wrong.")
     return 1 if found.alerts else 0
 
