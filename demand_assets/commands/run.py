@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
 
-COMMAND_TAG = "demand/command"
-
 
 @dataclass
 class Progress:
@@ -41,13 +39,16 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    # Why it could no longer be followed; raised by the thread that waits for it, not printed by the one that follows.
+    lost: Exception | None = None
 
 
 def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     """Ingest what is new, rebuild the features it changed, then train, promote, forecast and publish the newest week.
 
     DemandError, one line, when the input is not what the contract says or a step fails; a run that was killed is
-    taken up by running again.
+    taken up by running again. KeyboardInterrupt on Ctrl-C, once the run in progress has ended.
     """
     started = time.perf_counter()
     console = terminal(stderr=as_json)
@@ -165,6 +166,7 @@ def _fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> N
     """
     import dagster as dg
 
+    from demand_assets.alerting import COMMAND_TAG
     from demand_assets.resources import build_resources
 
     alive = dg.RunsFilter(
@@ -186,7 +188,7 @@ def _execute(
     """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
     import dagster as dg
 
-    from demand_assets.alerting import alert_on_run
+    from demand_assets.alerting import COMMAND_TAG, alert_on_run
     from demand_assets.resources import build_alerts
 
     before = _newest_run(instance)
@@ -204,9 +206,15 @@ def _execute(
             # The closing line is ours: Dagster's console log would bury it.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+    except dg.DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
     finally:
         done.set()
         watcher.join()
+    if progress.interrupted:
+        raise KeyboardInterrupt
+    if progress.lost is not None:
+        raise progress.lost
     for alert in alert_on_run(instance, result.run_id, build_alerts(read_settings())):
         console.print(f"  alert: {alert.summary}")
     if not result.success:
@@ -215,6 +223,8 @@ def _execute(
 
 def _newest_run(instance: "dg.DagsterInstance") -> str | None:
     import dagster as dg
+
+    from demand_assets.alerting import COMMAND_TAG
 
     runs = instance.get_runs(dg.RunsFilter(tags={COMMAND_TAG: "run"}), limit=1)
     return runs[0].run_id if runs else None
@@ -228,7 +238,21 @@ def _watch(
     done: threading.Event,
     progress: Progress,
 ) -> None:
-    """Follow the events of the next run of this command after run `before`, until it is done."""
+    """Follow the events of the next run of this command after run `before`, until it is done; an error ends that."""
+    try:
+        _read_events(console, status, instance, before, done, progress)
+    except Exception as error:  # noqa: BLE001 raised again by the thread that waits
+        progress.lost = error
+
+
+def _read_events(
+    console: Console,
+    status: "Status",
+    instance: "dg.DagsterInstance",
+    before: str | None,
+    done: threading.Event,
+    progress: Progress,
+) -> None:
     from dagster import DagsterEventType
 
     wanted = {
@@ -269,8 +293,9 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
             progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds
             console.print(Text.assemble("  ", ("done", "green"), f" {step:<20} {seconds:6.1f} s"))
         case "STEP_FAILURE":
-            from demand_assets.alerting import failure_reason
+            from demand_assets.alerting import failure_reason, was_interrupted
 
+            progress.interrupted |= was_interrupted(event)
             reason = failure_reason(event)
             progress.failures.append(f"{step}: {' '.join(reason.split())}")
             console.print(Text.assemble("  ", ("failed", "red"), f" {step}"))
