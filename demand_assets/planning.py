@@ -169,8 +169,6 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
     return [delivery.keyed(keys) for delivery in landed]
 
 
-
-
 @dataclass(frozen=True)
 class PlannedRun:
     """One run of `job` over the weeks from `first` to `last`. `key` names the evidence; each key is run once."""

@@ -106,7 +106,7 @@ class ModelRegistry(dg.ConfigurableResource):
             code_version=tags.get("code_version", ""),
             aliases=tuple(sorted(version.aliases)),
             created_ms=int(version.creation_timestamp),
-            metrics=dict(client.get_run(run_id).data.metrics),
+            metrics=_metrics_of(client, run_id),
         )
 
     def versions(self) -> list[RegisteredVersion]:
@@ -275,6 +275,18 @@ class ModelRegistry(dg.ConfigurableResource):
 def _follow(database: Path, artifacts: Path) -> None:
     """Once in a process."""
     follow_artifacts(database, artifacts, EXPERIMENT)
+
+
+def _metrics_of(client: "MlflowClient", run_id: str) -> dict[str, float]:
+    """Scores of a run; none where it was deleted for good: its version is still registered, and says so by that."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(client.get_run(run_id).data.metrics)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
 
 
 def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:

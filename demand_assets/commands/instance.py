@@ -15,8 +15,6 @@ from demand_assets.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-# The tag of the runs that `demand run` executes itself.
-COMMAND_TAG = "demand/command"
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -88,6 +86,7 @@ def fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> No
     """
     import dagster as dg
 
+    from demand_assets.alerting import COMMAND_TAG
     from demand_assets.automation import UNFINISHED
     from demand_assets.resources import build_resources
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.commands.instance import COMMAND_TAG
+from demand_assets.alerting import COMMAND_TAG
 from demand_assets.landed_weeks import ROWS_KEY
 from tests.wiring.conftest import demand, run
 from tests.wiring.test_main_job import files_of
