@@ -45,10 +45,10 @@ class TrainingMatrix:
         return len(self.y)
 
     @classmethod
-    def empty(cls, features: Sequence[str]) -> "TrainingMatrix":
-        """A matrix of some features without rows."""
-        X = np.empty((0, len(features)), np.float32)
-        return cls(X, np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), tuple(features))
+    def empty(cls) -> "TrainingMatrix":
+        """A matrix without rows."""
+        X = np.empty((0, len(FEATURES)), np.float32)
+        return cls(X, np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
     @classmethod
     def joined(cls, parts: "Sequence[TrainingMatrix]") -> "TrainingMatrix":
@@ -162,5 +162,5 @@ def stored_matrices(
     joined = []
     # Popped, so that the parts of one member go before the next is joined.
     while parts:
-        joined.append(TrainingMatrix.joined(parts.pop(0) or [TrainingMatrix.empty(tuple(FEATURES))]))
+        joined.append(TrainingMatrix.joined(parts.pop(0) or [TrainingMatrix.empty()]))
     return joined

@@ -147,11 +147,11 @@ def column_texts(columns: Iterable[str] = ()) -> dict[str, str]:
     return {**KEYS, **IN_SALES_UNIT, **features}
 
 
-def features_table() -> str:
-    """The features as a Markdown table for the docs."""
+def features_table(features: Iterable[FeatureSpec] | None = None) -> str:
+    """Features, `FEATURES` where none are given, as a Markdown table for the docs."""
     rows = [
         f"| `{spec.name}` | {spec.text} | {spec.unit} | {spec.group} | {_judged(spec.drift)} |"
-        for spec in FEATURES.values()
+        for spec in features or FEATURES.values()
     ]
     return "\n".join(["| feature | what it is | unit | attributed to | drift |", "|---|---|---|---|---|", *rows])
 
