@@ -320,13 +320,6 @@ class ParquetLake(dg.ConfigurableResource):
         with ThreadPoolExecutor(8) as pool:
             return sum(pool.map(lambda path: int(pq.read_metadata(path, filesystem=filesystem).num_rows), paths))
 
-    def columns(self, table: str, key: str) -> list[str]:
-        """Names of the columns of a file that exists; only its end is read."""
-        import pyarrow.parquet as pq
-
-        filesystem, root = self._filesystem(table)
-        return list(pq.read_schema(f"{root}/{table}/{key}.parquet", filesystem=filesystem).names)
-
     def read_versions(self, table: str, versions: Mapping[str | None, str]) -> "pd.DataFrame":
         """Rows of each partition (None: an unpartitioned table) as they were at its data version, in order of key.
 

@@ -18,6 +18,7 @@ import dagster as dg
 
 from demand_assets.adapters.mlflow_files import follow_artifacts
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.models.baseline import Baseline
 from demand_assets.provenance import libraries
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ DAGSTER_RUN_TAG = "dagster_run_id"
 class RegisteredVersion:
     """One version of the registered model: trained as of a week, judged at origins up to another.
 
-    `model` names what was trained.
+    `model` names the class that forecasts, `method` what people call it: of a baseline which one it is. `settings`
+    is the version of the settings that a model was trained with.
     """
 
     version: str
@@ -57,6 +59,13 @@ class RegisteredVersion:
     aliases: tuple[str, ...]
     created_ms: int
     metrics: Mapping[str, float]
+    method: str = ""
+    settings: str = ""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it learnt anything; a baseline did not."""
+        return self.model != Baseline.name
 
 
 class ModelRegistry(dg.ConfigurableResource):
@@ -98,12 +107,14 @@ class ModelRegistry(dg.ConfigurableResource):
         return RegisteredVersion(
             version=str(version.version),
             model=tags.get("model", ""),
+            method=tags.get("method", tags.get("model", "")),
             run_id=run_id,
             fingerprint=tags.get("fingerprint", ""),
             as_of=tags.get("as_of", ""),
             judged_to=tags.get("judged_to", ""),
             data_version=tags.get("data_version", ""),
             code_version=tags.get("code_version", ""),
+            settings=tags.get("settings", ""),
             aliases=tuple(sorted(version.aliases)),
             created_ms=int(version.creation_timestamp),
             metrics=_metrics_of(client, run_id),
@@ -117,10 +128,12 @@ class ModelRegistry(dg.ConfigurableResource):
         whole = [client.get_model_version(self.model_name, version.version) for version in found]
         return sorted((self._described(client, version) for version in whole), key=lambda v: -int(v.version))
 
-    def newest(self) -> RegisteredVersion | None:
-        """The version registered last; None before the first training."""
+    def newest(self, trained: bool = False) -> RegisteredVersion | None:
+        """The version registered last, or the last that was `trained`; None before the first."""
         client = self._client()
         found = client.search_model_versions(f"name = '{self.model_name}'")
+        if trained:
+            found = [version for version in found if version.tags.get("model") != Baseline.name]
         if not found:
             return None
         last = max(found, key=lambda version: int(version.version))
@@ -181,7 +194,7 @@ class ModelRegistry(dg.ConfigurableResource):
         client = self._client()
         from mlflow.exceptions import MlflowException
 
-        tags = {**tags, "model": forecaster.model}
+        tags = {**tags, "model": forecaster.model, "method": forecaster.method}
         named = {**tags, DAGSTER_RUN_TAG: dagster_run_id}
         with (
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
