@@ -47,14 +47,13 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     for name, headers in (("store_id", plan.store), ("dept_id", plan.dept)):
         if _has(plan, name):
             column = _id_column(table, headers)
-            columns[name] = column.codes.astype(np.int32)
+            columns[name] = column.codes.astype(np.int32, copy=False)
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
         return Part(source, plan, _long(table, plan, columns), ids, content_hash)
     if plan.date:
-        days = table.column(plan.date).cast(pa.int32()).to_numpy() + np.int32(0 if plan.days else plan.shift)
-        columns["day" if plan.days else "week"] = days.astype("datetime64[D]").astype("datetime64[ns]")
+        columns["day" if plan.days else "week"] = _dates(table.column(plan.date), 0 if plan.days else plan.shift)
     for name, header in plan.values.items():  # noqa: PD011
         columns[name if plan.kind == "sales" else _free(name)] = _values(table.column(header))
     if plan.flag:
@@ -66,6 +65,13 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
         # A file of sales tells the facts of a store in each of its rows.
         frame = frame.drop_duplicates(ignore_index=True)
     return Part(source, plan, frame, ids, content_hash)
+
+
+def _dates(column: pa.ChunkedArray, shift: int) -> Any:
+    """(n,) datetime64[ns]: dates moved by so many days."""
+    if not shift:
+        return column.cast(pa.timestamp("ns")).to_numpy()
+    return (column.cast(pa.int32()).to_numpy() + np.int32(shift)).astype("datetime64[D]").astype("datetime64[ns]")
 
 
 def _free(name: str) -> str:
