@@ -301,7 +301,7 @@ class ParquetLake(dg.ConfigurableResource):
             wanted = matches if wanted is None else wanted & matches
         return files.to_table(columns=None if columns is None else list(columns), filter=wanted)
 
-    def columns(self, table: str, keys: Sequence[str]) -> list[str]:
+    def columns_of(self, table: str, keys: Sequence[str]) -> list[str]:
         """Columns of the files of `keys`, each of which exists, in order of appearance; only their ends are read."""
         import pyarrow.parquet as pq
 

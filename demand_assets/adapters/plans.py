@@ -45,7 +45,7 @@ def planned_versions(
     if facts is None or not (known := Dataset.read(facts)).has_drivers or not covariates:
         return {}
     newest = {"raw_covariates": [max(covariates)], "raw_series_covariates": [max(of_series)] if of_series else []}
-    columns = [name for table, keys in newest.items() for name in lake.columns(table, keys)]
+    columns = [name for table, keys in newest.items() for name in lake.columns_of(table, keys)]
     drivers = set(known_ahead(known.covariates, columns))
     notes = lake.metadata(PLANS, lake.partitions(PLANS))
     plans = {str(key): note[VERSION_KEY] for key, note in notes.items() if note.get(AHEAD_KEY) != NOTHING_AHEAD}
@@ -54,5 +54,5 @@ def planned_versions(
         key: [[covariates[one], of_series.get(one)] for one in keys[place : place + horizon_weeks]]
         for place, key in enumerate(keys, start=1)
     }
-    whole = {key for key in plans if drivers <= set(lake.columns(PLANS, [key]))}
+    whole = {key for key in plans if drivers <= set(lake.columns_of(PLANS, [key]))}
     return {key: [plans.get(key), [] if key in whole else later[key]] for key in keys}

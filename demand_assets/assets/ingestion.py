@@ -87,7 +87,7 @@ def _weekly(
     weeks = run_weeks(context)
     week_keys = [week_key(week) for week in weeks]
     held = sorted(set(lake.partitions(table)) & set(week_keys))
-    stored = lake.read(table, held, lake.columns(table, held)) if held else None
+    stored = lake.read(table, held, lake.columns_of(table, held)) if held else None
     if stored is None and not deliveries:
         stored = nothing
     if stored is None and not deliveries:

@@ -68,7 +68,7 @@ def driver_frames(lake: ParquetLake, newest: str, horizon_weeks: int) -> "Driver
         ("plans_ahead", PLAN_KEYS, newest),
     ):
         partitions = [key for key in lake.partitions(table) if key <= end]
-        names = known_ahead(covariates, lake.columns(table, partitions))
+        names = known_ahead(covariates, lake.columns_of(table, partitions))
         frames.append(lake.read(table, partitions, [*keys, *names]) if names else None)
     stores, series, plans = (pd.DataFrame() if frame is None else frame for frame in frames)
     return driver_frames_of(covariates, stores, series, plans)
