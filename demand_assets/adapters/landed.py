@@ -93,7 +93,7 @@ class Contents:
         from demand_assets.ingestion.assemble import tables_of
 
         self.require_answers()
-        return tables_of(self.deliveries, self.dataset)
+        return tables_of(self.deliveries, self.dataset, holidays_by_store=self.understanding.spec.holidays.by_store)
 
     def wrong_rows(self) -> pd.DataFrame:
         """The rows that were set aside, of all files: file, line, check, reason, and what they hold."""

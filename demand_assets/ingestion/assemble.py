@@ -37,7 +37,7 @@ class Tables:
         )
 
 
-def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
+def tables_of(deliveries: Sequence[Delivery], facts: Dataset, *, holidays_by_store: bool = False) -> Tables:
     """The tables of deliveries in landing order. LandingError without any sales."""
     keys = {name: extended_keys(None, deliveries, name) for name in ("store_id", "dept_id")}
     keyed = [delivery.keyed(keys) for delivery in deliveries]
@@ -56,7 +56,7 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
     members = {
         name: merge_members(column, None, (), by_kind[name], keys[column]).frame for name, column in MEMBERS.items()
     }
-    calendar = calendar_with(landed_flags([sales, covariates]), facts)
+    calendar = calendar_with(landed_flags([sales, covariates], by_store=holidays_by_store), facts)
     return Tables(sales, covariates, members["stores"], members["departments"], calendar)
 
 

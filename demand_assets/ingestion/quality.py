@@ -97,11 +97,16 @@ def _unusual(
 
 
 def check_covariates(
-    covariates: pd.DataFrame, stores: pd.DataFrame, context: Context, schema: Schema | None = None
+    covariates: pd.DataFrame,
+    stores: pd.DataFrame,
+    context: Context,
+    schema: Schema | None = None,
+    ahead: pd.DataFrame | None = None,
 ) -> list[CheckOutcome]:
     """All checks of CHECKS["covariates"], in that order; bad data fails them, nothing raises.
 
-    `schema` is the frame's own unless given; `stores` may be empty.
+    `schema` is the frame's own unless given; `stores` may be empty. `ahead`: rows of later weeks, of which only the
+    holiday flags are judged.
     """
     schema = schema or schema_of("covariates", covariates)
     outcomes = [
@@ -113,7 +118,8 @@ def check_covariates(
         return outcomes + _unjudged("covariates", f"stores given: {reason}")
     covariates = structure.coerce_dtypes(covariates, schema)
     found, _ = _structural("covariates", covariates, schema, store_ids(stores), context)
-    flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], covariates, context)
+    flagged = covariates if ahead is None else pd.concat([covariates, ahead], ignore_index=True)
+    flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], flagged, context)
     return [*outcomes, *found, flags]
 
 
