@@ -155,15 +155,15 @@ def landing_zone_sensor(
         return dg.SkipReason(str(error))
     problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
     problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
-    deliveries = [one for one in keyed(contents.deliveries, lake) if one.file.fingerprint in fresh]
+    deliveries = keyed(contents.deliveries, lake)
     screening = landing.screening()
     judged = context_of(contents.understanding.spec, screening.today, IdTexts(), screening.accepted)
     found = landed_weeks(lake, deliveries, judged)
-    problems += [f"{row.file}: set aside: {row.reason}" for row in found.set_aside.itertuples()]
+    problems += [f"{row.file}: a row is set aside: {row.reason}" for row in found.set_aside.itertuples()]
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")
     known = _registered(context, found.keys)
-    plan = plan_landing(lake, deliveries, known)
+    plan = plan_landing(lake, [one for one in deliveries if one.file.fingerprint in fresh], known)
     cursor = json.dumps({file.uri: file.fingerprint for file in files})
     if not plan.runs:
         context.update_cursor(cursor)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -263,7 +264,10 @@ class Settings(BaseSettings):
         """Root of MLflow's artefacts; empty: the MLflow server decides."""
         if self.deployment == "aws":
             return self.mlflow_artifact_uri
-        return self.mlflow_artifact_uri or str(self.home / "mlflow-artifacts")
+        folder = self.home / "mlflow-artifacts"
+        # MLflow takes a plain path for an address, in which # and % have a meaning.
+        plain = str(folder) if quote(str(folder)) == str(folder) else folder.as_uri()
+        return self.mlflow_artifact_uri or plain
 
     @property
     def dagster_home(self) -> Path:

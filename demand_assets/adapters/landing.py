@@ -151,7 +151,7 @@ class LandingZone:
                 data = bytes(self._s3.cat_file(file.uri))
                 now = _from_s3(self._s3.info(file.uri, refresh=True))
         else:
-            with _file_errors(f"landed file {file.name} in {self.uri}"):
+            with _file_errors(f"landed file {_printable(file.uri)}"):
                 data = Path(file.uri).read_bytes()
                 now = _from_path(Path(file.uri))
         if now.fingerprint != file.fingerprint:

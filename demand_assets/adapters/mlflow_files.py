@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 # Tables and columns of MLflow's database (pinned in pyproject.toml) with addresses of artefacts.
 _ADDRESSES = (
@@ -14,23 +15,25 @@ _ADDRESSES = (
 )
 
 
-def follow_artifacts(database: Path, artifacts: Path, experiment: str) -> None:
+def follow_artifacts(database: Path, artifacts: str, experiment: str) -> None:
     """Let a database name the folder its artefacts are in now, when it was moved, restored or copied with them.
 
-    All addresses in one transaction; none unless `artifacts` has the files of every registered version.
+    All addresses in one transaction; none unless `artifacts`, a folder or its file:// address, has the files of every
+    registered version.
     """
-    if not database.exists():
+    parts = urlsplit(artifacts)
+    if not database.exists() or parts.scheme not in ("", "file"):
         return
+    folder = Path(unquote(parts.path) if parts.scheme else artifacts)
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
             return
         query = "SELECT artifact_location FROM experiments WHERE name = ?"
         (before,) = connection.execute(query, (experiment,)).fetchone() or (None,)
-        now = str(artifacts)
-        if before in (None, now):
+        if before in (None, artifacts):
             return
         runs = connection.execute("SELECT run_id FROM model_versions WHERE current_stage != 'Deleted_Internal'")
-        if not all((artifacts / run_id).is_dir() for (run_id,) in runs):
+        if not all((folder / run_id).is_dir() for (run_id,) in runs):
             return
         with connection:
             for table, column in _ADDRESSES:
@@ -38,5 +41,5 @@ def follow_artifacts(database: Path, artifacts: Path, experiment: str) -> None:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"  # noqa: S608
                     f" WHERE {column} = ? OR substr({column}, 1, length(?) + 1) = ? || '/'",
-                    (now, before, before, before, before),
+                    (artifacts, before, before, before, before),
                 )

@@ -92,8 +92,7 @@ class ModelRegistry(dg.ConfigurableResource):
         scheme, _, file = self.tracking_uri.partition(":///")
         if scheme == "sqlite":
             Path(file).parent.mkdir(parents=True, exist_ok=True)
-            if "://" not in self.artifact_uri:
-                _follow(Path(file), Path(self.artifact_uri))
+            _follow(Path(file), self.artifact_uri)
 
     def _experiment_id(self, client: "MlflowClient") -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -285,7 +284,7 @@ class ModelRegistry(dg.ConfigurableResource):
 
 
 @cache
-def _follow(database: Path, artifacts: Path) -> None:
+def _follow(database: Path, artifacts: str) -> None:
     """Once in a process."""
     follow_artifacts(database, artifacts, EXPERIMENT)
 

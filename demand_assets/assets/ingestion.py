@@ -46,6 +46,7 @@ from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     accepted_metadata,
     applied_landings,
+    keyed,
     landings_metadata,
     publishing_recipe,
 )
@@ -133,6 +134,10 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
     return dg.DataVersion(content_version(frame) if len(metadata) == 1 else fingerprint(metadata))
 
 
+def _keys_of_weeks(deliveries: Sequence[Delivery]) -> list[str]:
+    return sorted({week_key(week) for delivery in deliveries for week in delivery.weeks})
+
+
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
@@ -142,8 +147,11 @@ def _version(frame: pd.DataFrame, metadata: Mapping[str, Mapping[str, str]]) -> 
 def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame) -> dg.MaterializeResult:
     """One row per week: its holiday flag and the holidays in it. Runs past the last sales week: it is known ahead."""
     facts = Dataset.read(dataset)
-    deliveries = landing.zone().read_all(["sales", "covariates"])
-    flags = landed_flags(delivery.frame for delivery in deliveries)
+    deliveries = keyed(landing.zone().read_all(["sales", "covariates"]), lake)
+    # A file may bring one store of a week whose others are stored.
+    told = lake.read("raw_covariates", _keys_of_weeks(deliveries), ["store_id", "week", "is_holiday"])
+    frames = [*([] if told is None else [told]), *(delivery.frame for delivery in deliveries)]
+    flags = landed_flags(frames, by_store=facts.holidays.by_store)
     stored = lake.read("holiday_calendar", None)
     if stored is not None:
         flags = pd.concat([stored.loc[stored["is_landed"], ["week", "is_holiday"]], flags])
@@ -191,7 +199,9 @@ def raw_covariates(
     frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
     sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
     frame = with_selling_stores(frame, sold, run_weeks(context))
-    yield from check_results(context, check_covariates(frame, with_facts(stores), judged))
+    newest = max([*lake.partitions("raw_sales"), *metadata])
+    ahead = weeks_ahead(own, newest).conditions if newest in metadata else None
+    yield from check_results(context, check_covariates(frame, with_facts(stores), judged, ahead=ahead))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(
         value=LakeTable(frame, metadata),

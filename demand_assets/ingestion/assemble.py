@@ -60,7 +60,7 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
     members = {
         name: merge_members(column, None, (), by_kind[name], keys[column]).frame for name, column in MEMBERS.items()
     }
-    calendar = calendar_with(landed_flags([sales, covariates]), facts)
+    calendar = calendar_with(landed_flags([sales, covariates], by_store=facts.holidays.by_store), facts)
     drivers = _drivers(covariates, by_kind["series_covariates"], facts)
     return Tables(sales, covariates, members["stores"], members["departments"], calendar, drivers)
 

@@ -147,9 +147,10 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
         _known("covariates"),
         CheckSpec(
             "covariates_holiday_flags_agree",
-            "One holiday flag per week in all rows, unless holidays are set by store",
+            "One holiday flag per week in all rows, weeks to come included, unless holidays are set by store",
             "warn",
-            answer="correct the flags, or set [holidays] country in demand.toml",
+            answer="the calendar takes what most stores say; correct the flags, or set [holidays] country or by_store "
+            "in demand.toml",
             acceptable=True,
         ),
     ),

@@ -5,16 +5,37 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.calendar import calendar_from_covariates
 from demand_assets.ingestion.order import in_order, run_starts
 
 _STORE_WEEK = ("week", "store_id")
 
 
-def landed_flags(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """[week, is_holiday] of rows with both, the newest frame last; a week is a holiday if any of its rows says so."""
-    flags = [calendar_from_covariates(frame) for frame in frames]
-    return pd.concat(flags) if flags else pd.DataFrame({"week": pd.DatetimeIndex([]), "is_holiday": np.empty(0, bool)})
+def landed_flags(frames: Iterable[pd.DataFrame], *, by_store: bool = False) -> pd.DataFrame:
+    """[week, is_holiday] of rows with both, the newest frame last: a week is what most of its stores say.
+
+    Of each store the newest frame counts, there most of its rows, so that one wrong store or file flips no week. Where
+    stores have holidays of their own (`by_store`), a week is a holiday if any of its rows says so.
+    """
+    votes = [_votes(frame, by_store) for frame in frames]
+    if not votes:
+        return pd.DataFrame({"week": pd.DatetimeIndex([]), "is_holiday": np.empty(0, bool)})
+    newest = pd.concat(votes).drop_duplicates(list(_STORE_WEEK), keep="last")
+    return _settled(newest.groupby("week")["is_holiday"].mean(), by_store).reset_index()
+
+
+def _votes(frame: pd.DataFrame, by_store: bool) -> pd.DataFrame:
+    """[week, store_id, is_holiday] once per store and week of a frame that is sorted by them."""
+    if frame.empty:
+        return frame[[*_STORE_WEEK, "is_holiday"]]
+    starts = run_starts([frame["week"].to_numpy(), frame["store_id"].to_numpy()])
+    rows = frame[list(_STORE_WEEK)].iloc[starts].reset_index(drop=True)
+    raised = np.add.reduceat(frame["is_holiday"].to_numpy(dtype=bool), starts, dtype=np.int64)
+    share = pd.Series(raised / np.diff(starts, append=len(frame)), index=rows.index)
+    return rows.assign(is_holiday=_settled(share, by_store))
+
+
+def _settled(share: "pd.Series[float]", by_store: bool) -> "pd.Series[bool]":
+    return share > 0 if by_store else share > 0.5
 
 
 def with_selling_stores(

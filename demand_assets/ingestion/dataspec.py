@@ -136,7 +136,11 @@ class Holidays(_Part):
     country: Annotated[str, Field(description="Country whose public holidays count, such as DE.")] = ""
     subdivision: Annotated[str, Field(description="Its state or province, such as BY.")] = ""
     by_store: Annotated[
-        bool, Field(description="Whether stores have holidays of their own: flags that differ are then no finding.")
+        bool,
+        Field(
+            description="Whether stores have holidays of their own: flags that differ are then no finding, and a week "
+            "is a holiday if any store says so, not most."
+        ),
     ] = False
     retail: Annotated[
         Literal["", "us"],

@@ -102,10 +102,12 @@ def check_covariates(
     context: Context,
     schema: Schema | None = None,
     kind: Kind = "covariates",
+    ahead: pd.DataFrame | None = None,
 ) -> list[CheckOutcome]:
     """All checks of CHECKS[kind], of covariates or those of series, in that order; bad data fails them, nothing raises.
 
-    `schema` is the frame's own unless given; `stores` may be empty.
+    `schema` is the frame's own unless given; `stores` may be empty. `ahead`: rows of later weeks, of which only the
+    holiday flags are judged.
     """
     schema = schema or schema_of(kind, covariates)
     outcomes = [structure.columns_and_types(SPECS[f"{kind}_columns_and_types_are_right"], covariates, schema, context)]
@@ -117,7 +119,8 @@ def check_covariates(
     found, _ = _structural(kind, covariates, schema, store_ids(stores), context)
     if kind == "series_covariates":
         return [*outcomes, *found]
-    flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], covariates, context)
+    flagged = covariates if ahead is None else pd.concat([covariates, ahead], ignore_index=True)
+    flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], flagged, context)
     return [*outcomes, *found, flags]
 
 

@@ -29,11 +29,11 @@ def artifact_uri(database: Path) -> str:
 
 def test_addresses_follow_artefacts_that_were_copied(database: Path, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "before", tmp_path / "after")
-    follow_artifacts(database, tmp_path / "after", "demand")
+    follow_artifacts(database, str(tmp_path / "after"), "demand")
     assert artifact_uri(database).startswith(f"{tmp_path / 'after'}/")
 
 
 def test_addresses_stay_while_another_folder_lacks_the_artefacts(database: Path, tmp_path: Path) -> None:
     (tmp_path / "after").mkdir()
-    follow_artifacts(database, tmp_path / "after", "demand")
+    follow_artifacts(database, str(tmp_path / "after"), "demand")
     assert artifact_uri(database).startswith(f"{tmp_path / 'before'}/")

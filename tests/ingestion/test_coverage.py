@@ -41,10 +41,24 @@ def test_covariates_of_every_selling_store_are_left_as_they_are() -> None:
     assert with_selling_stores(given, [], weeks) is given
 
 
-def test_a_week_is_a_holiday_if_any_row_says_so() -> None:
-    flags = landed_flags([sold((W1, 1, 1, False), (W1, 2, 1, True), (W2, 1, 1, False))])
-    assert flags.to_numpy().tolist() == [[W1, True], [W2, False]]
+def test_a_week_is_what_most_of_its_stores_say() -> None:
+    frame = sold((W1, 1, 1, True), (W1, 1, 2, True), (W1, 1, 3, True), (W1, 2, 1, False), (W1, 3, 1, False))
+    ahead = covariates((W2, 1, 2.5, True), (W2, 2, 2.5, True), (W2, 3, 2.5, False))
+    assert landed_flags([frame, ahead]).to_numpy().tolist() == [[W1, False], [W2, True]]
     assert landed_flags([]).columns.tolist() == ["week", "is_holiday"]
+
+
+def test_a_later_file_with_one_wrong_store_flips_no_week() -> None:
+    whole = covariates((W1, 1, 2.5, False), (W1, 2, 2.5, False), (W1, 3, 2.5, False))
+    late = covariates((W1, 1, 2.5, True))
+    assert landed_flags([whole, late])["is_holiday"].tolist() == [False]
+    corrected = covariates((W1, 1, 2.5, True), (W1, 2, 2.5, True))
+    assert landed_flags([whole, corrected])["is_holiday"].tolist() == [True]
+
+
+def test_where_stores_have_holidays_of_their_own_any_row_makes_the_week_one() -> None:
+    flags = landed_flags([sold((W1, 1, 1, False), (W1, 2, 1, True), (W2, 1, 1, False))], by_store=True)
+    assert flags.to_numpy().tolist() == [[W1, True], [W2, False]]
 
 
 def test_rows_of_flags_alone_are_no_covariates() -> None:

@@ -105,6 +105,16 @@ def test_good_frames_pass_every_check() -> None:
     assert judge_stores(STORES) == {}
 
 
+def test_flags_of_weeks_to_come_that_contradict_between_stores_are_named() -> None:
+    week = CONDITIONS["week"].max() + pd.Timedelta(weeks=1)
+    ahead = CONDITIONS[CONDITIONS["week"] == CONDITIONS["week"].max()].assign(week=week).reset_index(drop=True)
+    wrong = changed(ahead, 0, is_holiday=not ahead["is_holiday"].iloc[0])
+    found = only(failed(check_covariates(CONDITIONS, STORES, JUDGING, ahead=wrong)), "covariates_holiday_flags_agree")
+    assert f"first {week:%Y-%m-%d} store " in found.description
+    assert "the calendar takes what most stores say" in found.description
+    assert failed(check_covariates(CONDITIONS, STORES, JUDGING, ahead=ahead)) == {}
+
+
 def test_only_the_needed_columns_of_the_other_frames_are_asked_for() -> None:
     history = SALES.drop(columns="is_holiday")
     assert judge(sales_of(FRIDAYS[-1:]), history, CONDITIONS[["store_id", "week"]], STORES[["store_id"]]) == {}

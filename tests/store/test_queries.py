@@ -276,3 +276,22 @@ def test_pages_go_on_after_a_key_of_text_ids(scored: Engine) -> None:
     assert {row["store_id"] for row in everything} == {None, "1"}
     assert pages == [*everything[1:], None]
     assert [row["level"] for row in store] == ["store"]
+
+
+def test_a_corrected_vintage_is_the_newest_though_the_clock_stepped_back(engine: Engine) -> None:
+    week = ORIGIN + timedelta(weeks=1)
+
+    def publish(value: float, at: datetime) -> None:
+        publish_vintage(engine, replace(RECORD, published_at=at), [("1", "1", week, 1, value, 1.0, 3.0, 9.0, None)])
+
+    publish(3.0, datetime(2012, 1, 7, 10, tzinfo=UTC))
+    publish(4.0, datetime(2012, 1, 7, 9, tzinfo=UTC))
+    with engine.connect() as connection:
+        found = queries.latest_forecast(connection, "1", "1", week)
+        assert found is not None
+        assert found["forecast"] == 4.0
+        newest = queries.newest_vintage(connection)
+        assert newest is not None
+        assert newest["vintage_id"] == found["vintage_id"] == queries.vintages_of(connection, ORIGIN)[0]["vintage_id"]
+        viewed = connection.execute(text("SELECT forecast FROM latest_forecast")).scalars().all()
+        assert viewed == [4.0]

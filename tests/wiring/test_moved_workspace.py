@@ -30,4 +30,4 @@ def test_a_workspace_moved_to_a_folder_with_an_odd_name_runs_on_and_reproduces(
             "select artifact_location from experiments where name = 'demand' union all"
             " select artifact_uri from runs union all select source from model_versions"
         ).fetchall()
-    assert all(address.startswith(f"{moved}/mlflow-artifacts") for (address,) in addresses)
+    assert all(address.startswith(f"{moved.as_uri()}/mlflow-artifacts") for (address,) in addresses)
