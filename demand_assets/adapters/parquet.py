@@ -194,6 +194,11 @@ class ParquetLake(dg.ConfigurableResource):
                 os.fsync(file.fileno())
             os.replace(finished, path)
 
+    def remove(self, table: str, key: str) -> None:
+        """Remove the file of a partition."""
+        filesystem, root = self._filesystem(table)
+        filesystem.rm_file(f"{root}/{table}/{key}.parquet")
+
     def write_page(self, table: str, key: str, page: str) -> str:
         """Write `<uri>/<table>/<key>.html` and return its address."""
         filesystem, root = self._filesystem(table)

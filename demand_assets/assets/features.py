@@ -1,5 +1,7 @@
 """raw data -> demand_features: tomorrow's training rows and today's serving rows, one table."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import pandas as pd
 
@@ -10,13 +12,20 @@ from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.rows import absent_rows, driver_frames
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
+from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts, driver_columns
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
+
+COLUMN_SCHEMA = "dagster/column_schema"
+
+
+def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
+    """The column table of demand_features."""
+    return columns_from(texts, "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64"))
 
 
 @dg.asset(
@@ -29,9 +38,7 @@ from demand_assets.resources import Compute, Training
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "origin_week",
-        "dagster/column_schema": columns_from(
-            column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
-        ),
+        COLUMN_SCHEMA: _schema(column_texts()),
     },
     # Read in the body: a retailer without drivers has no such tables.
     deps=[
@@ -72,6 +79,7 @@ def demand_features(
         absent.closed,
         drivers=drivers,
     )
+    texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)
     metadata = {week_key(week): {**recipes[week_key(week)].metadata, MANIFEST_KEY: manifest} for week in origins}
     workers = compute.workers_for(len(origins))
@@ -85,6 +93,7 @@ def demand_features(
         metadata={
             "origins": len(origins),
             "series": len(panel.series),
-            "features": len(column_texts()),
+            "features": len(texts),
+            COLUMN_SCHEMA: _schema(texts),
         },
     )
