@@ -319,6 +319,8 @@ def test_drivers_are_learnt_from_kept_attributed_and_watched(
     pd.testing.assert_frame_equal(loaded.predict(rows), forecaster.predict(rows))
     why = attributions(loaded, rows).iloc[:, 5:]
     np.testing.assert_allclose(why.sum(axis=1), loaded.predict(rows)["forecast"], rtol=1e-4, atol=0.5)
+    # What the start owes to drivers is theirs.
+    assert why["promotion"].corr(rows["base"].reset_index(drop=True) * (1 - 1 / rows["driver_effect"].to_numpy())) > 0.9
     watched = measured(made, made["base"].to_numpy())
     now = watched["origin_week"] == ORIGIN
     report = drift_report(watched[now], watched[~now], ORIGIN, rows[["target_week", "is_holiday"]], panel.calendar)
