@@ -124,7 +124,7 @@ FORECAST_ATTRIBUTIONS = Table(
         amount("last_year", "What the forecast starts from and last year's weeks around it"),
         amount("recent_trend", "What recent weeks moved the forecast by"),
         amount("holiday", "What holidays moved it by"),
-        amount("promotion", "What markdowns moved it by"),
+        amount("promotion", "What markdowns and drivers known ahead moved it by"),
         amount("store", "What the store's size, type and growth moved it by"),
         amount("department", "What the department's season and growth moved it by"),
         amount("weather_economy", "What temperature, fuel, CPI and unemployment moved it by"),

@@ -7,14 +7,16 @@ features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, LAST_YEAR, features_of
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, DRIVER_EFFECT, LAST_YEAR, PROMOTION, features_of
 from demand_assets.forecasting.forecaster import Forecaster
+from demand_assets.forecasting.models.base import BASE
 
 
 def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
     """[store_id, dept_id, origin_week, target_week, horizon, `ATTRIBUTION_GROUPS`] per row of demand_features.
 
-    In the unit of sales; the groups of a row sum to its forecast. `last year` holds what the forecast starts from.
+    In the unit of sales; the groups of a row sum to its forecast. `last year` holds what the forecast starts from, less
+    what drivers moved it by, which `promotion` holds.
     """
     names = list(ATTRIBUTION_GROUPS)
     known = features_of(forecaster.features)
@@ -23,6 +25,11 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.
-    grouped[:, names.index(LAST_YEAR)] += features[forecaster.config.starts_from].to_numpy() + moved[:, -1]
+    start = features[forecaster.config.starts_from].to_numpy()
+    grouped[:, names.index(LAST_YEAR)] += start + moved[:, -1]
+    if forecaster.config.starts_from == BASE and DRIVER_EFFECT in features:
+        of_drivers = start - start / features[DRIVER_EFFECT].to_numpy()
+        grouped[:, names.index(PROMOTION)] += of_drivers
+        grouped[:, names.index(LAST_YEAR)] -= of_drivers
     keys = features[["store_id", "dept_id", "origin_week", "target_week", "horizon"]].reset_index(drop=True)
     return pd.concat([keys, pd.DataFrame(grouped, columns=names)], axis=1)

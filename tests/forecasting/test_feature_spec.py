@@ -14,6 +14,7 @@ from demand_assets.forecasting.features import (
     Origin,
     build_features,
     column_texts,
+    features_of_driver,
     features_table,
 )
 from demand_assets.forecasting.forecaster import Forecaster, fit
@@ -95,6 +96,12 @@ def test_an_older_champion_goes_on_forecasting(
 def test_a_feature_of_an_unknown_group_is_refused() -> None:
     with pytest.raises(ValueError, match=r"feature moon_phase: expected a group among last year, .*, got 'moon'"):
         FeatureSpec("moon_phase", "Phase of the moon", "ratio", "moon", DriftClass("calendar"), _lag_5)
+
+
+def test_the_docs_list_the_features_of_a_driver() -> None:
+    listed = (DOCS / "data.md").read_text().split("<!-- driver features -->\n")[1]
+    table = features_table(features_of_driver("store", "promo"))
+    assert listed == f"{table}\n", f"put this between the markers of docs/data.md:\n{table}"
 
 
 def test_the_docs_list_every_feature() -> None:

@@ -11,7 +11,7 @@ from demand_assets.forecasting.features.catalogue import (
 )
 from demand_assets.forecasting.features.facts import STORE_TYPES
 from demand_assets.forecasting.features.history import FeatureBlock
-from demand_assets.forecasting.features.known_ahead import driver_columns
+from demand_assets.forecasting.features.known_ahead import DRIVER_EFFECT, driver_columns, features_of_driver
 from demand_assets.forecasting.features.origin import Origin
 from demand_assets.forecasting.features.spec import (
     ATTRIBUTION_GROUPS,
@@ -20,12 +20,14 @@ from demand_assets.forecasting.features.spec import (
     OF_DEPARTMENT,
     OF_SERIES,
     OF_STORE,
+    PROMOTION,
     DriftClass,
     FeatureSpec,
 )
 
 __all__ = [
     "ATTRIBUTION_GROUPS",
+    "DRIVER_EFFECT",
     "FEATURES",
     "IN_SALES_UNIT",
     "KEYS",
@@ -34,6 +36,7 @@ __all__ = [
     "OF_DEPARTMENT",
     "OF_SERIES",
     "OF_STORE",
+    "PROMOTION",
     "STORE_TYPES",
     "DriftClass",
     "FeatureBlock",
@@ -45,6 +48,7 @@ __all__ = [
     "driver_columns",
     "feature_blocks",
     "features_of",
+    "features_of_driver",
     "features_table",
     "first_origin",
 ]

@@ -24,7 +24,7 @@ from demand_assets.forecasting.features.spec import (
 RECENT_WEEKS = 8
 # Between level, driver and part of a column's name; no driver's name holds two underscores in a row.
 _JOINT = "__"
-EFFECT = "driver_effect"
+DRIVER_EFFECT = "driver_effect"
 _RATIO = "ratio for positive drivers, else difference"
 # Part of a driver's columns -> text and unit.
 _PARTS: Mapping[str, tuple[str, str]] = {
@@ -39,15 +39,25 @@ _DRIFT = {SERIES_LEVEL: OF_SERIES, STORE_LEVEL: OF_STORE}
 
 def driver_columns(drivers: Iterable[Driver]) -> list[str]:
     """Names of the features of some drivers, in order; none without a driver."""
-    names = [_JOINT.join((driver.level, driver.name, part)) for driver in drivers for part in _PARTS]
-    return [*names, EFFECT] if names else []
+    names = [name for driver in drivers for name in _columns_of(driver.level, driver.name)]
+    return [*names, DRIVER_EFFECT] if names else []
+
+
+def _columns_of(level: str, name: str) -> list[str]:
+    return [_JOINT.join((level, name, part)) for part in _PARTS]
+
+
+def features_of_driver(level: str, name: str) -> list[FeatureSpec]:
+    """The features that a driver of a level has, and the effect of all drivers, for the docs."""
+    found = (driver_feature(column) for column in (*_columns_of(level, name), DRIVER_EFFECT))
+    return [spec for spec in found if spec is not None]
 
 
 def driver_feature(name: str) -> FeatureSpec | None:
     """The feature of a driver that a column of demand_features holds; None for a column of another kind."""
-    if name == EFFECT:
+    if name == DRIVER_EFFECT:
         text = "What the drivers move the base by against their mean of a year, by own elasticities"
-        return FeatureSpec(EFFECT, text, "ratio", PROMOTION, DriftClass(OF_SERIES), known_ahead)
+        return FeatureSpec(DRIVER_EFFECT, text, "ratio", PROMOTION, DriftClass(OF_SERIES), known_ahead)
     level, _, rest = name.partition(_JOINT)
     driver, _, part = rest.partition(_JOINT)
     if level not in _DRIFT or part not in _PARTS or not driver:
@@ -67,7 +77,7 @@ def known_ahead(origin: Origin) -> Columns:
         for part, values in _of_driver(origin, known, is_ratio=driver.is_ratio).items():
             columns[_JOINT.join((driver.level, driver.name, part))] = values[:, members]
     if origin.effect is not None:
-        columns[EFFECT] = origin.effect
+        columns[DRIVER_EFFECT] = origin.effect
     return columns
 
 

@@ -24,7 +24,7 @@ ATTRIBUTION_GROUPS: Mapping[str, str] = {
     LAST_YEAR: "What the forecast starts from and last year's weeks around it",
     RECENT_TREND: "What recent weeks moved the forecast by",
     HOLIDAY: "What holidays moved it by",
-    PROMOTION: "What markdowns moved it by",
+    PROMOTION: "What markdowns and drivers known ahead moved it by",
     STORE: "What the store's size, type and growth moved it by",
     DEPARTMENT: "What the department's season and growth moved it by",
     WEATHER_ECONOMY: "What temperature, fuel, CPI and unemployment moved it by",
