@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
+FORECAST = "forecast"
 
 # Made of a week's sales and of what was forecast for it.
 SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
