@@ -16,6 +16,7 @@ from demand_assets.landed_weeks import landed_weeks, require_no_empty_week
 from demand_assets.partitions import known_weeks, passed_over, range_tags, register_weeks, stray_partitions
 from demand_assets.planning import (
     BUILD_FEATURES,
+    FORECAST,
     INGEST,
     TRAIN_AND_FORECAST,
     WEEKLY,
@@ -63,6 +64,7 @@ TASK_SIZES = {
     INGEST: (1024, 2048),
     BUILD_FEATURES: (2048, 4096),
     TRAIN_AND_FORECAST: (4096, 16384),
+    FORECAST: (2048, 4096),
     WEEKLY: (2048, 4096),
 }
 
@@ -95,13 +97,19 @@ forecast_job = dg.define_asset_job(
     tags=_task_size(TRAIN_AND_FORECAST),
     description="Backtest, train, promote or refuse, forecast and publish, as of one week.",
 )
+champion_job = dg.define_asset_job(
+    FORECAST,
+    selection=dg.AssetSelection.assets(*FORECAST_ASSETS) - dg.AssetSelection.assets(*TRAINING_ASSETS),
+    tags=_task_size(FORECAST),
+    description="Forecast and publish with the method in production, as of one week.",
+)
 weekly_job = dg.define_asset_job(
     WEEKLY,
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*TRAINING_ASSETS),
     tags=_task_size(WEEKLY),
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
-jobs = [ingest_job, features_job, forecast_job, weekly_job]
+jobs = [ingest_job, features_job, forecast_job, champion_job, weekly_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:
@@ -204,6 +212,12 @@ def weekly_schedule(cron: str) -> dg.ScheduleDefinition:
     )(weekly_request)
 
 
+def training_under_way(instance: dg.DagsterInstance) -> str | None:
+    """Id of a training run that has not ended."""
+    unfinished = dg.RunsFilter(job_name=TRAIN_AND_FORECAST, statuses=UNFINISHED)
+    return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)
+
+
 @dg.sensor(
     job=forecast_job,
     minimum_interval_seconds=300,
@@ -218,9 +232,8 @@ def retraining_sensor(
     retraining: RetrainingRules,
 ) -> dg.RunRequest | dg.SkipReason:
     """One training per piece of evidence, which the run's key names. Every tick says why it trains or not."""
-    unfinished = dg.RunsFilter(job_name=forecast_job.name, statuses=UNFINISHED)
-    under_way = next((run.run_id for run in context.instance.get_runs(unfinished, limit=1)), None)
     known = known_weeks(context.instance, lake.partitions("raw_sales"))
+    under_way = training_under_way(context.instance)
     plan = plan_training(lake, registry, ledger, training, retraining.policy(), known, under_way)
     return _request_of_one_week(plan, REQUESTED_BY_TAG, "retraining sensor, ")
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
+FORECAST = "forecast"
 
 # Kind of a delivery -> table of its weeks.
 WEEKLY_TABLES: Mapping[Kind, str] = {

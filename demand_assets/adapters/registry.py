@@ -130,9 +130,11 @@ class ModelRegistry(dg.ConfigurableResource):
     def newest(self, trained: bool = False) -> RegisteredVersion | None:
         """The version registered last, or the last that was `trained`; None before the first."""
         client = self._client()
-        found = client.search_model_versions(f"name = '{self.model_name}'")
-        if trained:
-            found = [version for version in found if version.tags.get("model") != Baseline.name]
+        found = [
+            version
+            for version in client.search_model_versions(f"name = '{self.model_name}'")
+            if not trained or version.tags.get("model") != Baseline.name
+        ]
         if not found:
             return None
         last = max(found, key=lambda version: int(version.version))

@@ -186,6 +186,7 @@ def weekly_forecast(
         metadata={
             "chain total": plot_markdown(picture, "chain total"),
             "model version": int(champion.version),
+            "method": champion.method,
             **{f"forecasts, {method}": int((forecast["method"] == method).sum()) for method in METHODS},
             "service level": service_level(order_costs.underage, order_costs.overage),
             "series": int(forecast[["store_id", "dept_id"]].drop_duplicates().shape[0]),
@@ -331,7 +332,7 @@ def published_forecast(
     record = VintageRecord(
         origin_week=origin.date(),
         horizon_weeks=int(weekly_forecast["horizon"].max()),
-        method=registry.version(str(first["model_version"])).model,
+        method=registry.version(str(first["model_version"])).method,
         model_version=str(first["model_version"]),
         data_version=str(first["data_version"]),
         code_version=str(first["code_version"]),

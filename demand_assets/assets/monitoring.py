@@ -13,7 +13,7 @@ from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import absent_rows, lake_frame, member_keys, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
-from demand_assets.forecasting.baselines import BASELINES, model_rows
+from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import scoring_recipe
 from demand_assets.resources import ForecastStore, OrderCosts
@@ -179,14 +179,17 @@ def _with_baselines(
 
 
 def _newest_vintages(connection: "Connection", table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one week by the newest vintage of each origin."""
+    """Rows of one week by the newest vintage of each origin; `is_published`: of the method that made it."""
     from demand_assets.store.queries import vintages_covering
 
     newest: dict[Any, str] = {}
+    methods: dict[str, str] = {}
     for vintage in vintages_covering(connection, table["week"].iloc[0].date()):
+        methods[vintage["vintage_id"]] = vintage["method"]
         if vintage["vintage_id"] in set(table["vintage_id"]):
             newest.setdefault(vintage["origin_week"], vintage["vintage_id"])
-    return table[table["vintage_id"].isin(newest.values())]
+    is_published = table["model"] == table["vintage_id"].map(methods)
+    return table.assign(is_published=is_published)[table["vintage_id"].isin(newest.values())]
 
 
 def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict[str, Any]:
@@ -196,10 +199,9 @@ def _report(table: pd.DataFrame, own: pd.DataFrame, naive: pd.DataFrame) -> dict
 
     chain = table[table["level"] == CHAIN]
     models = pooled_accuracy(chain)
-    published = model_rows(models).iloc[0]
+    published = pooled_accuracy(chain[chain["is_published"]].assign(model="published")).iloc[0]
     by_horizon = chain.pivot_table(index="horizon", columns="model", values="wmae").reset_index()
-    signals = model_rows(table)
-    signals = signals[signals["tracking_signal"].notna()]
+    signals = table[table["is_published"] & table["tracking_signal"].notna()]
     # Among signals of one size, the total that was missed by the most money first.
     size = signals.assign(size=signals["tracking_signal"].abs(), missed=signals["total_error"].abs())
     signals = size.sort_values(["size", "missed"], ascending=False, kind="stable")

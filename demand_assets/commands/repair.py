@@ -38,7 +38,7 @@ def repair_workspace(as_json: bool) -> None:
         print_json({"files": files, "partitions": strays})
         return
     for line in [*(f"removed {file}" for file in files), *(f"removed partition {key}" for key in strays)]:
-        terminal().print(line, markup=False)
+        terminal().print(line)
     terminal().print("Next: demand run" if files or strays else "nothing to repair")
 
 

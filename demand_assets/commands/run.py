@@ -48,7 +48,9 @@ class Progress:
 
 
 def run_main_job(raw_dir: str | None, as_json: bool) -> None:
-    """Ingest what is new, rebuild the features it changed, then train, promote, forecast and publish the newest week.
+    """Ingest what is new, rebuild the features it changed, then forecast and publish the newest week.
+
+    It trains and promotes first only when the retraining rules ask for it, as the sensor does.
 
     DemandError, one line, when the input is not what the contract says or a step fails; a run that was killed is
     taken up by running again. KeyboardInterrupt on Ctrl-C, once the run in progress has ended.
@@ -70,7 +72,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     from demand_assets.ingestion.context import context_of
     from demand_assets.ingestion.ids import IdTexts
     from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
-    from demand_assets.planning import TRAIN_AND_FORECAST, keyed
+    from demand_assets.planning import FORECAST, TRAIN_AND_FORECAST, keyed
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
 
@@ -78,7 +80,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
     migrate(settings.store)
-    landing = build_resources(settings)["landing"]
+    resources = build_resources(settings)
+    landing = resources["landing"]
     zone = landing.zone()
     contents = zone.contents()
     _tell(console, contents)
@@ -102,11 +105,11 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             fail_orphaned_runs(instance, settings)
             found = landed_weeks(lake, deliveries, judged)
             for row in found.set_aside.itertuples():
-                console.print(f"  set aside: {row.file}: {row.reason}", markup=False, style="yellow")
+                console.print(f"  set aside: {row.file}: {row.reason}", style="yellow")
             known = found.keys
             register_weeks(instance, known)
             if strays := stray_partitions(instance, known):
-                console.print(f"  {passed_over(strays)}", markup=False, style="yellow")
+                console.print(f"  {passed_over(strays)}", style="yellow")
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
             accepted = (*contents.dataset.accepted, *zone.accepted)
@@ -119,8 +122,12 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             if not lake.partitions("demand_features"):
                 needs = history_needs(len(landed), training.horizon_weeks)
                 raise SchemaError(f"{len(landed)} weeks have landed, too few for a first forecast: {needs}")
-            _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
-        summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
+            trains, words = _training(lake, resources, training, instance, known)
+            console.print(f"  {words}")
+            job = TRAIN_AND_FORECAST if trains else FORECAST
+            _execute(console, status, instance, job, {"dagster/partition": newest}, progress)
+        summary = _summary(settings, lake, resources, progress, rows_in, newest, time.perf_counter() - started)
+        summary |= {"retrained": trains, "retraining": words}
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
         told = ["file", "line", "check", "reason"]
         summary["set_aside"] = [*contents.wrong_rows()[told].to_dict("records"), *found.told()]
@@ -159,6 +166,28 @@ def _plans(
 
     yield plan_ingestion(lake, deliveries, known, accepted)
     yield plan_features(lake, training, known)
+
+
+def _training(
+    lake: "ParquetLake",
+    resources: "Mapping[str, Any]",
+    training: "Training",
+    instance: "dg.DagsterInstance",
+    known: "Sequence[str]",
+) -> tuple[bool, str]:
+    """Whether the retraining rules ask for a training, and why or why not."""
+    from demand_assets.automation import training_under_way
+    from demand_assets.planning import plan_training
+
+    registry, ledger = resources["registry"], resources["ledger"]
+    policy = resources["retraining"].policy()
+    plan = plan_training(lake, registry, ledger, training, policy, known, training_under_way(instance))
+    if plan.runs:
+        return True, f"training, {plan.reason}"
+    champion = ledger.champion()
+    if champion is None:
+        return True, f"training, no method is in production yet; {plan.reason}"
+    return False, f"{plan.reason}; version {champion.version}, {champion.method}, forecasts"
 
 
 def _execute(
@@ -286,7 +315,13 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
 
 
 def _summary(
-    settings: Settings, lake: "ParquetLake", progress: Progress, rows_in: int, newest: str, seconds: float
+    settings: Settings,
+    lake: "ParquetLake",
+    resources: "Mapping[str, Any]",
+    progress: Progress,
+    rows_in: int,
+    newest: str,
+    seconds: float,
 ) -> dict[str, Any]:
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
@@ -296,8 +331,8 @@ def _summary(
     sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
     with opened(settings.store) as engine, reading(engine) as connection:
         stored = counts(connection, "forecast_vintages")
-    trained, tested = progress.metadata["trained_model"], progress.metadata["backtest_report"]
-    promoted, published = progress.metadata["promoted_model"], progress.metadata["published_forecast"]
+    published = progress.metadata["published_forecast"]
+    judged = _trained(progress) if "trained_model" in progress.metadata else _champion(resources)
     return {
         "rows_landed": rows_in,
         "rows_in_lake": 0 if sales is None else len(sales),
@@ -306,6 +341,24 @@ def _summary(
         "first_week": weeks[0],
         "last_week": weeks[-1],
         "origin_week": newest,
+        **judged,
+        "forecasts": published["dagster/row_count"],
+        "vintage": published["vintage"],
+        "vintage_is_new": published["new"],
+        "vintages_in_store": stored["forecast_vintages"],
+        "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
+        "parquet": published["file"],
+        "seconds_per_asset": {name: round(value, 2) for name, value in progress.seconds.items()},
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _trained(progress: Progress) -> dict[str, Any]:
+    """What a training that was part of the run found."""
+    trained, tested = progress.metadata["trained_model"], progress.metadata["backtest_report"]
+    promoted = progress.metadata["promoted_model"]
+    return {
         "wmae": {
             name.removeprefix("WMAE "): value
             for name, value in tested.items()
@@ -315,18 +368,32 @@ def _summary(
         "coverage_p10_p90": tested["p10-p90 coverage"],
         "model_version": trained["model version"],
         "production_version": promoted["production version"],
+        "method": promoted["method"],
         "promoted": promoted["promoted"],
         "promotion_reasons": promoted["reasons"].replace("- ", "").split("\n"),
-        "forecasts": published["dagster/row_count"],
-        "vintage": published["vintage"],
-        "vintage_is_new": published["new"],
-        "vintages_in_store": stored["forecast_vintages"],
-        "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
-        "parquet": published["file"],
-        "seconds_per_asset": {name: round(value, 2) for name, value in progress.seconds.items()},
         "fit_seconds": round(float(trained["fit seconds"]) + float(tested["fit seconds"]), 2),
-        "seconds": round(seconds, 2),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _champion(resources: "Mapping[str, Any]") -> dict[str, Any]:
+    """What the backtest of the champion found: nothing was trained."""
+    from demand_assets.adapters.promotion import backtest_kept
+    from demand_assets.forecasting.baselines import model_rows
+    from demand_assets.forecasting.metrics import coverage, score
+
+    registry, champion = resources["registry"], resources["ledger"].champion()
+    tested = backtest_kept(registry, champion)
+    scores = score(tested)
+    return {
+        "wmae": dict(zip(scores["model"], scores["wmae"].astype(float), strict=True)),
+        "backtest_origins": ", ".join(f"{week:%Y-%m-%d}" for week in tested["origin_week"].unique()),
+        "coverage_p10_p90": coverage(model_rows(tested)),
+        "model_version": int(registry.newest().version),
+        "production_version": champion.version,
+        "method": champion.method,
+        "promoted": False,
+        "promotion_reasons": ["nothing was trained, so nothing was judged"],
+        "fit_seconds": 0.0,
     }
 
 
@@ -345,7 +412,11 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         table.add_row(f"WMAE {name}", f"{shown(value)} {summary['unit']}{gain}")
     table.add_row("judged at", f"{summary['backtest_origins']}")
     table.add_row("p10-p90 coverage", f"{summary['coverage_p10_p90']:.0%}")
-    table.add_row("model version", f"{summary['model_version']}, in production: {summary['production_version']}")
+    table.add_row(
+        "model version",
+        f"{summary['model_version']}, in production: {summary['production_version']}, {summary['method']}",
+    )
+    table.add_row("training", summary["retraining"])
     table.add_row("gate", "; ".join(summary["promotion_reasons"]))
     new = "new" if summary["vintage_is_new"] else "published before, unchanged"
     table.add_row("forecasts", f"{summary['forecasts']:,} rows, vintage {summary['vintage']} ({new})")

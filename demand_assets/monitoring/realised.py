@@ -86,7 +86,8 @@ def realised_points(
     baselines = [
         common.assign(model=name, forecast=both[name], p10=np.nan, p90=np.nan)
         for name in BASELINES
-        if name in both.columns
+        # A baseline that was published is its own row, with its quantiles.
+        if name in both.columns and name != model
     ]
     return pd.concat([own, *baselines], ignore_index=True)
 

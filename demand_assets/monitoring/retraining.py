@@ -150,7 +150,7 @@ def decide_retraining(evidence: Evidence, policy: RetrainingPolicy) -> Retrainin
 
 
 def _of_short_history(evidence: Evidence) -> Retraining:
-    """Methods without training are judged anew each week: it costs seconds, and each week is news of a short history."""
+    """Methods without training are judged anew each week: it costs seconds, and each week tells much."""
     if evidence.methods_judged is not None and evidence.methods_judged >= evidence.week:
         return Retraining(
             False, "", f"history is too short for a model; methods were judged as of {evidence.week:%Y-%m-%d}"

@@ -18,7 +18,7 @@ from demand_assets.forecasting.backtest import (
     sample_stores,
     weeks_to_judge,
 )
-from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
@@ -52,7 +52,7 @@ def test_one_row_per_series_origin_target_and_model(result: Backtest, features: 
     assert not result.cv_results.duplicated(keys).any()
     expected = features["origin_week"].isin(ORIGINS).sum()
     assert result.cv_results.groupby("model").size().to_dict() == dict.fromkeys(
-        [*sorted(BASELINES), "xgboost"], expected
+        [*sorted(UNTRAINED), "xgboost"], expected
     )
     assert np.isfinite(result.cv_results[["forecast", "p10", "p50", "p90"]].to_numpy()).all()
     assert result.fit_seconds > 0

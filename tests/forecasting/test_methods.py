@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.methods import METHODS, history_needs, method_of, methods_for, weeks_needed
 
 
@@ -22,8 +22,8 @@ def test_the_least_history_decides() -> None:
 def test_a_message_says_how_many_weeks_each_method_needs() -> None:
     assert history_needs(26, 4) == (
         "history has 26 weeks; needed are: last_value 1, moving_average 8, seasonal_naive 53, "
-        "aligned_seasonal_naive 53, model 66, svd_stl 104"
+        "aligned_seasonal_naive 53, base 53, model 66, svd_stl 104"
     )
     assert methods_for(26, 4) == ["last_value", "moving_average"]
     assert methods_for(66, 4)[-1] == "model"
-    assert set(weeks_needed(4)) == {*BASELINES, "model"}
+    assert set(weeks_needed(4)) == {*UNTRAINED, "model"}

@@ -7,9 +7,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from demand_assets.errors import ModelError
 from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.intervals import QUANTILES
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
-from demand_assets.forecasting.promotion import GatePolicy, champion_points, decide
+from demand_assets.forecasting.promotion import (
+    GatePolicy,
+    best_untrained,
+    champion_points,
+    decide,
+    untrained_forecaster,
+)
 from demand_assets.sample import SampleData
 
 WEEK, LATER = pd.Timestamp("2012-02-03"), pd.Timestamp("2012-02-10")
@@ -42,22 +50,72 @@ def test_a_model_worse_than_seasonal_naive_is_refused() -> None:
     assert equal.figures["seasonal_naive_p"] == 0.5
 
 
-def test_the_first_model_that_beats_naive_is_promoted_with_every_figure() -> None:
-    better_baseline, unknown = points("moving_average", 20.0), challenger(7.0, naive=7.0).assign(actual=np.nan)
-    decision = decide(pd.concat([challenger(30.0), better_baseline, unknown]), WEEK)
+def test_the_first_model_that_beats_every_untrained_method_is_promoted_with_every_figure() -> None:
+    worse, unknown = points("moving_average", 120.0), challenger(7.0, naive=7.0).assign(actual=np.nan)
+    decision = decide(pd.concat([challenger(30.0), worse, unknown]), WEEK)
     assert decision.promote
     assert decision.reasons == (
         "WMAE 30.00 beats seasonal naive's 90.00 by 66.7% (p = 0.000)",
-        "but moving_average alone has 20.00",
         "no champion yet",
         "no holiday week among the targets",
         "bias +0.0% of mean sales, 5.0% allowed",
         "p10 to p90 hold 80%, 60% to 95% allowed",
     )
     assert decision.figures == {
-        "challenger_wmae": 30.0, "seasonal_naive_wmae": 90.0, "seasonal_naive_p": 0.0, "moving_average_wmae": 20.0,
+        "challenger_wmae": 30.0, "seasonal_naive_wmae": 90.0, "seasonal_naive_p": 0.0, "moving_average_wmae": 120.0,
         "bias_share": 0.0, "coverage": 0.8,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("better", ["moving_average", "base"])
+def test_a_model_is_refused_where_any_untrained_method_is_as_good(better: str) -> None:
+    decision = decide(pd.concat([challenger(30.0), points(better, 30.0)]), WEEK)
+    assert not decision.promote
+    assert decision.reasons[0] == f"WMAE 30.00 does not beat {better.replace('_', ' ')}'s 30.00"
+
+
+def test_the_best_untrained_method_is_the_one_with_the_lowest_error_of_those_that_history_allows() -> None:
+    tested = pd.concat([challenger(9.0), points("base", 20.0), points("last_value", 30.0)])
+    assert best_untrained(tested) == "base"
+    assert best_untrained(tested, ["last_value", "moving_average"]) == "last_value"
+    with pytest.raises(ModelError, match="none of svd_stl was judged"):
+        best_untrained(tested, ["svd_stl"])
+
+
+def test_an_untrained_method_has_intervals_of_its_own_errors_and_few_count_on_both_sides() -> None:
+    forecaster, judged = untrained_forecaster("base", points("base", 50.0).assign(scale=1000.0), WEEK, 4, QUANTILES)
+    assert (forecaster.model, forecaster.method) == ("baseline", "base")
+    assert judged["model"].unique().tolist() == ["baseline", "base"]
+    band = forecaster.calibration.intervals(np.array([10.0]), np.array([100.0]), np.array([4]), np.array([0]))
+    assert {name: float(value[0]) for name, value in band.items()} == {"p10": 5.0, "p50": 10.0, "p90": 15.0}
+
+
+def test_an_untrained_method_takes_over_from_a_champion_that_it_beats() -> None:
+    judged = pd.concat([points("baseline", 30.0), points("base", 30.0), points("seasonal_naive", 50.0)])
+    better = decide(judged, LATER, points("xgboost", 40.0), WEEK)
+    assert better.promote
+    assert better.reasons[0] == "WMAE 30.00 without any training"
+    assert not decide(judged, LATER, points("xgboost", 30.1), WEEK).promote
+
+
+def test_only_origins_at_which_both_differ_are_compared() -> None:
+    later = pd.Timestamp("2012-02-03")
+    naive = [points("seasonal_naive", 90.0), points("seasonal_naive", 90.0, origin=later)]
+    mine = pd.concat([points("xgboost", 40.0), points("xgboost", 30.0, origin=later), *naive])
+    theirs = pd.concat([points("xgboost", 40.0), points("xgboost", 50.0, origin=later)])
+    found = decide(mine, LATER, theirs, WEEK)
+    assert found.promote
+    assert "better on 20 shared points 30.0 against the champion's 50.0 (-40.00%), p = 0.000" in found.reasons
+
+
+def test_where_nothing_tells_them_apart_yet_the_gate_says_so() -> None:
+    found = decide(challenger(30.0), LATER, points("xgboost", 30.0), WEEK)
+    assert not found.promote
+    assert found.reasons[0] == (
+        "there is no point yet at which it and the champion differ: all 20 they share were forecast alike; "
+        "one of an origin from 2012-02-03 on is needed"
+    )
+    assert found.figures["shared_points"] == 0.0
 
 
 def test_a_model_without_a_known_actual_is_refused() -> None:
@@ -126,7 +184,7 @@ def test_a_champion_is_compared_on_shared_points_only() -> None:
     [
         (30.0, 40.0, True, "better on 20 shared points"),
         (30.0, 20.0, False, "worse on 20 shared points"),
-        (30.0, 30.0, False, "no better on 20 shared points"),
+        (30.0, -30.0, False, "no better on 20 shared points"),
         (
             30.0,
             30.1,

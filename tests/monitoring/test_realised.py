@@ -255,3 +255,13 @@ def test_a_store_that_was_shut_is_not_judged() -> None:
     points = realised_points(FORECASTS, ACTUALS, "v1", "xgboost", "zero", closed=[2])
     assert set(points["store_id"]) == {1}
     assert set(outside_band(FORECASTS, ACTUALS, 3.0, 1.0, closed=[2])["store_id"]) == {1}
+
+
+def test_a_published_baseline_is_scored_once_with_its_quantiles() -> None:
+    forecasts = pd.DataFrame(
+        {"store_id": [1], "dept_id": [1], "horizon": [1], "forecast": [10.0], "p10": [8.0], "p90": [12.0],
+         "seasonal_naive": [10.0], "last_value": [7.0]}
+    )  # fmt: skip
+    actuals = pd.DataFrame({"store_id": [1], "dept_id": [1], "sales": [9.0], "is_holiday": [False]})
+    points = realised_points(forecasts, actuals, "v", "seasonal_naive")
+    assert points[["model", "p10"]].fillna(-1.0).to_numpy().tolist() == [["seasonal_naive", 8.0], ["last_value", -1.0]]

@@ -100,10 +100,12 @@ def test_evidence_is_described_by_all_that_a_decision_rests_on() -> None:
         "judged_to": "2012-04-06",
         "losses": [["2012-06-22", 100.0], ["2012-06-29", 0.333333]],
         "drift": [["w0", "none"], ["w1", "warn"]],
+        "set-up": [False, False],
     }
     assert Evidence(week=WEEK).described() == {
         "week": "2012-06-29",
         **dict.fromkeys(("champion", "trained_as_of", "judged_to")),
         "losses": [],
         "drift": [],
+        "set-up": [False, False],
     }
