@@ -60,7 +60,7 @@ def judging_context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int
             description="No row is wrong by itself: a date in the future, an impossible amount",
         ),
     ],
-    metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
 )
 def dataset(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake

@@ -36,7 +36,7 @@ from demand_assets.forecasting.backtest import (
     sample_stores,
 )
 from demand_assets.forecasting.baselines import model_rows
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.forecaster import train_stored
 from demand_assets.forecasting.methods import history_needs, weeks_to_learn
 from demand_assets.forecasting.metrics import coverage, interval_score, score
@@ -207,7 +207,7 @@ def trained_model(
         metadata={
             "model version": int(version.version),
             "mlflow run": version.run_id,
-            "features": len(FEATURES),
+            "features": len(features_of(demand_features.columns())),
             "reused": reused,
             "fit seconds": seconds,
             **plots,

@@ -36,8 +36,11 @@ def record_partition_versions(context: dg.HookContext) -> None:
         return
     table = next(iter(made.values()))[1].asset_key.to_user_string()
     metadata = lake.metadata(table, list(made))
+    # A week that has nothing to keep has no file.
     wrong = [
-        key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_KEY]
+        key
+        for key, (_, event) in made.items()
+        if key in metadata and (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_KEY]
     ]
     # The newest week last, which is then what the asset's page shows.
     for number, key in enumerate(sorted(wrong), start=1):

@@ -76,6 +76,7 @@ def _cells(report: "FileReport") -> dict[str, str]:
 
 def _remarks(understanding: "Understanding") -> Iterator[str]:
     for report in understanding.files:
+        yield from (f"{report.name}: {text}" for text in report.covariates)
         if report.left_out:
             yield f"{report.name}: left out: {'; '.join(report.left_out)}"
         yield from (note if note.startswith(report.name) else f"{report.name}: {note}" for note in report.notes)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.intervals import Calibration
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
@@ -126,7 +126,8 @@ class Forecaster:
             described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
         except OSError as error:
             raise ModelError(f"{folder} holds no whole model: {error}") from error
-        gone = [name for name in described["features"] if name not in FEATURES]
+        known = features_of(described["features"])
+        gone = [name for name in described["features"] if name not in known]
         if gone:
             raise ModelError(
                 f"{folder}: expected a model trained on features that this code builds, got one that needs "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.dataspec import Accept
-from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.mapping import Part, week_of_day
 from demand_assets.ingestion.order import sort_order
@@ -60,7 +60,7 @@ def screen_rows(
     # The largest file of sales first: by it the amounts of small ones are judged.
     for place in sorted(range(len(parts)), key=lambda place: -len(parts[place].frame)):
         part = parts[place]
-        if part.plan.kind not in ("sales", "covariates") or part.plan.level == "chain":
+        if part.plan.kind in MEMBERS or part.plan.level == "chain":
             kept[place] = part
             continue
         is_sales = part.plan.kind == "sales"

@@ -30,8 +30,11 @@ class Origin:
     """The n series of a block that had a sale in the 52 weeks to the week `row`; their H target weeks are `targets`.
 
     `active` (n,) are their places in the panel, `store` and `dept` (n,) those of their store and department. `level`
-    (n,) is the mean week of the 52 to the origin; `scale` (n,) is its size.
+    (n,) is the mean week of the 52 to the origin; `scale` (n,) is its size. `effect` (H, n) is what the drivers move
+    the base by; None without drivers.
     """
+
+    effect: Matrix | None = None
 
     def __init__(self, history: History, row: int, horizon_weeks: int) -> None:
         self.history, self.panel, self.row = history, history.panel, row
@@ -45,6 +48,23 @@ class Origin:
         self.scale = np.maximum(np.abs(self.level), MIN_SCALE)
         # (H,) position of each target's counterpart last year; fractions blend two weeks.
         self.position = self.targets - history.back[self.targets]
+
+    def without_effects(self) -> "Origin":
+        """The same origin on a history without the drivers' effects, with those of the target weeks as `effect`.
+
+        So neither last year's promotions nor those of the last weeks mislead the base. Itself without drivers.
+        """
+        if not self.panel.drivers:
+            return self
+        log_effects = self.history.log_effects(self.row, len(self.targets))
+        cleaned = Origin(self.history.without_effects(self.row, log_effects), self.row, len(self.targets))
+        cleaned.panel, cleaned.scale = self.panel, self.scale
+        cleaned.effect = np.exp(log_effects[self.row + 1 :, self.active])
+        return cleaned
+
+    def moved(self, values: Matrix) -> Matrix:
+        """(H, n) values times the effect of the drivers."""
+        return values if self.effect is None else values * self.effect
 
     def dept_growth(self, weeks: int) -> Matrix:
         """(D,) sales of the departments in the weeks to the origin over those of the same weeks last year."""
@@ -141,4 +161,4 @@ class Origin:
         blended = self.last_year + SMOOTH_SHARE * (smooth_last_year - self.last_year)
         smooth = np.where(np.isnan(blended), self.naive, blended * self.growth)
         decomposed, _ = self.decomposed
-        return np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2)
+        return self.moved(np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2))
