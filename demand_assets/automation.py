@@ -1,6 +1,7 @@
 """Jobs, the weekly schedule, and the sensors that make the graph run by itself."""
 
 import json
+from typing import Any
 
 import dagster as dg
 
@@ -8,6 +9,7 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.assets.scenarios import SCENARIO, scenario_op
 from demand_assets.errors import DemandError
 from demand_assets.partitions import known_weeks, range_tags, register_weeks
 from demand_assets.planning import (
@@ -61,6 +63,7 @@ TASK_SIZES = {
     BUILD_FEATURES: (2048, 4096),
     TRAIN_AND_FORECAST: (4096, 16384),
     WEEKLY: (2048, 4096),
+    SCENARIO: (2048, 4096),
 }
 
 
@@ -98,7 +101,19 @@ weekly_job = dg.define_asset_job(
     tags=_task_size(WEEKLY),
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
-jobs = [ingest_job, features_job, forecast_job, weekly_job]
+
+
+@dg.job(
+    name=SCENARIO,
+    tags={**_task_size(SCENARIO), "demand/kind": SCENARIO},
+    description="What-if: score changed plans of the newest forecast and publish them beside it.",
+)
+def scenario_job() -> None:
+    """Make one scenario, named and described by the run config of its op."""
+    scenario_op()
+
+
+jobs: list[Any] = [ingest_job, features_job, forecast_job, weekly_job, scenario_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:

@@ -10,7 +10,7 @@ from demand_assets.adapters.manifests import MANIFEST_KEY, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
-from demand_assets.assets.rows import absent_rows
+from demand_assets.assets.rows import absent_rows, driver_frames
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts, driver_columns
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
@@ -69,7 +69,14 @@ def demand_features(
     manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
     panel = build_panel(
-        raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks, absent.missing, absent.closed
+        raw_sales,
+        raw_covariates,
+        stores,
+        holiday_calendar,
+        training.horizon_weeks,
+        absent.missing,
+        absent.closed,
+        driver_frames(lake, newest, training.horizon_weeks),
     )
     texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.errors import ScenarioError
-from demand_assets.forecasting.totals import ALL
+from demand_assets.forecasting.drivers import ALL, OF_SERIES, OF_STORE, DriverFrames
 from demand_assets.forecasting.weeks import as_week
 
 REQUIRED, OPTIONAL = ("covariate", "change"), ("store_id", "dept_id", "week")
@@ -47,9 +47,14 @@ class Plannable:
     def cells(self, level: str) -> pd.DataFrame:
         """[store_id, dept_id, week] of every value of a covariate of that level; the department of a store is `ALL`."""
         keys = self.series[["store_id", "dept_id"]]
-        if level == "store":
+        if level == OF_STORE:
             keys = keys[["store_id"]].drop_duplicates().assign(dept_id=np.int32(ALL))
         return keys.merge(pd.DataFrame({"week": self.weeks}), how="cross")
+
+
+def levels_of(drivers: DriverFrames) -> dict[str, str]:
+    """Driver -> `OF_STORE` or `OF_SERIES`: what one value of it is of."""
+    return {name: OF_STORE if name in drivers.of_stores.columns else OF_SERIES for name in drivers.names}
 
 
 def read_changes(text: str, plannable: Plannable, name: str = "changes") -> pd.DataFrame:
@@ -135,7 +140,7 @@ def _wrong_ids(rows: pd.DataFrame, changes: pd.DataFrame, plannable: Plannable) 
         for line, text in zip(wrong["line"], wrong[column], strict=True):
             yield line, f"column {column}, {text!r}: expected an id of the data or nothing{nearest(text, known)}"
     level = rows["covariate"].map(plannable.levels)
-    wrong = rows[(level == "store") & (changes["dept_id"] != ALL)]
+    wrong = rows[(level == OF_STORE) & (changes["dept_id"] != ALL)]
     for line, text, driver in zip(wrong["line"], wrong["dept_id"], wrong["covariate"], strict=True):
         yield line, f"column dept_id, {text!r}: expected nothing, as {driver} is a value of a whole store"
 

@@ -8,27 +8,21 @@ import pandas as pd
 
 from demand_assets.errors import ScenarioError
 from demand_assets.forecasting.changes import Plannable, Problem, read_changes, refuse
-from demand_assets.forecasting.drivers import DriverFrames
-from demand_assets.forecasting.totals import ALL
+from demand_assets.forecasting.drivers import ALL, DriverFrames
 
 _CELL = ["store_id", "dept_id", "week", "covariate"]
 _ROW = ["store_id", "dept_id", "week"]
 
 
-def levels_of(drivers: DriverFrames) -> dict[str, str]:
-    """Driver -> "store" or "series": what one value of it is of."""
-    return {name: "store" if name in drivers.of_stores.columns else "series" for name in drivers.names}
-
-
 def with_changes(
     text: str, drivers: DriverFrames, origin: pd.Timestamp, plannable: Plannable, name: str = "changes"
 ) -> tuple[DriverFrames, pd.DataFrame]:
-    """The drivers with the plans of `origin` as the CSV `text` changes them, and the values that are another now.
+    """The drivers with the plans of `origin` as the CSV `text` changes them, and the values that are changed.
 
     The second is [store_id, dept_id, week, covariate, before, after]. `before` is what was planned, else the newest
     value at the origin, as a price stands until it is changed; NaN where there never was one. A factor is of it. Of
-    several lines that name one value the last counts. ScenarioError as for `read_changes`; for a line that names no series that
-    is forecast, or a factor of a value that is not known; and when nothing changes.
+    several lines that name one value the last counts. ScenarioError as for `read_changes`; for a line that names no
+    series that is forecast, or a factor of values none of which is known; and when nothing changes.
     """
     changes = read_changes(text, plannable, name)
     cells = _expanded(changes, plannable)
@@ -40,11 +34,41 @@ def with_changes(
     cells["before"] = cells["planned"].fillna(_newest(cells, drivers, origin))
     cells["after"] = cells["value"].fillna(cells["factor"] * cells["before"])
     refuse(_of_nothing(cells), name)
-    moved = cells[cells["after"] != cells["planned"]]
+    moved = cells[cells["after"].notna() & (cells["after"] != cells["planned"])]
     if moved.empty:
         raise ScenarioError(f"{name}: expected a change, got values that are planned already")
     moved = moved[[*_CELL, "before", "after"]].sort_values(_CELL, ignore_index=True)
     return replace(drivers, plans=_plans(drivers, origin, plan, moved)), moved
+
+
+def values_at(drivers: DriverFrames, origin: pd.Timestamp, plannable: Plannable, covariate: str) -> pd.DataFrame:
+    """[store_id, dept_id, week, value] of a driver in the target weeks: planned, else the newest; NaN for neither."""
+    cells = plannable.cells(plannable.levels[covariate]).assign(covariate=covariate)
+    before = _before(cells, planned(drivers, origin, plannable.weeks))
+    return cells[_ROW].assign(value=before.fillna(_newest(cells, drivers, origin)))
+
+
+def money_by_week(
+    base: pd.DataFrame, made: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame
+) -> dict[str, list[float]]:
+    """ISO week -> [base, scenario]: forecasts at their prices, of the series that have a price in both.
+
+    `base` and `made` are [store_id, dept_id, target_week, forecast], `before` and `after` those of `values_at`.
+    """
+    keys = ["store_id", "dept_id", "target_week"]
+    both = base[[*keys, "forecast"]].merge(made[[*keys, "forecast"]], on=keys, suffixes=("_base", "_made"))
+    for name, prices in (("before", before), ("after", after)):
+        # A price of a whole store is that of each of its series.
+        on = keys if (prices["dept_id"] != ALL).any() else ["store_id", "target_week"]
+        known = prices.rename(columns={"week": "target_week", "value": name})
+        both = both.merge(known[[*on, name]], on=on, how="left")
+    priced = both.dropna(subset=["before", "after"])
+    sums = (
+        priced.assign(base=priced["forecast_base"] * priced["before"], made=priced["forecast_made"] * priced["after"])
+        .groupby("target_week")[["base", "made"]]
+        .sum()
+    )
+    return {f"{week:%Y-%m-%d}": [float(was), float(now)] for week, was, now in sums.itertuples()}
 
 
 def planned(drivers: DriverFrames, origin: pd.Timestamp, weeks: pd.DatetimeIndex) -> pd.DataFrame:
@@ -107,7 +131,9 @@ def _newest(cells: pd.DataFrame, drivers: DriverFrames, origin: pd.Timestamp) ->
 
 
 def _of_nothing(cells: pd.DataFrame) -> Iterator[Problem]:
-    unknown = cells[cells["after"].isna()].drop_duplicates("line")
+    """Lines of which no value is known to take a share of; of another line those that are known change."""
+    known = cells.loc[cells["after"].notna(), "line"]
+    unknown = cells[~cells["line"].isin(known)].drop_duplicates("line")
     for line, name in zip(unknown["line"], unknown["covariate"], strict=True):
         yield line, f"column change: expected a value, as no {name} is planned or known to take a share of"
 

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from demand_assets.errors import ScenarioError
-from demand_assets.forecasting.changes import Plannable
-from demand_assets.forecasting.drivers import DriverFrames
-from demand_assets.forecasting.scenarios import levels_of, planned, with_changes
-from demand_assets.forecasting.totals import ALL
+from demand_assets.forecasting.changes import Plannable, levels_of
+from demand_assets.forecasting.drivers import ALL, DriverFrames
+from demand_assets.forecasting.scenarios import money_by_week, planned, values_at, with_changes
 
 ORIGIN = pd.Timestamp("2012-10-26")
 W0, W1, W2 = (pd.Timestamp(day) for day in ("2012-10-19", "2012-11-02", "2012-11-09"))
@@ -123,6 +122,15 @@ def test_a_plan_of_a_whole_store_is_that_of_its_series_until_one_has_its_own() -
     assert cells[["dept_id", "before", "after"]].to_numpy().tolist() == [[7, 3.0, 1.5], [8, 6.0, 3.0]]
     own = changed.plans[(changed.plans["origin_week"] == ORIGIN) & (changed.plans["store_id"] == 1)]
     assert own[["dept_id", "price"]].to_numpy().tolist() == [[ALL, 6.0], [7, 1.5], [8, 3.0]]
+
+
+def test_money_is_each_forecast_at_its_own_price() -> None:
+    changed, _ = with_changes("dept_id,covariate,change\nmilk,price,*0.5\n", DRIVERS, ORIGIN, PLANNABLE)
+    names = ["store_id", "dept_id", "target_week", "forecast"]
+    base = pd.DataFrame([(1, 7, W1, 10.0), (1, 7, W2, 10.0), (1, 8, W1, 99.0)], columns=names)
+    made = base.assign(forecast=[18.0, 16.0, 99.0])
+    before, after = (values_at(drivers, ORIGIN, PLANNABLE, "price") for drivers in (DRIVERS, changed))
+    assert money_by_week(base, made, before, after) == {"2012-11-02": [30.0, 27.0], "2012-11-09": [40.0, 32.0]}
 
 
 def test_every_wrong_line_is_named_at_once() -> None:
