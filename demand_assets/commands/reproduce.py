@@ -72,7 +72,7 @@ def _made_again(
 ) -> Reproduction:
     import pandas as pd
 
-    from demand_assets.adapters.manifests import MANIFEST_KEY, read_manifest
+    from demand_assets.adapters.manifests import DRIVERS, MANIFEST_KEY, read_manifest
     from demand_assets.adapters.parquet import content_version
     from demand_assets.assets.forecasting import (
         ENVIRONMENT_KEY,
@@ -84,6 +84,7 @@ def _made_again(
     from demand_assets.assets.rows import member_keys, store_table
     from demand_assets.forecasting.features import build_features
     from demand_assets.forecasting.panel import build_panel
+    from demand_assets.ingestion.ahead import driver_frames_of
     from demand_assets.ingestion.dataset import Dataset
     from demand_assets.ingestion.members import keys_of
     from demand_assets.provenance import code_version, environment
@@ -122,6 +123,7 @@ def _made_again(
         horizon,
         facts.missing,
         facts.closed_weeks(keys_of(inputs["stores"], "store_id")),
+        driver_frames_of(facts.covariates, covariates, *(inputs.get(table, pd.DataFrame()) for table in DRIVERS)),
     )
     features = build_features(panel, [origin], horizon)
     made = content_version(features)
