@@ -17,13 +17,13 @@ from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.adapters.plans import ahead_is_kept, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
-from demand_assets.forecasting.features import first_origin
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
 from demand_assets.ingestion.merge import Landing
 from demand_assets.ingestion.screening import BESIDE_STORED
 from demand_assets.ingestion.understanding import COVARIATES, Kind
+from demand_assets.origins import features_up_to, judged_origins, wanted_origins
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
@@ -106,13 +106,19 @@ def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
 
 def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
     """Recipe of the backtest and the model as of a week."""
-    metadata = lake.metadata("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
+    metadata = lake.metadata("demand_features", features_up_to(lake, training, as_of))
     return Recipe(
         {"as_of": as_of, "features": {str(key): note.get(RECIPE_KEY) for key, note in metadata.items()}},
         code_version("training"),
         # Threads decide how fast, not what.
         {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
     )
+
+
+def training_settings(training: Training) -> str:
+    """Version of the settings that a model is trained with."""
+    settings = training.config().model_dump(exclude={"threads"})
+    return fingerprint({**settings, "model": training.model, "horizon_weeks": training.horizon_weeks})
 
 
 def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
@@ -167,12 +173,6 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
         for table, column in MEMBERS.items()
     }
     return [delivery.keyed(keys) for delivery in landed]
-
-
-def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
-    """The weeks that sales files cover: those that become partitions."""
-    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
-    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,7 @@ def _stale_recipes(lake: ParquetLake, training: Training) -> dict[str, Recipe]:
     recipes = feature_recipes(lake, training.horizon_weeks)
     if not recipes:
         return {}
-    earliest = week_key(first_origin(pd.DatetimeIndex(recipes)))
-    wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
+    wanted = {key: recipes[key] for key in wanted_origins(recipes, training)}
     metadata = lake.metadata("demand_features", wanted)
     unnamed = {key for key in wanted if MANIFEST_KEY not in metadata.get(key, {})}
     return {key: wanted[key] for key in {*outdated(lake, "demand_features", wanted), *unnamed}}
@@ -339,7 +338,7 @@ def plan_training(
     known: Sequence[str],
     under_way: str | None,
 ) -> Plan:
-    """Training as of the newest week with features, when loss, drift or age ask for it.
+    """Training as of the newest week with features, when loss, drift, age or another set-up ask for it.
 
     `under_way`: id of a training run that has not ended. The evidence is judged as a whole each time, so that what
     arrives during a cool-down or another training is not lost.
@@ -354,7 +353,14 @@ def plan_training(
         return Plan((), f"features are being rebuilt; week {week} is judged when they are there")
     if under_way is not None:
         return Plan((), f"run {under_way} is training already; the evidence is judged when it has ended")
-    evidence = gather_evidence(lake, registry, ledger, week)
+    evidence = gather_evidence(
+        lake,
+        registry,
+        ledger,
+        week,
+        is_short=not judged_origins(lake, training, week),
+        made_by=(training_settings(training), code_version("training")),
+    )
     decision = decide_retraining(evidence, policy)
     if not decision.act:
         return Plan((), f"no retraining: {decision.words}")

@@ -194,6 +194,11 @@ class ParquetLake(dg.ConfigurableResource):
                 os.fsync(file.fileno())
             os.replace(finished, path)
 
+    def remove(self, table: str, key: str) -> None:
+        """Remove the file of a partition."""
+        filesystem, root = self._filesystem(table)
+        filesystem.rm_file(f"{root}/{table}/{key}.parquet")
+
     def write_page(self, table: str, key: str, page: str) -> str:
         """Write `<uri>/<table>/<key>.html` and return its address."""
         filesystem, root = self._filesystem(table)
@@ -314,13 +319,6 @@ class ParquetLake(dg.ConfigurableResource):
         paths = [f"{root}/{table}/{key}.parquet" for key in keys]
         with ThreadPoolExecutor(8) as pool:
             return sum(pool.map(lambda path: int(pq.read_metadata(path, filesystem=filesystem).num_rows), paths))
-
-    def columns(self, table: str, key: str) -> list[str]:
-        """Names of the columns of a file that exists; only its end is read."""
-        import pyarrow.parquet as pq
-
-        filesystem, root = self._filesystem(table)
-        return list(pq.read_schema(f"{root}/{table}/{key}.parquet", filesystem=filesystem).names)
 
     def read_versions(self, table: str, versions: Mapping[str | None, str]) -> "pd.DataFrame":
         """Rows of each partition (None: an unpartitioned table) as they were at its data version, in order of key.

@@ -23,13 +23,14 @@ from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import member_keys, store_table
-from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
+from demand_assets.assets.versions import ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.ingestion.assemble import calendar_with
 from demand_assets.ingestion.catalogue import CHECKS
 from demand_assets.ingestion.columnwise import merge_columnwise
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.coverage import landed_flags, with_facts, with_selling_stores, with_values
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
@@ -40,6 +41,7 @@ from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, SALES_COLUMNS
 from demand_assets.ingestion.schemas import schema_of as columns_in
 from demand_assets.ingestion.screening import without_impossible
 from demand_assets.ingestion.understanding import COVARIATES, Kind
+from demand_assets.landed_weeks import ROWS_KEY, landed_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     accepted_metadata,
@@ -98,6 +100,19 @@ def _weekly(
         asset_key=context.asset_key,
     )
     return merged.frame, metadata
+
+
+def _require_sales(
+    context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], judged: Context
+) -> None:
+    """Failure naming the asked weeks that no sales have: a partition is never written without a row."""
+    landed = landed_weeks(lake, deliveries, judged).keys
+    if without := [key for key in map(week_key, run_weeks(context)) if key not in landed]:
+        raise dg.Failure(
+            f"expected sales of every week that is asked for, got none that pass for {', '.join(without)}; land sales "
+            "of it, or remove the partition with `demand repair`",
+            allow_retries=False,
+        )
 
 
 def _rows_noted(
@@ -170,11 +185,13 @@ def raw_covariates(
     """
     keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
     deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
+    judged = judging_context(landing, lake)
+    _require_sales(context, lake, deliveries, judged)
     own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
     frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
     sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
     frame = with_selling_stores(frame, sold, run_weeks(context))
-    yield from check_results(context, check_covariates(frame, with_facts(stores), judging_context(landing, lake)))
+    yield from check_results(context, check_covariates(frame, with_facts(stores), judged))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(
         value=LakeTable(frame, metadata),
@@ -218,7 +235,9 @@ def raw_sales(
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     # The zone has been screened; what is impossible beside stored sales of files that are gone shows only here.
-    screened = [without_impossible(one, judged, history) for one in _delivered(context, landing, ["sales"], keys)]
+    deliveries = _delivered(context, landing, ["sales"], keys)
+    _require_sales(context, lake, deliveries, judged)
+    screened = [without_impossible(one, judged, history) for one in deliveries]
     frame, metadata = _weekly(context, lake, [delivery for delivery, _ in screened], KEYS["sales"])
     metadata = {key: kept | accepted_metadata(judged.accepted, pd.Timestamp(key)) for key, kept in metadata.items()}
     impossible = pd.concat([rows for _, rows in screened]) if screened else pd.DataFrame()

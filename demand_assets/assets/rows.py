@@ -11,6 +11,7 @@ import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.contract.columns import Table
+from demand_assets.contract.spreadsheet import FORMULA_BUT_NO_NUMBER, MARK
 from demand_assets.errors import LakeError
 from demand_assets.forecasting.absent import AbsentRows
 from demand_assets.ingestion.dataset import Dataset
@@ -123,3 +124,11 @@ def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
             known = [*(keys[column][one] for one in ids), ALL]
             made[column] = np.array(known, dtype=np.int32)[codes]
     return frame.assign(**made)
+
+
+def sheet_of(rows: pd.DataFrame) -> str:
+    """Rows as landed, of any columns, as the text of a CSV for people: no cell or heading is run by a spreadsheet."""
+    safe = rows.replace(FORMULA_BUT_NO_NUMBER, MARK, regex=True)
+    safe.columns = safe.columns.str.replace(FORMULA_BUT_NO_NUMBER, MARK, regex=True)
+    # With "\n" the standard library would leave a lone "\r" unquoted, which ends a row for a spreadsheet.
+    return safe.to_csv(index=False, lineterminator="\r\n")

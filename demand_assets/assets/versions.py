@@ -7,10 +7,11 @@ from dagster import AssetMaterialization, DagsterEventType
 
 from demand_assets.adapters.dagster_internals import DagsterEventBatchMetadata
 from demand_assets.adapters.parquet import VERSION_KEY
+from demand_assets.landed_weeks import ROWS_KEY
 
 VERSION_TAG = "dagster/data_version"
-# What a file's footer may say of its rows, and what the UI draws over the partitions.
-ROWS_KEY, ROWS_METADATA = "rows", "dagster/partition_row_count"
+# What the UI draws over the partitions.
+ROWS_METADATA = "dagster/partition_row_count"
 
 
 @dg.success_hook(required_resource_keys={"lake"})

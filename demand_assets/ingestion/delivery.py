@@ -71,9 +71,9 @@ class Delivery:
         for column in own:
             codes = self.frame[column].to_numpy()
             found = self._ids(column).keys(keys[column])
-            if codes.dtype != found.dtype or (codes != found).any():
+            if found is not codes:
                 frame = frame.assign(**{column: found})
-        return replace(self, frame=in_order(frame, KEYS[self.kind]), ids={})
+        return replace(self, frame=frame if frame is self.frame else in_order(frame, KEYS[self.kind]), ids={})
 
     def _ids(self, column: str) -> IdColumn:
         from demand_assets.ingestion.ids import IdColumn  # heavy; listing landed files does not need it

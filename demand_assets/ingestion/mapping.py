@@ -83,15 +83,18 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     for name, headers in (("store_id", plan.store), ("dept_id", plan.dept)):
         if _has(plan, name):
             column = _id_column(table, headers)
-            columns[name] = column.codes.astype(np.int32)
+            columns[name] = column.codes.astype(np.int32, copy=False)
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
         return Part(source, plan, _long(table, plan, columns), ids, content_hash)
     if plan.date:
-        days = _keyed_days(source, plan, table) if plan.keyed else _days(table.column(plan.date))
-        shifted = days + np.int32(0 if plan.days else plan.shift)
-        columns["day" if plan.days else "week"] = shifted.astype("datetime64[D]").astype("datetime64[ns]")
+        shift = 0 if plan.days else plan.shift
+        if plan.keyed:
+            dates = _moved(_keyed_days(source, plan, table), shift)
+        else:
+            dates = _dates(table.column(plan.date), shift)
+        columns["day" if plan.days else "week"] = dates
     for name, header in plan.values.items():  # noqa: PD011
         if name in plan.words:
             columns |= _flags_of_words(source, lake_name(name), table.column(header))
@@ -108,8 +111,16 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     return Part(source, plan, frame, ids, content_hash)
 
 
-def _days(column: pa.ChunkedArray) -> NDArray[np.int32]:
-    return column.cast(pa.int32()).to_numpy()  # type: ignore[no-any-return]
+def _dates(column: pa.ChunkedArray, shift: int) -> Any:
+    """(n,) datetime64[ns]: dates moved by so many days."""
+    if not shift:
+        return column.cast(pa.timestamp("ns")).to_numpy()
+    return _moved(column.cast(pa.int32()).to_numpy(), shift)
+
+
+def _moved(days: NDArray[np.int32], shift: int) -> Any:
+    """(n,) datetime64[ns] of days since 1970, moved by so many days."""
+    return (days + np.int32(shift)).astype("datetime64[D]").astype("datetime64[ns]")
 
 
 def _keyed_days(source: Source, plan: Plan, table: pa.Table) -> NDArray[np.int32]:

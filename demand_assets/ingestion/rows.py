@@ -43,7 +43,7 @@ def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataF
     far = np.repeat(to_come(weeks, context, kind), sizes)
     limit = f"is more than {YEARS_AHEAD} years ahead of" if kind in COVARIATES else "has yet to begin on"
     found.add(far, begun, "week " + _dates(frame, far) + f" {limit} {context.today}")
-    undated = frame["week"].isna().to_numpy()
+    undated = np.repeat(weeks.isna(), sizes)
     off = np.repeat(off_the_weekday(weeks, context), sizes) & ~far
     weekday = f"{kind}_weeks_end_on_one_weekday"
     found.add(off & undated, weekday, "week is missing")

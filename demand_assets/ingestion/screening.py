@@ -15,7 +15,7 @@ from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.mapping import Part, week_of_day
-from demand_assets.ingestion.order import sort_order
+from demand_assets.ingestion.order import sort_order, taken
 from demand_assets.ingestion.outcome import in_words
 from demand_assets.ingestion.quality import usable
 from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
@@ -112,7 +112,7 @@ def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     order = sort_order([np.asarray(week), *(part.frame[key].to_numpy() for key in KEYS[part.plan.kind][1:])])
     if order is None:
         return part.frame, np.arange(len(part.frame))
-    return part.frame.iloc[order].reset_index(drop=True), order
+    return taken(part.frame, order), order
 
 
 def _texts(ids: Mapping[str, tuple[str, ...]]) -> IdTexts:

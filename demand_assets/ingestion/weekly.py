@@ -244,12 +244,19 @@ def _flagged(
     sales: Sequence[Delivery], covariates: Sequence[Delivery], calendar: Calendar
 ) -> tuple[list[Delivery], list[Delivery]]:
     """Both with a holiday flag in every row."""
-    from_covariates = _flags(covariates)
-    from_sales = _flags(sales)
-    return (
-        [_with_flags(delivery, from_covariates, calendar) for delivery in sales],
-        [_with_flags(delivery, from_sales, calendar) for delivery in covariates],
-    )
+    return _with_flags_of(covariates, sales, calendar), _with_flags_of(sales, covariates, calendar)
+
+
+def _with_flags_of(others: Sequence[Delivery], deliveries: Sequence[Delivery], calendar: Calendar) -> list[Delivery]:
+    """The deliveries with a flag in every row; the flags of the others are looked up only where one lacks some."""
+    if all(_is_flagged(delivery) for delivery in deliveries):
+        return list(deliveries)
+    flags = _flags(others)
+    return [one if _is_flagged(one) else _with_flags(one, flags, calendar) for one in deliveries]
+
+
+def _is_flagged(delivery: Delivery) -> bool:
+    return "is_holiday" in delivery.frame and not delivery.frame["is_holiday"].isna().any()
 
 
 def _flags(deliveries: Sequence[Delivery]) -> pd.Series:
@@ -276,8 +283,6 @@ def _texts(delivery: Delivery, codes: NDArray[np.int64]) -> NDArray[np.object_]:
 
 def _with_flags(delivery: Delivery, other: pd.Series, calendar: Calendar) -> Delivery:
     frame = delivery.frame
-    if "is_holiday" in frame and not frame["is_holiday"].isna().any():
-        return delivery
     weeks = frame["week"].to_numpy()
     starts = run_starts([weeks, frame["store_id"].to_numpy()])
     flags = calendar(pd.DatetimeIndex(weeks[starts]))
