@@ -68,6 +68,7 @@ def demand_features(
     newest = week_key(origins[-1])
     manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
+    drivers = driver_frames(lake, newest, training.horizon_weeks)
     panel = build_panel(
         raw_sales,
         raw_covariates,
@@ -76,7 +77,7 @@ def demand_features(
         training.horizon_weeks,
         absent.missing,
         absent.closed,
-        driver_frames(lake, newest, training.horizon_weeks),
+        drivers=drivers,
     )
     texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)

@@ -44,7 +44,9 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     landed, facts = contents.tables(), contents.dataset
     sales, stores = landed.sales, landed.stores
     closed = facts.closed_weeks(keys_of(stores, "store_id"))
-    panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed)
+    panel = build_panel(
+        sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed, drivers=landed.drivers
+    )
     weeks = sorted({week_of("--origins", text, panel.weeks) for text in asked})
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]

@@ -72,7 +72,7 @@ def _made_again(
 ) -> Reproduction:
     import pandas as pd
 
-    from demand_assets.adapters.manifests import DRIVERS, MANIFEST_KEY, read_manifest
+    from demand_assets.adapters.manifests import MANIFEST_KEY, read_manifest
     from demand_assets.adapters.parquet import content_version
     from demand_assets.assets.forecasting import (
         ENVIRONMENT_KEY,
@@ -123,7 +123,12 @@ def _made_again(
         horizon,
         facts.missing,
         facts.closed_weeks(keys_of(inputs["stores"], "store_id")),
-        driver_frames_of(facts.covariates, covariates, *(inputs.get(table, pd.DataFrame()) for table in DRIVERS)),
+        drivers=driver_frames_of(
+            facts.covariates,
+            covariates,
+            inputs.get("raw_series_covariates", pd.DataFrame()),
+            inputs.get("plans_ahead", pd.DataFrame()),
+        ),
     )
     features = build_features(panel, [origin], horizon)
     made = content_version(features)

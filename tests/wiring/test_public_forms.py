@@ -41,12 +41,27 @@ def test_m5_as_downloaded_is_forecast(tmp_path: Path) -> None:
     sales = pd.DataFrame(keys, columns=["item_id", "dept_id", "cat_id", "store_id", "state_id"])
     sales.insert(0, "id", sales["item_id"] + "_" + sales["store_id"] + "_validation")
     sales = pd.concat([sales, pd.DataFrame(amounts.T, columns=columns)], axis=1)
-    week = 11_101 + np.arange(len(DAYS)) // 7
+    # As in M5 weeks begin on Saturday, and the calendar and the prices run four weeks past the sales.
+    dates = pd.date_range(DAYS[0], periods=len(DAYS) + 28)
+    week = 11_101 + (np.arange(len(dates)) + 2) // 7
     calendar = pd.DataFrame(
-        {"date": DAYS.strftime("%Y-%m-%d"), "wm_yr_wk": week, "weekday": DAYS.day_name(), "d": columns}
+        {
+            "date": dates.strftime("%Y-%m-%d"),
+            "wm_yr_wk": week,
+            "weekday": dates.day_name(),
+            "d": [f"d_{day}" for day in range(1, len(dates) + 1)],
+            "event_type_1": np.where(dates.day == 25, "National", ""),
+            "snap_CA": (dates.day <= 10).astype(int),
+        }
     )
+    sold = (len(DAYS) + 1) // 7
     prices = pd.DataFrame(
-        {"store_id": "CA_1", "item_id": "FOODS_1_001", "wm_yr_wk": np.unique(week), "sell_price": 2.5}
+        {
+            "store_id": "CA_1",
+            "item_id": "FOODS_1_001",
+            "wm_yr_wk": np.unique(week),
+            "sell_price": np.where(np.arange(len(np.unique(week))) <= sold, 2.5, 1.5),
+        }
     )
     zone, home = tmp_path / "zone", tmp_path / "home"
     archive(zone / "m5.zip", sales_train_validation=sales, calendar=calendar, sell_prices=prices)
@@ -54,6 +69,15 @@ def test_m5_as_downloaded_is_forecast(tmp_path: Path) -> None:
     found = answer(home, store_id="CA_1", dept_id="FOODS_1_001", week="2014-07-25")
     assert (summary["unit"], found["unit"], found["origin_week"]) == ("pieces", "pieces", "2014-07-18")
     assert found["forecast"] > 0
+    series = pd.read_parquet(home / "lake" / "raw_series_covariates")
+    assert series["sell_price"].eq(2.5).all()
+    plan = pd.read_parquet(home / "lake" / "plans_ahead" / "2014-07-18.parquet")
+    assert plan["week"].max() == pd.Timestamp("2014-08-22")
+    of_item, of_stores = plan[plan["dept_id"] > 0], plan[plan["dept_id"] == 0]
+    assert of_item["sell_price"].tolist() == [2.5, 1.5, 1.5, 1.5, 1.5]
+    assert of_stores.groupby("week")[["snap_CA", "event_type_1=National"]].max().to_numpy().tolist() == [
+        [0, 1], [1, 0], [7, 0], [2, 0],
+    ]  # fmt: skip
     departments = pd.read_parquet(home / "lake" / "departments.parquet")
     assert departments[["id", "dept", "cat_id"]].to_numpy().tolist() == [
         ["FOODS_1_001", "FOODS_1", "FOODS"], ["FOODS_1_002", "FOODS_1", "FOODS"],
@@ -78,4 +102,6 @@ def test_favorita_as_downloaded_is_forecast(tmp_path: Path) -> None:
     assert found["forecast"] > 0
     covariates = pd.read_parquet(home / "lake" / "raw_covariates")
     assert covariates["dcoilwtico"].round(1).eq(93.1).all()
+    assert pd.read_parquet(home / "lake" / "raw_series_covariates")["onpromotion"].eq(0).all()
+    assert not (home / "lake" / "plans_ahead").exists()
     assert set(covariates["store_id"]) == {1, 2}
