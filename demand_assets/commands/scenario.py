@@ -109,7 +109,10 @@ def _print(found: Mapping[str, Any]) -> None:
     terminal().print(
         f"{found['series']:,} series have changed plans; nothing but this scenario was written", markup=False
     )
-    if found["movers"]:
+    if not found["movers"]:
+        words = f"no forecast is moved: {found['method']}, which made it, does not follow these plans"
+        terminal().print(words, markup=False)
+    else:
         movers = [_mover_cells(row) for row in found["movers"]]
         print_table(f"Moved most, all weeks, in {unit}", movers, numbers=["before", "after", "difference", "change"])
 
