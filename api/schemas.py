@@ -308,16 +308,11 @@ class DatasetResponse(Envelope):
     updated_at: Annotated[datetime | None, Field(description="When it last changed; null before it was written.")]
 
 
-_CHAIN = (
-    amount("forecast", "The chain's forecast on the changed plans, all weeks together", nullable=True),
-    amount("base_forecast", "The same of the base vintage", nullable=True),
-)
-
-
 @with_columns(
     *store.SCENARIOS.without("money").columns,
     *store.FORECAST_VINTAGES.without("vintage_id", "sequence", "kind", "published_at").columns,
-    *_CHAIN,
+    amount("forecast", "The chain's forecast on the changed plans, all weeks together", nullable=True),
+    amount("base_forecast", "The same of the base vintage", nullable=True),
 )
 class Scenario(BaseModel):
     """A what-if: a vintage on changed plans, beside the published forecast it was made from."""
