@@ -18,7 +18,7 @@ from api.metrics import Metrics
 from api.middleware import ServiceMiddleware
 from api.parameters import refuse_repeated
 from api.points import PointReads
-from api.routes import dataset, forecasts, models, monitoring, operations, overrides, series, vintages
+from api.routes import dataset, forecasts, models, monitoring, operations, overrides, scenarios, series, vintages
 from api.serialization import to_json
 from api.service import Service, announce_weekday
 from api.settings import ApiSettings
@@ -74,7 +74,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
-        models.router, overrides.router,
+        models.router, overrides.router, scenarios.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     operations.serve_dashboard(app)

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from api.formats import Format
 from api.problems import ProblemError
-from demand_assets.contract.columns import ID_PATTERN, LONGEST_ID
+from demand_assets.contract.columns import ID_PATTERN, LONGEST_ID, SCENARIO_PATTERN
 from demand_assets.store.dataset import WEEKDAYS
 
 # What the store's integer columns hold; a larger number would be an error of the database, not of the request.
@@ -98,6 +98,7 @@ StoreId = Annotated[Id, Field(description="Store, as the retailer writes it.", e
 DeptId = Annotated[Id, Field(description="Department, as the retailer writes it.", examples=["3"])]
 Week = Annotated[WeekText, Field(description="The day that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
 VintagePath = Annotated[str, Path(pattern=_VINTAGE, max_length=27, examples=_VINTAGE_EXAMPLE)]
+ScenarioPath = Annotated[str, Path(pattern=SCENARIO_PATTERN, max_length=64, examples=["half-price"])]
 OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
 StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]

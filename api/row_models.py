@@ -24,7 +24,8 @@ _EXAMPLES: dict[str, Any] = {
     "vintage_id": "2012-10-26-0f3a9c5b7d1e2468", "method": "xgboost", "model_version": "7", "data_version": "5be1d2",
     "code_version": "8f3a5c1d90b2", "published_at": "2012-10-27T06:00:00Z", "author": "M. Planner",
     "reason": "Local fair on Saturday", "sequence": 12, "kind": "forecast", "store_label": "Store",
-    "dept_label": "Department", "has_stores": True, "has_departments": True,
+    "dept_label": "Department", "has_stores": True, "has_departments": True, "name": "half-price",
+    "base_vintage_id": "2012-10-26-0f3a9c5b7d1e2468", "changes": "covariate,change\nprice,*0.5\n",
 }  # fmt: skip
 
 

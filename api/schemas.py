@@ -308,6 +308,57 @@ class DatasetResponse(Envelope):
     updated_at: Annotated[datetime | None, Field(description="When it last changed; null before it was written.")]
 
 
+@with_columns(
+    *store.SCENARIOS.without("money").columns,
+    *store.FORECAST_VINTAGES.without("vintage_id", "sequence", "kind", "published_at").columns,
+    amount("forecast", "The chain's forecast on the changed plans, all weeks together", nullable=True),
+    amount("base_forecast", "The same of the base vintage", nullable=True),
+)
+class Scenario(BaseModel):
+    """A what-if: a vintage on changed plans, beside the published forecast it was made from."""
+
+
+def _beside_base(*columns: Column) -> list[Column]:
+    """The columns, then the same of the base vintage."""
+    return [*columns, *(replace(each, name=f"base_{each.name}", text=f"{each.text}, base vintage") for each in columns)]
+
+
+@with_columns(
+    store.TARGET_WEEK,
+    *_beside_base(store.FORECAST, *_nullable(*_QUANTILES), store.ORDER_QUANTITY),
+    *_beside_base(amount("money", "The forecast at its prices; null where no price is known", nullable=True)),
+)
+class ScenarioWeek(BaseModel):
+    """The chain in one week of a scenario, beside its base vintage."""
+
+
+@with_columns(
+    *_SERIES,
+    amount("forecast", "Forecast of all weeks together"),
+    amount("base_forecast", "The same of the base vintage"),
+    amount("difference", "The scenario's less the base's"),
+)
+class ScenarioMover(BaseModel):
+    """A series that a scenario moves."""
+
+
+class ScenarioResponse(Scenario, Envelope):
+    """One scenario, week by week, and the series that it moves most."""
+
+    weeks: list[ScenarioWeek]
+    movers: list[ScenarioMover]
+
+
+@with_columns(
+    *_named(*store.FORECASTS.without("vintage_id").columns),
+    replace(store.FORECAST, name="base_forecast", text="Forecast of the base vintage"),
+    replace(store.ORDER_QUANTITY, name="base_order_quantity", text="Order quantity of the base vintage"),
+    amount("difference", "The scenario's forecast less the base's"),
+)
+class ScenarioForecast(BaseModel):
+    """One forecast of a scenario, beside that of its base vintage."""
+
+
 def _member(name: str, table: Table) -> list[Column]:
     return [*_named(replace(table.column(name), type=Type.ID)), table.column("attributes")]
 

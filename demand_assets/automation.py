@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -9,6 +10,7 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.assets.scenarios import SCENARIO, scenario_op
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.context import context_of
 from demand_assets.ingestion.ids import IdTexts
@@ -66,6 +68,7 @@ TASK_SIZES = {
     TRAIN_AND_FORECAST: (4096, 16384),
     FORECAST: (2048, 4096),
     WEEKLY: (2048, 4096),
+    SCENARIO: (2048, 4096),
 }
 
 
@@ -109,7 +112,19 @@ weekly_job = dg.define_asset_job(
     tags=_task_size(WEEKLY),
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
-jobs = [ingest_job, features_job, forecast_job, champion_job, weekly_job]
+
+
+@dg.job(
+    name=SCENARIO,
+    tags={**_task_size(SCENARIO), "demand/kind": SCENARIO},
+    description="What-if: score changed plans of the newest forecast and publish them beside it.",
+)
+def scenario_job() -> None:
+    """Make one scenario, named and described by the run config of its op."""
+    scenario_op()
+
+
+jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, scenario_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:

@@ -207,6 +207,36 @@ def accept(
 
 
 @main.command()
+@click.argument("name", required=False)
+@click.argument("changes", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--author", help="Who asks or adopts.  [default: the user of this machine]")
+@click.option("--adopt", is_flag=True, help="Make the forecasts that scenario NAME moves overrides.")
+@click.option("--list", "as_list", is_flag=True, help="List the scenarios instead, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
+def scenario(
+    name: str | None, changes: Path | None, author: str | None, adopt: bool, as_list: bool, as_json: bool
+) -> None:
+    """Ask what if: forecast on plans changed by CHANGES.csv, and publish it as NAME beside the newest forecast.
+
+    Without CHANGES.csv the scenario of that name is shown. CHANGES.csv has the columns covariate and change, and if
+    wanted store_id, dept_id and week; an empty cell means all. A change is a value, a factor (*0.5) or a percentage
+    (-20%).
+    """
+    from demand_assets.commands import scenario as command
+
+    if as_list:
+        command.list_scenarios(as_json)
+    elif not name or (adopt and changes):
+        raise click.UsageError("give NAME and CHANGES.csv, or NAME alone, or NAME --adopt, or --list")
+    elif adopt:
+        command.adopt(name, author, as_json)
+    elif changes is None:
+        command.show(name, as_json)
+    else:
+        command.make(name, changes, author, as_json)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON on stdout.")
 def repair(as_json: bool) -> None:
     """Remove what belongs to no week with sales: files of the lake without a sale, partitions added by hand."""

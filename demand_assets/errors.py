@@ -45,5 +45,9 @@ class IdempotencyConflictError(DemandError):
     """An idempotency key was used before, for another request."""
 
 
+class ScenarioError(DemandError):
+    """The changes of a scenario cannot be read or applied, its name is taken, or it cannot be adopted."""
+
+
 class ApiKeyError(DemandError):
     """A key of the service cannot be made or revoked as asked."""

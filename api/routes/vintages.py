@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from api.documents import list_responses
 from api.listing import Listing, conditional_response, envelope, list_response
@@ -23,6 +24,9 @@ class VintagesParameters(PeriodParameters):
     """Which vintages."""
 
     origin: OriginFilter = None
+    kind: Annotated[
+        Literal["forecast", "scenario"] | None, Field(description="Only published forecasts, or only scenarios.")
+    ] = None
 
 
 @router.get("/vintages", summary="Published runs", **list_responses(VintageSize))
@@ -34,7 +38,7 @@ async def list_vintages(
     listing = Listing(
         "vintages",
         VintageSize,
-        reads.vintages(origin=query.origin, start=query.start, end=query.end),
+        reads.vintages(origin=query.origin, kind=query.kind, start=query.start, end=query.end),
         reads.VINTAGES_ORDER,
         prepare=lambda rows: _read_sizes(service, [row["vintage_id"] for row in rows]),
         derive=lambda row: service.vintage_sizes[row["vintage_id"]],

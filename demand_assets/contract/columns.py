@@ -17,6 +17,9 @@ LONGEST_ID = 200
 ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
 ID_RULE = f"a text of 1 to {LONGEST_ID} characters, none of them a control character"
 
+# What a scenario may be called: it is part of an address, and of a file's name.
+SCENARIO_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 
 class Type(Enum):
     """What a column holds; the value is its name in the data dictionary."""

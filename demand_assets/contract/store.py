@@ -275,6 +275,33 @@ OVERRIDES = Table(
     ),
     unique={"uq_overrides_series_week_version": ("store_key", "dept_key", "target_week", "version")},
 )
+SCENARIOS = Table(
+    "scenarios",
+    "What-if: the vintages of kind scenario, what was changed for each, and the forecast it stands beside.",
+    (
+        Column("name", Type.TEXT, "Name of the scenario", key=True),
+        replace(OF_VINTAGE, key=False, text="Its forecasts, a vintage of kind scenario"),
+        Column(
+            "base_vintage_id",
+            Type.TEXT,
+            "The published forecast it is compared with: the same origin, data and model, on the plans as they were",
+            references="forecast_vintages.vintage_id",
+        ),
+        Column("changes", Type.TEXT, "The CSV of changed plans, as it was given"),
+        _count("series", "Series whose plans it changes"),
+        Column("author", Type.TEXT, "Who asked for it"),
+        Column("created_at", Type.TIME, "When it was published"),
+        Column(
+            "money",
+            Type.JSON,
+            "Per target week the forecast at its prices, as [base, scenario]; null where amounts are money or no price "
+            "is known",
+            nullable=True,
+        ),
+        Column("adopted_by", Type.TEXT, "Who made it overrides; null while nobody has", nullable=True),
+        Column("adopted_at", Type.TIME, "When that was", nullable=True),
+    ),
+)
 ACCEPTED_WEEKS = Table(
     "accepted_weeks",
     "Unusual findings of ingestion's checks that somebody has looked at and takes as right.",
@@ -328,6 +355,7 @@ TABLES = (
     DRIFT_REPORTS,
     PROMOTIONS,
     OVERRIDES,
+    SCENARIOS,
     ACCEPTED_WEEKS,
     ALERTS,
     API_KEYS,

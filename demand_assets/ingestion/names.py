@@ -52,9 +52,10 @@ SYNONYMS: Mapping[Role, tuple[str, ...]] = {
     ),
 }
 _ROLE_OF: Mapping[str, Role] = {name: role for role, names in SYNONYMS.items() for name in names}
+_PRICE = re.compile(r"price|preis|precio|prix|prezzo")
 # Planned before the week they are for.
 _AHEAD = re.compile(
-    r"price|preis|precio|prix|prezzo|promo|markdown|discount|rabatt|coupon|onsale|schoolholiday|schulferien"
+    rf"{_PRICE.pattern}|promo|markdown|discount|rabatt|coupon|onsale|schoolholiday|schulferien"
     r"|stateholiday|publicholiday|^event"
 )
 # A second key of a product that is sold in several forms.
@@ -92,6 +93,16 @@ def by_role(headers: Sequence[str], role: Role) -> list[str]:
 def is_known_ahead(header: str) -> bool:
     """Whether a header names what is planned: a price, a promotion, school holidays."""
     return bool(_AHEAD.search(normal(header)))
+
+
+def is_price(header: str) -> bool:
+    """Whether a header names a price of what is sold."""
+    return bool(_PRICE.search(normal(header)))
+
+
+def is_currency(unit: str) -> bool:
+    """Whether a unit is one of money."""
+    return unit.lower() in _CURRENCIES
 
 
 def is_variant(header: str) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import Subquery
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -32,7 +33,7 @@ from demand_assets.store.queries import latest_forecast
 from demand_assets.store.reads.statements import matching
 from demand_assets.store.tables import actuals, overrides
 
-_LOCK_OVERRIDES = 0x64656D616E6409
+LOCK_OVERRIDES = 0x64656D616E6409
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def record_override(engine: Engine, request: OverrideRequest, now: datetime) -> 
     since; IdempotencyConflictError when that row was another request. UnknownForecastError when nothing forecasts the
     series and week.
     """
-    with write_transaction(engine, _LOCK_OVERRIDES) as conn:
+    with write_transaction(engine, LOCK_OVERRIDES) as conn:
         asked = select(*shown(overrides)).where(overrides.c.idempotency_key == request.idempotency_key)
         known = conn.execute(asked).mappings().first()
         if known is not None:
@@ -123,11 +124,23 @@ def active_overrides(now: datetime) -> Select[Any]:
 
     A newest version that has expired leaves none: the versions before it do not come back.
     """
-    ranked = select(*overrides.c, _age()).subquery()
+    ranked = _ranked()
+    return select(*shown(ranked, "age")).where(_in_force(ranked, now))
+
+
+def keys_in_force(now: datetime) -> Select[Any]:
+    """(store_key, dept_key, target_week) of `active_overrides`."""
+    ranked = _ranked()
+    return select(ranked.c.store_key, ranked.c.dept_key, ranked.c.target_week).where(_in_force(ranked, now))
+
+
+def _ranked() -> Subquery:
+    return select(*overrides.c, _age()).subquery()
+
+
+def _in_force(ranked: Subquery, now: datetime) -> ColumnElement[bool]:
     o = ranked.c
-    return select(*shown(ranked, "age")).where(
-        o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now)
-    )
+    return and_(o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now))
 
 
 def override_scores(store_id: str | None = None, dept_id: str | None = None) -> Select[Any]:

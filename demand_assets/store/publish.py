@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -41,7 +41,7 @@ from demand_assets.store.tables import forecast_vintages, metadata
 Given: TypeAlias = "Iterable[Sequence[Any]] | pa.Table"
 
 # Advisory locks of PostgreSQL, one per table that is written; SQLite has one writer anyhow.
-_LOCK_VINTAGES = 0x64656D616E6402
+LOCK_VINTAGES = 0x64656D616E6402
 _LOCK_ACTUALS = 0x64656D616E6403
 _LOCK_ACCURACY = 0x64656D616E6404
 _LOCK_DRIFT = 0x64656D616E6407
@@ -90,15 +90,34 @@ def forecast_hash(rows: Given) -> str:
     return columns_of(rows, FORECASTS.without("vintage_id")).content_hash()
 
 
+@dataclass(frozen=True)
+class Vintage:
+    """A vintage that can be added: its record, its id, and its columns by table."""
+
+    record: VintageRecord
+    vintage_id: str
+    parts: Mapping[Table, Columns]
+
+
 def publish_vintage(
     engine: Engine, record: VintageRecord, rows: Given, totals: Given = (), attributions: Given = ()
 ) -> PublishResult:
     """Add one vintage with its forecasts, totals and attributions, all or none; the same forecasts again add nothing.
 
+    StoreError as for `checked_vintage`, or for a store that cannot be used.
+    """
+    vintage = checked_vintage(record, rows, totals, attributions)
+    with write_transaction(engine, LOCK_VINTAGES) as connection:
+        return add_vintage(connection, vintage)
+
+
+def checked_vintage(record: VintageRecord, rows: Given, totals: Given = (), attributions: Given = ()) -> Vintage:
+    """A vintage whose parts fit together.
+
     `rows`, `totals` and `attributions` have the columns of their tables less the vintage, in any order of rows, one
     attribution per forecast; a vintage that is there without any gets them. The vintage's id is of `rows` alone.
-    StoreError for no rows, a key twice, NaN or infinity, a week that is not `horizon` weeks after the origin,
-    attributions of other forecasts, or a store that cannot be used.
+    StoreError for no rows, a key twice, NaN or infinity, a week that is not `horizon` weeks after the origin, or
+    attributions of other forecasts.
     """
     parts = {
         table: columns_of(given, table.without("vintage_id"))
@@ -113,12 +132,15 @@ def publish_vintage(
             f"expected one row of attributions per forecast, got {len(explained)} for {len(clean)} forecasts of origin "
             f"{record.origin_week}; make both from the same features"
         )
-    vintage_id = vintage_id_for(record, clean.content_hash())
-    with write_transaction(engine, _LOCK_VINTAGES) as connection:
-        is_new = _add_vintage(connection, vintage_id, record)
-        for table, columns in parts.items():
-            _add_once(connection, table, vintage_id, columns)
-    return PublishResult(vintage_id, inserted=is_new, rows=len(clean))
+    return Vintage(record, vintage_id_for(record, clean.content_hash()), parts)
+
+
+def add_vintage(connection: Connection, vintage: Vintage) -> PublishResult:
+    """Add it as the last in the sequence unless it is there; in a transaction that holds `LOCK_VINTAGES`."""
+    is_new = _add_vintage(connection, vintage.vintage_id, vintage.record)
+    for table, columns in vintage.parts.items():
+        _add_once(connection, table, vintage.vintage_id, columns)
+    return PublishResult(vintage.vintage_id, inserted=is_new, rows=len(vintage.parts[FORECASTS]))
 
 
 def publish_conditions(engine: Engine, rows: Given) -> int:

@@ -18,6 +18,8 @@ from demand_assets.store.publish import (
     publish_exceptions,
     publish_vintage,
 )
+from demand_assets.store.queries import forecasts_of, newest_vintage
+from demand_assets.store.scenarios import ScenarioRecord, publish_scenario
 
 STORES, DEPTS, HORIZON = ("1", "2"), ("3", "7", "11"), 4
 VINTAGES, WEEKS = 3, 60
@@ -68,6 +70,7 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
     for back in range(vintages + 2):
         _drift(url, origin - timedelta(weeks=back), keys)
     _ledger(url, origin)
+    _scenario(url, origin, keys)
     engine.dispose()
 
 
@@ -99,6 +102,30 @@ def _vintage(url: str, origin: date, keys: list[tuple[str, str]]) -> None:
     )  # fmt: skip
     summed = [(*key, value, value * 0.94, value, value * 1.07, series) for key, (value, series) in totals.items()]
     publish_vintage(engine, record, rows, summed, attributions)
+    engine.dispose()
+
+
+def _scenario(url: str, origin: date, keys: list[tuple[str, str]]) -> None:
+    """What if the first series sold a fifth more."""
+    engine = create_engine_for(url)
+    with engine.connect() as connection:
+        base = newest_vintage(connection)
+        assert base is not None
+        stored = forecasts_of(connection, base["vintage_id"])
+    rows = [(*row[:4], *(each * (1.2 if row[:2] == keys[0] else 1.0) for each in row[4:])) for row in stored]
+    totals = []
+    for horizon in range(1, HORIZON + 1):
+        value = sum(row[4] for row in rows if row[3] == horizon)
+        week = origin + timedelta(weeks=horizon)
+        totals.append(("chain", None, None, week, horizon, value, value * 0.94, value, value * 1.07, len(keys)))
+    names = ("horizon_weeks", "method", "model_version", "code_version", "unit")
+    asked = datetime.combine(origin + timedelta(days=2), time(9), UTC)
+    record = VintageRecord(
+        origin_week=origin, data_version="changed", published_at=asked, kind="scenario",
+        **{name: base[name] for name in names},
+    )  # fmt: skip
+    scenario = ScenarioRecord("half-price", base["vintage_id"], "covariate,change\nprice,*0.5\n", 1, "ann")
+    publish_scenario(engine, scenario, record, rows, totals)
     engine.dispose()
 
 

@@ -28,6 +28,8 @@ PAGES = (
     "#/drift?show=all",
     "#/models",
     "#/overrides",
+    "#/scenarios",
+    "#/scenarios?name=half-price",
 )
 
 
@@ -169,6 +171,20 @@ def test_models_show_what_is_in_production_and_what_was_refused(page: Page, serv
     expect(page).to_have_url(re.compile("outcome=promoted"))
 
 
+def test_a_scenario_stands_beside_the_forecast_it_was_made_from(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/scenarios")
+    page.get_by_role("link", name="half-price").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Scenario half-price")
+    found = httpx.get(f"{service}/v1/scenarios/half-price").json()
+    expect(page.get_by_label("Figures")).to_contain_text(amount(found["forecast"]))
+    expect(page.get_by_label("Figures")).to_contain_text(f"before {amount(found['base_forecast'])}")
+    week = page.get_by_role("region", name="Week by week").get_by_role("row").nth(1)
+    expect(week).to_contain_text(amount(found["weeks"][0]["base_order_quantity"]))
+    expect(page.get_by_role("region", name="What was changed")).to_contain_text("price,*0.5")
+    newest = httpx.get(f"{service}/v1/vintages", params={"kind": "forecast", "limit": 1}).json()["items"][0]
+    expect(page.get_by_label("Newest forecast")).to_contain_text(newest["data_version"][:8])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_serious_accessibility_findings(browser: Browser, service: str, scheme: str) -> None:
     with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
@@ -221,6 +237,7 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
         ("#/drift", "No drift report yet."),
         ("#/models", "No model was judged yet."),
         ("#/overrides", "No override was ever given."),
+        ("#/scenarios", "No scenario was ever made."),
     ):
         settled(page, f"{empty_service}/{path}")
         expect(page.get_by_text(said)).to_be_visible()

@@ -16,7 +16,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "demand_assets.commands.backtest", "demand_assets.commands.keys", "demand_assets.commands.models",
-        "demand_assets.commands.reproduce", "demand_assets.commands.run", "demand_assets.commands.watch",
+        "demand_assets.commands.reproduce", "demand_assets.commands.run", "demand_assets.commands.scenario",
+        "demand_assets.commands.watch",
         "alembic.command", "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.tracking", "psycopg", "scipy.sparse", "scipy.stats", "xgboost",
     ]

@@ -75,7 +75,7 @@ async function newestScored(signal) {
   const week = items.at(-1)?.week;
   if (!week) return null;
   // A forecast can be published again; the newest of that origin counts.
-  const [vintage] = (await get("/v1/vintages", { origin: addWeeks(week, -1), limit: 1 }, signal)).items;
+  const [vintage] = (await get("/v1/vintages", { origin: addWeeks(week, -1), kind: "forecast", limit: 1 }, signal)).items;
   if (!vintage) return null;
   return { week, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.method } };
 }

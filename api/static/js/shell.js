@@ -12,6 +12,7 @@ export const PAGES = [
   ["series", "Series"],
   ["exceptions", "Exceptions"],
   ["overrides", "Overrides"],
+  ["scenarios", "Scenarios"],
   ["drift", "Drift"],
   ["models", "Models"],
 ];
@@ -44,7 +45,7 @@ export async function drawFacts() {
   const [facts, banner] = [document.getElementById("facts"), document.getElementById("banner")];
   let answer;
   try {
-    answer = await get("/v1/vintages", { limit: 1 });
+    answer = await get("/v1/vintages", { kind: "forecast", limit: 1 });
   } catch {
     // The page below says what is wrong, with a button to ask again.
     facts.replaceChildren();

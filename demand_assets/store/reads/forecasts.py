@@ -76,10 +76,15 @@ def vintage_before(origin: date | None = None, as_of: datetime | None = None) ->
 
 
 def vintages(
-    *, vintage_id: str | None = None, origin: date | None = None, start: date | None = None, end: date | None = None
+    *,
+    vintage_id: str | None = None,
+    origin: date | None = None,
+    kind: str | None = None,
+    start: date | None = None,
+    end: date | None = None,
 ) -> Select[Any]:
-    """Vintages by origin week, scenarios included; order by VINTAGES_ORDER."""
-    filters = {"vintage_id": vintage_id, "origin_week": origin}
+    """Vintages by origin week, scenarios included unless `kind` is forecast; order by VINTAGES_ORDER."""
+    filters = {"vintage_id": vintage_id, "origin_week": origin, "kind": kind}
     return between(matching(select(forecast_vintages), forecast_vintages, filters), _V.origin_week, start, end)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, String, Table, literal, tuple_
-from sqlalchemy.sql import Subquery
+from sqlalchemy import Column, ColumnElement, Integer, Select, String, literal, tuple_
+from sqlalchemy.sql import FromClause
 from sqlalchemy.types import TypeEngine
 
 from demand_assets.contract.columns import SPANS_ALL, key_name
@@ -58,13 +58,13 @@ def total_key(name: str, value: str | None) -> ColumnElement[Any]:
     return literal(SPANS_ALL, Integer) if value is None else key_of(name, value)
 
 
-def matching(statement: Select[Any], table: Table | Subquery, filters: Mapping[str, Any]) -> Select[Any]:
+def matching(statement: Select[Any], table: FromClause, filters: Mapping[str, Any]) -> Select[Any]:
     """`statement` where each column named in `filters` has that value, ids as text; None leaves it out."""
     given = {name: value for name, value in filters.items() if value is not None}
     return statement.where(*(_equals(table, name, value) for name, value in given.items()))
 
 
-def _equals(table: Table | Subquery, name: str, value: Any) -> ColumnElement[bool]:
+def _equals(table: FromClause, name: str, value: Any) -> ColumnElement[bool]:
     return table.c[key_name(name)] == key_of(name, value) if name in DIMENSIONS else table.c[name] == value
 
 
