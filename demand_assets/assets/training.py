@@ -29,12 +29,7 @@ from demand_assets.contract.store import (
     TARGET_WEEK,
 )
 from demand_assets.errors import LakeError, ModelError, SchemaError
-from demand_assets.forecasting.backtest import (
-    backtest_stored,
-    calibration_of,
-    rolling_origins,
-    sample_stores,
-)
+from demand_assets.forecasting.backtest import backtest_stored, rolling_origins, sample_stores
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.forecasting.forecaster import train_stored
@@ -56,6 +51,8 @@ BACKTEST_COLUMNS = {
     "model": "Name of the trained model or of a baseline",
     **texts(FORECAST, P10, P50, P90, ACTUAL, IS_HOLIDAY),
     "scale": "Mean weekly sales of the series at the origin",
+    "start": "What the correction is added to; of a baseline its forecast",
+    "residual": "Correction as the model says it, before it is shrunk, in units of scale",
 }
 
 
@@ -154,8 +151,8 @@ def trained_model(
 ) -> dg.MaterializeResult:
     """One global model as of a week, in MLflow under the alias `staging`.
 
-    Its intervals are calibrated on the errors of its own backtest. Unchanged data, code and configuration give the
-    version that is registered already.
+    Its correction is shrunk and its intervals are calibrated by the errors of its own backtest. Unchanged data, code
+    and configuration give the version that is registered already.
     """
 
     as_of = run_weeks(context)[0]
@@ -170,9 +167,7 @@ def trained_model(
         (forecaster,) = train_stored(
             demand_features, raw_sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake)
         )
-        forecaster = forecaster.with_calibration(
-            calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
-        )
+        forecaster = forecaster.judged(backtest_report, training.horizon_weeks)
         seconds = forecaster.fit_seconds
         importance = importance_plot(forecaster.importance())
         scores = {

@@ -9,6 +9,7 @@ import pandas as pd
 
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, LAST_YEAR
 from demand_assets.forecasting.forecaster import Forecaster
+from demand_assets.forecasting.start import ESTIMATES
 
 
 def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
@@ -19,6 +20,8 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     names = list(ATTRIBUTION_GROUPS)
     group = np.array([names.index(FEATURES[feature].group) for feature in forecaster.features])
     moved = forecaster.attributions(features, group, len(names))
+    estimates = np.array([names.index(FEATURES[feature].group) for feature in ESTIMATES.values()])
+    moved[:, :-1] += forecaster.start_moves(features) @ (estimates[:, None] == np.arange(len(names)))
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.

@@ -15,6 +15,8 @@ from demand_assets.forecasting.forecaster import Forecaster, fit
 from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.shrinkage import EXPECTED, Shrink
+from demand_assets.forecasting.start import Start
 from demand_assets.forecasting.training import actuals_of, training_matrix, training_rows
 from demand_assets.sample import SampleData
 
@@ -40,7 +42,14 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_a_loaded_forecaster_forecasts_the_same(forecaster: Forecaster, features: pd.DataFrame, tmp_path: Path) -> None:
     errors = pd.DataFrame(
-        {"horizon": 1, "scale": 1.0, "is_holiday": False, "forecast": 0.0, "actual": np.arange(300.0)}
+        {
+            "target_week": AS_OF,
+            "horizon": 1,
+            "scale": 1.0,
+            "is_holiday": False,
+            "forecast": 0.0,
+            "actual": np.arange(300.0),
+        }
     )
     calibrated = forecaster.with_calibration(calibrate(errors, 4))
     kept = ("as_of", "config", "rows", "features", "fit_seconds")
@@ -86,12 +95,20 @@ def test_members_learn_from_different_rows_and_are_averaged(
     values = rows[list(both.features)].to_numpy(np.float32)
     alone = [member.predict(values) for member in both.members]
     assert not np.array_equal(*alone)
-    forecast = rows["base"] + (alone[0] + alone[1]) / 2 * rows["scale"]
+    start, _ = both.parts(rows)
+    forecast = start + EXPECTED * (alone[0] + alone[1]) / 2 * rows["scale"]
     np.testing.assert_allclose(both.predict(rows)["forecast"], forecast, rtol=1e-12)
     group = np.arange(len(both.features)) % 3
     moved = both.attributions(rows, group, 3)
     assert moved.shape == (len(rows), 4)
-    np.testing.assert_allclose(moved.sum(axis=1), (alone[0] + alone[1]) / 2, rtol=1e-4, atol=2e-6)
+    np.testing.assert_allclose(moved.sum(axis=1), EXPECTED * (alone[0] + alone[1]) / 2, rtol=1e-4, atol=2e-6)
+
+
+def test_without_a_moved_start_and_a_correction_the_forecast_is_the_base(
+    forecaster: Forecaster, features: pd.DataFrame
+) -> None:
+    plain = dataclasses.replace(forecaster, start=Start.none(), shrink=Shrink.of_all(0.0))
+    np.testing.assert_array_equal(plain.predict(features)["forecast"], features["base"])
 
 
 def test_no_forecast_is_missing(forecaster: Forecaster, features: pd.DataFrame) -> None:
@@ -167,8 +184,8 @@ def test_any_set_of_quantiles_is_forecast_in_order(
     wide = config.model_copy(update={"quantiles": (0.025, 0.1, 0.5, 0.9, 0.975)})
     rows = features[features["origin_week"] == AS_OF]
     forecaster = fit(features, retailer.sales, AS_OF, wide)
-    uncalibrated = forecaster.predict(rows)
-    assert (uncalibrated["p2.5"] == uncalibrated["forecast"]).all()
+    # The errors of the start give intervals before any forecast was judged.
+    assert (np.diff(forecaster.predict(rows)[["p2.5", "p10", "p50", "p90", "p97.5"]], axis=1) >= 0).all()
     points = rows.assign(forecast=rows["base"], actual=rows["base"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost")
     calibrated = forecaster.with_calibration(calibrate(points, 4, wide.quantiles)).predict(rows)
     bands = calibrated[["p2.5", "p10", "p50", "p90", "p97.5"]].to_numpy()
