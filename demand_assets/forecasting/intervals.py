@@ -134,23 +134,18 @@ def calibrate_errors(
     prior: Calibration | None = None,
 ) -> Calibration:
     """`calibrate` of (n,) scaled errors, n > 0, of targets in the `week` of that number."""
-    if prior is not None and prior.is_none:
-        prior = None
-    edges = np.unique(np.quantile(scale, np.linspace(0, 1, SIZE_SEGMENTS + 1)[1:-1])) if prior is None else prior.edges
+    middle = quantiles.index(0.5)
+    if prior is None or prior.is_none:
+        prior = _by_horizon(error, scale, horizon, week, horizon_weeks, quantiles)
+    edges = prior.edges
     shape = (len(edges) + 1, horizon_weeks, 2)
     step = np.clip(np.asarray(horizon, dtype=np.int64), 1, horizon_weeks) - 1
     segment, kind = np.searchsorted(edges, scale), is_holiday.astype(np.int64)
     cell = np.ravel_multi_index((segment, step, kind), shape)
-    middle = quantiles.index(0.5)
-    if prior is None:
-        spread = np.ones(shape)
-        offsets = np.broadcast_to(_rank_quantiles(error, quantiles), (*shape, len(quantiles))).copy()
-        offsets[..., middle] = 0.0
-    else:
-        segments, steps, kinds = np.indices(shape)
-        held = prior.offsets[segments, np.minimum(steps, prior.offsets.shape[1] - 1), kinds]
-        spread = np.maximum((held[..., -1] - held[..., 0]) / 2, LEAST_SPREAD)
-        offsets = held / spread[..., None]
+    segments, steps, kinds = np.indices(shape)
+    held = prior.offsets[segments, np.minimum(steps, prior.offsets.shape[1] - 1), kinds]
+    spread = np.maximum((held[..., -1] - held[..., 0]) / 2, LEAST_SPREAD)
+    offsets = held / spread[..., None]
     against = error / spread.ravel()[cell]
     groups = (
         np.zeros(shape, dtype=np.int64),
@@ -166,6 +161,24 @@ def calibrate_errors(
             moved[..., middle] = offsets[..., middle]
         offsets = moved
     return Calibration(edges, offsets * spread[..., None], quantiles)
+
+
+def _by_horizon(
+    error: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    horizon: NDArray[Any],
+    week: NDArray[np.int64],
+    horizon_weeks: int,
+    quantiles: tuple[float, ...],
+) -> Calibration:
+    """Quantiles by horizon alone, pulled towards those of everything; the median is 0. Sizes and weeks refine them."""
+    edges = np.unique(np.quantile(scale, np.linspace(0, 1, SIZE_SEGMENTS + 1)[1:-1]))
+    step = np.clip(np.asarray(horizon, dtype=np.int64), 1, horizon_weeks) - 1
+    found, weeks = _of_groups(error, step, week, horizon_weeks, quantiles)
+    share = (weeks / (weeks + PULL_WEEKS))[:, None]
+    offsets = share * found + (1 - share) * _rank_quantiles(error, quantiles)
+    offsets[:, quantiles.index(0.5)] = 0.0
+    return Calibration(edges, np.tile(offsets[None, :, None], (len(edges) + 1, 1, 2, 1)), quantiles)
 
 
 def _of_groups(

@@ -43,38 +43,48 @@ def _plain_calibration(
 ) -> dict[tuple[int, int, int], list[float]]:
     """Segment, horizon from 1 and kind -> scaled error quantiles, with one loop over the rows for each group."""
     rows = [row for row in points.to_dict("records") if not np.isnan(row["actual"])]
-    scales = sorted(row["scale"] for row in rows)
-    edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)] if prior is None else prior.edges.tolist()
-    spread = np.ones((5, horizon_weeks, 2))
-    if prior is not None:
-        spread = (prior.offsets[..., -1] - prior.offsets[..., 0]) / 2
     for row in rows:
-        row["segment"] = sum(edge < row["scale"] for edge in edges)
-        place = (row["segment"], row["horizon"] - 1, int(row["is_holiday"]))
-        row["error"] = (row["actual"] - row["forecast"]) / row["scale"] / spread[place]
+        row["error"] = (row["actual"] - row["forecast"]) / row["scale"]
 
-    def ranked(group: list[dict[str, float]]) -> list[float]:
-        n = len(group)
+    def group(**wanted: object) -> list[dict[str, float]]:
+        return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+    def ranked(errors: list[float]) -> list[float]:
+        n = len(errors)
         # One of n + 1 ranks, outwards; the median has none to give.
         ranks = [max(0.1 - 0.4 / n, 0.0), 0.5, min(0.9 + 0.4 / n, 1.0)]
-        return [float(np.quantile([row["error"] for row in group], rank)) for rank in ranks]
+        return [float(np.quantile(errors, rank)) for rank in ranks]
 
-    found = {}
+    def pulled(held: list[dict[str, float]], unit: str, larger: list[float]) -> list[float]:
+        if not held:
+            return larger
+        weeks = len({row["target_week"] for row in held})
+        share = weeks / (weeks + PULL_WEEKS)
+        own = ranked([row[unit] for row in held])
+        return [share * mine + (1 - share) * other for mine, other in zip(own, larger, strict=True)]
+
+    scales = sorted(row["scale"] for row in rows)
+    edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)] if prior is None else prior.edges.tolist()
+    start = {}
     for segment, horizon, kind in np.ndindex(5, horizon_weeks, 2):
+        if prior is None:
+            low, _, high = pulled(group(horizon=horizon + 1), "error", ranked([row["error"] for row in rows]))
+            start[segment, horizon + 1, kind] = [low, 0.0, high]
+        else:
+            start[segment, horizon + 1, kind] = prior.offsets[segment, horizon, kind].tolist()
+    spread = {place: max((offsets[2] - offsets[0]) / 2, 1e-6) for place, offsets in start.items()}
+    for row in rows:
+        row["segment"] = sum(edge < row["scale"] for edge in edges)
+        row["against"] = row["error"] / spread[row["segment"], row["horizon"], int(row["is_holiday"])]
+    found = {}
+    for (segment, horizon, kind), offsets in start.items():
         same = {"is_holiday": bool(kind)}
         here = {**same, "segment": segment}
-        whole = ranked(rows)
-        made = [whole[0], 0.0, whole[2]]
-        if prior is not None:
-            made = [offset / spread[segment, horizon, kind] for offset in prior.offsets[segment, horizon, kind]]
-        for wanted in ({}, same, here, {**here, "horizon": horizon + 1}):
-            group = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-            if group:
-                weeks = len({row["target_week"] for row in group})
-                share = weeks / (weeks + PULL_WEEKS)
-                pulled = [share * own + (1 - share) * larger for own, larger in zip(ranked(group), made, strict=True)]
-                made = [pulled[0], made[1] if wanted else pulled[1], pulled[2]]
-        found[segment, horizon + 1, kind] = [offset * spread[segment, horizon, kind] for offset in made]
+        made = [offset / spread[segment, horizon, kind] for offset in offsets]
+        for wanted in ({}, same, here, {**here, "horizon": horizon}):
+            low, middle, high = pulled(group(**wanted), "against", made)
+            made = [low, made[1] if wanted else middle, high]
+        found[segment, horizon, kind] = [offset * spread[segment, horizon, kind] for offset in made]
     return found
 
 
