@@ -25,7 +25,7 @@ from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
 from demand_assets.forecasting.ports import WeeklyTable, Workers, dealt
 from demand_assets.forecasting.shrinkage import EXPECTED, Shrink, learn_shrink
-from demand_assets.forecasting.start import ESTIMATES, Start, learn_start, spread_rows
+from demand_assets.forecasting.start import Start, learn_start, spread_rows
 from demand_assets.forecasting.training import TrainingMatrix, actuals_of, stored_matrices, training_matrix
 
 if TYPE_CHECKING:
@@ -126,10 +126,6 @@ class Forecaster:
         table = pd.DataFrame({"feature": self.features, "importance": mean})
         return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)
 
-    def with_calibration(self, calibration: Calibration) -> "Forecaster":
-        """The same members with other intervals."""
-        return replace(self, calibration=calibration)
-
     def judged(self, points: pd.DataFrame, horizon_weeks: int) -> "Forecaster":
         """The same members, shrunk and with intervals by what came of the forecasts in its backtest's `points`."""
         own = model_rows(points)
@@ -150,7 +146,7 @@ class Forecaster:
             "config": self.config.model_dump(),
             "calibration": self.calibration.to_dict(),
             "rows": self.rows,
-            "start": dict(zip(ESTIMATES, self.start.weights.tolist(), strict=True)),
+            "start": self.start.to_dict(),
             "shrink": self.shrink.to_dict(),
         }
         (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
@@ -179,8 +175,9 @@ class Forecaster:
             as_of=pd.Timestamp(described["as_of"]),
             calibration=Calibration.from_dict(described["calibration"]),
             rows=int(described["rows"]),
-            start=Start(np.array([described["start"][name] for name in ESTIMATES])),
-            shrink=Shrink.from_dict(described["shrink"]),
+            # One that was saved without them started from the base and believed all of its correction.
+            start=Start.from_dict(described.get("start", {})),
+            shrink=Shrink.from_dict(described["shrink"]) if "shrink" in described else Shrink.of_all(1.0),
         )
 
 

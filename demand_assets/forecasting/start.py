@@ -7,7 +7,7 @@ pulled towards 0, which is the base itself. Source: combination of forecasts by 
 Ramanathan 1984, Journal of Forecasting 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,15 @@ class Start:
     def none(cls) -> "Start":
         """The base itself."""
         return cls(np.zeros(len(ESTIMATES)))
+
+    def to_dict(self) -> dict[str, float]:
+        """Estimate -> weight."""
+        return dict(zip(ESTIMATES, self.weights.tolist(), strict=True))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> "Start":
+        """Inverse of `to_dict`; an estimate that is not there has no weight."""
+        return cls(np.array([values.get(name, 0.0) for name in ESTIMATES]))
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -62,15 +62,19 @@ class TrainingMatrix:
     def week_names(self) -> "NDArray[np.int64]":
         """Positions of the features that are the same for all series of a week: they only tell which week it is.
 
-        A tree that may split on them learns each past week by heart. The horizon is none of them.
+        A tree that may split on them learns each past week by heart. The horizon is none of them. Where no week has two
+        series, none is known to be.
         """
         group = self.known * (int(self.column("horizon").max()) + 1) + self.column("horizon").astype(np.int64)
         order = np.argsort(group, kind="stable")
         first = np.flatnonzero(np.diff(group[order], prepend=-1))
+        several = np.diff(first, append=len(order)) > 1
+        if not several.any():
+            return np.empty(0, dtype=np.int64)
         names = [
             place
             for place, name in enumerate(self.features)
-            if name != "horizon" and _varies(self.X[order, place], first) <= RARELY
+            if name != "horizon" and _varies(self.X[order, place], first, several) <= RARELY
         ]
         return np.array(names, dtype=np.int64)
 
@@ -103,10 +107,11 @@ class TrainingMatrix:
         return replace(self, X=self.X[held], y=self.y[held], weight=self.weight[held], known=self.known[held])
 
 
-def _varies(values: "NDArray[np.float32]", first: "NDArray[np.int64]") -> float:
-    """Share of the groups that begin at `first` in which values differ; missing ones are a value of their own."""
+def _varies(values: "NDArray[np.float32]", first: "NDArray[np.int64]", several: "NDArray[np.bool_]") -> float:
+    """Share of those of the groups that begin at `first` in which values differ; a missing one is a value too."""
     known = np.where(np.isnan(values), np.float32(np.inf), values)
-    return float(np.mean(np.minimum.reduceat(known, first) < np.maximum.reduceat(known, first)))
+    differ = np.minimum.reduceat(known, first) < np.maximum.reduceat(known, first)
+    return float(differ[several].mean())
 
 
 def _importance(is_holiday: "NDArray[np.bool_]") -> "NDArray[np.float64]":

@@ -51,7 +51,7 @@ def test_a_loaded_forecaster_forecasts_the_same(forecaster: Forecaster, features
             "actual": np.arange(300.0),
         }
     )
-    calibrated = forecaster.with_calibration(calibrate(errors, 4))
+    calibrated = dataclasses.replace(forecaster, calibration=calibrate(errors, 4))
     kept = ("as_of", "config", "rows", "features", "fit_seconds")
     assert [getattr(calibrated, name) for name in kept] == [getattr(forecaster, name) for name in kept]
     calibrated.save(tmp_path / "one")
@@ -151,6 +151,20 @@ def test_a_model_of_other_features_or_of_an_unknown_kind_is_refused(forecaster: 
             Forecaster.load(tmp_path)
 
 
+def test_a_model_saved_before_starts_were_learnt_forecasts_as_it_did(
+    forecaster: Forecaster, features: pd.DataFrame, tmp_path: Path
+) -> None:
+    forecaster.save(tmp_path)
+    described = json.loads((tmp_path / "forecaster.json").read_text())
+    older = {name: value for name, value in described.items() if name not in ("start", "shrink")}
+    (tmp_path / "forecaster.json").write_text(json.dumps(older))
+    rows = features[features["origin_week"] == AS_OF]
+    _, residual = forecaster.parts(rows)
+    np.testing.assert_array_equal(
+        Forecaster.load(tmp_path).predict(rows)["forecast"], rows["base"] + residual * rows["scale"]
+    )
+
+
 def test_a_model_takes_its_own_features_in_its_own_order(
     features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig, tmp_path: Path
 ) -> None:
@@ -187,7 +201,7 @@ def test_any_set_of_quantiles_is_forecast_in_order(
     # The errors of the start give intervals before any forecast was judged.
     assert (np.diff(forecaster.predict(rows)[["p2.5", "p10", "p50", "p90", "p97.5"]], axis=1) >= 0).all()
     points = rows.assign(forecast=rows["base"], actual=rows["base"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost")
-    calibrated = forecaster.with_calibration(calibrate(points, 4, wide.quantiles)).predict(rows)
+    calibrated = dataclasses.replace(forecaster, calibration=calibrate(points, 4, wide.quantiles)).predict(rows)
     bands = calibrated[["p2.5", "p10", "p50", "p90", "p97.5"]].to_numpy()
     assert (np.diff(bands, axis=1) >= 0).all()
     assert (bands[:, 0] < bands[:, 1]).mean() > 0.9

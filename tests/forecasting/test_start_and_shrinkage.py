@@ -63,6 +63,11 @@ def test_features_that_only_tell_the_week_are_found() -> None:
     }  # fmt: skip
 
 
+def test_of_a_single_series_no_feature_is_known_to_tell_the_week_alone() -> None:
+    matrix = _matrix(rows=160)
+    assert len(matrix.week_names()) == 0
+
+
 def _points(factor: float, weeks: int, noise: float = 0.01, seed: int = 1) -> pd.DataFrame:
     """Corrections of which `factor` would have been right, for 50 series over so many weeks."""
     draw = np.random.default_rng(seed)
