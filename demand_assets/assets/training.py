@@ -29,7 +29,7 @@ from demand_assets.contract.store import (
     TARGET_WEEK,
 )
 from demand_assets.errors import ModelError, SchemaError
-from demand_assets.forecasting.backtest import Backtest, backtest_stored, calibration_of, sample_stores
+from demand_assets.forecasting.backtest import Backtest, backtest_stored, sample_stores
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.forecaster import Forecaster, train_stored
@@ -53,6 +53,8 @@ BACKTEST_COLUMNS = {
     "model": "Name of the trained model or of a baseline",
     **texts(FORECAST, P10, P50, P90, ACTUAL, IS_HOLIDAY),
     "scale": "Mean weekly sales of the series at the origin",
+    "start": "What the correction is added to; of a baseline its forecast",
+    "residual": "Correction as the model says it, before it is shrunk, in units of scale",
 }
 
 
@@ -179,8 +181,8 @@ def trained_model(
 ) -> dg.MaterializeResult:
     """One global model as of a week, in MLflow under the alias `staging`; of a short history its best method.
 
-    Its intervals are calibrated on the errors of its own backtest. Unchanged data, code and configuration give the
-    version that is registered already.
+    Its correction is shrunk and its intervals are calibrated by the errors of its own backtest. Unchanged data, code
+    and configuration give the version that is registered already.
     """
 
     as_of = run_weeks(context)[0]
@@ -257,7 +259,7 @@ def _trained(
     learnt = features.only(features_up_to(lake, training, week_key(as_of)))
     config = training.config().bounded(learnt.count(), training.training_rows)
     (forecaster,) = train_stored(learnt, sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake))
-    return forecaster.with_calibration(calibration_of(tested, training.horizon_weeks, quantiles=config.quantiles))
+    return forecaster.judged(tested, training.horizon_weeks)
 
 
 def _register_best_method(

@@ -65,7 +65,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    points = _with_ids(result.cv_results, landed.ids)
+    points = _with_ids(result.cv_results.drop(columns=["start", "residual"]), landed.ids)
     points.to_parquet(temporary, index=False)
     temporary.replace(output)
     report = output.with_suffix(".html") if report is None else report

@@ -10,6 +10,7 @@ import pandas as pd
 from demand_assets.forecasting.baselines import BASE
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, DRIVER_EFFECT, LAST_YEAR, PROMOTION, features_of
 from demand_assets.forecasting.forecaster import Forecaster
+from demand_assets.forecasting.start import ESTIMATES
 
 
 def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:
@@ -22,6 +23,8 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     known = features_of(forecaster.features)
     group = np.array([names.index(known[feature].group) for feature in forecaster.features])
     moved = forecaster.attributions(features, group, len(names))
+    estimates = np.array([names.index(FEATURES[feature].group) for feature in ESTIMATES.values()])
+    moved[:, :-1] += forecaster.start_moves(features) @ (estimates[:, None] == np.arange(len(names)))
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
     # The last column is the mean residual: part of the start, no feature's doing.

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.baselines import UNTRAINED, model_rows
+from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
-from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate, quantile_column
+from demand_assets.forecasting.intervals import INPUTS, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.methods import weeks_to_judge
 from demand_assets.forecasting.models.base import ModelConfig
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable, Workers
+from demand_assets.forecasting.shrinkage import Shrink, learn_shrink
 from demand_assets.forecasting.training import actuals_of
 from demand_assets.forecasting.weeks import add_weeks, week_number, weeks_between
 
@@ -29,11 +31,25 @@ COLUMNS = (
     "actual",
     "is_holiday",
     "scale",
+    "start",
+    "residual",
 )
-# Origins before the first scored one, forecast only so that its intervals have errors to learn from.
+# Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from.
 WARM_UP_ORIGINS = 2
-# What `forecast_origin` makes of one origin: the points, and the seconds of the training.
-Fold = tuple[pd.DataFrame, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One origin's `points`, and what its forecaster knows before any forecast was judged: its `calibration`.
+
+    A model's forecast is `start` + shrink x `residual` x scale, shrunk as far as is expected of any; that of a
+    baseline is its start.
+    """
+
+    points: pd.DataFrame
+    calibration: Calibration
+    corrects: bool
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +195,24 @@ def forecast_origin(
     """
     if stores is not None:
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
-    forecasts = {forecaster.model: forecaster.predict(rows)["forecast"].to_numpy()}
-    forecasts |= {name: rows[name].to_numpy() for name in UNTRAINED}
+    start, residual = forecaster.parts(rows)
+    starts = {forecaster.model: start} | {name: rows[name].to_numpy() for name in UNTRAINED}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales, absent, newest)
     )
-    points = [keyed.assign(model=name, forecast=forecast) for name, forecast in forecasts.items()]
-    return pd.concat(points, ignore_index=True)[list(COLUMNS)], forecaster.fit_seconds
+    made = {name: residual if name == forecaster.model else np.zeros(len(rows)) for name in starts}
+    points = [
+        keyed.assign(
+            model=name, start=begun, residual=made[name], forecast=_shrunk(forecaster.shrink, keyed, begun, made[name])
+        )
+        for name, begun in starts.items()
+    ]
+    return Fold(
+        pd.concat(points, ignore_index=True)[list(COLUMNS)],
+        forecaster.calibration,
+        forecaster.config.corrects,
+        forecaster.fit_seconds,
+    )
 
 
 def assemble_folds(
@@ -197,13 +224,17 @@ def assemble_folds(
     """The backtest of `origins` from what `forecast_origin` made of each of `origins_to_forecast`, in that order."""
     scored: list[pd.DataFrame] = []
     seconds = 0.0
-    for forecasts, fit_seconds in made:
-        seconds += fit_seconds
-        past = pd.concat(scored) if scored else forecasts[:0]
+    for fold in made:
+        seconds += fold.seconds
+        past = pd.concat(scored) if scored else fold.points[:0]
         # Known at the origin: an error counts from the week its target ended.
-        known = past[past["target_week"] <= forecasts["origin_week"].iloc[0]]
-        for name, points in forecasts.groupby("model", sort=False):
-            calibration = calibrate(known[known["model"] == name], horizon_weeks, quantiles)
+        known = past[past["target_week"] <= fold.points["origin_week"].iloc[0]]
+        for name, points in fold.points.groupby("model", sort=False):
+            judged = known[known["model"] == name]
+            if fold.corrects and name not in UNTRAINED:
+                shrink = learn_shrink(judged)
+                points = points.assign(forecast=_shrunk(shrink, points, points["start"], points["residual"]))
+            calibration = calibrate(judged, horizon_weeks, quantiles, fold.calibration)
             scored.append(points.assign(**calibration.intervals(*(points[column].to_numpy() for column in INPUTS))))
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(list(origins))]
@@ -213,9 +244,10 @@ def assemble_folds(
     return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
 
 
-def calibration_of(points: pd.DataFrame, horizon_weeks: int, quantiles: tuple[float, ...] = QUANTILES) -> Calibration:
-    """Intervals for the trained model from all of its backtest's errors."""
-    return calibrate(model_rows(points), horizon_weeks, quantiles)
+def _shrunk(shrink: Shrink, points: pd.DataFrame, start: ArrayLike, residual: ArrayLike) -> NDArray[np.float64]:
+    """(n,) forecasts from starts and residuals that are not shrunk yet."""
+    scale = points["scale"].to_numpy()
+    return np.asarray(start) + shrink.of(scale) * np.asarray(residual) * scale
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:

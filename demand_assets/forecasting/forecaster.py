@@ -18,12 +18,15 @@ from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
+from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import features_of
-from demand_assets.forecasting.intervals import Calibration
+from demand_assets.forecasting.intervals import Calibration, calibrate, calibrate_errors
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
 from demand_assets.forecasting.models.baseline import BaselineConfig
 from demand_assets.forecasting.ports import WeeklyTable, Workers, dealt
+from demand_assets.forecasting.shrinkage import EXPECTED, Shrink, learn_shrink
+from demand_assets.forecasting.start import Start, learn_start, spread_rows
 from demand_assets.forecasting.training import TrainingMatrix, actuals_of, stored_matrices, training_matrix
 
 if TYPE_CHECKING:
@@ -32,12 +35,18 @@ if TYPE_CHECKING:
 DESCRIPTION_FILE = "forecaster.json"
 # Rows that are forecast at a time: about 100 MB of features.
 ROWS_PER_PIECE = 400_000
+# Past errors of the start that intervals are learnt from: a bound on memory that leaves hundreds per week and size.
+MOST_ERRORS = 200_000
 _FORECAST_KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
 
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """Members whose mean is the scaled residual; `rows` they learnt from together in `fit_seconds`."""
+    """Forecast = start + `shrink` x scaled residual x scale.
+
+    The start is the base, moved by `start`; the residual is the mean of the members; `rows` they learnt from together
+    in `fit_seconds`. With `Start.none` and a shrink of 0 the forecast is the base.
+    """
 
     members: tuple[Model, ...]
     config: ModelConfig
@@ -45,6 +54,8 @@ class Forecaster:
     calibration: Calibration
     rows: int
     fit_seconds: float = field(default=0.0, compare=False)
+    start: Start = field(default_factory=Start.none)
+    shrink: Shrink = field(default_factory=lambda: Shrink.of_all(1.0))
 
     @property
     def model(self) -> str:
@@ -64,32 +75,49 @@ class Forecaster:
     @property
     def inputs(self) -> list[str]:
         """The columns of demand_features that `predict` takes."""
-        return list(dict.fromkeys([*_FORECAST_KEYS, self.config.starts_from, "scale", "is_holiday", *self.features]))
+        return list(
+            dict.fromkeys(
+                [*_FORECAST_KEYS, self.config.starts_from, "scale", "is_holiday", *self.features, *self.start.inputs]
+            )
+        )
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
         """Keys, `forecast` and the configured quantiles, in the unit of sales, for each row of demand_features.
 
         The quantiles never cross. ModelError when a feature is missing.
         """
-        values = self._values(features)
-        residual = np.mean([member.predict(values) for member in self.members], axis=0)
-        forecast = features[self.config.starts_from].to_numpy() + residual * features["scale"].to_numpy()
+        scale = features["scale"].to_numpy()
+        start, residual = self.parts(features)
+        forecast = start + self.shrink.of(scale) * residual * scale
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
         intervals = self.calibration.intervals(
             forecast,
-            features["scale"].to_numpy(),
+            scale,
             features["horizon"].to_numpy(),
             features["is_holiday"].to_numpy(),
         )
         return keyed.assign(**intervals)
 
+    def parts(self, features: pd.DataFrame) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
+        """(n,) starts in the unit of sales, and (n,) scaled residuals as the members say them, not yet shrunk."""
+        values = self._values(features)
+        residual: NDArray[np.float64] = np.mean([member.predict(values) for member in self.members], axis=0)
+        moved = self.start_moves(features).sum(axis=1) * features["scale"].to_numpy()
+        return features[self.config.starts_from].to_numpy() + moved, residual
+
+    def start_moves(self, features: pd.DataFrame) -> "NDArray[np.float64]":
+        """(n, K) how far each of `start.ESTIMATES` moves the start from the base, scaled."""
+        return self.start.moves(lambda name: features[name].to_numpy(), len(features))
+
     def attributions(self, features: pd.DataFrame, group: "NDArray[np.int64]", groups: int) -> "NDArray[np.float64]":
-        """(n, groups + 1) how much each group of features moved the scaled residual; last the mean; rows sum to it.
+        """(n, groups + 1) how much each group of features moved the shrunk residual; last the mean; rows sum to it.
 
         `group` (F,) is each feature's group, 0 to `groups` - 1. ModelError when a feature is missing.
         """
         values = self._values(features)
-        return np.mean([member.attributions(values, group, groups) for member in self.members], axis=0)
+        moved = np.mean([member.attributions(values, group, groups) for member in self.members], axis=0)
+        shrunk: NDArray[np.float64] = moved * self.shrink.of(features["scale"].to_numpy())[:, None]
+        return shrunk
 
     def _values(self, features: pd.DataFrame) -> "NDArray[np.float32]":
         """(n, F) the members' features in their order; ModelError when one is missing."""
@@ -104,9 +132,11 @@ class Forecaster:
         table = pd.DataFrame({"feature": self.features, "importance": mean})
         return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)
 
-    def with_calibration(self, calibration: Calibration) -> "Forecaster":
-        """The same members with other intervals."""
-        return replace(self, calibration=calibration)
+    def judged(self, points: pd.DataFrame, horizon_weeks: int) -> "Forecaster":
+        """The same members, shrunk and with intervals by what came of the forecasts in its backtest's `points`."""
+        own = model_rows(points)
+        calibration = calibrate(own, horizon_weeks, self.config.quantiles, self.calibration)
+        return replace(self, shrink=learn_shrink(own), calibration=calibration)
 
     def save(self, folder: Path) -> None:
         """Write a description and a folder of each member; the same forecaster gives the same bytes."""
@@ -122,6 +152,8 @@ class Forecaster:
             "config": self.config.model_dump(),
             "calibration": self.calibration.to_dict(),
             "rows": self.rows,
+            "start": self.start.to_dict(),
+            "shrink": self.shrink.to_dict(),
         }
         (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
 
@@ -150,6 +182,9 @@ class Forecaster:
             as_of=pd.Timestamp(described["as_of"]),
             calibration=Calibration.from_dict(described["calibration"]),
             rows=int(described["rows"]),
+            # One that was saved without them started from the base and believed all of its correction.
+            start=Start.from_dict(described.get("start", {})),
+            shrink=Shrink.from_dict(described["shrink"]) if "shrink" in described else Shrink.of_all(1.0),
         )
 
 
@@ -159,13 +194,18 @@ def _member_folder(folder: Path, number: int) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class TrainedMember:
-    """Member `number` of the ensemble of a week, the rows that it learnt from, and the seconds that took."""
+    """Member `number` of the ensemble of a week, the rows that it learnt from, and the seconds that took.
+
+    `start` is what its residuals are of, and `calibration` holds the errors of that start.
+    """
 
     as_of: pd.Timestamp
     number: int
     model: Model
     rows: int
     seconds: float
+    start: Start
+    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -202,12 +242,44 @@ def train_part(
 def _trained(matrix: TrainingMatrix, as_of: pd.Timestamp, config: ModelConfig, member: int) -> TrainedMember:
     known = matrix.known_by(as_of)
     started = time.perf_counter()
-    model = model_of(config).fit(known, config, member)
-    return TrainedMember(as_of, member, model, len(known), time.perf_counter() - started)
+    start = learn_start(known) if config.corrects else Start.none()
+    left = replace(known, y=known.y - start.moves(known.column, len(known)).sum(axis=1))
+    model = model_of(config).fit(_without_week_names(left), config, member)
+    calibration = _start_calibration(left, config.quantiles)
+    return TrainedMember(as_of, member, model, len(known), time.perf_counter() - started, start, calibration)
+
+
+def _without_week_names(matrix: TrainingMatrix) -> TrainingMatrix:
+    """The matrix with the features missing that only tell which week it is, so that no model can split on them."""
+    names = matrix.week_names()
+    if not len(names):
+        return matrix
+    X = matrix.X.copy()
+    X[:, names] = np.nan
+    return replace(matrix, X=X)
+
+
+def _start_calibration(matrix: TrainingMatrix, quantiles: tuple[float, ...]) -> Calibration:
+    """Intervals from the errors that the start made at all past origins: they need no model that was trained then."""
+    rows = spread_rows(len(matrix), MOST_ERRORS)
+    horizon = matrix.column("horizon")[rows].astype(np.int64)
+    return calibrate_errors(
+        matrix.y[rows],
+        matrix.scale[rows],
+        horizon,
+        matrix.is_holiday[rows],
+        matrix.known[rows],
+        int(horizon.max()),
+        quantiles,
+    )
 
 
 def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterator[Forecaster]:
-    """One forecaster without intervals per week that members were trained at, in order of week."""
+    """One forecaster per week that members were trained at, in order of week.
+
+    Its intervals are those of the start's errors, and its corrections shrunk as is expected of any: no forecast of its
+    own was judged yet.
+    """
     by_week: dict[pd.Timestamp, list[TrainedMember]] = {}
     for one in sorted(trained, key=lambda one: (one.as_of, one.number)):
         by_week.setdefault(one.as_of, []).append(one)
@@ -216,9 +288,12 @@ def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterat
             members=tuple(one.model for one in members),
             config=config,
             as_of=week,
-            calibration=Calibration.none(config.quantiles),
+            # Another member's share of the rows has the same errors, near enough.
+            calibration=members[0].calibration,
             rows=sum(one.rows for one in members),
             fit_seconds=sum(one.seconds for one in members),
+            start=Start(np.mean([one.start.weights for one in members], axis=0)),
+            shrink=Shrink.of_all(EXPECTED if config.corrects else 0.0),
         )
 
 

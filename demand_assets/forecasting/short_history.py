@@ -5,6 +5,7 @@ methods forecast from them and are scored on them. They lack last year, so no mo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -80,7 +81,10 @@ def untrained_backtest(
     made = workers.map(
         forecast_stored_origin, [_starting_point(origin) for origin in origins], features, sales, stores, absent
     )
-    folds = ((points[points["model"].isin(list(UNTRAINED))].reset_index(drop=True), 0.0) for points, _ in made)
+    folds = (
+        replace(fold, points=fold.points[fold.points["model"].isin(list(UNTRAINED))].reset_index(drop=True))
+        for fold in made
+    )
     return assemble_folds(folds, origins, horizon_weeks, quantiles)
 
 

@@ -33,9 +33,9 @@ COLUMNS = (
     *QUANTILE_COLUMNS,
     "series",
 )
-# Below this a level's own tails hold a handful of errors, and Student's t, wider with fewer, speaks for them.
+# Below this a level's own tails hold a handful of errors, and Student's t, wider with fewer origins, speaks for them.
 MIN_POINTS = 50
-# A spread takes two errors; a third keeps the t of one degree of freedom, 3.1 spreads at 90%, out of it.
+# A spread takes two errors, and a third to be worth one.
 MIN_SPREAD_POINTS = 3
 # Of the sum of absolute forecasts: what adding up in another order may change.
 TOLERANCE = 1e-9
@@ -152,7 +152,8 @@ def _calibrated(totals: pd.DataFrame, level: str, horizon_weeks: int) -> Calibra
         return Calibration.none()
     if len(totals) < MIN_POINTS:
         scale = totals["scale"].to_numpy()
-        return _student((totals["actual"].to_numpy() - totals["forecast"].to_numpy()) / scale)
+        errors = (totals["actual"].to_numpy() - totals["forecast"].to_numpy()) / scale
+        return _student(errors, totals["origin_week"].nunique())
     if level != CHAIN:
         return calibrate(totals, horizon_weeks)
     # One chain has no sizes to tell apart: segments of its scale would be stretches of time.
@@ -164,12 +165,12 @@ def _calibrated(totals: pd.DataFrame, level: str, horizon_weeks: int) -> Calibra
     return Calibration(np.empty(0), calibrate(unit, horizon_weeks).offsets[:1])
 
 
-def _student(errors: NDArray[np.float64]) -> Calibration:
-    """Quantiles of one more of n normal errors, for every size and horizon: mean + t(n - 1) s sqrt(1 + 1/n).
+def _student(errors: NDArray[np.float64], origins: int) -> Calibration:
+    """Quantiles of one more of some normal errors, for every size and horizon: mean + t(n - 1) s sqrt(1 + 1/n).
 
-    Source: the prediction interval of a normal sample (Hahn and Meeker, Statistical Intervals, 4.8).
+    n is the number of origins: the targets of one share its level and so its error. Source: the prediction interval of
+    a normal sample (Hahn and Meeker, Statistical Intervals, 4.8).
     """
-    n = len(errors)
-    spread = errors.std(ddof=1) * np.sqrt(1 + 1 / n)
-    offsets = errors.mean() + student_t.ppf(QUANTILES, n - 1) * spread
+    spread = errors.std(ddof=1) * np.sqrt(1 + 1 / origins)
+    offsets = errors.mean() + student_t.ppf(QUANTILES, max(origins - 1, 1)) * spread
     return Calibration(np.empty(0), np.tile(offsets, (1, 1, 2, 1)))

@@ -22,7 +22,8 @@ from demand_assets.forecasting.weeks import week_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
+# A feature that varies among the series of a week in no more than this share of the weeks names the week.
+RARELY = 0.02
 NO_SALES = pd.DataFrame(
     {"store_id": [], "dept_id": [], "week": pd.DatetimeIndex([]), "sales": []}, columns=list(SALES_COLUMNS)
 )
@@ -43,6 +44,41 @@ class TrainingMatrix:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def column(self, name: str) -> "NDArray[np.float32]":
+        """(n,) values of one feature; ValueError when it is none of the matrix."""
+        return self.X[:, self.features.index(name)]
+
+    @property
+    def is_holiday(self) -> "NDArray[np.bool_]":
+        """(n,) whether the target is a holiday week."""
+        return self.column("is_holiday") > 0
+
+    @property
+    def scale(self) -> "NDArray[np.float64]":
+        """(n,) scale of each row's series, in the unit of sales."""
+        return self.weight / _importance(self.is_holiday)
+
+    def week_names(self) -> "NDArray[np.int64]":
+        """Positions of the features that are the same for all series of a week: they only tell which week it is.
+
+        A tree that may split on them learns each past week by heart. The horizon is none of them, nor what is known
+        ahead of a driver: a promotion of the whole chain comes again. Where no week has two series, none is known to be.
+        """
+        group = self.known * (int(self.column("horizon").max()) + 1) + self.column("horizon").astype(np.int64)
+        order = np.argsort(group, kind="stable")
+        first = np.flatnonzero(np.diff(group[order], prepend=-1))
+        several = np.diff(first, append=len(order)) > 1
+        if not several.any():
+            return np.empty(0, dtype=np.int64)
+        names = [
+            place
+            for place, name in enumerate(self.features)
+            if name != "horizon"
+            and driver_feature(name) is None
+            and _varies(self.X[order, place], first, several) <= RARELY
+        ]
+        return np.array(names, dtype=np.int64)
 
     @classmethod
     def empty(cls) -> "TrainingMatrix":
@@ -72,6 +108,18 @@ class TrainingMatrix:
         if held.all():
             return self
         return replace(self, X=self.X[held], y=self.y[held], weight=self.weight[held], known=self.known[held])
+
+
+def _varies(values: "NDArray[np.float32]", first: "NDArray[np.int64]", several: "NDArray[np.bool_]") -> float:
+    """Share of those of the groups that begin at `first` in which values differ; a missing one is a value too."""
+    known = np.where(np.isnan(values), np.float32(np.inf), values)
+    differ = np.minimum.reduceat(known, first) < np.maximum.reduceat(known, first)
+    return float(differ[several].mean())
+
+
+def _importance(is_holiday: "NDArray[np.bool_]") -> "NDArray[np.float64]":
+    """(n,) weight of a unit of error."""
+    return np.where(is_holiday, HOLIDAY_WEIGHT, 1.0)
 
 
 def actuals_of(
@@ -132,7 +180,7 @@ def training_matrix(
         X[:, index] = features[name].to_numpy()[rows]
     scale = features["scale"].to_numpy()[rows]
     y = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
-    weight = scale * np.where(features["is_holiday"].to_numpy()[rows] > 0, HOLIDAY_WEIGHT, 1.0)
+    weight = scale * _importance(features["is_holiday"].to_numpy()[rows] > 0)
     return TrainingMatrix(X, y, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])), names)
 
 

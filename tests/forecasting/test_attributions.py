@@ -8,6 +8,7 @@ from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
+from demand_assets.forecasting.start import ESTIMATES
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")
@@ -37,6 +38,10 @@ def test_an_attribution_is_the_sum_of_what_its_features_moved(
     expected = {group: np.zeros(len(rows)) for group in ATTRIBUTION_GROUPS}
     for place, name in enumerate(forecaster.features):
         expected[FEATURES[name].group] += moved[:, place] * scale
+    starts = forecaster.start_moves(rows)
+    assert starts.any()
+    for place, name in enumerate(ESTIMATES.values()):
+        expected[FEATURES[name].group] += starts[:, place] * scale
     # What the forecast starts from: last year, and what the model adds to every row.
     expected["last year"] += rows["base"].to_numpy() + moved[:, -1] * scale
     why = attributions(forecaster, rows)

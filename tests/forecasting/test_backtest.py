@@ -9,9 +9,9 @@ from demand_assets.forecasting import intervals, metrics
 from demand_assets.forecasting.backtest import (
     COLUMNS,
     Backtest,
+    Fold,
     assemble_folds,
     backtest,
-    calibration_of,
     forecast_origin,
     origins_to_forecast,
     rolling_origins,
@@ -21,6 +21,7 @@ from demand_assets.forecasting.backtest import (
 from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
+from demand_assets.forecasting.shrinkage import EXPECTED, learn_shrink
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 from demand_assets.sample import SampleData
 
@@ -67,8 +68,8 @@ def test_of_many_series_whole_stores_are_scored(
     assert stores is not None
     assert 0 < len(stores) < rows["store_id"].nunique()
     model = fit(features, retailer.sales, origin, config)
-    points, _ = forecast_origin(model, rows, retailer.sales, stores)
-    whole, _ = forecast_origin(model, rows, retailer.sales)
+    points = forecast_origin(model, rows, retailer.sales, stores).points
+    whole = forecast_origin(model, rows, retailer.sales).points
     pd.testing.assert_frame_equal(points, whole[whole["store_id"].isin(stores)].reset_index(drop=True))
 
 
@@ -87,41 +88,51 @@ def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> 
             {
                 "store_id": 1, "dept_id": 2, "origin_week": origin, "target_week": add_weeks(origin, ahead),
                 "horizon": ahead, "model": model, "forecast": 1000.0, "actual": 1000.0 + error,
-                "is_holiday": False, "scale": 500.0,
+                "is_holiday": False, "scale": 500.0, "start": 1000.0, "residual": 0.0,
             }
             for model, both in errors.items()
             for ahead, error in enumerate(both, start=1)
-        ]
+        ],
     )  # fmt: skip
 
 
-def test_intervals_at_an_origin_come_from_the_errors_of_targets_that_had_ended_by_then() -> None:
+def test_an_origin_is_judged_by_the_errors_of_targets_that_had_ended_by_then() -> None:
     first, second, third = (add_weeks(ORIGINS[0], number) for number in range(3))
+    prior = intervals.Calibration(np.empty(0), np.tile([-0.2, 0.0, 0.2], (1, 2, 2, 1)))
     made = [
-        (_forecasts(first, {"xgboost": (10.0, 700.0), "seasonal_naive": (-30.0, -50.0)}), 1.0),
-        (_forecasts(second, {"xgboost": (20.0, 900.0), "seasonal_naive": (-40.0, 5.0)}), 2.0),
-        (_forecasts(third, {"xgboost": (0.0, 0.0), "seasonal_naive": (0.0, 0.0)}), 4.0),
+        Fold(_forecasts(first, {"xgboost": (10.0, 700.0), "seasonal_naive": (-30.0, -50.0)}), prior, True, 1.0),
+        Fold(_forecasts(second, {"xgboost": (20.0, 900.0), "seasonal_naive": (-40.0, 5.0)}), prior, True, 2.0),
+        Fold(_forecasts(third, {"xgboost": (0.0, 0.0), "seasonal_naive": (0.0, 0.0)}), prior, True, 4.0),
     ]
-    found = assemble_folds(made, [third, second], 2, intervals.QUANTILES)
-    # At the second origin one error of the first was known, at the third both of the first and one of the second: the
-    # least, the middle and the greatest of so few are their quantiles. The first origin only warms up.
-    bands = {
-        ("seasonal_naive", second): (970.0, 970.0, 970.0),
-        ("seasonal_naive", third): (950.0, 960.0, 970.0),
-        ("xgboost", second): (1010.0, 1010.0, 1010.0),
-        ("xgboost", third): (1010.0, 1020.0, 1700.0),
-    }
-    keys = ["model", "origin_week", "target_week"]
-    expected = [(*key, add_weeks(key[1], ahead), *band) for key, band in bands.items() for ahead in (1, 2)]
-    pd.testing.assert_frame_equal(
-        found.cv_results[["model", "origin_week", "target_week", *intervals.COLUMNS]],
-        pd.DataFrame(expected, columns=[*keys, *intervals.COLUMNS]),
-    )
+    found = assemble_folds(made, [third, first], 2, intervals.QUANTILES)
+    # At the first origin nothing is known but the prior; at the third both errors of the first and one of the second.
+    points = pd.concat(fold.points for fold in made)
+    for (name, origin), band in found.cv_results.groupby(["model", "origin_week"]):
+        known = points[(points["model"] == name) & (points["target_week"] <= origin)]
+        own = intervals.calibrate(known, 2, prior=prior).intervals(
+            *(band[column].to_numpy() for column in intervals.INPUTS)
+        )
+        pd.testing.assert_frame_equal(
+            band[list(intervals.COLUMNS)].reset_index(drop=True), pd.DataFrame(own), check_exact=True
+        )
+    earliest = found.cv_results[found.cv_results["origin_week"] == first]
+    assert (earliest["p90"] - earliest["p10"]).to_numpy() == pytest.approx(200.0)
     assert found.fit_seconds == 7.0
-    newest = calibration_of(found.cv_results, 2)
-    # All errors of the model, and of no other one, make the intervals of the next forecast.
-    assert (newest.offsets * 500).min() == pytest.approx(0.0)
-    assert (newest.offsets * 500).max() == pytest.approx(900.0)
+
+
+def test_a_correction_is_shrunk_by_what_came_of_earlier_ones() -> None:
+    first, second = ORIGINS[0], add_weeks(ORIGINS[0], 2)
+    prior = intervals.Calibration.none()
+    # Half of each correction would have been right.
+    folds = [
+        Fold(_forecasts(origin, {"xgboost": (50.0, 50.0)}).assign(residual=0.2), prior, corrects, 0.0)
+        for origin, corrects in ((first, True), (second, True))
+    ]
+    forecast = assemble_folds(folds, [first, second], 2, intervals.QUANTILES).cv_results["forecast"].tolist()
+    known = folds[0].points
+    factor = learn_shrink(known).of(np.array([500.0]))[0]
+    assert EXPECTED < factor < 0.5
+    assert forecast == pytest.approx([1000 + EXPECTED * 100] * 2 + [1000 + factor * 100] * 2)
 
 
 def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained() -> None:

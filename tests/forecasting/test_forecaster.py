@@ -15,6 +15,8 @@ from demand_assets.forecasting.forecaster import Forecaster, fit
 from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import Panel
+from demand_assets.forecasting.shrinkage import EXPECTED, Shrink
+from demand_assets.forecasting.start import Start
 from demand_assets.forecasting.training import actuals_of, training_matrix, training_rows
 from demand_assets.sample import SampleData
 
@@ -40,9 +42,16 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_a_loaded_forecaster_forecasts_the_same(forecaster: Forecaster, features: pd.DataFrame, tmp_path: Path) -> None:
     errors = pd.DataFrame(
-        {"horizon": 1, "scale": 1.0, "is_holiday": False, "forecast": 0.0, "actual": np.arange(300.0)}
+        {
+            "target_week": AS_OF,
+            "horizon": 1,
+            "scale": 1.0,
+            "is_holiday": False,
+            "forecast": 0.0,
+            "actual": np.arange(300.0),
+        }
     )
-    calibrated = forecaster.with_calibration(calibrate(errors, 4))
+    calibrated = dataclasses.replace(forecaster, calibration=calibrate(errors, 4))
     kept = ("as_of", "config", "rows", "features", "fit_seconds")
     assert [getattr(calibrated, name) for name in kept] == [getattr(forecaster, name) for name in kept]
     calibrated.save(tmp_path / "one")
@@ -86,12 +95,20 @@ def test_members_learn_from_different_rows_and_are_averaged(
     values = rows[list(both.features)].to_numpy(np.float32)
     alone = [member.predict(values) for member in both.members]
     assert not np.array_equal(*alone)
-    forecast = rows["base"] + (alone[0] + alone[1]) / 2 * rows["scale"]
+    start, _ = both.parts(rows)
+    forecast = start + EXPECTED * (alone[0] + alone[1]) / 2 * rows["scale"]
     np.testing.assert_allclose(both.predict(rows)["forecast"], forecast, rtol=1e-12)
     group = np.arange(len(both.features)) % 3
     moved = both.attributions(rows, group, 3)
     assert moved.shape == (len(rows), 4)
-    np.testing.assert_allclose(moved.sum(axis=1), (alone[0] + alone[1]) / 2, rtol=1e-4, atol=2e-6)
+    np.testing.assert_allclose(moved.sum(axis=1), EXPECTED * (alone[0] + alone[1]) / 2, rtol=1e-4, atol=2e-6)
+
+
+def test_without_a_moved_start_and_a_correction_the_forecast_is_the_base(
+    forecaster: Forecaster, features: pd.DataFrame
+) -> None:
+    plain = dataclasses.replace(forecaster, start=Start.none(), shrink=Shrink.of_all(0.0))
+    np.testing.assert_array_equal(plain.predict(features)["forecast"], features["base"])
 
 
 def test_no_forecast_is_missing(forecaster: Forecaster, features: pd.DataFrame) -> None:
@@ -134,6 +151,20 @@ def test_a_model_of_other_features_or_of_an_unknown_kind_is_refused(forecaster: 
             Forecaster.load(tmp_path)
 
 
+def test_a_model_saved_before_starts_were_learnt_forecasts_as_it_did(
+    forecaster: Forecaster, features: pd.DataFrame, tmp_path: Path
+) -> None:
+    forecaster.save(tmp_path)
+    described = json.loads((tmp_path / "forecaster.json").read_text())
+    older = {name: value for name, value in described.items() if name not in ("start", "shrink")}
+    (tmp_path / "forecaster.json").write_text(json.dumps(older))
+    rows = features[features["origin_week"] == AS_OF]
+    _, residual = forecaster.parts(rows)
+    np.testing.assert_array_equal(
+        Forecaster.load(tmp_path).predict(rows)["forecast"], rows["base"] + residual * rows["scale"]
+    )
+
+
 def test_a_model_takes_its_own_features_in_its_own_order(
     features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig, tmp_path: Path
 ) -> None:
@@ -167,10 +198,10 @@ def test_any_set_of_quantiles_is_forecast_in_order(
     wide = config.model_copy(update={"quantiles": (0.025, 0.1, 0.5, 0.9, 0.975)})
     rows = features[features["origin_week"] == AS_OF]
     forecaster = fit(features, retailer.sales, AS_OF, wide)
-    uncalibrated = forecaster.predict(rows)
-    assert (uncalibrated["p2.5"] == uncalibrated["forecast"]).all()
+    # The errors of the start give intervals before any forecast was judged.
+    assert (np.diff(forecaster.predict(rows)[["p2.5", "p10", "p50", "p90", "p97.5"]], axis=1) >= 0).all()
     points = rows.assign(forecast=rows["base"], actual=rows["base"] * np.linspace(0.5, 1.5, len(rows)), model="xgboost")
-    calibrated = forecaster.with_calibration(calibrate(points, 4, wide.quantiles)).predict(rows)
+    calibrated = dataclasses.replace(forecaster, calibration=calibrate(points, 4, wide.quantiles)).predict(rows)
     bands = calibrated[["p2.5", "p10", "p50", "p90", "p97.5"]].to_numpy()
     assert (np.diff(bands, axis=1) >= 0).all()
     assert (bands[:, 0] < bands[:, 1]).mean() > 0.9

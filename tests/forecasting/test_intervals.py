@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from demand_assets.forecasting.intervals import COLUMNS, MIN_POINTS, QUANTILES, Calibration, calibrate
+from demand_assets.forecasting.intervals import COLUMNS, PULL_WEEKS, QUANTILES, Calibration, calibrate
 
 
 def _errors(n: int, seed: int) -> pd.DataFrame:
@@ -13,6 +13,7 @@ def _errors(n: int, seed: int) -> pd.DataFrame:
     horizon = rng.integers(1, 5, n)
     return pd.DataFrame(
         {
+            "target_week": pd.Timestamp("2012-01-06") + pd.to_timedelta(7 * rng.integers(0, 40, n), unit="D"),
             "horizon": horizon,
             "scale": scale,
             "is_holiday": rng.random(n) < 0.1,
@@ -37,50 +38,81 @@ def test_intervals_hold_what_they_promise_and_widen_with_the_horizon() -> None:
     assert width.is_monotonic_increasing
 
 
-def _plain_calibration(points: pd.DataFrame, horizon_weeks: int) -> dict[tuple[int, int, int], list[float]]:
+def _plain_calibration(
+    points: pd.DataFrame, horizon_weeks: int, prior: Calibration | None
+) -> dict[tuple[int, int, int], list[float]]:
     """Segment, horizon from 1 and kind -> scaled error quantiles, with one loop over the rows for each group."""
     rows = [row for row in points.to_dict("records") if not np.isnan(row["actual"])]
-    scales = sorted(row["scale"] for row in rows)
-    edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)]
     for row in rows:
-        row["segment"] = sum(edge < row["scale"] for edge in edges)
         row["error"] = (row["actual"] - row["forecast"]) / row["scale"]
 
-    def errors(**wanted: object) -> list[float]:
-        return [row["error"] for row in rows if all(row[name] == value for name, value in wanted.items())]
+    def group(**wanted: object) -> list[dict[str, float]]:
+        return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
-    found = {}
-    for segment, horizon, kind in np.ndindex(5, horizon_weeks, 2):
-        here, now, same = {"segment": segment}, {"horizon": horizon + 1}, {"is_holiday": bool(kind)}
-        for wanted in ({**here, **now, **same}, {**here, **same}, same, {**here, **now}, here, {}):
-            group = errors(**wanted)
-            if len(group) >= 200:
-                break
-        n = len(group)
+    def ranked(errors: list[float]) -> list[float]:
+        n = len(errors)
         # One of n + 1 ranks, outwards; the median has none to give.
         ranks = [max(0.1 - 0.4 / n, 0.0), 0.5, min(0.9 + 0.4 / n, 1.0)]
-        found[segment, horizon + 1, kind] = [float(np.quantile(group, rank)) for rank in ranks]
+        return [float(np.quantile(errors, rank)) for rank in ranks]
+
+    def pulled(held: list[dict[str, float]], unit: str, larger: list[float]) -> list[float]:
+        if not held:
+            return larger
+        weeks = len({row["target_week"] for row in held})
+        share = weeks / (weeks + PULL_WEEKS)
+        own = ranked([row[unit] for row in held])
+        return [share * mine + (1 - share) * other for mine, other in zip(own, larger, strict=True)]
+
+    scales = sorted(row["scale"] for row in rows)
+    edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)] if prior is None else prior.edges.tolist()
+    start = {}
+    for segment, horizon, kind in np.ndindex(5, horizon_weeks, 2):
+        if prior is None:
+            low, _, high = pulled(group(horizon=horizon + 1), "error", ranked([row["error"] for row in rows]))
+            start[segment, horizon + 1, kind] = [low, 0.0, high]
+        else:
+            start[segment, horizon + 1, kind] = prior.offsets[segment, horizon, kind].tolist()
+    spread = {place: max((offsets[2] - offsets[0]) / 2, 1e-6) for place, offsets in start.items()}
+    for row in rows:
+        row["segment"] = sum(edge < row["scale"] for edge in edges)
+        row["against"] = row["error"] / spread[row["segment"], row["horizon"], int(row["is_holiday"])]
+    found = {}
+    for (segment, horizon, kind), offsets in start.items():
+        same = {"is_holiday": bool(kind)}
+        here = {**same, "segment": segment}
+        made = [offset / spread[segment, horizon, kind] for offset in offsets]
+        for wanted in ({}, same, here, {**here, "horizon": horizon}):
+            low, middle, high = pulled(group(**wanted), "against", made)
+            made = [low, made[1] if wanted else middle, high]
+        found[segment, horizon, kind] = [offset * spread[segment, horizon, kind] for offset in made]
     return found
 
 
-# Of few errors every one speaks for all, of 1,000 a segment has just 200, of more each next smaller group has enough;
-# last, few errors of holidays among many others.
-@pytest.mark.parametrize(
-    ("count", "flagged"), [(1, 1), (150, 150), (1_000, 1_000), (2_400, 2_400), (6_000, 6_000), (5_000, 1_000)]
-)
-def test_a_calibration_equals_a_plain_one_of_the_smallest_group_with_200_errors(count: int, flagged: int) -> None:
-    assert MIN_POINTS == 200
+# Of few errors most groups have none; last, few errors of holidays among many others.
+@pytest.mark.parametrize(("count", "flagged"), [(5, 5), (150, 150), (2_400, 2_400), (2_000, 100)])
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_calibration_equals_a_plain_one(count: int, flagged: int, judged: bool) -> None:
     points = _errors(count, 7)
     points["is_holiday"] &= points.index < flagged
     # Errors that lean to one side, and more so on holidays and for large series; some weeks without an actual.
     lean = points["scale"] * (points["is_holiday"] * 0.3 + points["scale"] / 5_000 + 0.1)
     points = points.assign(actual=points["actual"] + lean)
     points = pd.concat([points, points.head(40).assign(actual=np.nan, scale=1e6)], ignore_index=True)
-    made = calibrate(points, 4)
-    for (segment, horizon, kind), expected in _plain_calibration(points, 4).items():
-        if segment < len(made.offsets):
-            np.testing.assert_allclose(made.offsets[segment, horizon - 1, kind], expected, rtol=1e-12)
-    assert len(made.offsets) == min(count, 4) + 1
+    prior = calibrate(_errors(3_000, 8), 4) if judged else None
+    made = calibrate(points, 4, prior=prior)
+    assert made.offsets.shape == (5, 4, 2, 3)
+    for (segment, horizon, kind), expected in _plain_calibration(points, 4, prior).items():
+        np.testing.assert_allclose(made.offsets[segment, horizon - 1, kind], expected, rtol=1e-10)
+
+
+def test_own_errors_twice_as_large_as_the_start_s_widen_its_intervals() -> None:
+    prior, own = calibrate(_errors(20_000, 1), 4), _errors(20_000, 2)
+    own["actual"] = own["forecast"] + 2 * (own["actual"] - own["forecast"])
+    few = own[own["target_week"] == own["target_week"].min()]
+    wide, between = (calibrate(points, 4, prior=prior).offsets[..., 2] / prior.offsets[..., 2] for points in (own, few))
+    assert np.median(wide) == pytest.approx(2.0, abs=0.1)
+    assert 1.0 < np.median(between) < 1.7
+    np.testing.assert_array_equal(calibrate(own.head(0), 4, prior=prior).offsets, prior.offsets)
 
 
 def test_a_band_is_that_of_its_size_horizon_and_kind_of_week() -> None:

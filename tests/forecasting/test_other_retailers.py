@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.backtest import backtest, calibration_of
+from demand_assets.forecasting.backtest import backtest
 from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.forecaster import fit
@@ -105,9 +105,7 @@ def test_another_retailer_is_forecast_unchanged(name: str, tmp_path: Path) -> No
     assert wmae["xgboost"] < wmae["seasonal_naive"]
 
     newest = features[features["origin_week"] == panel.weeks[-1]]
-    forecaster = fit(features, sales, panel.weeks[-1], config).with_calibration(
-        calibration_of(result.cv_results, HORIZON)
-    )
+    forecaster = fit(features, sales, panel.weeks[-1], config).judged(result.cv_results, HORIZON)
     forecast = forecaster.predict(newest)
     recent = sales[sales["week"] > panel.weeks[-1] - pd.Timedelta(weeks=52)]
     assert len(forecast) == HORIZON * len(recent[["store_id", "dept_id"]].drop_duplicates())

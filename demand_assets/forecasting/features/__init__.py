@@ -11,7 +11,12 @@ from demand_assets.forecasting.features.catalogue import (
 )
 from demand_assets.forecasting.features.facts import STORE_TYPES
 from demand_assets.forecasting.features.history import FeatureBlock
-from demand_assets.forecasting.features.known_ahead import DRIVER_EFFECT, driver_columns, features_of_driver
+from demand_assets.forecasting.features.known_ahead import (
+    DRIVER_EFFECT,
+    driver_columns,
+    driver_feature,
+    features_of_driver,
+)
 from demand_assets.forecasting.features.origin import Origin
 from demand_assets.forecasting.features.spec import (
     ATTRIBUTION_GROUPS,
@@ -46,6 +51,7 @@ __all__ = [
     "build_features",
     "column_texts",
     "driver_columns",
+    "driver_feature",
     "feature_blocks",
     "features_of",
     "features_of_driver",

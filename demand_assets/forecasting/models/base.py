@@ -39,6 +39,11 @@ class ModelConfig(BaseModel):
         """Column of demand_features that the residual is added to."""
         return BASE
 
+    @property
+    def corrects(self) -> bool:
+        """Whether a model learns a correction, so that what it corrects may be moved and the correction shrunk."""
+        return True
+
     @field_validator("quantiles")
     @classmethod
     def _hold_the_published_ones(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:

@@ -22,6 +22,11 @@ class BaselineConfig(ModelConfig):
         """The column that is the forecast."""
         return self.start
 
+    @property
+    def corrects(self) -> bool:
+        """Nothing is learnt."""
+        return False
+
     @field_validator("start")
     @classmethod
     def _is_a_column(cls, start: str) -> str:
