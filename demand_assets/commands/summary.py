@@ -90,10 +90,12 @@ def _champion(resources: "Mapping[str, Any]") -> dict[str, Any]:
     from demand_assets.adapters.promotion import backtest_kept
     from demand_assets.forecasting.baselines import model_rows
     from demand_assets.forecasting.metrics import coverage, score
+    from demand_assets.forecasting.models.baseline import Baseline
 
     registry, champion = resources["registry"], resources["ledger"].champion()
     tested = backtest_kept(registry, champion)
-    scores = score(tested)
+    # An untrained champion is there under its own name too.
+    scores = score(tested[tested["model"] != Baseline.name])
     return {
         "wmae": dict(zip(scores["model"], scores["wmae"].astype(float), strict=True)),
         "backtest_origins": ", ".join(f"{week:%Y-%m-%d}" for week in tested["origin_week"].unique()),
