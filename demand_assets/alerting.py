@@ -14,7 +14,7 @@ from demand_assets.adapters.evidence import DRIFT_COLUMNS, chain_losses
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.metrics import health_metrics
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.errors import StoreError
 from demand_assets.partitions import RANGE_END, RANGE_START
 from demand_assets.provenance import fingerprint
@@ -287,6 +287,22 @@ def promotion_refused_alert(connection: "Connection") -> Alert | None:
     )
 
 
+def baseline_serves_alert(champion: RegisteredVersion | None, newest_trained: str | None) -> Alert | None:
+    """The method in production needs no training: one alert per method and newest trained model, which was refused."""
+    if champion is None or champion.is_trained:
+        return None
+    refused = "no model was trained yet" if newest_trained is None else f"model version {newest_trained} was refused"
+    return Alert(
+        kind="baseline_serves",
+        subject=champion.method,
+        week=None,
+        severity="warning",
+        summary=f"{champion.method}, a method without training, forecasts as version {champion.version}: {refused}",
+        figures={"WMAE in its backtest": round(champion.metrics[f"backtest_wmae_{champion.model}"], 2)},
+        evidence=str(newest_trained),
+    )
+
+
 def store_unreachable_alert(error: StoreError, now: datetime) -> Alert:
     """The SQL store cannot be read: one alert per day of it."""
     return Alert(
@@ -301,7 +317,7 @@ def store_unreachable_alert(error: StoreError, now: datetime) -> Alert:
 
 
 def health_alerts(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, now: datetime) -> list[Alert]:
-    """What store and lake say is wrong: severe drift, loss out of band, repeated refusals, or a store that is down."""
+    """What is wrong by store and lake: drift, loss out of band, refusals, a baseline that serves, a store down."""
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
 
@@ -309,9 +325,11 @@ def health_alerts(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionL
         with opened(ledger.store_url) as engine, reading(engine) as connection:
             refused = promotion_refused_alert(connection)
         losses = chain_losses(registry, ledger)
+        champion, trained = ledger.champion(), registry.newest(trained=True)
     except StoreError as error:
         return [store_unreachable_alert(error, now)]
-    found = (severe_drift_alert(lake), accuracy_out_of_band(losses), refused)
+    serves = baseline_serves_alert(champion, None if trained is None else trained.version)
+    found = (severe_drift_alert(lake), accuracy_out_of_band(losses), refused, serves)
     return [alert for alert in found if alert is not None]
 
 

@@ -28,6 +28,7 @@ Kind = Literal[
     "severe_drift",
     "accuracy_out_of_band",
     "promotion_refused",
+    "baseline_serves",
     "forecast_missing",
     "store_unreachable",
     "daemon_silent",

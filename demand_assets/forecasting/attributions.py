@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.baselines import BASE
-from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, DRIVER_EFFECT, LAST_YEAR, PROMOTION, features_of
+from demand_assets.forecasting.features import (
+    ATTRIBUTION_GROUPS,
+    DRIVER_EFFECT,
+    FEATURES,
+    LAST_YEAR,
+    PROMOTION,
+    features_of,
+)
 from demand_assets.forecasting.forecaster import Forecaster
 from demand_assets.forecasting.start import ESTIMATES
 

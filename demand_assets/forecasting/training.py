@@ -13,7 +13,7 @@ import pandas as pd
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.features import FEATURES, features_of
+from demand_assets.forecasting.features import FEATURES, driver_feature, features_of
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable
@@ -63,7 +63,7 @@ class TrainingMatrix:
         """Positions of the features that are the same for all series of a week: they only tell which week it is.
 
         A tree that may split on them learns each past week by heart. The horizon is none of them, nor what is known
-        ahead of a driver: a promotion of the whole chain comes again. Where no week has two series, none is known to be.
+        ahead of a driver: a promotion of the whole chain comes again. None without a week of several series.
         """
         group = self.known * (int(self.column("horizon").max()) + 1) + self.column("horizon").astype(np.int64)
         order = np.argsort(group, kind="stable")

@@ -13,11 +13,12 @@ from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.dagster_internals import TickStatus
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.alerting import (
     accuracy_out_of_band,
     alert_on_run,
     alerts_for_run,
+    baseline_serves_alert,
     monitoring_alerts,
     promotion_refused_alert,
     run_failure_alerts,
@@ -255,6 +256,21 @@ def test_three_refusals_in_a_row_are_an_alert_and_so_are_six(store: ForecastStor
     assert keys[:3] == [None, None, None]
     assert keys[3] == keys[4] == keys[5] != keys[6]
     engine.dispose()
+
+
+def test_a_baseline_in_production_is_an_alert_for_each_model_that_was_refused() -> None:
+    def version(model: str, method: str) -> RegisteredVersion:
+        scores = {f"backtest_wmae_{model}": 25.0}
+        return RegisteredVersion("2", model, "run", "made from", "2012-06-01", "", "", "", (), 0, scores, method)
+
+    assert baseline_serves_alert(None, None) is None
+    assert baseline_serves_alert(version("xgboost", "xgboost"), "2") is None
+    first, second = (baseline_serves_alert(version("baseline", "base"), trained) for trained in (None, "1"))
+    assert first is not None
+    assert second is not None
+    assert first.summary == "base, a method without training, forecasts as version 2: no model was trained yet"
+    assert second.summary.endswith("version 2: model version 1 was refused")
+    assert first.key != second.key
 
 
 def test_monitoring_says_what_it_did(
