@@ -18,7 +18,7 @@ import xgboost
 
 from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
-from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, build_features, first_origin
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, build_features, features_of, first_origin
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
@@ -54,7 +54,8 @@ def main(raw_dir: str | None, horizon: int, threads: int, repeat: int) -> None:
     forecaster = fit(features, sales, origins[-1], XGBoostConfig(seed=7, threads=threads))
     rows = features[features["origin_week"] == origins[-1]]
     names = list(ATTRIBUTION_GROUPS)
-    group = np.array([names.index(FEATURES[name].group) for name in forecaster.features])
+    known = features_of(forecaster.features)
+    group = np.array([names.index(known[name].group) for name in forecaster.features])
 
     boosters = [member.booster for member in forecaster.members if isinstance(member, XGBoost)]
     matrix = xgboost.DMatrix(rows[list(forecaster.features)].to_numpy(np.float32), feature_names=forecaster.features)

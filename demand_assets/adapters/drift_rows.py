@@ -52,7 +52,7 @@ def stored_report(
     """
 
     flags = rows.read(["origin_week", "origin_is_holiday"])
-    blocks = blocks_of(len(flags), most_values)
+    blocks = blocks_of(len(flags), most_values, rows.features.columns())
     parts = workers_for(len(blocks)).map(stored_block_report, blocks, rows, judged)
     return joined_report(parts, judged, flags_of(flags), targets, calendar)
 

@@ -36,6 +36,10 @@ class TableRef:
         """Number of its rows, read from the ends of its files."""
         return ParquetLake(uri=self.uri).rows(self.table, self.keys)
 
+    def columns(self) -> list[str]:
+        """Names of the columns of its newest week."""
+        return ParquetLake(uri=self.uri).columns_of(self.table, self.keys[-1:])
+
     def parts(self, most_rows: int, columns: Sequence[str] | None = None) -> "Iterator[pd.DataFrame]":
         """All rows, in order of week, about `most_rows` at a time but no less than a week."""
         at_once = max(1, most_rows * len(self.keys) // max(self.count(), 1))

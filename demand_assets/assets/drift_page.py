@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.monitoring.drift import ROW_KEYS, DriftVerdict, Read
 from demand_assets.monitoring.drift_metrics import HISTORY_WEEKS, LAST_SEASON, SEASON_WEEKS, rows_in_group
@@ -113,7 +113,8 @@ def _table(report: pd.DataFrame, verdict: DriftVerdict) -> str:
             f"{row['sales_share']:.1%}",
         )  # fmt: skip
         level = row["severity"]
-        feature = FEATURES.get(str(row["variable"]))
+        variable = str(row["variable"])
+        feature = features_of([variable]).get(variable)
         about = html.escape(feature.text if feature else "Forecast over scale")
         mark = f'<span class="mark {level}" style="background:{_COLOURS[level]}">{level}</span>'
         cells = "".join(f"<td>{figure}</td>" for figure in figures)

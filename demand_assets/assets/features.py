@@ -1,5 +1,7 @@
 """raw data -> demand_features: tomorrow's training rows and today's serving rows, one table."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import pandas as pd
 
@@ -10,12 +12,20 @@ from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
 from demand_assets.assets.rows import absent_rows
 from demand_assets.assets.versions import record_partition_versions
-from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts
+from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts, driver_columns
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Compute, Training
+
+COLUMN_SCHEMA = "dagster/column_schema"
+
+
+def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
+    """The column table of demand_features."""
+    return columns_from(texts, "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64"))
 
 
 @dg.asset(
@@ -28,10 +38,13 @@ from demand_assets.resources import Compute, Training
     hooks={record_partition_versions},
     metadata={
         PARTITION_COLUMN: "origin_week",
-        "dagster/column_schema": columns_from(
-            column_texts(), "float32", is_holiday="float32", **dict.fromkeys(IN_SALES_UNIT, "float64")
-        ),
+        COLUMN_SCHEMA: _schema(column_texts()),
     },
+    # Read in the body: a retailer without drivers has no such tables.
+    deps=[
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("raw_series_covariates", "plans_ahead")
+    ],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
@@ -52,11 +65,13 @@ def demand_features(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
-    manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
+    newest = week_key(origins[-1])
+    manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
     panel = build_panel(
         raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks, absent.missing, absent.closed
     )
+    texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)
     metadata = {week_key(week): {**recipes[week_key(week)].metadata, MANIFEST_KEY: manifest} for week in origins}
     workers = compute.workers_for(len(origins))
@@ -70,6 +85,7 @@ def demand_features(
         metadata={
             "origins": len(origins),
             "series": len(panel.series),
-            "features": len(column_texts()),
+            "features": len(texts),
+            COLUMN_SCHEMA: _schema(texts),
         },
     )

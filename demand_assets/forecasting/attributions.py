@@ -7,7 +7,7 @@ features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 
 import numpy as np
 import pandas as pd
 
-from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, LAST_YEAR
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, LAST_YEAR, features_of
 from demand_assets.forecasting.forecaster import Forecaster
 from demand_assets.forecasting.start import ESTIMATES
 
@@ -18,7 +18,8 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     In the unit of sales; the groups of a row sum to its forecast. `last year` holds what the forecast starts from.
     """
     names = list(ATTRIBUTION_GROUPS)
-    group = np.array([names.index(FEATURES[feature].group) for feature in forecaster.features])
+    known = features_of(forecaster.features)
+    group = np.array([names.index(known[feature].group) for feature in forecaster.features])
     moved = forecaster.attributions(features, group, len(names))
     estimates = np.array([names.index(FEATURES[feature].group) for feature in ESTIMATES.values()])
     moved[:, :-1] += forecaster.start_moves(features) @ (estimates[:, None] == np.arange(len(names)))

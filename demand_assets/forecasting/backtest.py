@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.baselines import BASELINES
+from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
 from demand_assets.forecasting.intervals import INPUTS, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.methods import weeks_to_judge
@@ -196,7 +196,7 @@ def forecast_origin(
     if stores is not None:
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
     start, residual = forecaster.parts(rows)
-    starts = {forecaster.model: start} | {name: rows[name].to_numpy() for name in BASELINES}
+    starts = {forecaster.model: start} | {name: rows[name].to_numpy() for name in UNTRAINED}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales, absent, newest)
     )
@@ -231,7 +231,7 @@ def assemble_folds(
         known = past[past["target_week"] <= fold.points["origin_week"].iloc[0]]
         for name, points in fold.points.groupby("model", sort=False):
             judged = known[known["model"] == name]
-            if fold.corrects and name not in BASELINES:
+            if fold.corrects and name not in UNTRAINED:
                 shrink = learn_shrink(judged)
                 points = points.assign(forecast=_shrunk(shrink, points, points["start"], points["residual"]))
             calibration = calibrate(judged, horizon_weeks, quantiles, fold.calibration)

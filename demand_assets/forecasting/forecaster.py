@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.baselines import model_rows
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.intervals import Calibration, calibrate, calibrate_errors
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
+from demand_assets.forecasting.models.baseline import BaselineConfig
 from demand_assets.forecasting.ports import WeeklyTable, Workers, dealt
 from demand_assets.forecasting.shrinkage import EXPECTED, Shrink, learn_shrink
 from demand_assets.forecasting.start import Start, learn_start, spread_rows
@@ -60,6 +61,11 @@ class Forecaster:
     def model(self) -> str:
         """Name of the model."""
         return self.members[0].name
+
+    @property
+    def method(self) -> str:
+        """What people call it: the model, or the untrained method that serves as one."""
+        return self.config.starts_from if isinstance(self.config, BaselineConfig) else self.model
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -158,7 +164,8 @@ class Forecaster:
             described: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text())
         except OSError as error:
             raise ModelError(f"{folder} holds no whole model: {error}") from error
-        gone = [name for name in described["features"] if name not in FEATURES]
+        known = features_of(described["features"])
+        gone = [name for name in described["features"] if name not in known]
         if gone:
             raise ModelError(
                 f"{folder}: expected a model trained on features that this code builds, got one that needs "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
 from demand_assets.forecasting.absent import AbsentRows, Missing
+from demand_assets.forecasting.drivers import Driver, DriverFrames, dense_drivers
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number, weeks_between
 
 COVARIATE_COLUMNS = ("temperature_f", "fuel_price", "cpi", "unemployment_pct")
@@ -26,7 +27,8 @@ class Panel:
     `sales` (T, S) is in the unit of sales, NaN where they are unknown. `covariates` name -> (T, stores). `is_holiday`
     (T + horizon, stores) runs past the last week: a calendar is known ahead. `calendar` has the names of its holidays.
     `series` has S rows: store_id, dept_id, and `store`/`dept`, their positions in `stores` and among departments.
-    `has_row` (T, S) says where sales are those of a row; None where all known sales are.
+    `has_row` (T, S) says where sales are those of a row; None where all known sales are. `drivers` reach past the last
+    week by the horizon too; those of series have S columns.
     """
 
     weeks: pd.DatetimeIndex
@@ -37,6 +39,7 @@ class Panel:
     is_holiday: NDArray[np.bool_]
     calendar: pd.DataFrame
     has_row: NDArray[np.bool_] | None = None
+    drivers: tuple[Driver, ...] = ()
 
     @property
     def departments(self) -> int:
@@ -48,7 +51,8 @@ class Panel:
         series = self.series.iloc[columns].reset_index(drop=True)
         series["dept"] = np.unique(series["dept"], return_inverse=True)[1]
         has_row = None if self.has_row is None else self.has_row[:, columns]
-        return replace(self, sales=self.sales[:, columns], series=series, has_row=has_row)
+        drivers = tuple(driver.of(columns) for driver in self.drivers)
+        return replace(self, sales=self.sales[:, columns], series=series, has_row=has_row, drivers=drivers)
 
     def position(self, weeks: pd.DatetimeIndex) -> NDArray[np.int64]:
         """Row of each week; may lie outside 0..T-1."""
@@ -80,6 +84,7 @@ def build_panel(
     horizon_weeks: int,
     missing: Missing = "unknown",
     closed: pd.DataFrame | None = None,
+    drivers: DriverFrames | None = None,
 ) -> Panel:
     """The panel of sales, covariates, stores and calendar frames; covariates after the last sales week are left out.
 
@@ -111,7 +116,8 @@ def build_panel(
     }
     chain = np.repeat(_flags(calendar, ahead)[:, None], len(stores), axis=1)
     is_holiday = by_store.matrix("is_holiday", chain)
-    return Panel(weeks, matrix, series, stores, by_name, is_holiday, calendar, has_row)
+    held = () if drivers is None else tuple(dense_drivers(drivers, ahead, known, series, WEEKS_PER_YEAR))
+    return Panel(weeks, matrix, series, stores, by_name, is_holiday, calendar, has_row, held)
 
 
 def _series_of(codes: tuple[NDArray[np.int64], NDArray[np.int64]], known: "pd.Index[int]") -> pd.DataFrame:

@@ -16,13 +16,12 @@ from scipy.stats import t as student_t
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
 from demand_assets.forecasting.baselines import model_rows
+from demand_assets.forecasting.drivers import ALL
 from demand_assets.forecasting.intervals import COLUMNS as QUANTILE_COLUMNS
 from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate
 
 STORE, DEPARTMENT, CHAIN = "store", "department", "chain"
 LEVELS: Mapping[str, Sequence[str]] = {STORE: ["store_id"], DEPARTMENT: ["dept_id"], CHAIN: []}
-# Ids are positive, so 0 says that a total spans all stores or all departments; the columns stay plain integers.
-ALL = 0
 COLUMNS = (
     "level",
     "store_id",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import FEATURES, features_of
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT
 from demand_assets.forecasting.panel import SALES_COLUMNS
 from demand_assets.forecasting.ports import WeeklyTable
@@ -86,12 +86,13 @@ class TrainingMatrix:
 
     @classmethod
     def joined(cls, parts: "Sequence[TrainingMatrix]") -> "TrainingMatrix":
-        """The rows of several matrices, in their order."""
+        """The rows of at least one matrix of the same features, in their order."""
         return cls(
             np.concatenate([part.X for part in parts]),
             np.concatenate([part.y for part in parts]),
             np.concatenate([part.weight for part in parts]),
             np.concatenate([part.known for part in parts]),
+            parts[0].features,
         )
 
     def known_by(self, as_of: pd.Timestamp) -> "TrainingMatrix":
@@ -171,13 +172,14 @@ def training_matrix(
 ) -> TrainingMatrix:
     """The rows of `features` that one member learns from; of a part of the features, its part of them."""
     rows = training_rows(features, actuals, as_of, subsample, member)
-    X = np.empty((len(rows), len(FEATURES)), dtype=np.float32)
-    for index, name in enumerate(FEATURES):
+    names = tuple(features_of(features.columns))
+    X = np.empty((len(rows), len(names)), dtype=np.float32)
+    for index, name in enumerate(names):
         X[:, index] = features[name].to_numpy()[rows]
     scale = features["scale"].to_numpy()[rows]
     y = (actuals[rows] - features["base"].to_numpy()[rows]) / scale
     weight = scale * _importance(features["is_holiday"].to_numpy()[rows] > 0)
-    return TrainingMatrix(X, y, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])))
+    return TrainingMatrix(X, y, weight, week_number(pd.DatetimeIndex(features["target_week"].iloc[rows])), names)
 
 
 def stored_matrices(
@@ -189,7 +191,7 @@ def stored_matrices(
     absent: AbsentRows = UNKNOWN,
 ) -> list[TrainingMatrix]:
     """`training_matrix` of each of `members` from stored tables: weeks are read once, and one at a time."""
-    parts: list[list[TrainingMatrix]] = [[TrainingMatrix.empty()] for _ in members]
+    parts: list[list[TrainingMatrix]] = [[] for _ in members]
     read: dict[str, pd.DataFrame] = {}
     newest = f"{as_of:%Y-%m-%d}"
     for _, frame in features.only([key for key in features.keys if key < newest]).weeks():
@@ -206,5 +208,5 @@ def stored_matrices(
     joined = []
     # Popped, so that the parts of one member go before the next is joined.
     while parts:
-        joined.append(TrainingMatrix.joined(parts.pop(0)))
+        joined.append(TrainingMatrix.joined(parts.pop(0) or [TrainingMatrix.empty()]))
     return joined

@@ -128,16 +128,19 @@ def drift_report(
     if (past["origin_week"] >= judged.week).any():
         raise ValueError(f"expected a past before {judged.week:%Y-%m-%d}, got later rows in it")
     rows = pd.concat([past, now], ignore_index=True)
-    part = block_report(lambda columns: rows[list(columns)], judged, units())
+    part = block_report(lambda columns: rows[list(columns)], judged, units(rows.columns))
     return joined_report([part], judged, flags_of(rows), targets, calendar)
 
 
-def blocks_of(rows: int, most_values: int) -> list[tuple[Unit, ...]]:
-    """All variables in as few blocks as hold at most `most_values` values of `rows` rows, or one variable each."""
+def blocks_of(rows: int, most_values: int, columns: Iterable[str] = ()) -> list[tuple[Unit, ...]]:
+    """All variables in as few blocks as hold at most `most_values` values of `rows` rows, or one variable each.
+
+    `columns` are those of demand_features, where it has features of drivers.
+    """
     most = max(1, most_values // max(rows, 1))
     parts = [
         replace(unit, variables=unit.variables[first : first + most])
-        for unit in units()
+        for unit in units(columns)
         for first in range(0, len(unit.variables), most)
     ]
     blocks: list[list[Unit]] = []

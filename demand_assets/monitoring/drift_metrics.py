@@ -1,6 +1,6 @@
 """What a week's drift is measured on: one row per series, its groups, their weekly means, and distances of samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.forecasting.features import (
-    FEATURES,
     OF_CALENDAR,
     OF_DEPARTMENT,
     OF_SERIES,
     OF_STORE,
     STORE_TYPES,
     DriftClass,
+    features_of,
 )
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, week_number
 from demand_assets.monitoring.drift_statistics import (
@@ -44,7 +44,7 @@ def measured(features: pd.DataFrame, forecast: Matrix) -> pd.DataFrame:
     `forecast` has one value per row of `features`.
     """
     near = np.logical_and.reduce([features[name].to_numpy() == value for name, value in NEAREST.items()])
-    names = ["store_id", "dept_id", "origin_week", "scale", *FEATURES]
+    names = ["store_id", "dept_id", "origin_week", "scale", *features_of(features.columns)]
     scaled = scaled_forecast(np.asarray(forecast)[near], features["scale"].to_numpy()[near])
     return features.loc[near, names].assign(**{PREDICTION: scaled}).reset_index(drop=True)
 
@@ -80,14 +80,14 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def drift_classes() -> dict[str, DriftClass]:
-    """Every watched variable with its class: the features and the prediction."""
-    return {**{name: spec.drift for name, spec in FEATURES.items()}, PREDICTION: _OF_PREDICTION}
+def drift_classes(columns: Iterable[str] = ()) -> dict[str, DriftClass]:
+    """Every watched variable with its class: the features, those of drivers among `columns`, and the prediction."""
+    return {**{name: spec.drift for name, spec in features_of(columns).items()}, PREDICTION: _OF_PREDICTION}
 
 
-def units() -> tuple[Unit, ...]:
-    """All watched variables, by their key."""
-    classes = drift_classes()
+def units(columns: Iterable[str] = ()) -> tuple[Unit, ...]:
+    """All watched variables, by their key; `columns` as for `drift_classes`."""
+    classes = drift_classes(columns)
     return tuple(
         Unit(key, tuple(name for name, drift in classes.items() if drift.of == of), kinds)
         for of, (key, kinds) in _KEYS.items()

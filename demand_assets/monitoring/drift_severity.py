@@ -72,7 +72,7 @@ def graded(
     level = np.zeros(shift.shape, dtype=np.int64)
     by = np.full(shift.shape, "", dtype=object)
     score = np.where(enough & (of_mean.weeks >= LEAST_WEEKS), of_mean.score, np.nan)
-    classes = drift_classes()
+    classes = drift_classes(variables)
     delayed = np.array([classes[name].delayed for name in variables])
     seasonal = np.array([classes[name].seasonal for name in variables])
     for name, effect, found, floors, judged in (

@@ -11,9 +11,10 @@ import pandas as pd
 
 from demand_assets.forecasting.absent import Missing
 from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE
+from demand_assets.forecasting.drivers import ALL
 from demand_assets.forecasting.metrics import score
 from demand_assets.forecasting.orders import order_cost
-from demand_assets.forecasting.totals import ALL, LEVELS
+from demand_assets.forecasting.totals import LEVELS
 
 # What names one scored total; a row of `realised_accuracy` has these once.
 KEYS = ("vintage_id", "model", "horizon", "level", "store_id", "dept_id")

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import t
 
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.drivers import ALL
 from demand_assets.forecasting.intervals import Calibration, calibrate
 from demand_assets.forecasting.totals import (
-    ALL,
     CHAIN,
     COLUMNS,
     DEPARTMENT,

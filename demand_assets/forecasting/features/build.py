@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from demand_assets.errors import SchemaError
-from demand_assets.forecasting.features.catalogue import FEATURES, IN_SALES_UNIT, KEYS
+from demand_assets.forecasting.features.catalogue import IN_SALES_UNIT, KEYS, features_of
 from demand_assets.forecasting.features.history import ChainHistory, FeatureBlock, History
+from demand_assets.forecasting.features.known_ahead import driver_columns
 from demand_assets.forecasting.features.naive import baselines
 from demand_assets.forecasting.features.origin import Origin
 from demand_assets.forecasting.features.spec import Columns
@@ -34,8 +35,8 @@ def first_origin(weeks: pd.DatetimeIndex) -> pd.Timestamp:
 def build_features(panel: Panel, origins: Sequence[pd.Timestamp], horizon_weeks: int, threads: int = 1) -> pd.DataFrame:
     """demand_features: one row per active series (a sale in the 52 weeks to the origin) x origin x horizon 1..H.
 
-    `KEYS`, then `IN_SALES_UNIT` as float64, then the other `FEATURES` as float32; sorted by origin, store, dept,
-    horizon. SchemaError when an origin is outside the panel.
+    `KEYS`, then `IN_SALES_UNIT` as float64, then the other features of the dataset as float32; sorted by origin, store,
+    dept, horizon. SchemaError when an origin is outside the panel.
     """
     (block,) = feature_blocks(panel, len(panel.series))
     parts = [part for _, part in block_features(block, origins, horizon_weeks, threads)]
@@ -92,12 +93,14 @@ def _taken(pending: deque[tuple[pd.Timestamp, Future[Made]]]) -> tuple[pd.Timest
 
 def _rows_of(history: History, row: int, horizon_weeks: int) -> Made:
     """The rows of one origin, as columns."""
-    origin = Origin(history, row, horizon_weeks)
+    observed = Origin(history, row, horizon_weeks)
+    origin = observed.without_effects()
+    features = features_of(driver_columns(history.panel.drivers))
     made: dict[str, NDArray[np.float64]] = {}
-    for block in dict.fromkeys(spec.made_by for spec in FEATURES.values()):
+    for block in dict.fromkeys(spec.made_by for spec in features.values()):
         made |= block(origin)
     panel, series = origin.panel, origin.panel.series.iloc[origin.active]
-    in_unit: Columns = {"base": origin.base, "scale": origin.scale, **baselines(origin)}
+    in_unit: Columns = {"base": origin.base, "scale": origin.scale, **baselines(observed)}
 
     def rows(values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, horizon_weeks) if values.ndim == 1 else np.ascontiguousarray(values.T).ravel()
@@ -109,5 +112,5 @@ def _rows_of(history: History, row: int, horizon_weeks: int) -> Made:
         "target_week": np.tile(panel.flagged_weeks()[origin.targets].to_numpy(), len(series)),
         "horizon": rows(made["horizon"].astype(np.int16)),
         **{name: rows(in_unit[name]) for name in IN_SALES_UNIT},
-        **{name: rows(made[name].astype(np.float32)) for name in FEATURES if name not in KEYS},
+        **{name: rows(made[name].astype(np.float32)) for name in features if name not in KEYS},
     }

@@ -3,9 +3,12 @@
 The order is that of the model's inputs: a model trained on the same features in another order is another model.
 """
 
+from collections.abc import Iterable
+
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.forecasting.features.facts import calendar_of_targets, covariates, series_facts
 from demand_assets.forecasting.features.history import DEVIATIONS, MEANS
+from demand_assets.forecasting.features.known_ahead import driver_feature
 from demand_assets.forecasting.features.last_year import around_last_year, seasons, starting_point
 from demand_assets.forecasting.features.recent import (
     GROWTH_WEEKS,
@@ -41,7 +44,8 @@ KEYS = {
 }
 # Columns in the unit of sales, float64; no inputs of the model.
 IN_SALES_UNIT = {
-    "base": "Mean of smoothed last year times growth and of the decomposition; the forecast starts here",
+    "base": "Mean of smoothed last year times growth and of the decomposition, of intermittent demand tsb; the "
+    "forecast starts here",
     "scale": "Mean weekly sales of the 52 weeks to the origin, without sign; the unit of scaled features",
     **{name: f"Baseline: {text}" for name, text in BASELINES.items()},
 }
@@ -131,17 +135,23 @@ _DECLARED = (
 FEATURES: dict[str, FeatureSpec] = {spec.name: spec for spec in _DECLARED}
 
 
-def column_texts() -> dict[str, str]:
-    """Column of demand_features -> what it holds, with its unit, in the order of the columns."""
-    features = {name: f"{spec.text} [{spec.unit}]" for name, spec in FEATURES.items() if name not in KEYS}
+def features_of(columns: Iterable[str]) -> dict[str, FeatureSpec]:
+    """Name -> feature, in the order of the model's inputs: `FEATURES`, then those of drivers among the `columns`."""
+    found = {name: driver_feature(name) for name in columns}
+    return {**FEATURES, **{name: spec for name, spec in found.items() if spec is not None}}
+
+
+def column_texts(columns: Iterable[str] = ()) -> dict[str, str]:
+    """Column of demand_features -> what it holds, with its unit, in order; with drivers' features among `columns`."""
+    features = {name: f"{spec.text} [{spec.unit}]" for name, spec in features_of(columns).items() if name not in KEYS}
     return {**KEYS, **IN_SALES_UNIT, **features}
 
 
-def features_table() -> str:
-    """The features as a Markdown table for the docs."""
+def features_table(features: Iterable[FeatureSpec] | None = None) -> str:
+    """Features, `FEATURES` where none are given, as a Markdown table for the docs."""
     rows = [
         f"| `{spec.name}` | {spec.text} | {spec.unit} | {spec.group} | {_judged(spec.drift)} |"
-        for spec in FEATURES.values()
+        for spec in features or FEATURES.values()
     ]
     return "\n".join(["| feature | what it is | unit | attributed to | drift |", "|---|---|---|---|---|", *rows])
 

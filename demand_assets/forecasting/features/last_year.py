@@ -33,10 +33,10 @@ def starting_point(origin: Origin) -> Columns:
     decomposed, _ = origin.decomposed
     return {
         "base_scaled": origin.base / origin.scale,
-        "aligned": origin.naive / origin.scale,
-        "decomposition": decomposed / origin.scale,
+        "aligned": origin.moved(origin.naive) / origin.scale,
+        "decomposition": origin.moved(decomposed) / origin.scale,
         "smooth_last_year": smooth_last_year / origin.scale,
-        "smooth_base": smooth_last_year * origin.growth / origin.scale,
+        "smooth_base": origin.moved(smooth_last_year * origin.growth) / origin.scale,
     }
 
 
