@@ -27,10 +27,10 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     what drivers moved it by, which `promotion` holds.
     """
     names = list(ATTRIBUTION_GROUPS)
-    known = features_of(forecaster.features)
+    known = features_of([*forecaster.features, *ESTIMATES.values()])
     group = np.array([names.index(known[feature].group) for feature in forecaster.features])
     moved = forecaster.attributions(features, group, len(names))
-    estimates = np.array([names.index(FEATURES[feature].group) for feature in ESTIMATES.values()])
+    estimates = np.array([names.index(known[feature].group) for feature in ESTIMATES.values()])
     moved[:, :-1] += forecaster.start_moves(features) @ (estimates[:, None] == np.arange(len(names)))
     moved *= features["scale"].to_numpy()[:, None]
     grouped = moved[:, :-1]
