@@ -12,11 +12,10 @@ from pydantic import ValidationError
 
 from api.app import create_app
 from api.logs import log_as_json
+from api.server import options_of
 from api.settings import DEADLINE, PREFIX, STORE_URL, ApiSettings
 from demand_assets.errors import StoreError
 
-# Longer than a load balancer's 60 s, or it sends requests into connections that this side has just closed.
-KEEP_ALIVE_S = 75
 _VARIABLES = {"store_url": STORE_URL, "forecast_deadline_hours": DEADLINE}
 
 
@@ -50,16 +49,7 @@ def main() -> None:
     # lines of the log and spans not sent yet would be lost.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=30,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-        )
+        uvicorn.run(app, host=settings.host, port=settings.port, **options_of(settings))
     finally:
         logs.close()
 

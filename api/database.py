@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -118,22 +119,24 @@ class PostgresDatabase(_Threads):
     async def fetch(self, statement: Statement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """See Database."""
         sql, arguments = self._prepared(statement, values)
+        began = time.monotonic()
         try:
             async with self._connection() as connection:
                 return list(await connection.fetch(sql, *arguments, timeout=_QUERY_S))
         except _FAILURES as error:
-            raise self._translated(error) from error
+            raise self._translated(error, time.monotonic() - began) from error
 
     async def stream(self, statement: Statement) -> AsyncIterator[list[Row]]:
         """See Database."""
         sql, arguments = self._prepared(statement, None)
+        began = time.monotonic()
         try:
             async with self._connection() as connection, connection.transaction(readonly=True):
                 cursor = await connection.cursor(sql, *arguments, timeout=_QUERY_S)
                 while rows := await cursor.fetch(_CHUNK, timeout=_QUERY_S):
                     yield list(rows)
         except _FAILURES as error:
-            raise self._translated(error) from error
+            raise self._translated(error, time.monotonic() - began) from error
 
     async def close(self) -> None:
         """See Database."""
@@ -192,12 +195,12 @@ class PostgresDatabase(_Threads):
         given = compiled.params
         return str(compiled), [given[name] for name in compiled.positiontup or ()]
 
-    def _translated(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception, seconds: float) -> Exception:
         state = getattr(error, "sqlstate", None)
         if state is not None and not (state.startswith(_STORE_CLASSES) or state in _STORE_STATES):
             return error  # a bug in the query; asking again would not help
         if isinstance(error, TimeoutError):
-            return store_error(self._parsed, TimeoutError(f"no answer within {_QUERY_S:.0f} s"))
+            return store_error(self._parsed, TimeoutError(f"no answer after {seconds:.0f} s"))
         return store_error(self._parsed, error)
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from api.serialization import utc_text
+from demand_assets.contract.spreadsheet import no_formula
 
 
 class Format(StrEnum):
@@ -29,8 +30,6 @@ MEDIA_TYPES = {
     Format.PARQUET: "application/vnd.apache.parquet",
 }
 _ACCEPTED = {media.partition(";")[0]: form for form, media in MEDIA_TYPES.items()}
-# What a spreadsheet takes for the start of a formula; the last four are the wide forms of the first.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 Table = Mapping[str, tuple[type, Sequence[Any]]]
 """Columns by name: the Python type of their values, and the values; None where there is none."""
 
@@ -98,14 +97,10 @@ def _cells(kind: type, values: Sequence[Any]) -> Sequence[Any]:
     return values if convert is None else _each(convert, values)
 
 
-def _no_formula(text: str) -> str:
-    """A spreadsheet runs a cell that starts like a formula; ids, reasons and authors are free text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
 _TEXTS: Mapping[type, Callable[[Any], str]] = {
     datetime: utc_text,
     date: date.isoformat,
     bool: lambda value: str(value).lower(),
-    str: _no_formula,
+    # Ids, reasons and authors are free text.
+    str: no_formula,
 }

@@ -66,6 +66,12 @@ class ApiSettings(BaseSettings):
     rate_burst: Annotated[int, Field(ge=1, le=10_000_000, description="Requests at once before that rate counts.")] = (
         200
     )
+    header_bytes: Annotated[
+        int, Field(ge=4096, le=2**20, description="Largest head of a request: its line and headers.")
+    ] = 32_768
+    header_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="Time the head of a request may take to arrive.")
+    ] = 15.0
     body_bytes: Annotated[int, Field(ge=1024, le=2**30, description="Largest request body.")] = 2_000_000
     body_seconds: Annotated[float, Field(gt=0, le=3600, description="Time a request body may take to arrive.")] = 15.0
     export_rows: Annotated[

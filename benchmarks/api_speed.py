@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -128,6 +129,8 @@ def free_port() -> int:
 @click.option("--rounds", default=3, show_default=True, help="Times each is driven, in turn; medians count.")
 def main(seconds: int, rounds: int) -> None:
     """Print the table and write benchmarks/results/api_speed.json."""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("wrk is not installed; install it (apt-get install wrk) and run again")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = get_server(folder / "postgres")

@@ -241,10 +241,8 @@ def main(weeks: int, stores: int, assets: str, child: str | None, home: Path | N
         os.environ.update(environment)
         import dagster as dg
 
-        from demand_assets.partitions import known_weeks
-
         with dg.DagsterInstance.get() as instance:
-            keys = known_weeks(instance)[-weeks:]
+            keys = list(instance.get_dynamic_partitions("weeks"))[-weeks:]
             with dagster(environment, home) as address:
                 for asset in assets.split(","):
                     asked = time.time()

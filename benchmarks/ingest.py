@@ -102,8 +102,8 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
     from demand_assets.adapters.landed import forget
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.instance import child_environment
-    from demand_assets.partitions import known_weeks, range_tags, register_weeks
-    from demand_assets.planning import weeks_of
+    from demand_assets.landed_weeks import weeks_of
+    from demand_assets.partitions import range_tags, register_weeks, week_key
     from demand_assets.settings import read_settings
     from demand_assets.store.migrations import migrate
 
@@ -111,8 +111,8 @@ def run_of_dagster(folder: Path, target: Path) -> dict[str, float]:
     os.environ.update(child_environment(settings))
     migrate(settings.store)
     with dg.DagsterInstance.get() as instance:
-        register_weeks(instance, weeks_of(LandingZone(str(folder)).read_all(["sales"])))
-        known = known_weeks(instance)
+        known = [week_key(week) for week in weeks_of(LandingZone(str(folder)).read_all(["sales"]))]
+        register_weeks(instance, known)
         forget()
         job = dg.build_reconstructable_job("demand_assets.definitions", "job_named", ("ingest",))
         began = time.perf_counter()

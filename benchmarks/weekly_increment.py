@@ -44,8 +44,8 @@ def _run_job(job: str, first: str, last: str, began: float) -> None:
     import dagster as dg
 
     from demand_assets.adapters.landing import LandingZone
-    from demand_assets.partitions import range_tags, register_weeks
-    from demand_assets.planning import weeks_of
+    from demand_assets.landed_weeks import weeks_of
+    from demand_assets.partitions import range_tags, register_weeks, week_key
     from demand_assets.settings import read_settings
     from demand_assets.store.migrations import migrate
 
@@ -54,9 +54,11 @@ def _run_job(job: str, first: str, last: str, began: float) -> None:
         migrate(settings.store)
     with dg.DagsterInstance.get() as instance:
         if job == "ingest":
-            register_weeks(instance, weeks_of(LandingZone(settings.landing).read_all(["sales"])))
+            register_weeks(
+                instance, [week_key(week) for week in weeks_of(LandingZone(settings.landing).read_all(["sales"]))]
+            )
         elif job == "weekly":
-            register_weeks(instance, [pd.Timestamp(last)])
+            register_weeks(instance, {*instance.get_dynamic_partitions("weeks"), last})
         before = cpu_seconds()
         tags = range_tags(first, last) if first != last else {"dagster/partition": last}
         result = dg.execute_job(

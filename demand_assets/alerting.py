@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PARTITION = "dagster/partition"
+# On runs of a command: somebody sits before them.
+COMMAND_TAG = "demand/command"
 DRIFTS_NAMED = 3
 REFUSALS = 3
 
@@ -51,6 +53,16 @@ def failure_reason(event: dg.DagsterEvent) -> str:
     return root_cause(data.error) if data.error else "failed without an error"
 
 
+def was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether a step failed because its process was told to stop, of the event that says so."""
+    error = event.step_failure_data.error
+    while error is not None:
+        if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            return True
+        error = error.cause
+    return False
+
+
 @dataclass(frozen=True)
 class RunWeeks:
     """The weeks a run was for: the newest (None for a run of no week), and all of them in words."""
@@ -72,10 +84,14 @@ def alerts_for_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Ale
     """What is wrong with a finished run: its failure, each check it failed, and the checks it never evaluated.
 
     A failed check alone does not fail a run (dagster#29896). Checks that a failed step took down with it, its own and
-    those after it, are not missing: the failure was reported already.
+    those after it, are not missing: the failure was reported already. Nothing is wrong with a command that its user
+    interrupted.
     """
     entries = instance.all_logs(run.run_id, of_type=_RUN_EVENTS)
     events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+    failures = (event for event in events if event.event_type == DagsterEventType.STEP_FAILURE)
+    if COMMAND_TAG in run.tags and any(map(was_interrupted, failures)):
+        return []
     evaluations = [
         event.asset_check_evaluation_data
         for event in events

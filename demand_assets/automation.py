@@ -1,6 +1,7 @@
 """Jobs, the weekly schedule, and the sensors that make the graph run by itself."""
 
 import json
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -9,7 +10,10 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.errors import DemandError
-from demand_assets.partitions import known_weeks, range_tags, register_weeks
+from demand_assets.ingestion.context import context_of
+from demand_assets.ingestion.ids import IdTexts
+from demand_assets.landed_weeks import landed_weeks, require_no_empty_week
+from demand_assets.partitions import known_weeks, passed_over, range_tags, register_weeks, stray_partitions
 from demand_assets.planning import (
     BUILD_FEATURES,
     INGEST,
@@ -21,7 +25,6 @@ from demand_assets.planning import (
     plan_landing,
     plan_training,
     plan_week,
-    weeks_of,
 )
 from demand_assets.resources import Landing, RetrainingRules, Training
 
@@ -35,7 +38,9 @@ INGESTION_ASSETS = [
     "published_dataset",
     "holiday_calendar",
     "raw_covariates",
+    "raw_series_covariates",
     "raw_sales",
+    "plans_ahead",
     "published_conditions",
     "forecast_accuracy",
     "forecast_exceptions",
@@ -115,6 +120,14 @@ def _request_of_one_week(plan: Plan, tag: str, by: str = "") -> dg.RunRequest | 
     return dg.RunRequest(run_key=run.key, partition_key=run.last, tags={tag: by + run.reason})
 
 
+def _registered(context: dg.SensorEvaluationContext, landed: Sequence[str]) -> Sequence[str]:
+    """The `landed` weeks, which are partitions now; others are named in the log of the tick."""
+    register_weeks(context.instance, landed)
+    if strays := stray_partitions(context.instance, landed):
+        context.log.warning(passed_over(strays))
+    return landed
+
+
 @dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Requests the weeks that new files cover, once.")
 def landing_zone_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake
@@ -134,6 +147,7 @@ def landing_zone_sensor(
     if not fresh:
         return dg.SkipReason(f"nothing new among {len(files)} files in {landing.uri}")
     try:
+        require_no_empty_week(lake)
         contents = zone.contents()
         contents.require_answers()
     except DemandError as error:
@@ -141,11 +155,15 @@ def landing_zone_sensor(
         return dg.SkipReason(str(error))
     problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
     problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
+    deliveries = [one for one in keyed(contents.deliveries, lake) if one.file.fingerprint in fresh]
+    screening = landing.screening()
+    judged = context_of(contents.understanding.spec, screening.today, IdTexts(), screening.accepted)
+    found = landed_weeks(lake, deliveries, judged)
+    problems += [f"{row.file}: set aside: {row.reason}" for row in found.set_aside.itertuples()]
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")
-    deliveries = [one for one in keyed(contents.deliveries, lake) if one.file.fingerprint in fresh]
-    register_weeks(context.instance, weeks_of(deliveries))
-    plan = plan_landing(lake, deliveries, known_weeks(context.instance))
+    known = _registered(context, found.keys)
+    plan = plan_landing(lake, deliveries, known)
     cursor = json.dumps({file.uri: file.fingerprint for file in files})
     if not plan.runs:
         context.update_cursor(cursor)
@@ -158,7 +176,7 @@ def stale_features_sensor(
     context: dg.SensorEvaluationContext, lake: ParquetLake, training: Training
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of origins whose features are missing or were made from other data than there is now."""
-    plan = plan_features(lake, training, known_weeks(context.instance))
+    plan = plan_features(lake, training, known_weeks(context.instance, lake.partitions("raw_sales")))
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
@@ -166,7 +184,12 @@ def weekly_request(
     context: dg.ScheduleEvaluationContext, lake: ParquetLake, ledger: PromotionLedger
 ) -> dg.RunRequest | dg.SkipReason:
     """A run for the newest landed week, or the reason why not: nothing landed, no model, or it is forecast already."""
-    plan = plan_week(lake, ledger, known_weeks(context.instance), context.scheduled_execution_time.date())
+    plan = plan_week(
+        lake,
+        ledger,
+        known_weeks(context.instance, lake.partitions("raw_sales")),
+        context.scheduled_execution_time.date(),
+    )
     return _request_of_one_week(plan, REASON_TAG)
 
 
@@ -197,7 +220,7 @@ def retraining_sensor(
     """One training per piece of evidence, which the run's key names. Every tick says why it trains or not."""
     unfinished = dg.RunsFilter(job_name=forecast_job.name, statuses=UNFINISHED)
     under_way = next((run.run_id for run in context.instance.get_runs(unfinished, limit=1)), None)
-    known = known_weeks(context.instance)
+    known = known_weeks(context.instance, lake.partitions("raw_sales"))
     plan = plan_training(lake, registry, ledger, training, retraining.policy(), known, under_way)
     return _request_of_one_week(plan, REQUESTED_BY_TAG, "retraining sensor, ")
 

@@ -1,6 +1,11 @@
 """`demand ...`: the command line. Nothing heavy is imported before a command has said what it is doing."""
 
+import io
+import logging
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +13,53 @@ import click
 
 from demand_assets.errors import DemandError
 
+INTERRUPTED = 130
+
+
+@contextmanager
+def _quiet_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end the block by KeyboardInterrupt, and libraries that it meets half-way say nothing about it."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        logging.disable(logging.CRITICAL)
+        sys.unraisablehook = lambda _: None
+        raise KeyboardInterrupt
+
+    # Left alone where it is ignored (in the background of a shell) or handled by a program around this one.
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class _Commands(click.Group):
-    """A group whose commands turn a user's mistake into one line on stderr and exit code 1."""
+    """A group whose commands turn a user's mistake, or the machine's, into one line on stderr and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A folder may have a name that the terminal cannot show; it is spelled out.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            with _quiet_interrupt():
+                return super().invoke(ctx)
         except DemandError as error:
             click.echo(f"demand: {' '.join(str(error).split())}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("demand: interrupted; run again", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            from demand_assets.commands.mishaps import mishap
+
+            line = mishap(error)
+            if line is None or isinstance(error, click.ClickException | click.exceptions.Exit):
+                raise
+            click.echo(f"demand: {' '.join(line.split())}", err=True)
             ctx.exit(1)
 
 
@@ -161,6 +204,15 @@ def accept(
     if not (week and check and reason):
         raise click.UsageError("name --week, --check and --reason, or give --list")
     command.accept(week, check, reason, by, as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON on stdout.")
+def repair(as_json: bool) -> None:
+    """Remove what belongs to no week with sales: files of the lake without a sale, partitions added by hand."""
+    from demand_assets.commands.repair import repair_workspace
+
+    repair_workspace(as_json)
 
 
 @main.group()

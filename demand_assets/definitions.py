@@ -8,7 +8,14 @@ from demand_assets.assets.dataset import dataset, departments, published_dataset
 from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import forecast_attributions, forecast_totals, published_forecast, weekly_forecast
-from demand_assets.assets.ingestion import holiday_calendar, published_conditions, raw_covariates, raw_sales
+from demand_assets.assets.ingestion import (
+    holiday_calendar,
+    plans_ahead,
+    published_conditions,
+    raw_covariates,
+    raw_sales,
+    raw_series_covariates,
+)
 from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptions
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, sensors, weekly_schedule
@@ -25,7 +32,9 @@ defs = dg.Definitions(
         published_dataset,
         holiday_calendar,
         raw_covariates,
+        raw_series_covariates,
         raw_sales,
+        plans_ahead,
         published_conditions,
         demand_features,
         backtest_report,

@@ -6,7 +6,7 @@ kept in the footer of the result's file, so a result is up to date exactly when 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,16 @@ import pandas as pd
 
 from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_KEY
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
+from demand_assets.adapters.plans import ahead_is_kept, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
-from demand_assets.forecasting.features import first_origin
 from demand_assets.ingestion.dataspec import Accept
-from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery
+from demand_assets.ingestion.delivery import MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
-from demand_assets.ingestion.merge import Landing, merge_week_partitions, with_same_columns
+from demand_assets.ingestion.merge import Landing
 from demand_assets.ingestion.screening import BESIDE_STORED
+from demand_assets.ingestion.understanding import COVARIATES, Kind
+from demand_assets.origins import features_up_to, judged_origins, wanted_origins
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Training
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
 
+# Kind of a delivery -> table of its weeks.
+WEEKLY_TABLES: Mapping[Kind, str] = {
+    "sales": "raw_sales",
+    "covariates": "raw_covariates",
+    "series_covariates": "raw_series_covariates",
+}
 # Made of a week's sales and of what was forecast for it.
 SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
 
@@ -40,8 +48,6 @@ SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXC
 RECIPE_KEY = "recipe"
 LANDINGS_KEY = "landings"
 ACCEPTED_KEY = "accepted"
-# In the newest week's file: the version of the conditions of later weeks that were published with it.
-AHEAD_KEY = "weeks_ahead_version"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
 WEEKS_PER_RUN_START = 13
 
@@ -78,31 +84,41 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     """Recipe of the features of each landed week, in order. It covers that week and all weeks before it."""
-    sales, covariates = lake.versions("raw_sales"), lake.versions("raw_covariates")
+    sales, covariates, of_series = map(lake.versions, ("raw_sales", "raw_covariates", "raw_series_covariates"))
     whole: dict[str, str | None] = {
         name: lake.metadata(name, [None]).get(None, {}).get(VERSION_KEY) for name in ("stores", "holiday_calendar")
     }
-    facts = lake.read("dataset", None, ["missing", "closed"])
+    facts = lake.read("dataset", None)
     if facts is not None:
-        whole |= {str(name): str(value) for name, value in facts.iloc[0].items()}
+        whole |= {name: str(facts.iloc[0][name]) for name in ("missing", "closed")}
+    planned = planned_versions(lake, facts, covariates, of_series, horizon_weeks)
     recipes: dict[str, Recipe] = {}
     before = fingerprint(whole)
     for key in sorted(sales):
         inputs = {"before": before, "week": key, "sales": sales[key], "covariates": covariates.get(key)}
-        recipes[key] = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
-        before = recipes[key].version
+        inputs |= {"of series": of_series[key]} if key in of_series else {}
+        recipe = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
+        before = recipe.version
+        # What was planned at an origin is no input of the origins after it.
+        recipes[key] = replace(recipe, inputs=inputs | {"planned": planned.get(key)}) if planned else recipe
     return recipes
 
 
 def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
     """Recipe of the backtest and the model as of a week."""
-    metadata = lake.metadata("demand_features", [key for key in lake.partitions("demand_features") if key <= as_of])
+    metadata = lake.metadata("demand_features", features_up_to(lake, training, as_of))
     return Recipe(
         {"as_of": as_of, "features": {str(key): note.get(RECIPE_KEY) for key, note in metadata.items()}},
         code_version("training"),
         # Threads decide how fast, not what.
         {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
     )
+
+
+def training_settings(training: Training) -> str:
+    """Version of the settings that a model is trained with."""
+    settings = training.config().model_dump(exclude={"threads"})
+    return fingerprint({**settings, "model": training.model, "horizon_weeks": training.horizon_weeks})
 
 
 def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
@@ -157,28 +173,6 @@ def keyed(landed: Sequence[Delivery], lake: ParquetLake) -> list[Delivery]:
         for table, column in MEMBERS.items()
     }
     return [delivery.keyed(keys) for delivery in landed]
-
-
-def covariates_ahead(deliveries: Sequence[Delivery], newest: str) -> pd.DataFrame | None:
-    """Delivered conditions of the weeks after `newest`, of each store and week the newest row; None without any."""
-    own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
-    later = sorted({week for delivery in own for week in delivery.weeks if week > pd.Timestamp(newest)})
-    if not later:
-        return None
-    weeks = pd.DatetimeIndex(later, name="week")
-    nothing, aligned = with_same_columns(own[0].frame.iloc[:0], own)
-    return merge_week_partitions(nothing, {}, aligned, KEYS["covariates"], weeks=weeks).frame
-
-
-def ahead_metadata(ahead: pd.DataFrame | None) -> dict[str, str]:
-    """What the newest week's file keeps of the later weeks that were published with it."""
-    return {AHEAD_KEY: "none" if ahead is None else content_version(ahead)}
-
-
-def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
-    """The weeks that sales files cover: those that become partitions."""
-    weeks = [delivery.weeks for delivery in deliveries if delivery.kind == "sales"]
-    return pd.DatetimeIndex(sorted({week for index in weeks for week in index}), name="week")
 
 
 @dataclass(frozen=True)
@@ -251,7 +245,7 @@ def plan_ingestion(
 def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> dict[str, dict[str, str]]:
     """Week -> content hash and name of each delivery that it lacks."""
     due: dict[str, dict[str, str]] = {}
-    for kind, table in (("sales", "raw_sales"), ("covariates", "raw_covariates")):
+    for kind, table in WEEKLY_TABLES.items():
         applied = {
             # What stored sales let in of a delivery is not known here, and makes it no other delivery.
             week_key(week): {landing.content_hash.partition(BESIDE_STORED)[0] for landing in landings}
@@ -266,28 +260,22 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
         whole = lake.metadata(kind, [None]).get(None, {})
         seen = {landing.content_hash for landing in read_landings(whole.get(LANDINGS_KEY))}
         with_newest += [one for one in deliveries if one.kind == kind and one.content_hash not in seen]
-    if known and not _ahead_is_published(lake, deliveries, known[-1]):
-        with_newest += [one for one in deliveries if one.kind == "covariates" and week_key(max(one.weeks)) > known[-1]]
+    if known and not ahead_is_kept(lake, deliveries, known[-1]):
+        with_newest += [one for one in deliveries if one.kind in COVARIATES and week_key(max(one.weeks)) > known[-1]]
     for delivery in with_newest if known else ():
         due.setdefault(known[-1], {})[delivery.content_hash] = delivery.file.name
     return due
 
 
-def _ahead_is_published(lake: ParquetLake, deliveries: Sequence[Delivery], newest: str) -> bool:
-    """Whether the delivered conditions of the weeks after `newest` are those that were published with it."""
-    published = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_KEY)
-    return published == ahead_metadata(covariates_ahead(deliveries, newest))[AHEAD_KEY]
-
-
 def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
     """Weeks whose present conditions are not in the store.
 
-    The newest week also when what has been delivered of the weeks after it is not.
+    The newest week also when what has been delivered of the weeks after it is not published or kept.
     """
     versions = lake.versions("raw_covariates")
     wanted = {key: publishing_recipe(version) for key, version in versions.items()}
     due = set(outdated(lake, "published_conditions", wanted))
-    if versions and not _ahead_is_published(lake, deliveries, max(versions)):
+    if versions and not ahead_is_kept(lake, deliveries, max(versions)):
         due.add(max(versions))
     return sorted(due)
 
@@ -311,8 +299,7 @@ def _stale_recipes(lake: ParquetLake, training: Training) -> dict[str, Recipe]:
     recipes = feature_recipes(lake, training.horizon_weeks)
     if not recipes:
         return {}
-    earliest = week_key(first_origin(pd.DatetimeIndex(recipes)))
-    wanted = dict([(key, recipe) for key, recipe in recipes.items() if key >= earliest][-training.feature_origins :])
+    wanted = {key: recipes[key] for key in wanted_origins(recipes, training)}
     metadata = lake.metadata("demand_features", wanted)
     unnamed = {key for key in wanted if MANIFEST_KEY not in metadata.get(key, {})}
     return {key: wanted[key] for key in {*outdated(lake, "demand_features", wanted), *unnamed}}
@@ -351,7 +338,7 @@ def plan_training(
     known: Sequence[str],
     under_way: str | None,
 ) -> Plan:
-    """Training as of the newest week with features, when loss, drift or age ask for it.
+    """Training as of the newest week with features, when loss, drift, age or another set-up ask for it.
 
     `under_way`: id of a training run that has not ended. The evidence is judged as a whole each time, so that what
     arrives during a cool-down or another training is not lost.
@@ -366,7 +353,14 @@ def plan_training(
         return Plan((), f"features are being rebuilt; week {week} is judged when they are there")
     if under_way is not None:
         return Plan((), f"run {under_way} is training already; the evidence is judged when it has ended")
-    evidence = gather_evidence(lake, registry, ledger, week)
+    evidence = gather_evidence(
+        lake,
+        registry,
+        ledger,
+        week,
+        is_short=not judged_origins(lake, training, week),
+        made_by=(training_settings(training), code_version("training")),
+    )
     decision = decide_retraining(evidence, policy)
     if not decision.act:
         return Plan((), f"no retraining: {decision.words}")

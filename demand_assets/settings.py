@@ -296,7 +296,24 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
         name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
         raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
     home = Path(os.path.abspath(settings.home))
-    return settings.model_copy(update={"home": home})
+    if settings.deployment == "local" and "?" in str(home):
+        # In the addresses by which Dagster and MLflow name their SQLite files all after it is options.
+        raise SettingsError(
+            f"DEMAND_HOME is {str(home)!r}: expected a path without a question mark; name another folder"
+        )
+    return settings.model_copy(update={"home": home, "landing_uri": _absolute(settings.landing_uri)})
+
+
+def _absolute(address: str) -> str:
+    """A folder in full; another address, or none, as it is."""
+    return os.path.abspath(address) if address and "://" not in address else address
+
+
+def _from_here(address: str) -> str:
+    """A folder below this one by its way from here, so that both can be moved together; others as they are."""
+    here = os.getcwd()
+    inside = "://" not in address and os.path.commonpath([here, address]) == here
+    return os.path.relpath(address) if inside else address
 
 
 def settings_table() -> str:
@@ -315,16 +332,22 @@ def _default_text(field: FieldInfo) -> str:
 
 
 def workspace_for(raw_dir: str) -> Path:
-    """The workspace of one landing zone: data of two retailers never mix in one lake."""
-    address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
-    name = address.rstrip("/").rsplit("/", 1)[-1] or "root"
-    return Path(".demand") / f"{name}-{zlib.crc32(address.encode()):08x}"
+    """The workspace of one landing zone: data of two retailers never mix in one lake.
+
+    Of a zone below this folder it stays the same when the folder is moved.
+    """
+    address = _absolute(raw_dir)
+    name = os.fsencode(address.rstrip("/").rsplit("/", 1)[-1] or "root").decode(errors="replace").replace("?", "-")
+    # By its full address: so one that was made by an older release is named.
+    named = [Path(".demand") / f"{name}-{zlib.crc32(os.fsencode(one)):08x}" for one in (address, _from_here(address))]
+    return next((folder for folder in named if folder.exists()), named[-1])
 
 
 def remember_workspace(settings: Settings) -> None:
     """Save the workspace as the default of later commands in this folder; their environment overrides it."""
     CURRENT_WORKSPACE.parent.mkdir(parents=True, exist_ok=True)
-    lines = f"DEMAND_HOME={settings.home}\nDEMAND_LANDING_URI={settings.landing}\n"
+    values = {"DEMAND_HOME": str(settings.home), "DEMAND_LANDING_URI": settings.landing}
+    quoted = {name: _from_here(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in values.items()}
     temporary = CURRENT_WORKSPACE.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(lines)
+    temporary.write_text("".join(f"{name}='{value}'\n" for name, value in quoted.items()))
     temporary.replace(CURRENT_WORKSPACE)

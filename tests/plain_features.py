@@ -45,6 +45,17 @@ def at(values: Weeks, position: float, origin: int) -> float:
     return after if math.isnan(before) else before * (1 - share) + after * share
 
 
+def demand_rate(values: Weeks) -> float:
+    """Smoothed probability of demand times its smoothed size."""
+    size = likely = NAN
+    for now in known(values):
+        sold = float(now != 0)
+        likely = sold if math.isnan(likely) else likely + 0.2 * (sold - likely)
+        if sold:
+            size = now if math.isnan(size) else size + 0.2 * (now - size)
+    return size * likely if likely else 0.0
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Sales of each week that has a counterpart a year before, and that counterpart; both 0 in the other weeks."""
@@ -160,6 +171,9 @@ class PlainFeatures:
         if self.season:
             decomposed = self.level[series] + at(self.season[series], target - self.season_back[target], origin)
         base = smooth if math.isnan(decomposed) else (smooth + decomposed) / 2
+        year = known(own[max(origin - 51, 0) : origin + 1])
+        if year.count(0.0) > len(year) / 2:
+            base = demand_rate(own[: origin + 1])
         return {
             **self._baselines(series, target, aligned),
             "base": base,
@@ -191,6 +205,7 @@ class PlainFeatures:
             "seasonal_naive": seasonal,
             "aligned_seasonal_naive": aligned,
             "svd_stl": seasonal if origin + 1 < 104 else self.level[series] + self.season[series][target % 52],
+            "tsb": demand_rate(own[: origin + 1]),
             "moving_average": mean(known(own[max(origin - 7, 0) : origin + 1]) or [last]),
             "last_value": last,
         }

@@ -6,6 +6,8 @@ Pipeline:
 - `DagsterEventBatchMetadata`: events reported with it reach the storage together (`assets.versions`).
 - `InstigatorStatus`, `TickStatus`: `DagsterInstance.get_ticks` takes and returns them (`alerting`).
 - `SerializableErrorInfo`: what failed steps and ticks say of their error (`alerting`).
+- `DynamicPartitionsTable`, `SqlEventLogStorage`: partitions are put into another order in one transaction
+  (`partitions`).
 - `LocalArtifactStorage`: the class that a `dagster.yaml` must name to give the folder another place (`docker/`).
 
 Tests only:
@@ -29,6 +31,8 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.storage.compute_log_manager import ComputeIOType
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -37,6 +41,7 @@ from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defi
 __all__ = [
     "ComputeIOType",
     "DagsterEventBatchMetadata",
+    "DynamicPartitionsTable",
     "InstigatorState",
     "InstigatorStatus",
     "InstigatorType",
@@ -48,6 +53,7 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "SensorInstigatorData",
     "SerializableErrorInfo",
+    "SqlEventLogStorage",
     "TickData",
     "TickStatus",
 ]

@@ -16,20 +16,37 @@ DRIFT_COLUMNS = ("severity", "group_kind", "group_id", "variable", "week", "refe
 DRIFT_WEEKS = 8
 
 
-def gather_evidence(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionLedger, week: str) -> "Evidence":
-    """The evidence at `week`, a week that has features; later weeks are left out."""
+def gather_evidence(
+    lake: ParquetLake,
+    registry: ModelRegistry,
+    ledger: PromotionLedger,
+    week: str,
+    *,
+    is_short: bool = False,
+    made_by: tuple[str, str] | None = None,
+) -> "Evidence":
+    """The evidence at `week`, a week that has features; later weeks are left out.
+
+    `is_short`: history is too short for a model. `made_by`: the versions of the settings and of the code that a model
+    would be trained with now; None: not asked.
+    """
     from demand_assets.monitoring.retraining import Evidence
 
     champion = ledger.champion()
-    newest = registry.newest()
+    newest, trained = registry.newest(), registry.newest(trained=True)
+    other = made_by is not None and trained is not None and (trained.settings, trained.code_version) != made_by
     return Evidence(
         week=pd.Timestamp(week),
         champion=None if champion is None else champion.version,
         champion_as_of=None if champion is None else pd.Timestamp(champion.as_of),
-        trained_as_of=None if newest is None else pd.Timestamp(newest.as_of),
-        judged_to=None if newest is None else pd.Timestamp(newest.judged_to),
+        trained_as_of=None if trained is None else pd.Timestamp(trained.as_of),
+        judged_to=None if trained is None else pd.Timestamp(trained.judged_to),
         losses=chain_losses(registry, ledger, week),
         drift=_severities(lake, week),
+        untrained="" if champion is None or champion.is_trained else champion.method,
+        methods_judged=None if newest is None else pd.Timestamp(newest.as_of),
+        is_short=is_short,
+        is_changed=other,
     )
 
 

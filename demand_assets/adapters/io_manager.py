@@ -44,6 +44,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             )
             return
         keys = sorted(context.asset_partition_keys)
+        if made.only is not None:
+            keys = [key for key in keys if key in made.only]
+        if not keys:
+            self._describe(context, table, 0, 0, 0)
+            return
         column = (context.definition_metadata or {}).get(PARTITION_COLUMN)
         parts = {keys[0]: made.frame} if column is None else _split(made.frame, str(column))
         if column is None and len(keys) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -150,7 +151,7 @@ class LandingZone:
                 data = bytes(self._s3.cat_file(file.uri))
                 now = _from_s3(self._s3.info(file.uri, refresh=True))
         else:
-            with _file_errors(f"landed file {file.uri}"):
+            with _file_errors(f"landed file {file.name} in {self.uri}"):
                 data = Path(file.uri).read_bytes()
                 now = _from_path(Path(file.uri))
         if now.fingerprint != file.fingerprint:
@@ -181,13 +182,19 @@ class LandingZone:
 
 def _from_path(path: Path) -> LandedFile:
     stat = path.stat()
+    name = _printable(path.name)
     return LandedFile(
-        name=path.name,
+        name=name,
         uri=str(path.absolute()),
         size=stat.st_size,
         modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
-        fingerprint=_fingerprint(path.name, stat.st_size, str(stat.st_mtime_ns)),
+        fingerprint=_fingerprint(name, stat.st_size, str(stat.st_mtime_ns)),
     )
+
+
+def _printable(name: str) -> str:
+    """A name as text; bytes of it that are no UTF-8, as in `d\\xe9p\\xf4t.csv`, are spelled out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _from_s3(entry: Mapping[str, Any]) -> LandedFile:

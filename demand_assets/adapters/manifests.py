@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MANIFESTS = "input_manifests"
 MANIFEST_KEY = "manifest"
 WEEKLY = ("raw_sales", "raw_covariates")
+# Tables that only some retailers have.
+DRIVERS = ("raw_series_covariates", "plans_ahead")
 WHOLE = ("dataset", "stores", "holiday_calendar")
 _HORIZON_KEY = "horizon_weeks"
 
@@ -48,13 +50,19 @@ class Manifest:
         return {table: keys for table, keys in changed.items() if keys}
 
 
-def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int) -> str:
-    """Write the manifest of features made from every week up to `newest`; its fingerprint."""
+def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int, has_drivers: bool = False) -> str:
+    """Write the manifest of features made from every week up to `newest`; its fingerprint.
+
+    `has_drivers`: what is known ahead was read of the weeks after `newest` as well, as far as it was in the lake.
+    """
     import pandas as pd
 
     versions: dict[str, Mapping[str | None, str]] = {}
-    for table in WEEKLY:
-        keys = [key for key in lake.partitions(table) if key <= newest]
+    last = f"{pd.Timestamp(newest) + pd.Timedelta(weeks=horizon_weeks):%Y-%m-%d}" if has_drivers else newest
+    tables = {"raw_sales": newest, "raw_covariates": last}
+    tables |= {"raw_series_covariates": last, "plans_ahead": newest} if has_drivers else {}
+    for table, end in tables.items():
+        keys = [key for key in lake.partitions(table) if key <= end]
         versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}
     for table in WHOLE:
         versions[table] = {None: lake.metadata(table, [None])[None][VERSION_KEY]}
@@ -76,7 +84,7 @@ def read_manifest(lake: ParquetLake, name: str) -> Manifest:
         }
         for table, rows in frame.groupby("table", sort=False)
     }
-    if set(versions) != {*WEEKLY, *WHOLE}:
+    if not {*WEEKLY, *WHOLE} <= set(versions) <= {*WEEKLY, *DRIVERS, *WHOLE}:
         raise LakeError(
             f"{lake.path(MANIFESTS, name)}: expected versions of {', '.join((*WEEKLY, *WHOLE))}, got those of "
             f"{', '.join(versions)}; read it with the version of the code that wrote it"

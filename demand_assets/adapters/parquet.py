@@ -10,7 +10,7 @@ file only after it has kept that very file, so runs at the same time lose nothin
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,10 +38,14 @@ _VERSIONS = ".versions"
 
 @dataclass(frozen=True)
 class LakeTable:
-    """A frame on its way to the lake; `metadata` maps a partition key to what its footer keeps beside the rows."""
+    """A frame on its way to the lake; `metadata` maps a partition key to what its footer keeps beside the rows.
+
+    `only`: the partitions to write, other files stay as they are; None writes all partitions of the run.
+    """
 
     frame: "pd.DataFrame"
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    only: Collection[str] | None = None
 
 
 def to_table(frame: "pd.DataFrame") -> "pa.Table":
@@ -190,6 +194,11 @@ class ParquetLake(dg.ConfigurableResource):
                 os.fsync(file.fileno())
             os.replace(finished, path)
 
+    def remove(self, table: str, key: str) -> None:
+        """Remove the file of a partition."""
+        filesystem, root = self._filesystem(table)
+        filesystem.rm_file(f"{root}/{table}/{key}.parquet")
+
     def write_page(self, table: str, key: str, page: str) -> str:
         """Write `<uri>/<table>/<key>.html` and return its address."""
         filesystem, root = self._filesystem(table)
@@ -254,8 +263,9 @@ class ParquetLake(dg.ConfigurableResource):
     ) -> "pd.DataFrame | None":
         """Rows of the partitions that exist among `keys` (None: an unpartitioned table); None when none does.
 
-        In order of key, and as they are stored. `where` gives columns the value that rows must have in them; others
-        are dropped as they are read. Keys of the form `week/name` are not read together with plain ones.
+        In order of key, and as they are stored. `columns` may name numbers that only some of the files have: they are
+        NaN in the others. `where` gives columns the value that rows must have in them; others are dropped as they are
+        read. Keys of the form `week/name` are not read together with plain ones.
         """
         filesystem, root = self._filesystem(table)
         if keys is None:
@@ -276,17 +286,30 @@ class ParquetLake(dg.ConfigurableResource):
         columns: Sequence[str] | None,
         where: Mapping[str, float] | None,
     ) -> "pa.Table":
+        import pyarrow as pa
         import pyarrow.dataset as ds
 
         if self._remote:
             files = objects.fetched(filesystem, paths)
         else:
             files = ds.dataset(paths, filesystem=filesystem, format="parquet")
+        if absent := [name for name in columns or () if name not in files.schema.names]:
+            files = files.replace_schema(pa.schema([*files.schema, *(pa.field(name, pa.float64()) for name in absent)]))
         wanted = None
         for name, value in (where or {}).items():
             matches = ds.field(name) == value
             wanted = matches if wanted is None else wanted & matches
         return files.to_table(columns=None if columns is None else list(columns), filter=wanted)
+
+    def columns_of(self, table: str, keys: Sequence[str]) -> list[str]:
+        """Columns of the files of `keys`, each of which exists, in order of appearance; only their ends are read."""
+        import pyarrow.parquet as pq
+
+        filesystem, root = self._filesystem(table)
+        paths = [f"{root}/{table}/{key}.parquet" for key in keys]
+        with ThreadPoolExecutor(8) as pool:
+            schemas = pool.map(lambda path: pq.read_schema(path, filesystem=filesystem), paths)
+            return list(dict.fromkeys(name for schema in schemas for name in schema.names))
 
     def rows(self, table: str, keys: Sequence[str]) -> int:
         """Number of rows in the files of `keys`, each of which exists; only their ends are read."""
@@ -296,13 +319,6 @@ class ParquetLake(dg.ConfigurableResource):
         paths = [f"{root}/{table}/{key}.parquet" for key in keys]
         with ThreadPoolExecutor(8) as pool:
             return sum(pool.map(lambda path: int(pq.read_metadata(path, filesystem=filesystem).num_rows), paths))
-
-    def columns(self, table: str, key: str) -> list[str]:
-        """Names of the columns of a file that exists; only its end is read."""
-        import pyarrow.parquet as pq
-
-        filesystem, root = self._filesystem(table)
-        return list(pq.read_schema(f"{root}/{table}/{key}.parquet", filesystem=filesystem).names)
 
     def read_versions(self, table: str, versions: Mapping[str | None, str]) -> "pd.DataFrame":
         """Rows of each partition (None: an unpartitioned table) as they were at its data version, in order of key.
@@ -315,7 +331,7 @@ class ParquetLake(dg.ConfigurableResource):
         with ThreadPoolExecutor(8) as pool:
             wanted = sorted(versions.items(), key=lambda item: item[0] or "")
             parts = list(pool.map(lambda item: self._read_version(filesystem, root, table, *item), wanted))
-        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        frame: pd.DataFrame = pa.concat_tables(parts, promote_options="default").to_pandas()
         return frame
 
     def _read_version(

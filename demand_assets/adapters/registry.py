@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from demand_assets.adapters.mlflow_files import follow_artifacts
 from demand_assets.errors import ModelError
+from demand_assets.forecasting.models.baseline import Baseline
 from demand_assets.provenance import libraries
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ DAGSTER_RUN_TAG = "dagster_run_id"
 class RegisteredVersion:
     """One version of the registered model: trained as of a week, judged at origins up to another.
 
-    `model` names what was trained.
+    `model` names the class that forecasts, `method` what people call it: of a baseline which one it is. `settings`
+    is the version of the settings that a model was trained with.
     """
 
     version: str
@@ -55,6 +59,13 @@ class RegisteredVersion:
     aliases: tuple[str, ...]
     created_ms: int
     metrics: Mapping[str, float]
+    method: str = ""
+    settings: str = ""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it learnt anything; a baseline did not."""
+        return self.model != Baseline.name
 
 
 class ModelRegistry(dg.ConfigurableResource):
@@ -73,9 +84,16 @@ class ModelRegistry(dg.ConfigurableResource):
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        if self.tracking_uri.startswith("sqlite:///"):
-            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.follow_artifacts()
         return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def follow_artifacts(self) -> None:
+        """Make ready a database in a workspace, which may have been moved since it was used last."""
+        scheme, _, file = self.tracking_uri.partition(":///")
+        if scheme == "sqlite":
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            if "://" not in self.artifact_uri:
+                _follow(Path(file), Path(self.artifact_uri))
 
     def _experiment_id(self, client: "MlflowClient") -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -89,15 +107,17 @@ class ModelRegistry(dg.ConfigurableResource):
         return RegisteredVersion(
             version=str(version.version),
             model=tags.get("model", ""),
+            method=tags.get("method", tags.get("model", "")),
             run_id=run_id,
             fingerprint=tags.get("fingerprint", ""),
             as_of=tags.get("as_of", ""),
             judged_to=tags.get("judged_to", ""),
             data_version=tags.get("data_version", ""),
             code_version=tags.get("code_version", ""),
+            settings=tags.get("settings", ""),
             aliases=tuple(sorted(version.aliases)),
             created_ms=int(version.creation_timestamp),
-            metrics=dict(client.get_run(run_id).data.metrics),
+            metrics=_metrics_of(client, run_id),
         )
 
     def versions(self) -> list[RegisteredVersion]:
@@ -108,10 +128,12 @@ class ModelRegistry(dg.ConfigurableResource):
         whole = [client.get_model_version(self.model_name, version.version) for version in found]
         return sorted((self._described(client, version) for version in whole), key=lambda v: -int(v.version))
 
-    def newest(self) -> RegisteredVersion | None:
-        """The version registered last; None before the first training."""
+    def newest(self, trained: bool = False) -> RegisteredVersion | None:
+        """The version registered last, or the last that was `trained`; None before the first."""
         client = self._client()
         found = client.search_model_versions(f"name = '{self.model_name}'")
+        if trained:
+            found = [version for version in found if version.tags.get("model") != Baseline.name]
         if not found:
             return None
         last = max(found, key=lambda version: int(version.version))
@@ -172,7 +194,7 @@ class ModelRegistry(dg.ConfigurableResource):
         client = self._client()
         from mlflow.exceptions import MlflowException
 
-        tags = {**tags, "model": forecaster.model}
+        tags = {**tags, "model": forecaster.model, "method": forecaster.method}
         named = {**tags, DAGSTER_RUN_TAG: dagster_run_id}
         with (
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
@@ -260,6 +282,24 @@ class ModelRegistry(dg.ConfigurableResource):
             return None
         with tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
+
+
+@cache
+def _follow(database: Path, artifacts: Path) -> None:
+    """Once in a process."""
+    follow_artifacts(database, artifacts, EXPERIMENT)
+
+
+def _metrics_of(client: "MlflowClient", run_id: str) -> dict[str, float]:
+    """Scores of a run; none where it was deleted for good: its version is still registered, and says so by that."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(client.get_run(run_id).data.metrics)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
 
 
 def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:

@@ -38,7 +38,7 @@ class TableRef:
 
     def columns(self) -> list[str]:
         """Names of the columns of its newest week."""
-        return ParquetLake(uri=self.uri).columns(self.table, self.keys[-1])
+        return ParquetLake(uri=self.uri).columns_of(self.table, self.keys[-1:])
 
     def parts(self, most_rows: int, columns: Sequence[str] | None = None) -> "Iterator[pd.DataFrame]":
         """All rows, in order of week, about `most_rows` at a time but no less than a week."""

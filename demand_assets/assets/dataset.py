@@ -14,7 +14,7 @@ from demand_assets.adapters.parquet import (
 from demand_assets.assets.checks import check_results, check_specs, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import id_texts, member_keys, members_of
+from demand_assets.assets.rows import id_texts, member_keys, members_of, sheet_of
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.catalogue import CHECKS
 from demand_assets.ingestion.context import Context, context_of
@@ -60,7 +60,7 @@ def judging_context(landing: Landing, lake: ParquetLake, **new: Mapping[str, int
             description="No row is wrong by itself: a date in the future, an impossible amount",
         ),
     ],
-    metadata={"dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
+    metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_from(TEXTS, "str", week_ends="int64")},
 )
 def dataset(
     context: dg.AssetExecutionContext, landing: Landing, lake: ParquetLake
@@ -90,7 +90,7 @@ def dataset(
     for rows in contents.set_aside:
         name = str(rows["file"].iloc[0])
         kept = name if name.lower().endswith(".csv") else f"{name}.csv"
-        lake.write_text(QUARANTINE, kept, rows.to_csv(index=False))
+        lake.write_text(QUARANTINE, kept, sheet_of(rows))
     yield dg.MaterializeResult(
         value=facts,
         data_version=dg.DataVersion(content_version(facts)),

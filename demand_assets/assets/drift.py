@@ -24,6 +24,7 @@ from demand_assets.assets.rows import member_keys, store_table
 from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
+from demand_assets.origins import comparable_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.provenance import code_version
@@ -89,6 +90,8 @@ def drift_report(
     champion = champion_of(ledger)
     earliest = week_key(add_weeks(week, -PAST_WEEKS))
     keys = [origin for origin in lake.partitions("demand_features") if earliest <= origin < key]
+    if comparable_origins(lake, [key]):
+        keys = comparable_origins(lake, keys)
     versions = lake.versions_of("demand_features", [*keys, key])
     shown = [one for one in lake.partitions("drift_report") if one < key][-WEEKS_SHOWN + 1 :]
     recipe = drift_recipe(lake, champion, key, versions, shown)

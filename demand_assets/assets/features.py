@@ -10,10 +10,11 @@ from demand_assets.adapters.manifests import MANIFEST_KEY, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
-from demand_assets.assets.rows import absent_rows
+from demand_assets.assets.rows import absent_rows, driver_frames
 from demand_assets.assets.versions import record_partition_versions
 from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts, driver_columns
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
+from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
@@ -39,6 +40,11 @@ def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
         PARTITION_COLUMN: "origin_week",
         COLUMN_SCHEMA: _schema(column_texts()),
     },
+    # Read in the body: a retailer without drivers has no such tables.
+    deps=[
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("raw_series_covariates", "plans_ahead")
+    ],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
@@ -59,10 +65,13 @@ def demand_features(
 ) -> dg.MaterializeResult:
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
-    manifest = record_manifest(lake, week_key(origins[-1]), training.horizon_weeks)
+    newest = week_key(origins[-1])
+    manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
+    horizon = training.horizon_weeks
+    drivers = driver_frames(lake, newest, horizon)
     panel = build_panel(
-        raw_sales, raw_covariates, stores, holiday_calendar, training.horizon_weeks, absent.missing, absent.closed
+        raw_sales, raw_covariates, stores, holiday_calendar, horizon, absent.missing, absent.closed, drivers
     )
     texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)

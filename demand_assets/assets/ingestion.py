@@ -1,6 +1,6 @@
-"""Landing zone -> holiday_calendar, raw_covariates, raw_sales, checked before they are written.
+"""Landing zone -> holiday_calendar, raw_covariates, raw_series_covariates, raw_sales, checked before they are written.
 
-The covariates go on into the SQL store, with what has been delivered of weeks to come.
+What has been delivered of weeks to come is the plan of the newest week. Covariates of stores go on into the SQL store.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,32 +17,35 @@ from demand_assets.adapters.parquet import (
     ParquetLake,
     content_version,
 )
+from demand_assets.adapters.plans import PLANS, ahead_metadata
 from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
 from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import member_keys, store_table
-from demand_assets.assets.versions import ROWS_KEY, ROWS_METADATA, record_partition_versions
+from demand_assets.assets.versions import ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
+from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.ingestion.assemble import calendar_with
 from demand_assets.ingestion.catalogue import CHECKS
+from demand_assets.ingestion.columnwise import merge_columnwise
+from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.coverage import landed_flags, with_facts, with_selling_stores, with_values
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import KEYS, Delivery
 from demand_assets.ingestion.members import keys_of
-from demand_assets.ingestion.merge import merge_week_partitions, with_same_columns
+from demand_assets.ingestion.outcome import CheckOutcome
 from demand_assets.ingestion.quality import PAST_COLUMNS, check_covariates, check_sales
 from demand_assets.ingestion.schemas import CALENDAR_COLUMNS, SALES_COLUMNS
 from demand_assets.ingestion.schemas import schema_of as columns_in
 from demand_assets.ingestion.screening import without_impossible
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
+from demand_assets.landed_weeks import ROWS_KEY, landed_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import (
     accepted_metadata,
-    ahead_metadata,
     applied_landings,
-    covariates_ahead,
     landings_metadata,
     publishing_recipe,
 )
@@ -83,13 +86,13 @@ def _weekly(
     table = context.asset_key.to_user_string()
     weeks = run_weeks(context)
     week_keys = [week_key(week) for week in weeks]
-    stored = lake.read(table, week_keys)
-    if stored is None:
-        stored = deliveries[0].frame.iloc[:0] if deliveries else nothing
-    if stored is None:
+    held = sorted(set(lake.partitions(table)) & set(week_keys))
+    stored = lake.read(table, held, lake.columns_of(table, held)) if held else None
+    if stored is None and not deliveries:
+        stored = nothing
+    if stored is None and not deliveries:
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
-    existing, aligned = with_same_columns(stored, deliveries)
-    merged = merge_week_partitions(existing, applied_landings(lake, table, week_keys), aligned, keys, weeks=weeks)
+    merged = merge_columnwise(stored, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
     metadata = {week_key(week): landings_metadata(landings) for week, landings in merged.landings.items()}
     changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
     context.add_asset_metadata(
@@ -97,6 +100,19 @@ def _weekly(
         asset_key=context.asset_key,
     )
     return merged.frame, metadata
+
+
+def _require_sales(
+    context: dg.AssetExecutionContext, lake: ParquetLake, deliveries: Sequence[Delivery], judged: Context
+) -> None:
+    """Failure naming the asked weeks that no sales have: a partition is never written without a row."""
+    landed = landed_weeks(lake, deliveries, judged).keys
+    if without := [key for key in map(week_key, run_weeks(context)) if key not in landed]:
+        raise dg.Failure(
+            f"expected sales of every week that is asked for, got none that pass for {', '.join(without)}; land sales "
+            "of it, or remove the partition with `demand repair`",
+            allow_retries=False,
+        )
 
 
 def _rows_noted(
@@ -169,11 +185,13 @@ def raw_covariates(
     """
     keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
     deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
+    judged = judging_context(landing, lake)
+    _require_sales(context, lake, deliveries, judged)
     own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
     frame, metadata = _weekly(context, lake, own, KEYS["covariates"], _NO_COVARIATES)
     sold = [delivery.frame for delivery in deliveries if delivery.kind == "sales"]
     frame = with_selling_stores(frame, sold, run_weeks(context))
-    yield from check_results(context, check_covariates(frame, with_facts(stores), judging_context(landing, lake)))
+    yield from check_results(context, check_covariates(frame, with_facts(stores), judged))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(
         value=LakeTable(frame, metadata),
@@ -217,7 +235,9 @@ def raw_sales(
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     # The zone has been screened; what is impossible beside stored sales of files that are gone shows only here.
-    screened = [without_impossible(one, judged, history) for one in _delivered(context, landing, ["sales"], keys)]
+    deliveries = _delivered(context, landing, ["sales"], keys)
+    _require_sales(context, lake, deliveries, judged)
+    screened = [without_impossible(one, judged, history) for one in deliveries]
     frame, metadata = _weekly(context, lake, [delivery for delivery, _ in screened], KEYS["sales"])
     metadata = {key: kept | accepted_metadata(judged.accepted, pd.Timestamp(key)) for key, kept in metadata.items()}
     impossible = pd.concat([rows for _, rows in screened]) if screened else pd.DataFrame()
@@ -227,6 +247,89 @@ def raw_sales(
     yield from check_results(context, check_sales(frame, history, covered, with_facts(stores), judged))
     metadata = _rows_noted(context, frame, metadata)
     yield dg.MaterializeResult(value=LakeTable(frame, metadata), data_version=_version(frame, metadata))
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=check_specs("raw_series_covariates", CHECKS["series_covariates"]),
+    hooks={record_partition_versions},
+    metadata={PARTITION_COLUMN: "week", KEEP_VERSIONS: True},
+)
+def raw_series_covariates(
+    context: dg.AssetExecutionContext,
+    landing: Landing,
+    lake: ParquetLake,
+    stores: pd.DataFrame,
+    departments: pd.DataFrame,
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """One row per store, department and week: price, promotion and other covariates of series, as delivered.
+
+    A week without any has no file.
+    """
+    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    own = _delivered(context, landing, ["series_covariates"], keys)
+    held = set(lake.partitions("raw_series_covariates"))
+    weeks = run_weeks(context)
+    covered = held & {week_key(week) for week in weeks} or any(weeks.isin(one.weeks).any() for one in own)
+    if not covered:
+        none = "no covariates of series have landed for these weeks"
+        outcomes = [CheckOutcome(spec.name, True, spec.severity, none, {}) for spec in CHECKS["series_covariates"]]
+        yield from check_results(context, outcomes)
+        yield dg.MaterializeResult(value=LakeTable(pd.DataFrame(), only=()), data_version=dg.DataVersion("none"))
+        return
+    frame, metadata = _weekly(context, lake, own, KEYS["series_covariates"])
+    judged = judging_context(landing, lake)
+    yield from check_results(context, check_covariates(frame, with_facts(stores), judged, kind="series_covariates"))
+    metadata = _rows_noted(context, frame, metadata)
+    yield dg.MaterializeResult(
+        value=LakeTable(frame, metadata, only=held | {week_key(week) for week in frame["week"].unique()}),
+        data_version=_version(frame, metadata),
+        metadata={"dagster/column_schema": columns_of(columns_in("series_covariates", frame).columns)},
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    partitions_def=weeks_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[raw_sales],
+    metadata={PARTITION_COLUMN: "origin_week", KEEP_VERSIONS: True},
+)
+def plans_ahead(
+    context: dg.AssetExecutionContext,
+    landing: Landing,
+    lake: ParquetLake,
+    stores: pd.DataFrame,
+    departments: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """One row per store, department (0: the whole store) and later week: what is known ahead, as planned at the origin.
+
+    Only the week of the newest sales gets a plan, all that has been delivered of later weeks; older plans stay.
+    """
+    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    newest, kept = max(lake.partitions("raw_sales")), lake.partitions(PLANS)
+    plan: pd.DataFrame | None = None
+    metadata: dict[str, str] = {}
+    if newest in {week_key(week) for week in run_weeks(context)}:
+        plan = weeks_ahead(_delivered(context, landing, COVARIATES, keys), newest).plan
+        metadata = ahead_metadata(plan)
+        if plan is None and newest in kept:
+            # The files that told the plan are gone; the version before this one keeps it.
+            stored = lake.read(PLANS, [newest])
+            plan = None if stored is None else stored.iloc[:0]
+    return dg.MaterializeResult(
+        value=LakeTable(
+            pd.DataFrame() if plan is None else plan, {newest: metadata}, only=() if plan is None else (newest,)
+        ),
+        data_version=dg.DataVersion("none" if plan is None else content_version(plan)),
+        metadata={"origin": newest, "rows planned": 0 if plan is None else len(plan)},
+    )
 
 
 def published_columns(covariates: pd.DataFrame) -> pd.DataFrame:
@@ -267,7 +370,7 @@ def published_conditions(
     changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS, members)), 0
     newest = max(lake.partitions("raw_covariates"))
     if newest in metadata:
-        ahead = covariates_ahead(_delivered(context, landing, ["covariates"], members), newest)
+        ahead = weeks_ahead(_delivered(context, landing, ["covariates"], members), newest).conditions
         if ahead is not None:
             later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS, members))
         metadata[newest] |= ahead_metadata(ahead)

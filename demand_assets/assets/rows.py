@@ -11,16 +11,18 @@ import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.contract.columns import Table
+from demand_assets.contract.spreadsheet import FORMULA_BUT_NO_NUMBER, MARK
 from demand_assets.errors import LakeError
 from demand_assets.forecasting.absent import AbsentRows
 from demand_assets.ingestion.dataset import Dataset
-from demand_assets.ingestion.delivery import MEMBERS
+from demand_assets.ingestion.delivery import KEYS, MEMBERS
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import keys_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from demand_assets.forecasting.drivers import DriverFrames
     from demand_assets.store.dataset import Member
 
 DIMENSIONS = {column: table for table, column in MEMBERS.items()}
@@ -45,6 +47,31 @@ def absent_rows(lake: ParquetLake) -> AbsentRows:
     """What a week without a row of a series means in this data set."""
     facts = dataset_of(lake)
     return AbsentRows(facts.missing, facts.closed_weeks(member_keys(lake)["store_id"]))
+
+
+def driver_frames(lake: ParquetLake, newest: str, horizon_weeks: int) -> "DriverFrames | None":
+    """What origins up to week `newest` can know of the drivers; None where nothing is known ahead, or nothing landed.
+
+    Values are those of weeks up to `horizon_weeks` later, as far as they have ended: at an origin without a plan they
+    count as planned. Only columns that are known ahead are read.
+    """
+    from demand_assets.ingestion.ahead import PLAN_KEYS, driver_frames_of, known_ahead
+
+    covariates = dataset_of(lake).covariates
+    if not any(one.known_ahead for one in covariates):
+        return None
+    last = f"{pd.Timestamp(newest) + pd.Timedelta(weeks=horizon_weeks):%Y-%m-%d}"
+    frames = []
+    for table, keys, end in (
+        ("raw_covariates", KEYS["covariates"], last),
+        ("raw_series_covariates", KEYS["series_covariates"], last),
+        ("plans_ahead", PLAN_KEYS, newest),
+    ):
+        partitions = [key for key in lake.partitions(table) if key <= end]
+        names = known_ahead(covariates, lake.columns_of(table, partitions))
+        frames.append(lake.read(table, partitions, [*keys, *names]) if names else None)
+    stores, series, plans = (pd.DataFrame() if frame is None else frame for frame in frames)
+    return driver_frames_of(covariates, stores, series, plans)
 
 
 def id_texts(keys: Keys) -> IdTexts:
@@ -97,3 +124,11 @@ def lake_frame(rows: Iterable[Mapping[str, Any]], keys: Keys) -> pd.DataFrame:
             known = [*(keys[column][one] for one in ids), ALL]
             made[column] = np.array(known, dtype=np.int32)[codes]
     return frame.assign(**made)
+
+
+def sheet_of(rows: pd.DataFrame) -> str:
+    """Rows as landed, of any columns, as the text of a CSV for people: no cell or heading is run by a spreadsheet."""
+    safe = rows.replace(FORMULA_BUT_NO_NUMBER, MARK, regex=True)
+    safe.columns = safe.columns.str.replace(FORMULA_BUT_NO_NUMBER, MARK, regex=True)
+    # With "\n" the standard library would leave a lone "\r" unquoted, which ends a row for a spreadsheet.
+    return safe.to_csv(index=False, lineterminator="\r\n")

@@ -7,8 +7,8 @@ import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
-from demand_assets.adapters.promotion import REQUESTED_BY_TAG, decision_key, in_production, judge, stand_in
-from demand_assets.adapters.registry import STAGING, ModelRegistry
+from demand_assets.adapters.promotion import REQUESTED_BY_TAG, Gate, registered_untrained
+from demand_assets.adapters.registry import STAGING, ModelRegistry, RegisteredVersion
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import retry_on_store_outage
@@ -28,21 +28,18 @@ from demand_assets.contract.store import (
     STORE_ID,
     TARGET_WEEK,
 )
-from demand_assets.errors import LakeError, ModelError, SchemaError
-from demand_assets.forecasting.backtest import (
-    backtest_stored,
-    calibration_of,
-    rolling_origins,
-    sample_stores,
-)
+from demand_assets.errors import ModelError, SchemaError
+from demand_assets.forecasting.backtest import Backtest, backtest_stored, calibration_of, sample_stores
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import features_of
-from demand_assets.forecasting.forecaster import train_stored
-from demand_assets.forecasting.methods import history_needs, weeks_to_learn
+from demand_assets.forecasting.forecaster import Forecaster, train_stored
+from demand_assets.forecasting.methods import history_needs, methods_for
 from demand_assets.forecasting.metrics import coverage, interval_score, score
-from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.forecasting.promotion import best_untrained, untrained_forecaster
+from demand_assets.forecasting.short_history import LEAST_WEEKS, untrained_backtest, untrained_origins
+from demand_assets.origins import features_up_to, judged_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import reusable, training_recipe
+from demand_assets.planning import reusable, training_recipe, training_settings
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
@@ -88,25 +85,7 @@ def backtest_report(
     if stored is not None:
         points, seconds = stored, 0.0
     else:
-        first = add_weeks(pd.Timestamp(demand_features.keys[0]), weeks_to_learn(training.horizon_weeks))
-        origins = rolling_origins(
-            as_of, first, training.backtest_origins, training.backtest_step_weeks, training.horizon_weeks
-        )
-        if not origins:
-            landed = sum(week <= key for week in raw_sales.keys)
-            raise SchemaError(f"no origin before {key} can be judged: {history_needs(landed, training.horizon_weeks)}")
-        newest = demand_features.only(demand_features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
-        result = backtest_stored(
-            demand_features,
-            raw_sales,
-            origins,
-            training.horizon_weeks,
-            training.config().bounded(demand_features.count(), training.training_rows),
-            compute.workers_for(),
-            sample_stores(newest, training.backtest_series),
-            lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
-            absent_rows(lake),
-        )
+        result = _backtest(context, lake, training, compute, demand_features, raw_sales)
         points, seconds = result.cv_results, result.fit_seconds
     overall, by_origin = score(points), score(points, ["origin_week"])
     holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
@@ -121,13 +100,59 @@ def backtest_report(
                 score(points, ["horizon"]).pivot_table(index="horizon", columns="model", values="wmae").reset_index()
             ),
             "WMAE by origin": plot_markdown(backtest_plot(by_origin), "WMAE by origin"),
-            "p10-p90 coverage": coverage(model_rows(points)),
+            "p10-p90 coverage": coverage(_judged_rows(points)),
             "origins": ", ".join(f"{week:%Y-%m-%d}" for week in points["origin_week"].unique()),
             "reused": stored is not None,
             "fit seconds": seconds,
             **_wmae_metadata(overall),
         },
     )
+
+
+def _backtest(
+    context: dg.AssetExecutionContext,
+    lake: ParquetLake,
+    training: Training,
+    compute: Compute,
+    features: TableRef,
+    sales: TableRef,
+) -> Backtest:
+    """Of the model, or of the untrained methods where history is too short for one; SchemaError when of neither."""
+    as_of = run_weeks(context)[0]
+    key, absent = week_key(as_of), absent_rows(lake)
+    newest = features.only(features.keys[-1:]).read(["store_id", "dept_id"]).drop_duplicates()
+    stores = sample_stores(newest, training.backtest_series)
+    learnt = features.only(features_up_to(lake, training, key))
+    origins = judged_origins(lake, training, key)
+    if origins:
+        return backtest_stored(
+            learnt,
+            sales,
+            origins,
+            training.horizon_weeks,
+            training.config().bounded(learnt.count(), training.training_rows),
+            compute.workers_for(),
+            stores,
+            lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
+            absent,
+        )
+    landed = sum(week <= key for week in sales.keys)
+    needs = history_needs(landed, training.horizon_weeks)
+    origins = untrained_origins(pd.DatetimeIndex(learnt.keys), as_of)
+    if not origins:
+        raise SchemaError(f"no week before {key} can be forecast from: {needs}; the least is {LEAST_WEEKS}")
+    context.log.info(f"no model is trained: {needs}")
+    quantiles = training.config().quantiles
+    # Work of a second: no cluster is opened for it.
+    return untrained_backtest(
+        learnt, sales, origins, training.horizon_weeks, compute.workers_for(1), stores, absent, quantiles
+    )
+
+
+def _judged_rows(points: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the model, or where none was judged those of the best untrained method."""
+    own = model_rows(points)
+    return own if len(own) else points[points["model"] == best_untrained(points)]
 
 
 def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
@@ -152,7 +177,7 @@ def trained_model(
     raw_sales: TableRef,
     backtest_report: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One global model as of a week, in MLflow under the alias `staging`.
+    """One global model as of a week, in MLflow under the alias `staging`; of a short history its best method.
 
     Its intervals are calibrated on the errors of its own backtest. Unchanged data, code and configuration give the
     version that is registered already.
@@ -166,46 +191,51 @@ def trained_model(
     seconds = 0.0
     plots: dict[str, Any] = {}
     if version is None:
-        config = training.config().bounded(demand_features.count(), training.training_rows)
-        (forecaster,) = train_stored(
-            demand_features, raw_sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake)
-        )
-        forecaster = forecaster.with_calibration(
-            calibration_of(backtest_report, training.horizon_weeks, quantiles=config.quantiles)
-        )
-        seconds = forecaster.fit_seconds
-        importance = importance_plot(forecaster.importance())
-        scores = {
-            f"backtest_{name}_{row['model']}": float(row[name])
-            for row in score(backtest_report).to_dict(orient="records")
-            for name in ("wmae", "mae", "rmse", "bias")
+        tags = {
+            "fingerprint": made_from,
+            "as_of": key,
+            "judged_to": week_key(backtest_report["origin_week"].max()),
+            "data_version": fingerprint(lake.versions("raw_sales")),
+            "code_version": code_version("training"),
+            "horizon_weeks": str(training.horizon_weeks),
+            "settings": training_settings(training),
         }
-        version = registry.register(
-            forecaster,
-            dagster_run_id=context.run_id,
-            tags={
-                "fingerprint": made_from,
-                "as_of": key,
-                "judged_to": week_key(backtest_report["origin_week"].max()),
-                "data_version": fingerprint(lake.versions("raw_sales")),
-                "code_version": code_version("training"),
-                "horizon_weeks": str(training.horizon_weeks),
-            },
-            params={**config.model_dump(), "horizon_weeks": training.horizon_weeks, "rows": forecaster.rows},
-            metrics={**scores, "fit_seconds": seconds},
-            figures={"importance.png": importance},
-            sample=demand_features.only(demand_features.keys[-1:]).read().head(5),
-            backtest=backtest_report,
-        )
-        plots = {
-            "feature importance": plot_markdown(importance, "feature importance"),
-            "rows": forecaster.rows,
-        }
+        sample = demand_features.only(demand_features.keys[-1:]).read().head(5)
+        if model_rows(backtest_report).empty:
+            version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample)
+        else:
+            forecaster = _trained(as_of, lake, training, compute, demand_features, raw_sales, backtest_report)
+            seconds = forecaster.fit_seconds
+            importance = importance_plot(forecaster.importance())
+            scores = {
+                f"backtest_{name}_{row['model']}": float(row[name])
+                for row in score(backtest_report).to_dict(orient="records")
+                for name in ("wmae", "mae", "rmse", "bias")
+            }
+            version = registry.register(
+                forecaster,
+                dagster_run_id=context.run_id,
+                tags=tags,
+                params={
+                    **forecaster.config.model_dump(),
+                    "horizon_weeks": training.horizon_weeks,
+                    "rows": forecaster.rows,
+                },
+                metrics={**scores, "fit_seconds": seconds},
+                figures={"importance.png": importance},
+                sample=sample,
+                backtest=backtest_report,
+            )
+            plots = {
+                "feature importance": plot_markdown(importance, "feature importance"),
+                "rows": forecaster.rows,
+            }
     registry.set_alias(STAGING, version.version)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(made_from),
         metadata={
             "model version": int(version.version),
+            "method": version.method,
             "mlflow run": version.run_id,
             "features": len(features_of(demand_features.columns())),
             "reused": reused,
@@ -213,6 +243,39 @@ def trained_model(
             **plots,
         },
     )
+
+
+def _trained(
+    as_of: pd.Timestamp,
+    lake: ParquetLake,
+    training: Training,
+    compute: Compute,
+    features: TableRef,
+    sales: TableRef,
+    tested: pd.DataFrame,
+) -> Forecaster:
+    learnt = features.only(features_up_to(lake, training, week_key(as_of)))
+    config = training.config().bounded(learnt.count(), training.training_rows)
+    (forecaster,) = train_stored(learnt, sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake))
+    return forecaster.with_calibration(calibration_of(tested, training.horizon_weeks, quantiles=config.quantiles))
+
+
+def _register_best_method(
+    context: dg.AssetExecutionContext,
+    training: Training,
+    registry: ModelRegistry,
+    sales: TableRef,
+    tested: pd.DataFrame,
+    tags: dict[str, str],
+    sample: pd.DataFrame,
+) -> RegisteredVersion:
+    """The best method that a history too short for a model allows, as a version."""
+    landed = sum(week <= tags["as_of"] for week in sales.keys)
+    method = best_untrained(tested, methods_for(landed, training.horizon_weeks))
+    made = untrained_forecaster(
+        method, tested, pd.Timestamp(tags["as_of"]), training.horizon_weeks, training.config().quantiles
+    )
+    return registered_untrained(registry, *made, tags, sample, context.run_id)
 
 
 @dg.asset(
@@ -232,45 +295,29 @@ def promoted_model(
     promotion_gate: PromotionGate,
     clock: Clock,
 ) -> dg.MaterializeResult:
-    """The gate: `production` moves to a challenger that beats seasonal naive and the champion; else it says why not.
+    """The gate: `production` moves to a challenger that beats the untrained methods and the champion, or says why not.
 
-    As long as no model has passed, the best baseline is in production.
-    Every decision is a row of the ledger, made once for a challenger and the champion it was judged against.
+    Where it does not, the best untrained method is judged: it serves where nothing else can, or where it beats the
+    champion. Every decision is a row of the ledger, made once for a challenger and the champion it was judged against.
     """
-    from demand_assets.store.ledger import PROMOTED
-
     key = week_key(run_weeks(context)[0])
     challenger = registry.with_fingerprint(training_recipe(lake, training, key).version)
     if challenger is None:
         raise ModelError(f"no model was trained as of {key} on the present data; materialise trained_model first")
-    champion = ledger.champion()
-    if champion is not None and champion.version == challenger.version:
-        decision, promoted, said = in_production(champion), False, in_production(champion).reasons
-    else:
-        decision = judge(lake, registry, challenger, champion, promotion_gate.policy())
-        asked = context.run.tags.get(REQUESTED_BY_TAG, f"gate of {context.job_name}")
-        record = ledger.decide(
-            challenger, champion, decision, asked, clock.now(), decision_key=decision_key(challenger, champion)
-        )
-        promoted, said = record.outcome == PROMOTED, record.reasons
-        if ledger.champion() is None:
-            rows = lake.read("demand_features", [key])
-            if rows is None:
-                raise LakeError(f"{lake.path('demand_features', key)}: expected the features of the week, got no file")
-            baseline, why = stand_in(registry, challenger, training.horizon_weeks, rows.head(5), context.run_id)
-            record = ledger.decide(baseline, None, why, asked, clock.now(), decision_key=decision_key(baseline, None))
-            said = (*said, *record.reasons)
+    asked = context.run.tags.get(REQUESTED_BY_TAG, f"gate of {context.job_name}")
+    gate = Gate(lake, registry, ledger, promotion_gate.policy(), asked, clock.now(), context.run_id)
+    landed = sum(week <= key for week in lake.partitions("raw_sales"))
+    outcome = gate.judge(challenger, methods_for(landed, training.horizon_weeks), training.horizon_weeks)
     production = ledger.champion()
-    context.log.info(f"version {challenger.version}: {'; '.join(said)}")
+    context.log.info(f"version {challenger.version}: {'; '.join(outcome.reasons)}")
     return dg.MaterializeResult(
         metadata={
-            "promoted": promoted,
-            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in said)),
+            "promoted": outcome.promoted,
+            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons)),
             "challenger version": int(challenger.version),
             "production version": "none" if production is None else production.version,
-            **decision.figures,
-            **(
-                {"gate": plot_markdown(decision_plot(decision.figures), "WMAE at the gate")} if decision.figures else {}
-            ),
+            "method": "none" if production is None else production.method,
+            **outcome.figures,
+            **({"gate": plot_markdown(decision_plot(outcome.figures), "WMAE at the gate")} if outcome.figures else {}),
         }
     )

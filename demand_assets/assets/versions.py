@@ -7,10 +7,11 @@ from dagster import AssetMaterialization, DagsterEventType
 
 from demand_assets.adapters.dagster_internals import DagsterEventBatchMetadata
 from demand_assets.adapters.parquet import VERSION_KEY
+from demand_assets.landed_weeks import ROWS_KEY
 
 VERSION_TAG = "dagster/data_version"
-# What a file's footer may say of its rows, and what the UI draws over the partitions.
-ROWS_KEY, ROWS_METADATA = "rows", "dagster/partition_row_count"
+# What the UI draws over the partitions.
+ROWS_METADATA = "dagster/partition_row_count"
 
 
 @dg.success_hook(required_resource_keys={"lake"})
@@ -36,8 +37,11 @@ def record_partition_versions(context: dg.HookContext) -> None:
         return
     table = next(iter(made.values()))[1].asset_key.to_user_string()
     metadata = lake.metadata(table, list(made))
+    # A week that has nothing to keep has no file.
     wrong = [
-        key for key, (_, event) in made.items() if (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_KEY]
+        key
+        for key, (_, event) in made.items()
+        if key in metadata and (event.tags or {}).get(VERSION_TAG) != metadata[key][VERSION_KEY]
     ]
     # The newest week last, which is then what the asset's page shows.
     for number, key in enumerate(sorted(wrong), start=1):

@@ -32,9 +32,7 @@ def accept(week: str, check: str, reason: str, by: str | None, as_json: bool) ->
     if as_json:
         print_json(row)
         return
-    terminal().print(
-        f"{check} is accepted for week {week} by {row['accepted_by']}: {reason}\nNext: demand run", markup=False
-    )
+    terminal().print(f"{check} is accepted for week {week} by {row['accepted_by']}: {reason}\nNext: demand run")
 
 
 def list_accepted(as_json: bool) -> None:

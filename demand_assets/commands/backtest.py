@@ -24,7 +24,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     The HTML report goes to `report`, beside `output` unless it says otherwise.
     """
     console = terminal(stderr=True)
-    console.print(f"Reading {raw_dir} ...", markup=False)
+    console.print(f"Reading {raw_dir} ...")
     settings = read_settings()
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.report import write_report

@@ -28,9 +28,11 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
         with socket.socket() as probe:
             if probe.connect_ex((_HOST, port)) == 0:
                 raise DemandError(f"port {port} for {name} is taken; stop what listens there or choose another port")
+    from demand_assets.resources import build_resources
     from demand_assets.store.migrations import migrate
 
     migrate(settings.store)
+    build_resources(settings)["registry"].follow_artifacts()
     environment = {**child_environment(settings), "DEMAND_STORE_URL": settings.store}
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
 from demand_assets.commands.terminal import print_json, terminal
 from demand_assets.ingestion.dataspec import NAME
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def inspect_folder(folder: str, as_json: bool, write: bool, force: bool) -> None:
     """Print what is understood of a landing zone, and write demand.toml beside the data unless there is one."""
-    terminal(stderr=True).print(f"Reading {folder} ...", markup=False)
+    terminal(stderr=True).print(f"Reading {folder} ...")
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.ingestion.inspection import understand_files, with_exact_dates
 
@@ -44,16 +43,15 @@ def _as_json(understanding: "Understanding") -> dict[str, Any]:
 def _print_understanding(understanding: "Understanding") -> None:
     console = terminal()
     title = f"Known form: {understanding.form}" if understanding.form else "Files"
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     rows = [_cells(report) for report in understanding.files]
     for heading in [heading for heading in (rows[0] if rows else {}) if any(row[heading] for row in rows)]:
         table.add_column(heading, overflow="fold", justify="right" if heading == "rows" else "left")
     for row in rows:
-        # Text, which is never read as markup: names and headers are the user's.
-        table.add_row(*(Text(row[str(column.header)]) for column in table.columns))
+        table.add_row(*(row[str(column.header)] for column in table.columns))
     console.print(table)
     for line in _remarks(understanding):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _cells(report: "FileReport") -> dict[str, str]:
@@ -76,6 +74,7 @@ def _cells(report: "FileReport") -> dict[str, str]:
 
 def _remarks(understanding: "Understanding") -> Iterator[str]:
     for report in understanding.files:
+        yield from (f"{report.name}: {text}" for text in report.covariates)
         if report.left_out:
             yield f"{report.name}: left out: {'; '.join(report.left_out)}"
         yield from (note if note.startswith(report.name) else f"{report.name}: {note}" for note in report.notes)
@@ -94,13 +93,13 @@ def _write(folder: str, understanding: "Understanding", force: bool) -> None:
 
     console, path = terminal(stderr=True), Path(folder, NAME)
     if "://" in folder:
-        console.print(f"Put this as {NAME} beside the files:\n", markup=False)
-        terminal().print(spec_text(understanding), markup=False)
+        console.print(f"Put this as {NAME} beside the files:\n")
+        terminal().print(spec_text(understanding))
         return
     if path.exists() and not force:
-        console.print(f"{path} is there and was used; it is left as it is (--force writes it anew)", markup=False)
+        console.print(f"{path} is there and was used; it is left as it is (--force writes it anew)")
         return
     made = path.with_name(f".{NAME}.part")
     made.write_text(spec_text(understanding), "utf-8")
     made.replace(path)
-    console.print(f"Written: {path}. Next: demand run --raw-dir {folder}", markup=False)
+    console.print(f"Written: {path}. Next: demand run --raw-dir {folder}")

@@ -1,12 +1,19 @@
-"""The Dagster instance of a workspace."""
+"""The Dagster instance of a workspace, and the commands that have it to themselves."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from demand_assets.errors import DemandError
 from demand_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -58,3 +65,31 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
+
+
+@contextmanager
+def only_run(home: Path) -> Iterator[None]:
+    """Hold the workspace, so that two runs never write the same lake at once. The lock dies with the process."""
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "run.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemandError(f"another `demand run` is at work in {home}; wait for it to end") from None
+        yield
+
+
+def fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> None:
+    """Mark the runs of `demand run` that a kill left unfinished as failed, and end their MLflow runs.
+
+    The lock says that none is alive.
+    """
+    import dagster as dg
+
+    from demand_assets.alerting import COMMAND_TAG
+    from demand_assets.automation import UNFINISHED
+    from demand_assets.resources import build_resources
+
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={COMMAND_TAG: "run"})):
+        build_resources(settings)["registry"].end_runs_of(run.run_id)
+        instance.report_run_failed(run, "The process of this run was killed; it has been run again.")

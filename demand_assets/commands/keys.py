@@ -20,7 +20,7 @@ def create(name: str, scopes: Sequence[str], expires: str | None, as_json: bool)
         print_json({**row, "key": token})
         return
     console = terminal()
-    console.print(f"Key {row['key_id']} of {name}, {', '.join(row['scopes'])}, {_until(row)}:", markup=False)
+    console.print(f"Key {row['key_id']} of {name}, {', '.join(row['scopes'])}, {_until(row)}:")
     print(token)  # noqa: T201 - unwrapped, to be copied or piped
     terminal(stderr=True).print("It is shown this once; send it as `Authorization: Bearer KEY`.")
 
@@ -64,7 +64,7 @@ def revoke(key_id: str, as_json: bool) -> None:
         print_json(row)
     else:
         revoked = f"{row['revoked_at']:%Y-%m-%d %H:%M} UTC"
-        terminal().print(f"key {key_id} of {row['name']} is revoked since {revoked}", markup=False)
+        terminal().print(f"key {key_id} of {row['name']} is revoked since {revoked}")
 
 
 def _now(settings: Settings) -> datetime:

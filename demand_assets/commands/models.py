@@ -4,7 +4,6 @@ import getpass
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
-from math import nan
 from typing import TYPE_CHECKING
 
 from demand_assets.commands.terminal import Row, print_json, print_list, terminal
@@ -32,13 +31,17 @@ def list_models(as_json: bool) -> None:
 
 
 def _version_cells(version: Row) -> dict[str, str]:
-    wmae = {name: version["metrics"].get(f"backtest_wmae_{name}", nan) for name in (version["model"], SEASONAL_NAIVE)}
+    wmae = {name: version["metrics"].get(f"backtest_wmae_{name}") for name in (version["model"], SEASONAL_NAIVE)}
+    # MLflow deletes a run for good and keeps its version.
+    absent = "none" if version["metrics"] else "run deleted"
     return {
         "version": version["version"],
         "aliases": ", ".join(version["aliases"]),
         "as of": version["as_of"],
-        "WMAE": f"{wmae[version['model']]:,.0f}",
-        "seasonal naive": f"{wmae[SEASONAL_NAIVE]:,.0f}",
+        **{
+            heading: absent if value is None else f"{value:,.0f}"
+            for heading, value in zip(("WMAE", "seasonal naive"), wmae.values(), strict=True)
+        },
         "data": version["data_version"],
         "code": version["code_version"],
         "registered": f"{datetime.fromtimestamp(version['created_ms'] / 1000, UTC):%Y-%m-%d %H:%M}",

@@ -112,9 +112,11 @@ def _made_again(
     horizon = manifest.horizon_weeks
     # The manifest names the same weeks as then: a series that began later would widen the panel.
     facts = Dataset.read(inputs["dataset"])
+    covariates, newest = inputs["raw_covariates"], inputs["raw_sales"]["week"].max()
     panel = build_panel(
         inputs["raw_sales"],
-        inputs["raw_covariates"],
+        # Of later weeks only what was known ahead was read.
+        covariates[covariates["week"] <= newest].reset_index(drop=True),
         inputs["stores"],
         inputs["holiday_calendar"],
         horizon,

@@ -1,20 +1,24 @@
 """`demand run`: the main job, executed as runs of the Dagster graph, so that the UI shows them."""
 
-import fcntl
 import os
 import resource
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from demand_assets.commands.instance import child_environment, sync_at_checkpoints
+from demand_assets.commands.instance import (
+    child_environment,
+    fail_orphaned_runs,
+    only_run,
+    sync_at_checkpoints,
+)
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError, SchemaError
 from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
 
-COMMAND_TAG = "demand/command"
-
 
 @dataclass
 class Progress:
@@ -40,13 +42,16 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    # Why it could no longer be followed; raised by the thread that waits for it, not printed by the one that follows.
+    lost: Exception | None = None
 
 
 def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     """Ingest what is new, rebuild the features it changed, then train, promote, forecast and publish the newest week.
 
     DemandError, one line, when the input is not what the contract says or a step fails; a run that was killed is
-    taken up by running again.
+    taken up by running again. KeyboardInterrupt on Ctrl-C, once the run in progress has ended.
     """
     started = time.perf_counter()
     console = terminal(stderr=as_json)
@@ -56,13 +61,16 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     if raw_dir is not None:
         address = raw_dir if "://" in raw_dir else os.path.abspath(raw_dir)
         settings = read_settings(home=workspace_for(raw_dir) if own_workspace else settings.home, landing_uri=address)
-    console.print(f"Reading {settings.landing} ...", markup=False)
+    console.print(f"Reading {settings.landing} ...")
     os.environ.update(child_environment(settings))
     log_alerts(settings.home)
 
     from demand_assets.adapters.parquet import ParquetLake
     from demand_assets.forecasting.methods import history_needs
-    from demand_assets.planning import TRAIN_AND_FORECAST, keyed, weeks_of
+    from demand_assets.ingestion.context import context_of
+    from demand_assets.ingestion.ids import IdTexts
+    from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
+    from demand_assets.planning import TRAIN_AND_FORECAST, keyed
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
 
@@ -70,32 +78,40 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     # A wrong model or setting is refused here, not after ingestion and features.
     training.config()
     migrate(settings.store)
-    zone = build_resources(settings)["landing"].zone()
+    landing = build_resources(settings)["landing"]
+    zone = landing.zone()
     contents = zone.contents()
     _tell(console, contents)
     contents.require_answers()
     lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
+    require_no_empty_week(lake)
     deliveries = keyed(contents.deliveries, lake)
     weeks = weeks_of(deliveries)
+    judged = context_of(contents.understanding.spec, landing.screening().today, IdTexts(), zone.accepted)
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
-    console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}", markup=False)
+    console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}")
 
-    with _only_run(settings.home), console.status("Starting Dagster ...") as status:
+    with only_run(settings.home), console.status("Starting Dagster ...") as status:
         import dagster as dg
 
-        from demand_assets.partitions import known_weeks, range_tags, register_weeks
+        from demand_assets.partitions import passed_over, range_tags, register_weeks, stray_partitions
 
         progress = Progress()
         sync_at_checkpoints(Path(os.environ["DAGSTER_HOME"]).resolve())
         with dg.DagsterInstance.get() as instance:
-            _fail_orphaned_runs(instance, settings)
-            register_weeks(instance, weeks)
-            known = known_weeks(instance)
+            fail_orphaned_runs(instance, settings)
+            found = landed_weeks(lake, deliveries, judged)
+            for row in found.set_aside.itertuples():
+                console.print(f"  set aside: {row.file}: {row.reason}", markup=False, style="yellow")
+            known = found.keys
+            register_weeks(instance, known)
+            if strays := stray_partitions(instance, known):
+                console.print(f"  {passed_over(strays)}", markup=False, style="yellow")
             if not known:
                 raise LandingError(f"no sales have landed in {settings.landing}; land a sales file first")
             accepted = (*contents.dataset.accepted, *zone.accepted)
             for plan in _plans(lake, deliveries, training, known, accepted):
-                console.print(f"  {plan.reason}", markup=False)
+                console.print(f"  {plan.reason}")
                 for run in plan.runs:
                     _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
             landed = lake.partitions("raw_sales")
@@ -106,8 +122,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             _execute(console, status, instance, TRAIN_AND_FORECAST, {"dagster/partition": newest}, progress)
         summary = _summary(settings, lake, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
-        wrong = contents.wrong_rows()
-        summary["set_aside"] = wrong[["file", "line", "check", "reason"]].to_dict("records")
+        told = ["file", "line", "check", "reason"]
+        summary["set_aside"] = [*contents.wrong_rows()[told].to_dict("records"), *found.told()]
     if own_workspace:
         remember_workspace(settings)
     if as_json:
@@ -122,13 +138,13 @@ def _tell(console: Console, contents: "Contents") -> None:
     """Say what the files were understood as, and which were left out."""
     for file in contents.understanding.files:
         left_out = f"; left out: {', '.join(file.left_out)}" if file.left_out else ""
-        console.print(f"  {file.name}: {file.role}{left_out}", markup=False)
+        console.print(f"  {file.name}: {file.role}{left_out}")
     for note in contents.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     for row in contents.wrong_rows().itertuples():
-        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", markup=False, style="yellow")
+        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", style="yellow")
     for refusal in contents.refused:
-        console.print(f"  refused: {refusal.message}", markup=False, style="red")
+        console.print(f"  refused: {refusal.message}", style="red")
 
 
 def _plans(
@@ -145,35 +161,6 @@ def _plans(
     yield plan_features(lake, training, known)
 
 
-@contextmanager
-def _only_run(home: Path) -> Iterator[None]:
-    """Hold the workspace, so that two runs never write the same lake at once. The lock dies with the process."""
-    home.mkdir(parents=True, exist_ok=True)
-    with open(home / "run.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DemandError(f"another `demand run` is at work in {home}; wait for it to end") from None
-        yield
-
-
-def _fail_orphaned_runs(instance: "dg.DagsterInstance", settings: Settings) -> None:
-    """Mark runs of this command that a kill left `started` as failed, and end their MLflow runs.
-
-    The lock says that none is alive.
-    """
-    import dagster as dg
-
-    from demand_assets.resources import build_resources
-
-    alive = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={COMMAND_TAG: "run"}
-    )
-    for run in instance.get_runs(alive):
-        build_resources(settings)["registry"].end_runs_of(run.run_id)
-        instance.report_run_failed(run, "The process of this run was killed; it has been run again.")
-
-
 def _execute(
     console: Console,
     status: "Status",
@@ -185,7 +172,7 @@ def _execute(
     """One run in this process, with a line per finished asset; DemandError naming the first failed step."""
     import dagster as dg
 
-    from demand_assets.alerting import alert_on_run
+    from demand_assets.alerting import COMMAND_TAG, alert_on_run
     from demand_assets.resources import build_alerts
 
     before = _newest_run(instance)
@@ -203,17 +190,25 @@ def _execute(
             # The closing line is ours: Dagster's console log would bury it.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+    except dg.DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
     finally:
         done.set()
         watcher.join()
+    if progress.interrupted:
+        raise KeyboardInterrupt
+    if progress.lost is not None:
+        raise progress.lost
     for alert in alert_on_run(instance, result.run_id, build_alerts(read_settings())):
-        console.print(f"  alert: {alert.summary}", markup=False)
+        console.print(f"  alert: {alert.summary}")
     if not result.success:
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
 
 def _newest_run(instance: "dg.DagsterInstance") -> str | None:
     import dagster as dg
+
+    from demand_assets.alerting import COMMAND_TAG
 
     runs = instance.get_runs(dg.RunsFilter(tags={COMMAND_TAG: "run"}), limit=1)
     return runs[0].run_id if runs else None
@@ -227,7 +222,21 @@ def _watch(
     done: threading.Event,
     progress: Progress,
 ) -> None:
-    """Follow the events of the next run of this command after run `before`, until it is done."""
+    """Follow the events of the next run of this command after run `before`, until it is done; an error ends that."""
+    try:
+        _read_events(console, status, instance, before, done, progress)
+    except Exception as error:  # noqa: BLE001 raised again by the thread that waits
+        progress.lost = error
+
+
+def _read_events(
+    console: Console,
+    status: "Status",
+    instance: "dg.DagsterInstance",
+    before: str | None,
+    done: threading.Event,
+    progress: Progress,
+) -> None:
     from dagster import DagsterEventType
 
     wanted = {
@@ -266,13 +275,14 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
         case "STEP_SUCCESS" if step in progress.metadata:
             seconds = event.step_success_data.duration_ms / 1000
             progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds
-            console.print(f"  [green]done[/] {step:<20} {seconds:6.1f} s")
+            console.print(Text.assemble("  ", ("done", "green"), f" {step:<20} {seconds:6.1f} s"))
         case "STEP_FAILURE":
-            from demand_assets.alerting import failure_reason
+            from demand_assets.alerting import failure_reason, was_interrupted
 
+            progress.interrupted |= was_interrupted(event)
             reason = failure_reason(event)
             progress.failures.append(f"{step}: {' '.join(reason.split())}")
-            console.print(f"  [red]failed[/] {step}")
+            console.print(Text.assemble("  ", ("failed", "red"), f" {step}"))
 
 
 def _summary(
@@ -346,4 +356,6 @@ def _print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("peak memory", f"{summary['peak_memory_mb']:,} MB")
     console.print()
     console.print(table)
-    console.print("\nNext: [bold]make dev[/] shows the graph, the models and the API on this machine.")
+    console.print(
+        Text.assemble("\nNext: ", ("make dev", "bold"), " shows the graph, the models and the API on this machine.")
+    )

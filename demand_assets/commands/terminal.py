@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from demand_assets.errors import SettingsError
 
@@ -24,8 +23,11 @@ ALERT_LOG = Path("logs", "alerts.log")
 
 
 def terminal(stderr: bool = False) -> Console:
-    """A console that wraps at the terminal's edge, and in a log, which has none, hardly at all."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    """A console that wraps at the terminal's edge, and in a log, which has none, hardly at all.
+
+    It reads no markup and no emoji codes: folders, files, reasons and names of checks are the user's.
+    """
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = LOG_WIDTH
     return console
@@ -50,12 +52,11 @@ def print_list(
 
 def print_table(title: str, rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None:
     """Print a table of rows of cells by heading; the columns `numbers` are aligned to the right."""
-    # Text, which is never read as markup: names and reasons are the user's.
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in rows[0]:
         table.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row.values()))
+        table.add_row(*row.values())
     terminal().print(table)
 
 

@@ -45,12 +45,18 @@ def watch_once(at: str | None, daemon: bool, as_json: bool) -> int:
         print_json(report)
     else:
         for line in found.looked_at:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         for alert in found.alerts:
             sent = "" if alert.key in new else " [sent before]"
-            console.print(f"  {alert.line()}{sent}", markup=False)
-        console.print("All is well." if not found.alerts else f"{len(found.alerts)} things are wrong.")
+            console.print(f"  {alert.line()}{sent}")
+        console.print(_verdict(len(found.alerts)))
     return 1 if found.alerts else 0
+
+
+def _verdict(wrong: int) -> str:
+    if wrong == 0:
+        return "All is well."
+    return "1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong."
 
 
 def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> None:

@@ -7,9 +7,9 @@ features moved it by. Source: Lundberg et al. 2020, Nature Machine Intelligence 
 import numpy as np
 import pandas as pd
 
+from demand_assets.forecasting.baselines import BASE
 from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, DRIVER_EFFECT, LAST_YEAR, PROMOTION, features_of
 from demand_assets.forecasting.forecaster import Forecaster
-from demand_assets.forecasting.models.base import BASE
 
 
 def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame:

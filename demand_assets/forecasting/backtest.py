@@ -8,7 +8,7 @@ import pandas as pd
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
-from demand_assets.forecasting.baselines import BASELINES, model_rows
+from demand_assets.forecasting.baselines import UNTRAINED, model_rows
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
 from demand_assets.forecasting.intervals import INPUTS, QUANTILES, Calibration, calibrate, quantile_column
 from demand_assets.forecasting.methods import weeks_to_judge
@@ -180,7 +180,7 @@ def forecast_origin(
     if stores is not None:
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
     forecasts = {forecaster.model: forecaster.predict(rows)["forecast"].to_numpy()}
-    forecasts |= {name: rows[name].to_numpy() for name in BASELINES}
+    forecasts |= {name: rows[name].to_numpy() for name in UNTRAINED}
     keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales, absent, newest)
     )

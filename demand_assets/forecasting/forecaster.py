@@ -22,6 +22,7 @@ from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.intervals import Calibration
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
+from demand_assets.forecasting.models.baseline import BaselineConfig
 from demand_assets.forecasting.ports import WeeklyTable, Workers, dealt
 from demand_assets.forecasting.training import TrainingMatrix, actuals_of, stored_matrices, training_matrix
 
@@ -49,6 +50,11 @@ class Forecaster:
     def model(self) -> str:
         """Name of the model."""
         return self.members[0].name
+
+    @property
+    def method(self) -> str:
+        """What people call it: the model, or the untrained method that serves as one."""
+        return self.config.starts_from if isinstance(self.config, BaselineConfig) else self.model
 
     @property
     def features(self) -> tuple[str, ...]:

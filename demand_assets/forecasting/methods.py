@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.forecasting.baselines import SEASONAL_NAIVE
+from demand_assets.forecasting.baselines import BASE, SEASONAL_NAIVE
 from demand_assets.forecasting.decomposition import TWO_YEARS
 from demand_assets.forecasting.features.naive import AVERAGE_WEEKS
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
@@ -59,9 +59,11 @@ def weeks_needed(horizon_weeks: int, step_weeks: int = STEP_WEEKS) -> Mapping[st
     a_year_ago = WEEKS_PER_YEAR + 1
     return {
         "last_value": 1,
+        "tsb": 1,
         "moving_average": AVERAGE_WEEKS,
         SEASONAL_NAIVE: a_year_ago,
         "aligned_seasonal_naive": a_year_ago,
+        BASE: a_year_ago,
         MODEL: a_year_ago + weeks_to_learn(horizon_weeks) + weeks_to_judge(horizon_weeks) + step_weeks - 1,
         "svd_stl": TWO_YEARS,
     }

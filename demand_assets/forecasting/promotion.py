@@ -1,24 +1,27 @@
-"""The gate: which challenger becomes champion.
+"""The gate: which method becomes champion, a trained model or one that needs no training.
 
-Challenger, champion and baselines are compared on the same points: the same series, origins and targets. A difference
-from the champion must be large enough to matter (a margin) and too regular to be chance (a paired t-test); guards keep
-a better mean from hiding worse holidays, a bias, or intervals that do not mean what they say.
+Challenger, champion and untrained methods are compared on the same points: the same series, origins and targets. A
+difference from the champion must be large enough to matter (a margin) and too regular to be chance (a paired t-test);
+guards keep a better mean from hiding worse holidays, a bias, or intervals that do not mean what they say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_rows
+from demand_assets.forecasting.baselines import UNTRAINED, model_in, model_rows
 from demand_assets.forecasting.forecaster import Forecaster
 from demand_assets.forecasting.intervals import calibrate
 from demand_assets.forecasting.metrics import HOLIDAY_WEIGHT, bias, shown, wmae
 from demand_assets.forecasting.models.baseline import Baseline, BaselineConfig
 
 POINT = ["store_id", "dept_id", "origin_week", "target_week"]
+# With fewer errors their mean is as likely chance as bias, and each counts on both sides of the forecast.
+FEW_ERRORS = 50
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,12 @@ def decide(
     champion_as_of: pd.Timestamp | None = None,
     policy: GatePolicy | None = None,
 ) -> Decision:
-    """Promote a challenger that beats seasonal naive and the champion on shared points and passes every guard.
+    """Promote a challenger that beats every untrained method and the champion on shared points and passes every guard.
 
-    Both frames are backtest points; None as champion: there is none. A champion without a shared point cannot be
-    compared, as when the code no longer builds its features, and the challenger needs only to beat seasonal naive.
+    Both frames are backtest points; None as champion: there is none. Only origins count at which challenger and
+    champion differ: a champion's forecasts of the origins before it was trained are those of the challenger where both
+    have the same settings. A champion without a shared point cannot be compared, as when the code no longer builds its
+    features.
     """
     policy = policy or GatePolicy()
     case = _Case()
@@ -102,17 +107,22 @@ def decide(
     mine = model_rows(known)
     if mine.empty:
         return Decision(False, ("it was never judged: its backtest has no point with an actual",), {})
-    _against_baselines(case, known)
+    best = _against_untrained(case, known)
     theirs = None if champion is None else champion[champion["actual"].notna()]
     shared = None if theirs is None else theirs[POINT].merge(mine, on=POINT)
     if theirs is None or shared is None or shared.empty or champion_as_of is None:
         case.found.append("no champion yet" if champion is None else "the champion has no forecast of the same points")
-        _guard_holidays(case, mine, known[known["model"] == SEASONAL_NAIVE], SEASONAL_NAIVE, policy)
+        _guard_holidays(case, mine, known[known["model"] == best], spoken(best), policy)
         _guard_bias(case, mine, None, policy)
     else:
         reference = shared[POINT].merge(theirs, on=POINT)
         age = (challenger_as_of - champion_as_of).days // 7
-        _against_champion(case, shared, reference, age, policy)
+        apart = _told_apart(shared, reference)
+        if apart.any():
+            shared, reference = shared[apart], reference[apart]
+            _against_champion(case, shared, reference, age, policy)
+        else:
+            _no_difference(case, shared, champion_as_of, age, policy)
         _guard_holidays(case, shared, reference, "the champion", policy)
         _guard_bias(case, shared, reference, policy)
     _guard_coverage(case, mine, policy)
@@ -120,28 +130,54 @@ def decide(
     return Decision(not case.against, (*case.against, *case.found), figures)
 
 
-def best_baseline(
-    points: pd.DataFrame, as_of: pd.Timestamp, horizon_weeks: int, quantiles: tuple[float, ...]
-) -> tuple[Forecaster, pd.DataFrame]:
-    """The baseline with the lowest WMAE in a backtest's `points` as a forecaster, and the points that judge it.
+def best_untrained(points: pd.DataFrame, allowed: Collection[str] = tuple(UNTRAINED)) -> str:
+    """Of the `allowed` untrained methods the one with the lowest WMAE in a backtest's `points`.
 
-    Its intervals come from its own errors. ModelError when no point has an actual.
+    ModelError when none of them has a point with an actual.
     """
-    known = points[points["actual"].notna()]
-    scores = {name: _wmae(known[known["model"] == name]) for name in BASELINES if (known["model"] == name).any()}
+    scores = untrained_scores(points, allowed)
     if not scores:
-        raise ModelError("no baseline was judged: the backtest has no point with an actual")
-    best = min(scores, key=lambda name: scores[name])
-    own = points[points["model"] == best].assign(model=Baseline.name)
+        raise ModelError(f"none of {', '.join(allowed)} was judged: the backtest has no point with an actual")
+    return min(scores, key=lambda name: scores[name])
+
+
+def untrained_scores(points: pd.DataFrame, allowed: Collection[str] = tuple(UNTRAINED)) -> dict[str, float]:
+    """WMAE of each of the `allowed` untrained methods that has a point with an actual."""
+    known = points[points["actual"].notna()]
+    scored = {name: known[known["model"] == name] for name in UNTRAINED if name in allowed}
+    return {name: _wmae(rows) for name, rows in scored.items() if len(rows)}
+
+
+def untrained_forecaster(
+    method: str, points: pd.DataFrame, as_of: pd.Timestamp, horizon_weeks: int, quantiles: tuple[float, ...]
+) -> tuple[Forecaster, pd.DataFrame]:
+    """An untrained method as a forecaster, and the points of a backtest that judge it.
+
+    Its intervals come from its own errors.
+    """
+    own = points[points["model"] == method].assign(model=Baseline.name)
     forecaster = Forecaster(
         members=(Baseline(),),
         # Nothing is drawn and nothing is computed side by side.
-        config=BaselineConfig(start=best, quantiles=quantiles, seed=0, threads=1),
+        config=BaselineConfig(start=method, quantiles=quantiles, seed=0, threads=1),
         as_of=as_of,
-        calibration=calibrate(own, horizon_weeks, quantiles),
+        calibration=calibrate(_on_both_sides(own), horizon_weeks, quantiles),
         rows=0,
     )
-    return forecaster, pd.concat([own, points[points["model"].isin(list(BASELINES))]], ignore_index=True)
+    return forecaster, pd.concat([own, points[points["model"].isin(list(UNTRAINED))]], ignore_index=True)
+
+
+def spoken(method: str) -> str:
+    """A method's name in a sentence."""
+    return method.replace("_", " ")
+
+
+def _on_both_sides(points: pd.DataFrame) -> pd.DataFrame:
+    """The points, and where their errors are few the same errors with the other sign."""
+    known = points[points["actual"].notna()]
+    if len(known) >= FEW_ERRORS:
+        return points
+    return pd.concat([known, known.assign(actual=2 * known["forecast"] - known["actual"])], ignore_index=True)
 
 
 def _wmae(points: pd.DataFrame) -> float:
@@ -170,22 +206,44 @@ def _paired(mine: pd.DataFrame, theirs: pd.DataFrame) -> tuple[float, float, flo
     return float(ours.sum() / total), float(other.sum() / total), p_value
 
 
-def _against_baselines(case: _Case, known: pd.DataFrame) -> None:
+def _against_untrained(case: _Case, known: pd.DataFrame) -> str:
+    """Weigh the challenger against the best untrained method, whose name is returned."""
     mine = model_rows(known)
-    ours, naive, p_value = _paired(mine, known[known["model"] == SEASONAL_NAIVE])
-    case.figures |= {"challenger_wmae": ours, "seasonal_naive_wmae": naive, "seasonal_naive_p": p_value}
-    scores = {name: _wmae(known[known["model"] == name]) for name in BASELINES if (known["model"] == name).any()}
-    best = min(scores, key=lambda name: scores[name])
+    scores = untrained_scores(known)
+    best = best_untrained(known)
+    ours, rival, p_value = _paired(mine, known[known["model"] == best])
+    case.figures |= {"challenger_wmae": ours, f"{best}_p": p_value}
     case.figures |= {f"{name}_wmae": value for name, value in scores.items()}
-    if not ours < naive:
-        case.against.append(f"WMAE {shown(ours)} does not beat seasonal naive's {shown(naive)}")
+    if model_in(known) == Baseline.name:
+        case.found.append(f"WMAE {shown(ours)} without any training")
+    elif not ours < rival:
+        case.against.append(f"WMAE {shown(ours)} does not beat {spoken(best)}'s {shown(rival)}")
     else:
-        # A small retailer's points are too few for a proof, and without a model there would be no forecast at all.
+        # A small retailer's points are too few for a proof.
         case.found.append(
-            f"WMAE {shown(ours)} beats seasonal naive's {shown(naive)} by {1 - ours / naive:.1%} (p = {p_value:.3f})"
+            f"WMAE {shown(ours)} beats {spoken(best)}'s {shown(rival)} by {1 - ours / rival:.1%} (p = {p_value:.3f})"
         )
-    if scores[best] < ours:
-        case.found.append(f"but {best} alone has {shown(scores[best])}")
+    return best
+
+
+def _told_apart(mine: pd.DataFrame, theirs: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n,) whether the two differ at the origin of each of the shared points, which come in the same order."""
+    differs = mine["forecast"].to_numpy() != theirs["forecast"].to_numpy()
+    return mine["origin_week"].isin(mine.loc[differs, "origin_week"].unique()).to_numpy()
+
+
+def _no_difference(
+    case: _Case, shared: pd.DataFrame, champion_as_of: pd.Timestamp, age_weeks: int, policy: GatePolicy
+) -> None:
+    case.figures |= {"shared_points": 0.0, "champion_age_weeks": float(age_weeks)}
+    words = (
+        f"there is no point yet at which it and the champion differ: all {len(shared):,} they share were forecast "
+        f"alike; one of an origin from {champion_as_of:%Y-%m-%d} on is needed"
+    )
+    if age_weeks >= policy.max_age_weeks:
+        case.found.append(f"{words}; but the champion is {age_weeks} weeks old, {policy.max_age_weeks} are allowed")
+    else:
+        case.against.append(words)
 
 
 def _against_champion(

@@ -9,6 +9,9 @@ import pandas as pd
 
 from demand_assets.errors import LandingError
 from demand_assets.forecasting.calendar import calendar_of, calendar_span
+from demand_assets.forecasting.drivers import DriverFrames
+from demand_assets.ingestion.ahead import driver_frames_of
+from demand_assets.ingestion.columnwise import merge_columnwise
 from demand_assets.ingestion.coverage import landed_flags, with_selling_stores
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery
@@ -27,6 +30,7 @@ class Tables:
     stores: pd.DataFrame
     departments: pd.DataFrame
     calendar: pd.DataFrame
+    drivers: DriverFrames | None = None
 
     @property
     def ids(self) -> IdTexts:
@@ -41,7 +45,7 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
     """The tables of deliveries in landing order. LandingError without any sales."""
     keys = {name: extended_keys(None, deliveries, name) for name in ("store_id", "dept_id")}
     keyed = [delivery.keyed(keys) for delivery in deliveries]
-    by_kind: dict[Kind, list[Delivery]] = {"sales": [], "covariates": [], "stores": [], "departments": []}
+    by_kind: dict[Kind, list[Delivery]] = {kind: [] for kind in KEYS}
     for delivery in keyed:
         by_kind[delivery.kind].append(delivery)
     if not by_kind["sales"]:
@@ -57,7 +61,19 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
         name: merge_members(column, None, (), by_kind[name], keys[column]).frame for name, column in MEMBERS.items()
     }
     calendar = calendar_with(landed_flags([sales, covariates]), facts)
-    return Tables(sales, covariates, members["stores"], members["departments"], calendar)
+    drivers = _drivers(covariates, by_kind["series_covariates"], facts)
+    return Tables(sales, covariates, members["stores"], members["departments"], calendar, drivers)
+
+
+def _drivers(covariates: pd.DataFrame, of_series: Sequence[Delivery], facts: Dataset) -> DriverFrames | None:
+    """The drivers of one look at a zone: what is told of later weeks counts as planned at each origin."""
+    if not facts.has_drivers:
+        return None
+    series = pd.DataFrame()
+    if of_series:
+        weeks = pd.DatetimeIndex(sorted({week for one in of_series for week in one.weeks}), name="week")
+        series = merge_columnwise(None, {}, of_series, KEYS["series_covariates"], weeks=weeks).frame
+    return driver_frames_of(facts.covariates, covariates, series, pd.DataFrame())
 
 
 def calendar_with(flags: pd.DataFrame, facts: Dataset) -> pd.DataFrame:

@@ -55,6 +55,10 @@ def _known(kind: Kind) -> CheckSpec:
     )
 
 
+def _within(kind: Kind) -> CheckSpec:
+    return CheckSpec(f"{kind}_weeks_are_within_10_years", "No week lies more than 10 years ahead")
+
+
 def _members(kind: Kind, member: str) -> tuple[CheckSpec, ...]:
     return _types(kind), *_keys(kind, member)
 
@@ -139,7 +143,7 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
         _types("covariates"),
         *_keys("covariates", "store and week (and department, where there is one)"),
         _weekday("covariates"),
-        CheckSpec("covariates_weeks_are_within_10_years", "No week lies more than 10 years ahead"),
+        _within("covariates"),
         _known("covariates"),
         CheckSpec(
             "covariates_holiday_flags_agree",
@@ -148,6 +152,13 @@ CHECKS: Mapping[Kind, tuple[CheckSpec, ...]] = {
             answer="correct the flags, or set [holidays] country in demand.toml",
             acceptable=True,
         ),
+    ),
+    "series_covariates": (
+        _types("series_covariates"),
+        *_keys("series_covariates", "store, department and week"),
+        _weekday("series_covariates"),
+        _within("series_covariates"),
+        _known("series_covariates"),
     ),
     "stores": _members("stores", "store"),
     "departments": _members("departments", "department"),
@@ -158,7 +169,7 @@ SPECS: Mapping[str, CheckSpec] = {spec.name: spec for specs in CHECKS.values() f
 def checks_page() -> str:
     """`docs/checks.md`."""
     return _HEAD + "".join(
-        f"\n## {kind.capitalize()}\n\n| check | rule | if not | how to answer |\n|---|---|---|---|\n"
+        f"\n## {kind.capitalize().replace('_', ' ')}\n\n| check | rule | if not | how to answer |\n|---|---|---|---|\n"
         + "".join(f"| `{spec.name}` | {spec.rule} | {_effect(spec)} | {_answer(spec)} |\n" for spec in specs)
         for kind, specs in CHECKS.items()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from demand_assets.forecasting.holidays import HolidayRule, holiday_weeks
 from demand_assets.ingestion.dataspec import WEEKDAYS, Accept, Closed, DataSpec, Holidays
+from demand_assets.ingestion.layout import columns_of
+from demand_assets.ingestion.mapping import lake_name
 
 STORE_LABEL, DEPT_LABEL = "Store", "Department"
 # Column of the table -> what it holds.
@@ -27,7 +29,17 @@ TEXTS: Mapping[str, str] = {
     "closed": "Weeks without trade and their stores, JSON",
     "holidays": "Which weeks are holiday weeks, JSON",
     "accepted": "Unusual findings that were accepted, JSON",
+    "covariates": "Columns beside sales: name in the lake, level, whether known ahead; JSON",
 }
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A column beside sales, under its name in the lake; of texts that become flags the common part of their names."""
+
+    name: str
+    level: Literal["series", "store", "chain"]
+    known_ahead: bool
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Dataset:
     closed: tuple[Closed, ...]
     holidays: Holidays
     accepted: tuple[Accept, ...]
+    covariates: tuple[Covariate, ...] = ()
 
     @classmethod
     def of(cls, spec: DataSpec, form: str) -> Dataset:
@@ -59,6 +72,11 @@ class Dataset:
             closed=tuple(one if isinstance(one, Closed) else Closed(week=one) for one in spec.data.closed),
             holidays=spec.holidays,
             accepted=spec.accept,
+            covariates=tuple(
+                Covariate(lake_name(name), block.level, block.known_ahead)
+                for block in spec.covariates
+                for name in columns_of(block.columns)
+            ),
         )
 
     @classmethod
@@ -71,11 +89,14 @@ class Dataset:
             closed=tuple(Closed.model_validate(one) for one in json.loads(row["closed"])),
             holidays=Holidays.model_validate_json(row["holidays"]),
             accepted=tuple(Accept.model_validate(one) for one in json.loads(row["accepted"])),
+            # A table of an earlier version has none.
+            covariates=tuple(Covariate(**one) for one in json.loads(row.get("covariates", "[]"))),
         )
 
     def frame(self) -> pd.DataFrame:
         """One row, columns `TEXTS`."""
-        plain = {name: getattr(self, name) for name in TEXTS if name not in ("closed", "holidays", "accepted")}
+        made = ("closed", "holidays", "accepted", "covariates")
+        plain = {name: getattr(self, name) for name in TEXTS if name not in made}
         return pd.DataFrame(
             [
                 {
@@ -83,6 +104,7 @@ class Dataset:
                     "closed": json.dumps([one.model_dump(mode="json") for one in self.closed]),
                     "holidays": self.holidays.model_dump_json(),
                     "accepted": json.dumps([one.model_dump(mode="json") for one in self.accepted]),
+                    "covariates": json.dumps([asdict(one) for one in self.covariates]),
                 }
             ],
             columns=list(TEXTS),
@@ -113,6 +135,11 @@ class Dataset:
             if store in stores
         ]
         return pd.DataFrame(rows, columns=["week", "store_id"]).astype({"week": "datetime64[ns]", "store_id": "int32"})
+
+    @property
+    def has_drivers(self) -> bool:
+        """Whether any covariate is known ahead."""
+        return any(one.known_ahead for one in self.covariates)
 
     def is_closed(self, week: date) -> bool:
         """Whether the whole chain did not trade in a week."""

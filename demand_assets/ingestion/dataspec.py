@@ -95,6 +95,14 @@ class Sales(_Part):
     wide: Annotated[Wide | None, Field(description="For a file with a column per date.")] = None
 
 
+class KeyedDates(_Part):
+    """Dates through another file's keys: M5's prices name weeks by wm_yr_wk of calendar.csv."""
+
+    file: Annotated[Text, Field(description="File that gives the date of each key.")]
+    key: Annotated[Text, Field(description="Its column with the keys.")]
+    date: Annotated[Text, Field(description="Its column with the dates; of several dates of a key the last counts.")]
+
+
 class Covariates(_Part):
     """Columns beside sales, all of one level and role."""
 
@@ -104,8 +112,13 @@ class Covariates(_Part):
         bool, Field(description="Whether values of weeks to come are planned (price, promotion).")
     ] = False
     columns: Annotated[Columns, Field(description='Columns, or NAME = "Header" to name them.')] = ()
+    weekly: Annotated[
+        Literal["mean", "days"] | None,
+        Field(description="What a week has of daily values: their mean, or the days on which it is set, as of a flag."),
+    ] = None
     date: Annotated[str, Field(description="Column of dates; as in sales when left out.")] = ""
     date_format: Annotated[str, Field(description="Form of the dates.")] = ""
+    dates: Annotated[KeyedDates | None, Field(description="Where that column holds keys of another file.")] = None
 
 
 class Members(_Part):

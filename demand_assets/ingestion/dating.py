@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -34,13 +35,21 @@ _READABLE = {
 class Dates:
     """A column of dates as it is to be read; `days`: distinct dates of the sample, ascending.
 
-    `choices` are the forms it may be in when it cannot be told which; `note` says how it was told.
+    `choices` are the forms it may be in when it cannot be told which; `note` says how it was told. `keyed`: key -> date
+    of a column that holds keys of another file.
     """
 
     type: ColumnType
     days: Days
     note: str = ""
     choices: tuple[str, ...] = ()
+    keyed: Mapping[str, dt.date] = field(default_factory=dict)
+
+
+def by_key(column: Column, keyed: Mapping[str, dt.date]) -> Dates:
+    """The dates of a column of keys."""
+    days = np.array([keyed[key] for key in column.texts if key in keyed], dtype="datetime64[D]")
+    return Dates(ColumnType("id"), np.unique(days), keyed=keyed)
 
 
 def settle(column: Column, declared: str, others: Sequence[str]) -> Dates:

@@ -19,6 +19,7 @@ MEMBERS: Mapping[Kind, str] = {"stores": "store_id", "departments": "dept_id"}
 KEYS: Mapping[Kind, tuple[str, ...]] = {
     "sales": ("week", "store_id", "dept_id"),
     "covariates": ("week", "store_id"),
+    "series_covariates": ("week", "store_id", "dept_id"),
     "stores": ("store_id",),
     "departments": ("dept_id",),
 }
@@ -46,6 +47,7 @@ class Delivery:
     `content_hash` names the decompressed bytes and what their columns were understood as, so a file and its gzip are
     the same delivery. `weeks` are the distinct weeks of the frame, ascending; empty for stores and departments.
     `ids`: text ids behind the numbers of store_id and dept_id; a column that is not there holds its ids as numbers.
+    `known_ahead`: columns whose values are planned before their week.
     """
 
     file: LandedFile
@@ -54,6 +56,7 @@ class Delivery:
     content_hash: str
     weeks: pd.DatetimeIndex
     ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    known_ahead: tuple[str, ...] = ()
 
     def present(self, column: str) -> list[str]:
         """Distinct ids of store_id or dept_id, in natural order; none where the kind has no such column."""
@@ -68,9 +71,9 @@ class Delivery:
         for column in own:
             codes = self.frame[column].to_numpy()
             found = self._ids(column).keys(keys[column])
-            if codes.dtype != found.dtype or (codes != found).any():
+            if found is not codes:
                 frame = frame.assign(**{column: found})
-        return replace(self, frame=in_order(frame, KEYS[self.kind]), ids={})
+        return replace(self, frame=frame if frame is self.frame else in_order(frame, KEYS[self.kind]), ids={})
 
     def _ids(self, column: str) -> IdColumn:
         from demand_assets.ingestion.ids import IdColumn  # heavy; listing landed files does not need it

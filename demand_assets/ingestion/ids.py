@@ -39,7 +39,7 @@ class IdTexts:
 class IdColumn:
     """Ids of n rows: `codes` (n,) and the text that each code stands for; no `texts`: the codes are the ids."""
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.integer[Any]]
     texts: tuple[str, ...] | None = None
 
     def present(self) -> list[str]:
@@ -47,11 +47,12 @@ class IdColumn:
         codes = pd.unique(self.codes)
         return in_natural_order(str(code) if self.texts is None else self.texts[code] for code in codes)
 
-    def keys(self, known: Mapping[str, int]) -> NDArray[np.int32]:
-        """(n,) keys of the ids. KeyError for one that has none."""
-        codes, place = np.unique(self.codes, return_inverse=True)
+    def keys(self, known: Mapping[str, int]) -> NDArray[np.integer[Any]]:
+        """(n,) keys of the ids; `codes` itself where these are the keys. KeyError for one that has none."""
+        place, codes = pd.factorize(self.codes)
         texts = (str(code) if self.texts is None else self.texts[code] for code in codes.tolist())
-        return np.fromiter((known[text] for text in texts), np.int32, len(codes))[place]
+        keys = np.fromiter((known[text] for text in texts), np.int32, len(codes))
+        return self.codes if keys.dtype == codes.dtype and (keys == codes).all() else keys[place]
 
 
 def joined(columns: list[IdColumn]) -> IdColumn:

@@ -60,7 +60,7 @@ def with_exact_dates(understanding: Understanding, files: Iterable[tuple[LandedF
     dated = {
         source.name: (source, plan)
         for source, plan in understanding.plans
-        if plan.date and source.rows != _sampled(source)
+        if plan.date and not plan.keyed and source.rows != _sampled(source)
     }
     reports = {report.name: report for report in understanding.files}
     for file, data in files:

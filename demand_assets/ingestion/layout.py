@@ -102,7 +102,8 @@ def _value(table: Table) -> str:
 
 
 def _date(table: Table, wanted: DataSpec) -> str:
-    for declared in (wanted.sales.date, *(block.date for block in wanted.covariates)):
+    blocks = [block.date for block in wanted.covariates if not block.files or named(table, block.files)]
+    for declared in (wanted.sales.date, *blocks):
         if declared and (header := table.find(declared)):
             return header
     found = by_role(table.headers, "date")
@@ -209,10 +210,16 @@ def _own_dates(columns: Sequence[str], declared: str) -> dict[str, dt.date]:
 
 
 def _dates_by_key(table: Table, key: str, day: str, columns: Sequence[str]) -> dict[str, dt.date]:
+    known = keyed_dates(table, key, day)
+    return {name: known[name] for name in columns if name in known}
+
+
+def keyed_dates(table: Table, key: str, day: str) -> dict[str, dt.date]:
+    """Each key in a column of a table -> its date in another; of several dates the last."""
     keys = table.columns[key].rows.to_pylist()
     days = parsed(table.columns[day].rows.to_pylist(), settle(table.columns[day], "", ()).type.date_format)
-    known = _by_name(keys, days)
-    return {name: known[name] for name in columns if name in known}
+    order = np.argsort(days, kind="stable")
+    return _by_name([keys[place] for place in order], days[order])
 
 
 def _by_name(names: Sequence[str], days: Days) -> dict[str, dt.date]:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import LandedFile
+from demand_assets.ingestion.extras import MOST_WORDS
 from demand_assets.ingestion.ids import ONLY_ID, IdColumn, in_natural_order, joined
 from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import Plan
+from demand_assets.ingestion.values import FALSE, NULLS
 
 _DAYS = 7
 # Names of columns that every table of their kind has, or may have.
+_NOTHING = frozenset((*(word.casefold() for word in (*FALSE, *NULLS)), "none", "nothing"))
 _TAKEN = frozenset({"store_id", "dept_id", "id", "name", "week", "day", "sales", "is_holiday"})
+
+
+class HasIds(Protocol):
+    """Rows with ids as of a Delivery."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows."""
+        ...
+
+    @property
+    def ids(self) -> Mapping[str, tuple[str, ...]]:
+        """Text ids behind the numbers."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +49,26 @@ class Part:
     source: Source
     plan: Plan
     frame: pd.DataFrame
-    ids: dict[str, tuple[str, ...]]
+    ids: Mapping[str, tuple[str, ...]]
     content_hash: str
+
+    @property
+    def known_ahead(self) -> tuple[str, ...]:
+        """Columns of values that are planned before their week."""
+        return tuple(self._columns(self.plan.known_ahead))
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Columns of which a week has the number of days on which they are set."""
+        return tuple(self._columns(self.plan.counted))
+
+    def words(self) -> dict[str, list[str]]:
+        """Name of each column of texts -> its columns of flags."""
+        return {name: list(self._columns([name])) for name in self.plan.words}
+
+    def _columns(self, names: Sequence[str]) -> Iterator[str]:
+        for name in names:
+            yield from columns_of_covariate(lake_name(name), map(str, self.frame.columns))
 
     @property
     def file(self) -> LandedFile:
@@ -47,16 +83,23 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     for name, headers in (("store_id", plan.store), ("dept_id", plan.dept)):
         if _has(plan, name):
             column = _id_column(table, headers)
-            columns[name] = column.codes.astype(np.int32)
+            columns[name] = column.codes.astype(np.int32, copy=False)
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
         return Part(source, plan, _long(table, plan, columns), ids, content_hash)
     if plan.date:
-        days = table.column(plan.date).cast(pa.int32()).to_numpy() + np.int32(0 if plan.days else plan.shift)
-        columns["day" if plan.days else "week"] = days.astype("datetime64[D]").astype("datetime64[ns]")
+        shift = 0 if plan.days else plan.shift
+        if plan.keyed:
+            dates = _moved(_keyed_days(source, plan, table), shift)
+        else:
+            dates = _dates(table.column(plan.date), shift)
+        columns["day" if plan.days else "week"] = dates
     for name, header in plan.values.items():  # noqa: PD011
-        columns[name if plan.kind == "sales" else _free(name)] = _values(table.column(header))
+        if name in plan.words:
+            columns |= _flags_of_words(source, lake_name(name), table.column(header))
+        else:
+            columns[name if plan.kind == "sales" else lake_name(name)] = _values(table.column(header))
     if plan.flag:
         columns["is_holiday"] = table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool)
     if plan.name:
@@ -68,7 +111,48 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     return Part(source, plan, frame, ids, content_hash)
 
 
-def _free(name: str) -> str:
+def _dates(column: pa.ChunkedArray, shift: int) -> Any:
+    """(n,) datetime64[ns]: dates moved by so many days."""
+    if not shift:
+        return column.cast(pa.timestamp("ns")).to_numpy()
+    return _moved(column.cast(pa.int32()).to_numpy(), shift)
+
+
+def _moved(days: NDArray[np.int32], shift: int) -> Any:
+    """(n,) datetime64[ns] of days since 1970, moved by so many days."""
+    return (days + np.int32(shift)).astype("datetime64[D]").astype("datetime64[ns]")
+
+
+def _keyed_days(source: Source, plan: Plan, table: pa.Table) -> NDArray[np.int32]:
+    """(n,) days since 1970 of the rows of a table whose dates are keys; SchemaError for a key without a date."""
+    ids = _one_id(table.column(plan.date))
+    codes, place = np.unique(ids.codes, return_inverse=True)
+    keys = [str(code) if ids.texts is None else ids.texts[code] for code in codes.tolist()]
+    if unknown := [key for key in keys if key not in plan.keyed]:
+        raise SchemaError(
+            f"{source.name}: {plan.date} is {unknown[0]!r}, expected a key of the file of its dates; land that whole"
+        )
+    return np.array([plan.keyed[key] for key in keys], dtype="datetime64[D]").astype(np.int32)[place]
+
+
+def _flags_of_words(source: Source, name: str, column: pa.ChunkedArray) -> dict[str, NDArray[np.float64]]:
+    """A flag for each text of a column, NAME=TEXT; none for texts that say no. SchemaError for too many of them."""
+    whole = column.cast(pa.string()).dictionary_encode().unify_dictionaries().combine_chunks()
+    codes, words = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False), whole.dictionary.to_pylist()
+    flags = {
+        f"{name}={word}": (codes == place).astype(np.float64)
+        for place, word in enumerate(words)
+        if word.casefold() not in _NOTHING
+    }
+    if len(flags) > MOST_WORDS:
+        raise SchemaError(
+            f"{source.name}: {name} has {len(flags)} texts, each a flag, expected up to {MOST_WORDS}; leave the column "
+            "out of [[covariates]] columns in demand.toml"
+        )
+    return dict(sorted(flags.items()))
+
+
+def lake_name(name: str) -> str:
     """The name of a covariate or fact that is no name of the lake's own: M5's dept_id of an item becomes dept."""
     if name not in _TAKEN:
         return name
@@ -127,7 +211,25 @@ def _long(table: pa.Table, plan: Plan, ids: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({**columns, "sales": cells[kept]})
 
 
-def with_common_ids(parts: Sequence[Part]) -> tuple[list[pd.DataFrame], dict[str, tuple[str, ...]]]:
+def columns_of_covariate(name: str, columns: Iterable[str]) -> Iterator[str]:
+    """Those of the columns that hold a covariate: its own, or a flag NAME=TEXT for each of its texts."""
+    yield from (column for column in columns if column == name or column.startswith(f"{name}="))
+
+
+def with_all_words(parts: Sequence[Part]) -> list[Part]:
+    """The parts, each with a flag for every text of a column in any of them: what a part lacks is not set in it."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for name, columns in part.words().items():
+            found.setdefault(name, set()).update(columns)
+    answers = []
+    for part in parts:
+        absent = sorted({column for name in part.plan.words for column in found[name]} - set(part.frame.columns))
+        answers.append(replace(part, frame=part.frame.assign(**dict.fromkeys(absent, 0.0))) if absent else part)
+    return answers
+
+
+def with_common_ids(parts: Sequence[HasIds]) -> tuple[list[pd.DataFrame], dict[str, tuple[str, ...]]]:
     """The frames of the parts with ids that mean the same in each of them, and the texts behind them."""
     frames = [part.frame for part in parts]
     ids: dict[str, tuple[str, ...]] = {}

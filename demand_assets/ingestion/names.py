@@ -55,6 +55,7 @@ _ROLE_OF: Mapping[str, Role] = {name: role for role, names in SYNONYMS.items() f
 # Planned before the week they are for.
 _AHEAD = re.compile(
     r"price|preis|precio|prix|prezzo|promo|markdown|discount|rabatt|coupon|onsale|schoolholiday|schulferien"
+    r"|stateholiday|publicholiday|^event"
 )
 # A second key of a product that is sold in several forms.
 _VARIANTS = frozenset(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from demand_assets.ingestion import dating
-from demand_assets.ingestion.dataspec import Weekday
+from demand_assets.ingestion.dataspec import WEEKDAYS, Weekday
 from demand_assets.ingestion.dating import Dates, Days, Frequency
 from demand_assets.ingestion.extras import Beside, Extra
 from demand_assets.ingestion.layout import Layout
@@ -34,6 +38,8 @@ def plans_of(
     if layout.role == "sales":
         yield _sales(layout, columns.flag, dates, days, shift)
     if layout.date and dates:
+        if dates.keyed and week_ends and not days:
+            dates, shift = replace(dates, keyed=_ends(dates.keyed, week_ends)), 0
         yield from _covariates(layout, columns, dates, days, shift)
     members: tuple[tuple[Kind, Headers, str], ...] = (
         ("stores", layout.store, columns.store_name),
@@ -45,6 +51,11 @@ def plans_of(
             yield _members(layout, kind, key, name, extras)
 
 
+def _ends(keyed: Mapping[str, dt.date], week_ends: Weekday) -> dict[str, dt.date]:
+    """The day that ends the week of each key: its last day may be an earlier one where the dates are cut short."""
+    return {key: day + dt.timedelta(dating.days_to(week_ends, WEEKDAYS[day.weekday()])) for key, day in keyed.items()}
+
+
 def _weeks(
     layout: Layout, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None, sold: Days
 ) -> tuple[bool, int]:
@@ -52,9 +63,12 @@ def _weeks(
     if dates is None or not len(dates.days) or week_ends is None:
         return frequency == "daily", 0
     is_sales = layout.role == "sales"
-    own = frequency if is_sales else dating.frequency(dates.days) or frequency
     # A file of sales on another weekday than the others is wrong, and is not moved to theirs.
     days = sold if is_sales else dates.days
+    if dates.keyed:
+        # All keys tell how often they come; a file may hold one of them.
+        days = np.unique(np.array(list(dates.keyed.values()), dtype="datetime64[D]"))
+    own = frequency if is_sales else dating.frequency(days) or frequency
     return own == "daily", 0 if own == "daily" else dating.days_to(week_ends, dating.weekday(days))
 
 
@@ -75,21 +89,37 @@ def _sales(layout: Layout, flag: str, dates: Dates | None, days: bool, shift: in
 def _covariates(layout: Layout, columns: Beside, dates: Dates, days: bool, shift: int) -> Iterator[Plan]:
     own_flag = columns.flag if layout.role != "sales" else ""
     grouped: dict[Level, list[Extra]] = {}
+    if own_flag:
+        # The flags of a file are those of its stores, even where all else in it is of series.
+        grouped["store" if layout.store else "chain"] = []
     for extra in columns.of("covariates"):
         grouped.setdefault(extra.level, []).append(extra)
-    if own_flag and not grouped:
-        grouped = {"store" if layout.store else "chain": []}
-    for position, (level, extras) in enumerate(grouped.items()):
-        flag = own_flag if position == 0 else ""
+    levels = [level for level in grouped if level != "series"]
+    for level, extras in grouped.items():
+        kind: Kind = "series_covariates" if level == "series" else "covariates"
         store: Headers = layout.store if level != "chain" else ()
         dept: Headers = layout.dept if level == "series" else ()
-        types = dict.fromkeys((*store, *dept), _ID)
-        types[layout.date] = dates.type
-        types |= {extra.header: _number(layout, extra.header) for extra in extras}
+        flag = own_flag if levels[:1] == [level] else ""
+        types = dict.fromkeys((*store, *dept), _ID) | {layout.date: dates.type}
+        types |= {extra.header: _TEXT if extra.is_words else _number(layout, extra.header) for extra in extras}
         if flag:
             types[flag] = _FLAG
-        values = {extra.name: extra.header for extra in extras}
-        yield Plan("covariates", level, store, dept, layout.date, values, flag, "", types, {}, days, shift)
+        yield Plan(
+            kind,
+            level,
+            store,
+            dept,
+            layout.date,
+            {extra.name: extra.header for extra in extras},
+            flag,
+            types=types,
+            days=days,
+            shift=shift,
+            keyed=dates.keyed,
+            known_ahead=tuple(extra.name for extra in extras if extra.known_ahead),
+            counted=tuple(extra.name for extra in extras if extra.weekly == "days"),
+            words=tuple(extra.name for extra in extras if extra.is_words),
+        )
 
 
 def _number(layout: Layout, header: str) -> ColumnType:

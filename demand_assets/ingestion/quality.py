@@ -16,7 +16,7 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.order import run_starts
 from demand_assets.ingestion.outcome import CheckOutcome
 from demand_assets.ingestion.schemas import Schema, schema_of
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 # What `check_sales` needs of stored sales.
 PAST_COLUMNS = ("store_id", "dept_id", "week", "sales")
@@ -97,22 +97,26 @@ def _unusual(
 
 
 def check_covariates(
-    covariates: pd.DataFrame, stores: pd.DataFrame, context: Context, schema: Schema | None = None
+    covariates: pd.DataFrame,
+    stores: pd.DataFrame,
+    context: Context,
+    schema: Schema | None = None,
+    kind: Kind = "covariates",
 ) -> list[CheckOutcome]:
-    """All checks of CHECKS["covariates"], in that order; bad data fails them, nothing raises.
+    """All checks of CHECKS[kind], of covariates or those of series, in that order; bad data fails them, nothing raises.
 
     `schema` is the frame's own unless given; `stores` may be empty.
     """
-    schema = schema or schema_of("covariates", covariates)
-    outcomes = [
-        structure.columns_and_types(SPECS["covariates_columns_and_types_are_right"], covariates, schema, context)
-    ]
-    if reason := structure.unfit(covariates, "covariates", list(schema.columns)):
-        return outcomes + _unjudged("covariates", reason)
+    schema = schema or schema_of(kind, covariates)
+    outcomes = [structure.columns_and_types(SPECS[f"{kind}_columns_and_types_are_right"], covariates, schema, context)]
+    if reason := structure.unfit(covariates, kind, list(schema.columns)):
+        return outcomes + _unjudged(kind, reason)
     if len(stores) and (reason := structure.unfit(stores, "stores", _STORE_ID)):
-        return outcomes + _unjudged("covariates", f"stores given: {reason}")
+        return outcomes + _unjudged(kind, f"stores given: {reason}")
     covariates = structure.coerce_dtypes(covariates, schema)
-    found, _ = _structural("covariates", covariates, schema, store_ids(stores), context)
+    found, _ = _structural(kind, covariates, schema, store_ids(stores), context)
+    if kind == "series_covariates":
+        return [*outcomes, *found]
     flags = agreement.flags_agree_within_weeks(SPECS["covariates_holiday_flags_agree"], covariates, context)
     return [*outcomes, *found, flags]
 
@@ -190,7 +194,7 @@ def _validate(
         return [types, *_unjudged(kind, reason)]
     frame = structure.coerce_dtypes(delivery.frame, schema)
     found, fit = _structural(kind, frame, schema, known, context)
-    if kind == "covariates":
+    if kind in COVARIATES:
         return [types, *found]
     return [types, *found, *_amounts(frame, fit, context, past)]
 
@@ -219,7 +223,7 @@ def _structural(
     unique, repeated = _unique(kind, frame, schema, context)
     weeks, sizes = structure.week_runs(frame)
     dated = ~(structure.off_the_weekday(weeks, context) | structure.to_come(weeks, context, kind))
-    begun = "sales_weeks_have_begun" if kind == "sales" else "covariates_weeks_are_within_10_years"
+    begun = "sales_weeks_have_begun" if kind == "sales" else f"{kind}_weeks_are_within_10_years"
     outcomes = [
         *unique,
         structure.weeks_end_on_the_weekday(SPECS[f"{kind}_weeks_end_on_one_weekday"], frame, context),

@@ -5,6 +5,7 @@ What `demand.toml` states wins, then what a known form declares, then what names
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -19,7 +20,7 @@ from demand_assets.ingestion.dataspec import WEEKDAYS, DataSpec, Weekday
 from demand_assets.ingestion.dating import Dates, Frequency
 from demand_assets.ingestion.extras import Beside, beside, missing_headers
 from demand_assets.ingestion.forms import Form, form_of
-from demand_assets.ingestion.layout import Layout, file_parts, layouts, same_layout
+from demand_assets.ingestion.layout import Layout, file_parts, keyed_dates, layouts, named, same_layout
 from demand_assets.ingestion.names import names_week_start, unit_in
 from demand_assets.ingestion.plans import plans_of
 from demand_assets.ingestion.reports import report_of
@@ -225,6 +226,9 @@ def _dates(zone: _Zone) -> dict[str, Dates]:
     plain = [layout.table.columns[layout.date].usual_formats for layout in dated]
     known = {forms[0] for forms in plain if len(forms) == 1}
     for layout in dated:
+        if keyed := _keyed(zone, layout):
+            found[layout.name] = dating.by_key(layout.table.columns[layout.date], keyed)
+            continue
         form = declared if layout.role == "sales" else _declared_form(zone.wanted, layout)
         found[layout.name] = dates = dating.settle(layout.table.columns[layout.date], form, sorted(known))
         if dates.note:
@@ -233,6 +237,21 @@ def _dates(zone: _Zone) -> dict[str, Dates]:
         if dates.choices and layout.role != "not understood":
             zone.questions.append(_which_form(layout, dates))
     return found
+
+
+def _keyed(zone: _Zone, layout: Layout) -> Mapping[str, dt.date]:
+    """Key -> date where the dates of a layout are keys of another table; SchemaError where no table has them."""
+    blocks = [one for one in zone.wanted.covariates if one.dates and named(layout.table, one.files)]
+    given = next((one.dates for one in blocks if layout.date == layout.table.find(one.date)), None)
+    if given is None:
+        return {}
+    for other in (one.table for one in zone.layouts):
+        if named(other, [given.file]) and (key := other.find(given.key)) and (day := other.find(given.date)):
+            return keyed_dates(other, key, day)
+    raise SchemaError(
+        f"the dates of {layout.name} are keys of {given.file}, columns {given.key} and {given.date}: no file has them; "
+        "land it, or correct [[covariates]] dates in demand.toml"
+    )
 
 
 def _declared_form(wanted: DataSpec, layout: Layout) -> str:

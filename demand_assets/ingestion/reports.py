@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,22 @@ def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataS
         written=_written(table.source.dialect, layout),
         keys=", ".join(" / ".join(key) for key in (layout.store, layout.dept) if key),
         rows=table.source.rows,
+        covariates=tuple(_covariates(columns)),
         left_out=columns.left_out,
         notes=_notes(layout),
         **shown,
     )
+
+
+def _covariates(columns: Beside) -> Iterator[str]:
+    """Columns beside sales by what is known of them: `known ahead, of each series: price, promo`."""
+    grouped: dict[str, list[str]] = {}
+    for extra in columns.of("covariates"):
+        of = "the chain" if extra.level == "chain" else f"each {extra.level}"
+        texts = " (a flag for each text)" if extra.is_words else ""
+        known = "known ahead" if extra.known_ahead else "observed"
+        grouped.setdefault(f"{known}, of {of}", []).append(f"{extra.header}{texts}")
+    yield from (f"{what}: {', '.join(headers)}" for what, headers in grouped.items())
 
 
 def span(days: Days, exact: bool) -> dict[str, str]:

@@ -21,7 +21,7 @@ from demand_assets.ingestion.structure import (
     unfit,
     week_runs,
 )
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 # More wrong rows than both refuse the whole file.
 SHARE, ROWS = 0.01, 10
@@ -39,11 +39,11 @@ def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataF
     if "week" not in schema.columns or unfit(frame, kind, list(schema.columns)) or frame["week"].dtype.kind != "M":
         return found.frame()
     weeks, sizes = week_runs(frame)
-    begun = "sales_weeks_have_begun" if kind == "sales" else "covariates_weeks_are_within_10_years"
+    begun = "sales_weeks_have_begun" if kind == "sales" else f"{kind}_weeks_are_within_10_years"
     far = np.repeat(to_come(weeks, context, kind), sizes)
-    limit = f"is more than {YEARS_AHEAD} years ahead of" if kind == "covariates" else "has yet to begin on"
+    limit = f"is more than {YEARS_AHEAD} years ahead of" if kind in COVARIATES else "has yet to begin on"
     found.add(far, begun, "week " + _dates(frame, far) + f" {limit} {context.today}")
-    undated = frame["week"].isna().to_numpy()
+    undated = np.repeat(weeks.isna(), sizes)
     off = np.repeat(off_the_weekday(weeks, context), sizes) & ~far
     weekday = f"{kind}_weeks_end_on_one_weekday"
     found.add(off & undated, weekday, "week is missing")
@@ -53,7 +53,7 @@ def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataF
     dated = ~(far | off)
     if kind == "sales" and frame["sales"].dtype.kind in "if":
         _add_amounts(found, frame, dated, context, past)
-    elif kind == "covariates":
+    elif kind in COVARIATES:
         _add_numbers(found, frame, schema, dated)
     return found.frame()
 
@@ -120,7 +120,7 @@ def _add_numbers(found: _Found, frame: pd.DataFrame, schema: Schema, dated: NDAr
     }
     taken = ~dated
     for name, wrong in infinite.items():
-        found.add(wrong & ~taken, "covariates_columns_and_types_are_right", f"{name} is infinite")
+        found.add(wrong & ~taken, f"{schema.kind}_columns_and_types_are_right", f"{name} is infinite")
         taken = taken | wrong
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,12 +104,14 @@ _NAMES = {
 _NEEDED: Mapping[Kind, Mapping[str, Column]] = {
     "sales": {name: column for name, column in SALES_COLUMNS.items() if name != "is_holiday"},
     "covariates": {"store_id": _STORE_ID, "week": _WEEK},
+    "series_covariates": {"store_id": _STORE_ID, "dept_id": _DEPT_ID, "week": _WEEK},
     "stores": {"store_id": _STORE_ID},
     "departments": {"dept_id": _DEPT_ID},
 }
 _KNOWN: Mapping[Kind, Mapping[str, Column]] = {
     "sales": SALES_COLUMNS,
     "covariates": {**CONDITIONS_COLUMNS, "dept_id": _DEPT_ID},
+    "series_covariates": {},
     "stores": {**STORES_COLUMNS, **_NAMES},
     "departments": _NAMES,
 }
@@ -145,5 +147,5 @@ def schema_of(kind: Kind, frame: pd.DataFrame) -> Schema:
 
 
 def _own(kind: Kind, frame: pd.DataFrame, name: str) -> Column:
-    is_number = kind == "covariates" or frame.dtypes[frame.columns == name].iloc[0].kind in "iufb"
+    is_number = kind in COVARIATES or frame.dtypes[frame.columns == name].iloc[0].kind in "iufb"
     return Column("float64" if is_number else "str", f"{name}, as delivered", "", nullable=True)

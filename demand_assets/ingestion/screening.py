@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.dataspec import Accept
-from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.mapping import Part, week_of_day
-from demand_assets.ingestion.order import sort_order
+from demand_assets.ingestion.order import sort_order, taken
 from demand_assets.ingestion.outcome import in_words
 from demand_assets.ingestion.quality import usable
 from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
@@ -60,7 +60,7 @@ def screen_rows(
     # The largest file of sales first: by it the amounts of small ones are judged.
     for place in sorted(range(len(parts)), key=lambda place: -len(parts[place].frame)):
         part = parts[place]
-        if part.plan.kind not in ("sales", "covariates") or part.plan.level == "chain":
+        if part.plan.kind in MEMBERS or part.plan.level == "chain":
             kept[place] = part
             continue
         is_sales = part.plan.kind == "sales"
@@ -112,7 +112,7 @@ def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     order = sort_order([np.asarray(week), *(part.frame[key].to_numpy() for key in KEYS[part.plan.kind][1:])])
     if order is None:
         return part.frame, np.arange(len(part.frame))
-    return part.frame.iloc[order].reset_index(drop=True), order
+    return taken(part.frame, order), order
 
 
 def _texts(ids: Mapping[str, tuple[str, ...]]) -> IdTexts:

@@ -43,6 +43,7 @@ def _about(report: FileReport) -> Iterator[str]:
     rows = "" if report.rows is None else f"{report.rows:,} rows"
     parts = (report.role, report.written, report.keys and f"keys {report.keys}", rows, span, report.gaps)
     yield f"{report.name}: {'; '.join(part for part in parts if part)}"
+    yield from (f"  {text}" for text in report.covariates)
     yield from (f"  left out: {text}" for text in report.left_out)
     yield from (f"  {text}" for text in report.notes)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from demand_assets.ingestion.dataspec import Columns, DataSpec, Weekday
+from demand_assets.ingestion.dataspec import Columns, Covariates, DataSpec, Weekday
 from demand_assets.ingestion.dating import Dates, Frequency
-from demand_assets.ingestion.extras import Beside, Extra
-from demand_assets.ingestion.layout import Layout
+from demand_assets.ingestion.extras import Beside, Extra, Weekly
+from demand_assets.ingestion.layout import Layout, columns_of
 from demand_assets.ingestion.names import label_of
 from demand_assets.ingestion.understanding import Headers, Level
 
@@ -29,7 +29,7 @@ def stated(
     found["data"] = {**found.get("data", {}), "unit": unit, "week_ends": week_ends}
     found["series"] = _series(wanted, sales, columns)
     found["sales"] = found.get("sales", {}) | _sales(wanted, sales, dates, frequency, starts)
-    found["covariates"] = _covariates(wanted, columns)
+    found["covariates"] = _covariates(wanted, columns, frequency == "daily")
     for kind in ("stores", "departments"):
         extras = [extra for one in columns for extra in one.of(kind)]
         found[kind] = {**found.get(kind, {}), "columns": _columns(extras)}
@@ -68,14 +68,18 @@ def _sales(
     return found | {"date": sales.date, "value": sales.value, "date_format": wanted.sales.date_format or form}
 
 
-def _covariates(wanted: DataSpec, columns: Sequence[Beside]) -> list[dict[str, Any]]:
-    grouped: dict[tuple[Level, bool], list[Extra]] = {}
+def _covariates(wanted: DataSpec, columns: Sequence[Beside], daily: bool) -> list[dict[str, Any]]:
+    keyed = {name: block for block in wanted.covariates if block.dates for name in columns_of(block.columns)}
+    grouped: dict[tuple[Level, bool, Weekly | None, Covariates | None], list[Extra]] = {}
     for one in columns:
         for extra in one.of("covariates"):
-            grouped.setdefault((extra.level, extra.known_ahead), []).append(extra)
+            weekly = extra.weekly if daily and not extra.is_words else None
+            grouped.setdefault((extra.level, extra.known_ahead, weekly, keyed.get(extra.name)), []).append(extra)
     return [
         {"level": level, "known_ahead": ahead, "columns": _columns(extras)}
-        for (level, ahead), extras in grouped.items()
+        | ({"weekly": weekly} if weekly else {})
+        | (block.model_dump(include={"files", "date", "dates"}) if block else {})
+        for (level, ahead, weekly, block), extras in grouped.items()
     ]
 
 

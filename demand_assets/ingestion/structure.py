@@ -14,7 +14,7 @@ from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.order import in_order, run_starts, sort_order
 from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, first_of, first_rows, in_words, judge
 from demand_assets.ingestion.schemas import Column, Schema
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 # Stands for an id that is no number; no store or department has it.
 _NO_ID = -1
@@ -218,7 +218,7 @@ def weeks_have_begun(spec: CheckSpec, frame: pd.DataFrame, context: Context, kin
     wrong = np.repeat(to_come(distinct, context, kind), sizes)
     rows = int(wrong.sum())
     newest = distinct.max()
-    limit = f"more than {YEARS_AHEAD} years ahead" if kind == "covariates" else "that have yet to begin"
+    limit = f"more than {YEARS_AHEAD} years ahead" if kind in COVARIATES else "that have yet to begin"
     return judge(
         spec,
         frame,
@@ -247,7 +247,7 @@ def to_come(weeks: pd.DatetimeIndex, context: Context, kind: Kind) -> NDArray[np
     """Which weeks are too far ahead for this kind of frame."""
     # A week is seven days, of which the date is the last.
     last = pd.Timestamp(context.today + timedelta(days=6))
-    return np.asarray(weeks > (last + pd.DateOffset(years=YEARS_AHEAD) if kind == "covariates" else last))
+    return np.asarray(weeks > (last + pd.DateOffset(years=YEARS_AHEAD) if kind in COVARIATES else last))
 
 
 def sales_are_finite(spec: CheckSpec, sales: pd.DataFrame, context: Context) -> CheckOutcome:

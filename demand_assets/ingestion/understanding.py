@@ -10,7 +10,10 @@ from typing import Literal
 from demand_assets.ingestion.dataspec import DataSpec
 from demand_assets.ingestion.source import ColumnType, Source
 
-Kind = Literal["sales", "covariates", "stores", "departments"]
+# Rows of each kind are a table of the lake: `raw_series_covariates`, `stores`.
+Kind = Literal["sales", "covariates", "series_covariates", "stores", "departments"]
+# Rows that are dated, and numbers beside their keys.
+COVARIATES: tuple[Kind, ...] = ("covariates", "series_covariates")
 Level = Literal["series", "store", "chain"]
 Headers = tuple[str, ...]
 
@@ -23,7 +26,9 @@ class Plan:
     `values`: name -> header, of a sales plan `sales`, else covariates or attributes. `flag`: header of the holiday
     flags or empty. `name`: header of names or empty. `types`: header -> how it is read, of every header used.
     `dates`: of a wide file column -> its date. `days` tells rows that cover a day from rows that cover a week;
-    `shift`: days from the date of a row to the day that ends its week, for rows that cover a week.
+    `shift`: days from the date of a row to the day that ends its week, for rows that cover a week. `keyed`: key -> date
+    where the column of dates holds keys of another file. Of `values`, `known_ahead` are planned, of `counted` a week
+    has the days on which they are set, and `words` are texts, of which each value becomes a flag.
     """
 
     kind: Kind
@@ -38,6 +43,10 @@ class Plan:
     dates: Mapping[str, dt.date] = field(default_factory=dict)
     days: bool = False
     shift: int = 0
+    keyed: Mapping[str, dt.date] = field(default_factory=dict)
+    known_ahead: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class FileReport:
     first: str = ""
     last: str = ""
     gaps: str = ""
+    covariates: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -48,7 +48,7 @@ def unpacked(name: str, data: bytes, part: str = "") -> Iterator[tuple[str, byte
         for info in archive.infolist():
             if _is_hidden(info) or (part and part != info.filename and not part.startswith(f"{info.filename}: ")):
                 continue
-            yield info.filename, _gunzip(f"{name}: {info.filename}", _member(name, archive, info, len(data)))
+            yield info.filename, _gunzip(f"{name}: {info.filename}", _member(name, archive, info))
 
 
 def form_of(name: str, data: bytes) -> Form:
@@ -100,9 +100,16 @@ def _archive(name: str, data: bytes) -> zipfile.ZipFile:
         raise SchemaError(f"{name} is a damaged zip ({error}); land it again") from None
 
 
+def _require_size(name: str, archive: zipfile.ZipFile, packed: int) -> None:
+    """All members together, a workbook's too, whose reader unpacks them; none is read past the size that is stated."""
+    if sum(member.file_size for member in archive.infolist()) > _limit(packed):
+        raise _bomb(name, packed)
+
+
 def _is_workbook(name: str, data: bytes) -> bool:
     with _archive(name, data) as archive:
         names = set(archive.namelist())
+        _require_size(name, archive, len(data))
     return "[Content_Types].xml" in names and any(member.startswith("xl/") for member in names)
 
 
@@ -111,12 +118,9 @@ def _is_hidden(info: zipfile.ZipInfo) -> bool:
     return info.is_dir() or "__MACOSX" in parts or any(part.startswith(".") for part in parts)
 
 
-def _member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, packed: int) -> bytes:
+def _member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.flag_bits & 1:
         raise SchemaError(f"{name}: {info.filename} is encrypted; land it without a password")
-    # zipfile reads no more than the size that the archive states.
-    if sum(member.file_size for member in archive.infolist()) > _limit(packed):
-        raise _bomb(name, packed)
     try:
         return archive.read(info)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from demand_assets.ingestion.delivery import KEYS, Delivery, LandedFile
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import ONLY_ID, in_natural_order
-from demand_assets.ingestion.mapping import Part, week_of_day, with_common_ids
+from demand_assets.ingestion.mapping import Part, week_of_day, with_all_words, with_common_ids
 from demand_assets.ingestion.order import in_order, run_starts
-from demand_assets.ingestion.understanding import Kind
+from demand_assets.ingestion.understanding import COVARIATES, Kind
 
 _SERIES_DAY = ("day", "store_id", "dept_id")
 _STORE_WEEK = ["week", "store_id"]
@@ -32,31 +32,44 @@ class Landed:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows of weeks that some parts of one kind make together; `ids` as of a Delivery."""
+
+    parts: Sequence[Part]
+    frame: pd.DataFrame
+    ids: Mapping[str, tuple[str, ...]]
+
+    def delivery(self) -> Delivery:
+        """The rows as one delivery."""
+        kind = self.parts[0].plan.kind
+        frame = in_order(self.frame, KEYS[kind])
+        found = frame["week"].to_numpy() if "week" in frame else np.empty(0, dtype="datetime64[ns]")
+        weeks = pd.DatetimeIndex(found[run_starts([found])] if len(found) else found, name="week")
+        ahead = tuple(dict.fromkeys(name for part in self.parts for name in part.known_ahead if name in frame))
+        return Delivery(_file_of(self.parts), kind, frame, _hash_of(self.parts), weeks, self.ids, ahead)
+
+
 def deliveries_of(parts: Sequence[Part], weekday: int, calendar: Calendar, *, add_repeated: bool = False) -> Landed:
     """The deliveries that these parts, in landing order, make together.
 
-    `weekday` ends a week, 0 is Monday. `add_repeated`: rows of one series and week are added up. Flags come from the
-    rows, else from those of the same store and week in another file, else from `calendar`.
+    `weekday` ends a week, 0 is Monday. `add_repeated`: rows of one series and week are added up, and the covariates
+    beside them are means of theirs. Flags come from the
+    rows, else from those of the same store and week in another file, else from `calendar`. Covariates of days become
+    those of a week at either level: a flag the number of days on which it is set, a number the mean of its days.
     """
-    by_kind: dict[Kind, list[Part]] = {"sales": [], "covariates": [], "stores": [], "departments": []}
-    for part in parts:
+    by_kind: dict[Kind, list[Part]] = {kind: [] for kind in KEYS}
+    for part in with_all_words(parts):
         by_kind[part.plan.kind].append(part)
     sales, notes = _sales(by_kind["sales"], weekday, add_repeated)
-    covariates = _covariates(by_kind["covariates"], sales, weekday)
+    beside = {kind: [_once(part) if add_repeated else part for part in by_kind[kind]] for kind in COVARIATES}
+    covariates, left_out = _covariates(beside["covariates"], sales, weekday)
+    of_series, more = _of_weeks(beside["series_covariates"], weekday)
     sales, covariates = _flagged(sales, covariates, calendar)
-    members = [_delivery([part], part.frame, part.ids) for kind in ("stores", "departments") for part in by_kind[kind]]
-    return Landed((*sales, *covariates, *members), tuple(notes))
-
-
-def _delivery(
-    parts: Sequence[Part], frame: pd.DataFrame, ids: Mapping[str, tuple[str, ...]], content_hash: str = ""
-) -> Delivery:
-    """One delivery of the rows that these parts make together."""
-    kind = parts[0].plan.kind
-    frame = in_order(frame, KEYS[kind])
-    found = frame["week"].to_numpy() if "week" in frame else np.empty(0, dtype="datetime64[ns]")
-    weeks = pd.DatetimeIndex(found[run_starts([found])] if len(found) else found, name="week")
-    return Delivery(_file_of(parts), kind, frame, content_hash or _hash_of(parts), weeks, ids)
+    members = [_Rows([part], part.frame, part.ids).delivery() for kind in MEMBERS for part in by_kind[kind]]
+    deliveries = (*sales, *covariates, *(rows.delivery() for rows in of_series), *members)
+    # Sales and covariates of one file end with the same day.
+    return Landed(deliveries, tuple(dict.fromkeys([*notes, *left_out, *more])))
 
 
 def _file_of(parts: Sequence[Part]) -> LandedFile:
@@ -76,7 +89,7 @@ def _sales(parts: Sequence[Part], weekday: int, add_repeated: bool) -> tuple[lis
     weekly = [part for part in parts if not part.plan.days]
     daily = [part for part in parts if part.plan.days]
     frames = [_added_up(part.frame, KEYS["sales"]) if add_repeated else part.frame for part in weekly]
-    made = [_delivery([part], frame, part.ids) for part, frame in zip(weekly, frames, strict=True)]
+    made = [_Rows([part], frame, part.ids).delivery() for part, frame in zip(weekly, frames, strict=True)]
     notes = [
         f"{len(part.frame) - len(frame):,} rows of {part.file.name} are added to another of their series and week"
         for part, frame in zip(weekly, frames, strict=True)
@@ -84,37 +97,46 @@ def _sales(parts: Sequence[Part], weekday: int, add_repeated: bool) -> tuple[lis
     ]
     if not daily:
         return made, notes
-    summed, more = _summed(daily, weekday)
-    return [*made, *summed], [*notes, *more]
+    names = ["sales", *(["is_holiday"] if all("is_holiday" in part.frame for part in daily) else [])]
+    kept = [replace(part, frame=_added_up(part.frame[[*_SERIES_DAY, *names]], _SERIES_DAY)) for part in daily]
+    summed, more = _summed(kept, weekday, names[:1])
+    return [*made, *(rows.delivery() for rows in summed)], [*notes, *more]
 
 
-def _summed(parts: Sequence[Part], weekday: int) -> tuple[list[Delivery], list[str]]:
-    """Days of all files summed to weeks. The weeks that come from the same files are one delivery.
+def _summed(parts: Sequence[Part], weekday: int, added: Sequence[str]) -> tuple[list[_Rows], list[str]]:
+    """Days of parts with the same columns as weeks. The weeks that come from the same files belong together.
 
-    Rows of one file, series and day are added up; of a day that several files bring, the newest file counts.
+    A part has a row per key and day; of a day that several files bring, the newest file counts. Of the columns those
+    `added` are added up, the holiday flag counts in any day, and of others the mean is taken.
     """
     frames, ids = with_common_ids(parts)
-    flagged = all("is_holiday" in frame for frame in frames)
-    kept = [*_SERIES_DAY, "sales", *(["is_holiday"] if flagged else [])]
-    days = pd.concat(
-        [_added_up(frame[kept], _SERIES_DAY).assign(part=number) for number, frame in enumerate(frames)],
-        ignore_index=True,
-    )
+    days = pd.concat([frame.assign(part=number) for number, frame in enumerate(frames)], ignore_index=True)
     week = week_of_day(days["day"].to_numpy(), weekday)
     bits = np.left_shift(np.int64(1), days["part"].to_numpy(np.int64)) if len(parts) < 63 else days["part"].to_numpy()
     whole, notes = _whole_weeks(days["day"].to_numpy(), week)
     days = days.assign(week=week)[np.isin(week, whole)]
     sources = pd.Series(bits, index=week).groupby(level=0).agg(lambda own: int(np.bitwise_or.reduce(np.unique(own))))
+    keys = [key for key in KEYS[parts[0].plan.kind] if key in days]
     if len(parts) > 1:
-        days = days.drop_duplicates(list(_SERIES_DAY), keep="last")
-    rules = {"sales": "sum", **({"is_holiday": "any"} if flagged else {})}
-    weeks = days.groupby(["week", "store_id", "dept_id"], sort=True, as_index=False).agg(rules)
+        days = days.drop_duplicates(["day", *keys[1:]], keep="last")
+    weeks = _of_days(days.drop(columns=["day", "part"]), keys, added)
     of_week = weeks["week"].map(sources)
     made = []
     for mask in sorted(of_week.unique()):
         own = [part for number, part in enumerate(parts) if int(mask) >> number & 1] if len(parts) < 63 else parts
-        made.append(_delivery(own, weeks[of_week == mask].reset_index(drop=True), ids))
+        made.append(_Rows(own, weeks[of_week == mask].reset_index(drop=True), ids))
     return made, notes
+
+
+def _of_days(days: pd.DataFrame, keys: Sequence[str], added: Sequence[str]) -> pd.DataFrame:
+    """One row per key of days with `keys`; what is missing on every day is missing."""
+    grouped = days.groupby(list(keys), sort=True)
+    names = [name for name in days.columns if name not in keys]
+    means = [name for name in names if name not in (*added, "is_holiday")]
+    parts = [grouped[list(added)].sum(min_count=1)] if added else []
+    parts += [grouped[means].mean()] if means else []
+    parts += [grouped[["is_holiday"]].any()] if "is_holiday" in names else []
+    return pd.concat(parts, axis="columns")[names].reset_index()
 
 
 def _added_up(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -148,33 +170,58 @@ def _whole_weeks(
     return weeks[whole], notes
 
 
-def _covariates(parts: Sequence[Part], sales: Sequence[Delivery], weekday: int) -> list[Delivery]:
+def _once(part: Part) -> Part:
+    """Covariates of weeks, one row per key: means, and flags that are set in any row."""
+    keys = [key for key in KEYS[part.plan.kind] if key in part.frame]
+    if part.plan.days or not part.frame.duplicated(keys).any():
+        return part
+    flags = (*part.counted, "is_holiday")
+    rules = {str(name): "max" if name in flags else "mean" for name in part.frame if name not in keys}
+    return replace(part, frame=part.frame.groupby(keys, sort=True, as_index=False).agg(rules))
+
+
+def _of_weeks(parts: Sequence[Part], weekday: int) -> tuple[list[_Rows], list[str]]:
+    """Covariates of weeks in landing order. Days of parts with the same columns are summed over their files."""
+    made = [_Rows([part], part.frame, part.ids) for part in parts if not part.plan.days]
+    notes: list[str] = []
+    daily = sorted((part for part in parts if part.plan.days), key=_columns)
+    for _, group in groupby(daily, _columns):
+        same = list(group)
+        counted = [str(name) for name in same[0].frame if any(name in part.counted for part in same)]
+        rows, more = _summed([_one_a_day(part, counted) for part in same], weekday, counted)
+        made, notes = [*made, *rows], [*notes, *more]
+    place = {part.content_hash: number for number, part in enumerate(parts)}
+    return sorted(made, key=lambda rows: max(place[part.content_hash] for part in rows.parts)), notes
+
+
+def _one_a_day(part: Part, counted: Sequence[str]) -> Part:
+    """A row per key and day: a file of sales tells those of a store in each of its rows. Flags are 1, 0 or NaN."""
+    frame = part.frame.drop_duplicates([name for name in _SERIES_DAY if name in part.frame], keep="last")
+    return replace(part, frame=frame.assign(**{name: frame[name].ne(0).where(frame[name].notna()) for name in counted}))
+
+
+def _covariates(parts: Sequence[Part], sales: Sequence[Delivery], weekday: int) -> tuple[list[Delivery], list[str]]:
     """Covariates of stores. Files with the same columns follow each other; files with other columns are joined."""
-    usable = [part for part in parts if part.plan.level != "series"]
-    weekly = [
-        replace(part, frame=_weekly_means(part.frame, weekday) if part.plan.days else part.frame) for part in usable
-    ]
-    spread = [_of_each_store(part, sales) if part.plan.level == "chain" else part for part in weekly]
-    groups = [
-        [part for _, part in group]
-        for _, group in groupby(
-            sorted(((_columns(part), part) for part in spread), key=lambda one: one[0]), lambda one: one[0]
-        )
-    ]
+    weekly, notes = _of_weeks(parts, weekday)
+    spread = [_of_each_store(rows, sales) if rows.parts[0].plan.level == "chain" else rows for rows in weekly]
+    ordered = sorted(spread, key=lambda rows: tuple(sorted(rows.frame.columns)))
+    groups = [list(group) for _, group in groupby(ordered, lambda rows: tuple(sorted(rows.frame.columns)))]
     if len(groups) <= 1:
-        return [_delivery([part], part.frame, part.ids) for part in spread]
+        return [rows.delivery() for rows in spread], notes
     frames, ids = with_common_ids(spread)
-    by_part = {id(part): frame for part, frame in zip(spread, frames, strict=True)}
+    by_rows = {id(rows): frame for rows, frame in zip(spread, frames, strict=True)}
     whole: pd.DataFrame | None = None
     for group in groups:
-        newest = pd.concat([by_part[id(part)] for part in group]).drop_duplicates(_STORE_WEEK, keep="last")
+        newest = pd.concat([by_rows[id(rows)] for rows in group]).drop_duplicates(_STORE_WEEK, keep="last")
         whole = newest if whole is None else _joined(whole, newest)
     assert whole is not None
-    return [_delivery(spread, whole.reset_index(drop=True), ids)]
+    own = {id(part): part for rows in spread for part in rows.parts}
+    ordered_parts = [part for part in parts if id(part) in own] or list(own.values())
+    return [_Rows(ordered_parts, whole.reset_index(drop=True), ids).delivery()], notes
 
 
 def _columns(part: Part) -> tuple[str, ...]:
-    return tuple(sorted(part.frame.columns))
+    return (part.plan.level, *sorted(part.frame.columns))
 
 
 def _joined(whole: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
@@ -186,31 +233,30 @@ def _joined(whole: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
-def _weekly_means(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
-    """Means of the days of each week; a week with a flagged day is flagged."""
-    keys = [name for name in ("store_id",) if name in frame]
-    weeks = frame.assign(week=week_of_day(frame["day"].to_numpy(), weekday)).drop(columns="day")
-    rules = {name: "any" if name == "is_holiday" else "mean" for name in weeks.columns if name not in (*keys, "week")}
-    return weeks.groupby(["week", *keys], sort=True, as_index=False).agg(rules)
-
-
-def _of_each_store(part: Part, sales: Sequence[Delivery]) -> Part:
+def _of_each_store(rows: _Rows, sales: Sequence[Delivery]) -> _Rows:
     """Covariates of the chain as those of every store that sells."""
     stores = in_natural_order(one for delivery in sales for one in delivery.present("store_id")) or [ONLY_ID]
-    frame = part.frame.merge(pd.DataFrame({"store_id": np.arange(len(stores), dtype=np.int32)}), how="cross")
-    return replace(part, frame=frame, ids={"store_id": tuple(stores)})
+    frame = rows.frame.merge(pd.DataFrame({"store_id": np.arange(len(stores), dtype=np.int32)}), how="cross")
+    return _Rows(rows.parts, frame, {"store_id": tuple(stores)})
 
 
 def _flagged(
     sales: Sequence[Delivery], covariates: Sequence[Delivery], calendar: Calendar
 ) -> tuple[list[Delivery], list[Delivery]]:
     """Both with a holiday flag in every row."""
-    from_covariates = _flags(covariates)
-    from_sales = _flags(sales)
-    return (
-        [_with_flags(delivery, from_covariates, calendar) for delivery in sales],
-        [_with_flags(delivery, from_sales, calendar) for delivery in covariates],
-    )
+    return _with_flags_of(covariates, sales, calendar), _with_flags_of(sales, covariates, calendar)
+
+
+def _with_flags_of(others: Sequence[Delivery], deliveries: Sequence[Delivery], calendar: Calendar) -> list[Delivery]:
+    """The deliveries with a flag in every row; the flags of the others are looked up only where one lacks some."""
+    if all(_is_flagged(delivery) for delivery in deliveries):
+        return list(deliveries)
+    flags = _flags(others)
+    return [one if _is_flagged(one) else _with_flags(one, flags, calendar) for one in deliveries]
+
+
+def _is_flagged(delivery: Delivery) -> bool:
+    return "is_holiday" in delivery.frame and not delivery.frame["is_holiday"].isna().any()
 
 
 def _flags(deliveries: Sequence[Delivery]) -> pd.Series:
@@ -237,8 +283,6 @@ def _texts(delivery: Delivery, codes: NDArray[np.int64]) -> NDArray[np.object_]:
 
 def _with_flags(delivery: Delivery, other: pd.Series, calendar: Calendar) -> Delivery:
     frame = delivery.frame
-    if "is_holiday" in frame and not frame["is_holiday"].isna().any():
-        return delivery
     weeks = frame["week"].to_numpy()
     starts = run_starts([weeks, frame["store_id"].to_numpy()])
     flags = calendar(pd.DatetimeIndex(weeks[starts]))

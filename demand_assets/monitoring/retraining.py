@@ -1,4 +1,4 @@
-"""When to train anew: degraded loss, severe and persistent drift, or age; never twice within a cool-down.
+"""When to train anew: degraded loss, severe and persistent drift, age, or another set-up; else never in a cool-down.
 
 Loss is what users feel, so it decides first. Drift alone is seldom a reason: features drift with every season, and most
 of it costs nothing. A retrained model still has to pass the gate.
@@ -15,6 +15,7 @@ from demand_assets.monitoring.drift_severity import SEVERE
 from demand_assets.monitoring.realised import loss_history
 
 FIRST, LOSS, DRIFT, AGE = "first model", "loss", "drift", "age"
+SHORT, CHANGED = "short history", "set-up"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Evidence:
     `losses`: (week, WMAE), oldest first, of the forecasts in production; before there were any, of the
     champion's backtest. `drift`: (week, severity), oldest first. `trained_as_of`: the week the newest model of all was
     trained in, promoted or not; `judged_to`: the newest origin its gate saw. None: there is no model.
+    `untrained`: the method in production if it needs no training; `methods_judged`: the week that methods of any kind
+    were last judged in. `is_short`: history is too short for a model; `is_changed`: the newest model was trained with
+    other settings or code than there are now.
     """
 
     week: pd.Timestamp
@@ -46,6 +50,10 @@ class Evidence:
     judged_to: pd.Timestamp | None = None
     losses: tuple[tuple[str, float], ...] = ()
     drift: tuple[tuple[str, str], ...] = ()
+    untrained: str = ""
+    methods_judged: pd.Timestamp | None = None
+    is_short: bool = False
+    is_changed: bool = False
 
     def described(self) -> Mapping[str, Any]:
         """Plain values, for a version of the evidence."""
@@ -56,12 +64,13 @@ class Evidence:
             "judged_to": None if self.judged_to is None else f"{self.judged_to:%Y-%m-%d}",
             "losses": [[week, round(loss, 6)] for week, loss in self.losses],
             "drift": [list(one) for one in self.drift],
+            "set-up": [self.is_short, self.is_changed],
         }
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """Whether to retrain, what for (one of the four above, or nothing), and why or why not in words."""
+    """Whether to retrain, what for (one of the six above, or nothing), and why or why not in words."""
 
     act: bool
     trigger: str
@@ -124,8 +133,12 @@ def unanswered_loss(evidence: Evidence, policy: RetrainingPolicy) -> str:
 
 def decide_retraining(evidence: Evidence, policy: RetrainingPolicy) -> Retraining:
     """What to do about `evidence`; every answer says why."""
-    if evidence.champion_as_of is None and evidence.trained_as_of is None:
+    if evidence.is_short:
+        return _of_short_history(evidence)
+    if evidence.trained_as_of is None and (evidence.champion_as_of is None or evidence.untrained):
         return Retraining(True, FIRST, f"no model was trained yet; the first is trained as of {evidence.week:%Y-%m-%d}")
+    if evidence.is_changed:
+        return Retraining(True, CHANGED, "the newest model was trained with other settings or code")
     trigger, words = _trigger(evidence, policy)
     if trigger and evidence.trained_as_of is not None:
         since = (evidence.week - evidence.trained_as_of).days // 7
@@ -134,6 +147,15 @@ def decide_retraining(evidence: Evidence, policy: RetrainingPolicy) -> Retrainin
             cooling = f"a model was trained {since} weeks ago and {policy.cooldown_weeks} must pass"
             return Retraining(False, "", f"{words}; but {cooling}")
     return Retraining(bool(trigger), trigger, words)
+
+
+def _of_short_history(evidence: Evidence) -> Retraining:
+    """Methods without training are judged anew each week: it costs seconds, and each week is news of a short history."""
+    if evidence.methods_judged is not None and evidence.methods_judged >= evidence.week:
+        return Retraining(
+            False, "", f"history is too short for a model; methods were judged as of {evidence.week:%Y-%m-%d}"
+        )
+    return Retraining(True, SHORT, "history is too short for a model; the methods that it allows are judged anew")
 
 
 def _trigger(evidence: Evidence, policy: RetrainingPolicy) -> tuple[str, str]:
@@ -157,6 +179,11 @@ def _trigger(evidence: Evidence, policy: RetrainingPolicy) -> tuple[str, str]:
         return DRIFT, f"drift has been severe for {severe} weeks, {policy.drift_weeks} are enough"
     newest = evidence.drift[-1][1] if evidence.drift else "not reported"
     said.append(f"drift is {newest}" + (f" for {severe} of {policy.drift_weeks} weeks" if severe else ""))
+    if evidence.untrained:
+        return (
+            AGE,
+            f"{evidence.untrained} is in production, which needs no training: the gate refused every model so far",
+        )
     if evidence.champion_as_of is None:
         return AGE, "no model is in production: the gate refused every challenger so far"
     age = (evidence.week - evidence.champion_as_of).days // 7

@@ -31,7 +31,13 @@ _LONGEST_WAIT_S = 15.0
 
 
 def parse_url(url: str) -> URL:
-    """The address as SQLAlchemy and psycopg 3 read it; StoreError (without the address) if it is neither store."""
+    """The address as SQLAlchemy and psycopg 3 read it; StoreError (without the address) if it is neither store.
+
+    All that follows `sqlite:///` is the file, a `?` too: options of SQLite are not read.
+    """
+    scheme, _, file = url.partition(":///")
+    if scheme in _SQLITE and file not in ("", ":memory:"):
+        return URL.create("sqlite+pysqlite", database=file)
     try:
         parsed = make_url(url)
     except (sa_exc.ArgumentError, ValueError):
@@ -40,9 +46,7 @@ def parse_url(url: str) -> URL:
     if parsed.drivername in _POSTGRES:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in _SQLITE:
-        if parsed.database in (None, "", ":memory:"):
-            raise StoreError("expected a SQLite file, got an in-memory store; use sqlite:///FILE")
-        return parsed.set(drivername="sqlite+pysqlite")
+        raise StoreError("expected a SQLite file, got an in-memory store; use sqlite:///FILE")
     raise StoreError(f"expected sqlite:/// or postgresql://, got {parsed.drivername}://")
 
 
@@ -125,7 +129,7 @@ def create_engine_for(url: str, *, create: bool = False) -> Engine:
 
 def is_to_come(url: str) -> bool:
     """Whether a store has yet to be made: SQLite's file is not there. What a server holds it has to say itself."""
-    parsed = make_url(url)
+    parsed = parse_url(url)
     return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import gzip
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -51,6 +52,18 @@ def land(folder: Path, name: str, data: bytes, minute: int = 0) -> Path:
     moment = datetime(2012, 11, 5, 8, minute, tzinfo=UTC).timestamp()
     os.utime(path, (moment, moment))
     return path
+
+
+def test_a_file_name_that_is_no_utf_8_is_spelled_out_and_the_file_is_read(tmp_path: Path) -> None:
+    for name in (b"d\xe9p\xf4t.csv", b"brok\xe9n.csv", "dépôt.csv".encode()):
+        land(tmp_path, os.fsdecode(name), SALES if name.startswith(b"d") else SALES + b"1,1,2010-02-19,many,TRUE\n")
+    zone = LandingZone(str(tmp_path))
+    assert sorted(file.name for file in zone.files()) == ["brok\\xe9n.csv", "dépôt.csv", "d\\xe9p\\xf4t.csv"]
+    contents = zone.contents()
+    assert sorted(one.file.name for one in contents.deliveries) == ["dépôt.csv", "d\\xe9p\\xf4t.csv"]
+    (refused,) = contents.refused
+    assert refused.message.startswith("brok\\xe9n.csv")
+    json.dumps([refused.message, *(file.uri for file in zone.files())]).encode()
 
 
 def test_files_come_in_landing_order_with_name_breaking_ties(tmp_path: Path) -> None:

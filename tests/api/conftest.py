@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from sqlalchemy import make_url
 
 from api import ApiSettings, create_app
+from api.server import options_of
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from demand_assets.store.migrations import migrate
@@ -75,7 +76,7 @@ def application(store_url: str, now: Callable[[], datetime] = monday, **settings
 def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a real server on a free port."""
     app = application(store_url, now, **settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, **options_of(app.state.service.settings)))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -180,9 +180,11 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(full: httpx.Client) -> None
 
 
 def test_every_start_of_a_formula_is_marked_and_nothing_else() -> None:
-    starts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+    signs = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+    unseen = ("", " ", "\t", "\r", "\n", "\v", "\x00", "\xa0", "\u3000", "\u200b", "\ufeff", " \ufeff\r\n ")
+    starts = [f"{before}{sign}1+1" for before in unseen for sign in signs] + ["@SUM(A1)", "\tx", "\rx", "\nx"]
     # A line break within a cell must not begin another row, whose first cell could be a formula.
-    harmless = ["", "a=1", " =1", "'=1", "\n=1", "fair\r=1", "fair\n=1", "fair\r\n=1", "1-1", None]
+    harmless = ["", " ", "a=1", "'=1", " fair", "\ufefffair", "fair\r=1", "fair\n=1", "fair\r\n=1", "1-1", None]
     texts = [*starts, *harmless]
     # Numbers are no text: a negative one stays a number.
     sheet = render({"text": (str, texts), "usd": (float, [-1.5] * len(texts))}, Format.CSV)

@@ -190,3 +190,23 @@ def test_a_caller_over_its_rate_is_told_to_wait_long_enough(tmp_path: Path) -> N
     told = second.body["detail"].removeprefix("more than 0.001 requests a second; wait ").removesuffix(" s")
     # Whole seconds, rounded up; the text has a tenth of them.
     assert -0.05 <= int(second.headers["retry-after"]) - float(told) <= 1.05
+
+
+def test_each_worker_counts_a_keys_requests_by_itself(tmp_path: Path) -> None:
+    url = fill(tmp_path)
+    engine = create_engine_for(url)
+    token, _ = create_key(engine, "busy", ["read"], NOW)
+    engine.dispose()
+    workers = [application(url, auth="on", rate_per_second=0.001, rate_burst=2) for _ in range(2)]
+    for app in workers:
+        answered(app, "GET", "/ready")
+    # Behind two workers a key has twice its rate: what docs/api.md says, and no more.
+    statuses = [answered(app, "GET", "/v1/vintages", x_api_key=token).status for app in workers * 3]
+    assert statuses == [200, 200, 200, 200, 429, 429]
+    for app in workers:
+        asyncio.run(app.state.service.stop())
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"{", b"x" * 5000])
+def test_a_batch_of_a_path_that_takes_none_is_answered_at_once(full: httpx.Client, content: bytes) -> None:
+    assert problem(full.post("/v1/overrides/1:batch", content=content), 405)

@@ -16,6 +16,7 @@ from api.settings import ApiSettings
         ("store_url", ""), ("forecast_deadline_hours", 0), ("forecast_deadline_hours", "soon"), ("host", ""),
         ("port", 0), ("port", 65536), ("port", "http"), ("auth", "maybe"), ("rate_per_second", 0),
         ("rate_per_second", "nan"), ("rate_burst", 0), ("body_bytes", 10), ("body_seconds", 0), ("export_rows", 1),
+        ("header_bytes", 100), ("header_seconds", 0),
         ("memory_rows", -1), ("refresh_seconds", 0), ("refresh_seconds", "inf"), ("pool_size", 0),
         ("log_level", "loud"), ("tracing", "perhaps"),
     ],

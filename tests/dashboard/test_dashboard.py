@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
+from api.formats import Format, render
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
@@ -282,6 +283,17 @@ def test_csv_download_has_the_rows_shown(page: Page, service: str) -> None:
     first = {row["store_id"]: row["forecast"] for row in items if row["horizon"] == 1}
     assert [row["store_id"] for row in rows] == ["1", "2"]
     assert {row["store_id"]: float(row["forecast"]) for row in rows} == first
+
+
+def test_a_cell_of_a_download_is_text_wherever_the_api_says_so(page: Page, service: str) -> None:
+    texts = [
+        "=1", " =1", "\n=1", "\ufeff=1", "\uff1d1", "\u3000\uff0b1", "\ufe66", "\u2212", "fair\r=1", "a=1", "\tx",
+    ]  # fmt: skip
+    page.goto(service)
+    ours = page.evaluate(
+        "async texts => (await import('/static/js/csv.js')).csvText(['text'], texts.map(each => [each]))", texts
+    )
+    assert ours.encode() == render({"text": (str, texts)}, Format.CSV)
 
 
 def _week(page: Page) -> str:

@@ -32,7 +32,14 @@ def _forecasts(panel: Panel, rows: list[tuple[int, int, int]], name: str) -> lis
 
 
 def test_baselines_are_in_the_unit_of_sales_and_no_inputs_of_the_model(features: pd.DataFrame) -> None:
-    assert list(BASELINES) == ["seasonal_naive", "aligned_seasonal_naive", "svd_stl", "moving_average", "last_value"]
+    assert list(BASELINES) == [
+        "seasonal_naive",
+        "aligned_seasonal_naive",
+        "svd_stl",
+        "tsb",
+        "moving_average",
+        "last_value",
+    ]
     assert (features.dtypes[list(BASELINES)] == np.float64).all()
     assert np.isfinite(features[list(BASELINES)]).all(axis=None)
     assert not set(BASELINES) & set(FEATURES)
@@ -63,6 +70,20 @@ def test_recent_values_of_a_young_or_a_silent_series() -> None:
     seven = (230 + 240 + 250 + 260 + 270 + 280 + 300) / 7
     assert _forecasts(panel, rows, "moving_average") == pytest.approx([2.5, 4.0, 5.0, seven, 250.0, 10.0])
     assert _forecasts(panel, rows, "last_value") == [4.0, 5.0, 5.0, 300.0, 280.0, 10.0]
+
+
+def test_intermittent_demand_is_its_probability_times_its_size() -> None:
+    sales = np.zeros((60, 2))
+    sales[::3, 0] = 6.0
+    sales[:, 1] = 10.0
+    panel = _panel(sales, [3, 5])
+    size, likely = 6.0, 1.0
+    for week in range(1, 60):
+        likely += 0.2 * (float(week % 3 == 0) - likely)
+    rows = [(3, 59, 1), (3, 59, 4), (5, 59, 1)]
+    assert _forecasts(panel, rows, "tsb") == pytest.approx([size * likely, size * likely, 10.0])
+    # Two of three weeks sell nothing, so that the forecast starts there, whatever last year was.
+    assert _forecasts(panel, rows[:1], "base") == pytest.approx([size * likely])
 
 
 def test_from_two_years_on_the_decomposition_of_each_origin_speaks() -> None:

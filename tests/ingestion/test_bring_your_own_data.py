@@ -23,7 +23,10 @@ SHOWN = {
         ("stores.csv", "stores", "", "", ""),
         ("weather.csv", "covariates", "", "", ""),
     ],
-    "parquet": [("scan.parquet", "sales, covariates", "friday", "units", "pieces")],
+    "parquet": [
+        ("plan.parquet", "covariates", "", "", ""),
+        ("scan.parquet", "sales, covariates", "friday", "units", "pieces"),
+    ],
 }
 
 

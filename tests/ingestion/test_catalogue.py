@@ -11,7 +11,7 @@ def test_what_is_certainly_wrong_blocks_and_what_is_unusual_warns() -> None:
     assert severities == {
         **{
             f"{kind}_{check}": severity
-            for kind in ("sales", "covariates", "stores", "departments")
+            for kind in ("sales", "covariates", "series_covariates", "stores", "departments")
             for check, severity in (
                 ("columns_and_types_are_right", blocks),
                 ("keys_are_unique", blocks),
@@ -20,12 +20,15 @@ def test_what_is_certainly_wrong_blocks_and_what_is_unusual_warns() -> None:
         },
         "sales_weeks_end_on_one_weekday": blocks,
         "covariates_weeks_end_on_one_weekday": blocks,
+        "series_covariates_weeks_end_on_one_weekday": blocks,
         "sales_weeks_have_begun": blocks,
         "covariates_weeks_are_within_10_years": blocks,
+        "series_covariates_weeks_are_within_10_years": blocks,
         "sales_are_finite": blocks,
         "sales_are_possible": ("error", True),
         "sales_stores_are_known": warns,
         "covariates_stores_are_known": warns,
+        "series_covariates_stores_are_known": warns,
         "sales_are_within_20x_of_their_past": warns,
         "holiday_flags_agree": warns,
         "covariates_holiday_flags_agree": warns,

@@ -142,7 +142,9 @@ def test_rossmann_is_daily_in_euros_with_promotions_known_ahead() -> None:
         "DE",
     )
     assert (sold.days, sold.dept, sold.flag) == (True, (), "")
-    assert [(block.known_ahead, block.columns) for block in spec.covariates] == [(True, ("Promo", "SchoolHoliday"))]
+    assert [(block.known_ahead, block.weekly, block.columns) for block in spec.covariates] == [
+        (True, "days", ("Promo", "SchoolHoliday", "StateHoliday"))
+    ]
     assert list(plan(answer, "stores").values) == ["StoreType", "Assortment", "CompetitionDistance"]
     assert "Customers: not used" in report(answer, "train.csv").left_out
 
@@ -152,11 +154,14 @@ def test_m5_is_wide_with_dates_from_its_calendar() -> None:
     sold, calendar = plan(answer, "sales"), plan(answer, "covariates")
     assert (answer.form, sold.store, sold.dept, sold.days) == ("m5", ("store_id",), ("item_id",), True)
     assert (len(sold.dates), sold.dates["d_1"], sold.dates["d_30"]) == (30, date(2010, 2, 5), date(2010, 3, 6))
-    assert (calendar.level, list(calendar.values)) == ("chain", ["snap_CA", "snap_TX", "snap_WI"])
+    assert (calendar.level, list(calendar.values)) == ("chain", ["snap_CA", "snap_TX", "snap_WI", "event_type_1"])
+    prices = plan(answer, "series_covariates")
+    assert (prices.date, prices.days, prices.known_ahead) == ("wm_yr_wk", False, ("sell_price",))
+    assert prices.keyed["11101"] == date(2010, 2, 12)
     assert list(plan(answer, "stores").values) == ["state_id"]
     assert list(plan(answer, "departments").values) == ["dept_id", "cat_id"]
     assert (answer.spec.data.unit, answer.spec.data.week_ends) == ("pieces", "friday")
-    assert answer.notes == ("sell_prices.csv is not read: its weeks are keys of calendar.csv, not dates",)
+    assert answer.notes == ()
 
 
 def test_favorita_store_sales_come_from_one_archive() -> None:
@@ -171,7 +176,7 @@ def test_favorita_store_sales_come_from_one_archive() -> None:
         ("oil.csv", "covariates", "chain", ["dcoilwtico"]),
         ("stores.csv", "stores", "store", ["city", "state", "type", "cluster"]),
         ("train.csv", "sales", "series", ["sales"]),
-        ("train.csv", "covariates", "series", ["onpromotion"]),
+        ("train.csv", "series_covariates", "series", ["onpromotion"]),
         ("transactions.csv", "covariates", "store", ["transactions"]),
     ]
     assert (answer.spec.sales.missing, answer.spec.holidays.country) == ("zero", "EC")

@@ -182,6 +182,12 @@ def test_what_unpacks_to_far_more_than_a_table_is_refused() -> None:
     huge = bytes(65 * 2**20)
     assert message(gzip.compress(huge, 1)).startswith("train.csv unpacks to more than 67,108,864 bytes from ")
     assert message(zipped(a__csv=huge)).startswith("train.csv unpacks to more than 67,108,864 bytes from ")
+    # A workbook, too, is a zip, and its reader unpacks it.
+    book = io.BytesIO()
+    with zipfile.ZipFile(book, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", b"<Types/>")
+        archive.writestr("xl/worksheets/sheet1.xml", huge)
+    assert message(book.getvalue()).startswith("train.csv unpacks to more than 67,108,864 bytes from ")
 
 
 def test_an_encrypted_member_is_refused() -> None:

@@ -231,7 +231,7 @@ def test_one_file_with_everything_has_a_plan_of_each_kind() -> None:
     assert [(one.kind, one.level, dict(one.values)) for one in plans(answer, "all.csv")] == [
         ("sales", "series", {"sales": "sales"}),
         ("covariates", "store", {"temperature": "temperature"}),
-        ("covariates", "series", {"price": "price"}),
+        ("series_covariates", "series", {"price": "price"}),
         ("stores", "store", {"kind": "kind"}),
         ("departments", "series", {"brand": "brand"}),
     ]

@@ -133,7 +133,7 @@ def test_a_runs_own_size_goes_before_its_jobs(on_aws: dg.DagsterInstance) -> Non
 
 def test_the_overrides_of_the_largest_run_fit_into_what_ecs_takes(on_aws: dg.DagsterInstance) -> None:
     weeks = pd.date_range("2010-02-05", periods=143, freq="7D")
-    register_weeks(on_aws, weeks)
+    register_weeks(on_aws, [week_key(week) for week in weeks])
     tags = {
         **range_tags(week_key(weeks[0]), week_key(weeks[-1])),
         "dagster/backfill": "abcdefgh",

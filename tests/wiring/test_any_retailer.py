@@ -5,8 +5,10 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from demand_assets.adapters.landing import LandingZone
 from demand_assets.sample import SampleData
 from tests.retailer_forms import write
 from tests.wiring.conftest import run
@@ -28,7 +30,6 @@ def forecasts(home: Path) -> list[tuple[str, str, str, int, float, str]]:
     [
         ("daily", "EUR"),
         ("sales_only", "USD"),
-        ("merged", "USD"),
         ("units", "pieces"),
         ("one_series_a_store", "USD"),
         ("holidays_by_store", "USD"),
@@ -43,13 +44,20 @@ def test_each_form_ends_with_a_published_vintage(form: str, unit: str, retailer:
     assert {row[0] for row in found} == {str(store) for store in retailer.stores["store_id"]}
 
 
-@pytest.mark.parametrize("form", ["merged", "zipped"])
-def test_the_same_data_in_another_form_give_the_same_forecasts(
-    form: str, finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
+def test_one_file_with_everything_gives_the_same_forecasts(
+    finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
 ) -> None:
-    write(form, tmp_path / "zone", retailer)
-    run(tmp_path / "home", tmp_path / "zone")
+    write("merged", tmp_path / "zone", retailer)
+    summary = run(tmp_path / "home", tmp_path / "zone")
     assert forecasts(tmp_path / "home") == forecasts(finished[0])
+    assert summary["unit"] == "USD"
+
+
+def test_archives_as_downloaded_hold_the_same_rows(csv_folder: Path, retailer: SampleData, tmp_path: Path) -> None:
+    write("zipped", tmp_path / "zone", retailer)
+    zipped, plain = (LandingZone(str(folder)).contents().tables() for folder in (tmp_path / "zone", csv_folder))
+    for name in ("sales", "covariates", "stores", "departments", "calendar"):
+        pd.testing.assert_frame_equal(getattr(zipped, name), getattr(plain, name))
 
 
 @pytest.mark.parametrize(("form", "days", "factor", "unit"), [("text_ids", 0, 1, "USD"), ("moved", 1, 2, "EUR")])

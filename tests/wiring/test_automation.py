@@ -11,7 +11,7 @@ import pytest
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
 from demand_assets.definitions import defs, job_named
-from demand_assets.partitions import known_weeks, range_tags, register_weeks
+from demand_assets.partitions import range_tags, register_weeks, week_key
 from demand_assets.planning import stale_origins
 from demand_assets.resources import RetrainingRules, Training, build_resources
 from demand_assets.sample import SampleData
@@ -41,6 +41,14 @@ def lake(resources: dict[str, object]) -> ParquetLake:
     found = resources["lake"]
     assert isinstance(found, ParquetLake)
     return found
+
+
+def weeks_sold(retailer: SampleData) -> list[str]:
+    return sorted(week_key(week) for week in retailer.sales["week"].unique())
+
+
+def registered(instance: dg.DagsterInstance) -> list[str]:
+    return list(instance.get_dynamic_partitions("weeks"))
 
 
 def look(instance: dg.DagsterInstance, resources: dict[str, object], cursor: str | None = None) -> dg.SensorResult:
@@ -74,7 +82,7 @@ def test_a_new_file_is_asked_for_once_and_for_exactly_its_weeks(
     weeks = retailer.sales["week"]
     assert request.tags.items() >= range_tags(f"{weeks.min():%Y-%m-%d}", f"{weeks.max():%Y-%m-%d}").items()
     assert request.tags["demand/reason"] == "new: features.csv, stores.csv, train.csv"
-    assert known_weeks(instance) == sorted({f"{week:%Y-%m-%d}" for week in weeks})
+    assert registered(instance) == sorted({f"{week:%Y-%m-%d}" for week in weeks})
 
     again = look(instance, resources, first.cursor)
     assert not again.run_requests
@@ -99,10 +107,10 @@ def test_conditions_of_weeks_to_come_ask_for_the_newest_week(
     cursor = look(instance, resources).cursor
     lines = (zone / "features.csv").read_text().splitlines()
     store, week, *rest = lines[-1].split(",")
-    assert week > known_weeks(instance)[-1]
+    assert week > registered(instance)[-1]
     (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([store, week, *rest])]) + "\n")
     (request,) = look(instance, resources, cursor).run_requests or ()
-    newest = known_weeks(instance)[-1]
+    newest = registered(instance)[-1]
     assert request.tags.items() >= range_tags(newest, newest).items()
 
 
@@ -116,6 +124,38 @@ def test_a_bad_file_is_left_out_and_named(
     assert "bad.csv is not understood: it has no column of amounts sold" in str(result.skip_reason)
 
 
+def test_a_file_name_that_is_no_utf_8_is_read_and_a_bad_one_named_by_the_tick(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
+) -> None:
+    cursor = look(instance, resources).cursor
+    header, row = (zone / "train.csv").read_text().splitlines()[:2]
+    (zone / os.fsdecode(b"d\xe9p\xf4t.csv")).write_text(f"{header}\n{row}\n")
+    (zone / os.fsdecode(b"brok\xe9n.csv")).write_text(f"{header}\n{row.replace(row.split(',')[3], 'many')}\n")
+    result = look(instance, resources, cursor)
+    (request,) = result.run_requests or ()
+    assert request.tags["demand/reason"] == "new: d\\xe9p\\xf4t.csv"
+    assert look(instance, resources, result.cursor).skip_reason
+
+
+def test_partitions_added_by_hand_are_asked_for_by_no_sensor(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, retailer: SampleData
+) -> None:
+    instance.add_dynamic_partitions("weeks", ["hello", "2030-01-04"])
+    first = look(instance, resources)
+    (request,) = first.run_requests or ()
+    sold = weeks_sold(retailer)
+    assert request.tags.items() >= range_tags(sold[0], sold[-1]).items()
+    assert registered(instance) == ["hello", "2030-01-04", *sold]
+    # Conditions of weeks to come are asked for with the newest week that sold.
+    lines = (zone / "features.csv").read_text().splitlines()
+    (zone / "calendar.csv").write_text("\n".join([lines[0], lines[-1]]) + "\n")
+    (request,) = look(instance, resources, first.cursor).run_requests or ()
+    assert request.tags.items() >= range_tags(sold[-1], sold[-1]).items()
+    for stray in ("hello", "2030-01-04"):
+        assert not ingest(instance, resources, stray, stray).success
+    assert not ParquetLake(uri=f"{zone.parent}/home/lake").partitions("raw_covariates")
+
+
 def test_an_empty_zone_is_a_reason_to_skip(
     instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
 ) -> None:
@@ -127,8 +167,8 @@ def test_an_empty_zone_is_a_reason_to_skip(
 def test_each_partition_of_a_range_has_the_version_of_its_own_rows(
     instance: dg.DagsterInstance, resources: dict[str, object], lake: ParquetLake, retailer: SampleData
 ) -> None:
-    register_weeks(instance, retailer.sales["week"].unique())
-    known = known_weeks(instance)
+    register_weeks(instance, weeks_sold(retailer))
+    known = registered(instance)
     assert ingest(instance, resources, known[0], known[9]).success
     versions = lake.versions("raw_sales")
     assert list(versions) == known[:10]
@@ -150,12 +190,12 @@ def test_each_partition_of_a_range_has_the_version_of_its_own_rows(
 def test_a_file_that_contradicts_itself_is_refused_and_nothing_is_written(
     instance: dg.DagsterInstance, resources: dict[str, object], zone: Path, lake: ParquetLake, retailer: SampleData
 ) -> None:
-    register_weeks(instance, retailer.sales["week"].unique())
+    register_weeks(instance, weeks_sold(retailer))
     lines = (zone / "train.csv").read_text().splitlines()
     store, dept, week, _, holiday = lines[-1].split(",")
     contradicting = ",".join([store, dept, week, "1.0", holiday])
     (zone / "train.csv").write_text("\n".join([*lines, contradicting]) + "\n")
-    known = known_weeks(instance)
+    known = registered(instance)
     result = ingest(instance, resources, known[0], known[-1])
     assert not result.success
     failure = result.failure_data_for_node("dataset")
@@ -173,8 +213,8 @@ def test_features_are_stale_until_built_from_the_present_data(
         return stale_features_sensor(context, lake=lake, training=resources["training"])
 
     assert isinstance(sense(), dg.SkipReason)
-    register_weeks(instance, retailer.sales["week"].unique())
-    known = known_weeks(instance)
+    register_weeks(instance, weeks_sold(retailer))
+    known = registered(instance)
     assert ingest(instance, resources, known[0], known[-1]).success
     result = sense()
     assert isinstance(result, dg.SensorResult)
@@ -197,8 +237,8 @@ def test_the_schedule_says_why_it_skips(
         return weekly_schedule("0 6 * * 1")(context, lake=lake, ledger=resources["ledger"])
 
     assert "no week of sales has landed yet" in str(tick())
-    register_weeks(instance, retailer.sales["week"].unique())
-    known = known_weeks(instance)
+    register_weeks(instance, weeks_sold(retailer))
+    known = registered(instance)
     assert ingest(instance, resources, known[0], known[-1]).success
     assert "no model is in production yet" in str(tick())
 
@@ -215,8 +255,8 @@ def test_the_first_model_is_asked_for_once_features_are_there(
     instance: dg.DagsterInstance, resources: dict[str, object], retailer: SampleData
 ) -> None:
     assert "no week has features yet" in str(retrain(instance, resources))
-    register_weeks(instance, retailer.sales["week"].unique())
-    known = known_weeks(instance)
+    register_weeks(instance, weeks_sold(retailer))
+    known = registered(instance)
     assert ingest(instance, resources, known[0], known[-1], "demand_features").success is False
     assert ingest(instance, resources, known[0], known[-1]).success
     assert ingest(instance, resources, known[52], known[-1], "demand_features").success
@@ -236,8 +276,8 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
         home=workspace[0], landing_uri=str(workspace[1]), threads=1, model_settings='{"rounds": 10}'
     )
     parts = dict(build_resources(settings))
-    register_weeks(instance, retailer.sales["week"].unique())
-    newest = known_weeks(instance)[-1]
+    register_weeks(instance, weeks_sold(retailer))
+    newest = registered(instance)[-1]
     assert "too few for a band of loss; drift is" in str(retrain(instance, parts))
     strict = {**parts, "retraining": RetrainingRules(max_age_weeks=0, cooldown_weeks=0)}
     assert "a model was trained 0 weeks ago" in str(retrain(instance, strict))
@@ -263,7 +303,7 @@ def test_no_model_is_asked_for_while_one_is_trained_or_waits_to_be(
         home=workspace[0], landing_uri=str(workspace[1]), threads=1, model_settings='{"rounds": 10}'
     )
     parts = dict(build_resources(settings))
-    register_weeks(instance, retailer.sales["week"].unique())
+    register_weeks(instance, weeks_sold(retailer))
     training, _ = (
         instance.create_run_for_job(job_named(name), status=status) for name in ("train_and_forecast", "ingest")
     )

@@ -10,7 +10,8 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.forecasting import require_attributions_of
 from demand_assets.assets.ingestion import published_columns
 from demand_assets.errors import ModelError
-from demand_assets.planning import covariates_ahead, unpublished_weeks
+from demand_assets.ingestion.ahead import weeks_ahead
+from demand_assets.planning import unpublished_weeks
 from demand_assets.sample import SampleData
 
 
@@ -40,5 +41,5 @@ def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, 
     (home / "lake" / "published_conditions" / f"{weeks[3]}.parquet").unlink()
     assert unpublished_weeks(lake, deliveries) == [weeks[3]]
     # Other weeks ahead than those that were published with the newest week.
-    assert covariates_ahead(deliveries, weeks[-1]) is not None
+    assert weeks_ahead(deliveries, weeks[-1]).conditions is not None
     assert unpublished_weeks(lake, []) == [weeks[3], weeks[-1]]

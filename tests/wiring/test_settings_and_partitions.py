@@ -1,11 +1,12 @@
+import zlib
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 import pytest
+from sqlalchemy import Engine, event
 
 from demand_assets.errors import SettingsError
-from demand_assets.partitions import key_ranges, known_weeks, register_weeks
+from demand_assets.partitions import key_ranges, known_weeks, passed_over, register_weeks, stray_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import build_training
 from demand_assets.settings import read_settings, remember_workspace, settings_table, workspace_for
@@ -23,10 +24,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_weeks_of_another_weekday_are_refused_with_the_nearest() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        register_weeks(instance, pd.DatetimeIndex(["2012-11-03", "2012-11-10"]))
+        register_weeks(instance, ["2012-11-03", "2012-11-10"])
         with pytest.raises(ValueError, match=r"2012-11-16 is a Friday.*Saturday.*2012-11-10 and 2012-11-17"):
-            register_weeks(instance, pd.DatetimeIndex(["2012-11-16"]))
-        assert known_weeks(instance) == ["2012-11-03", "2012-11-10"]
+            register_weeks(instance, ["2012-11-03", "2012-11-10", "2012-11-16"])
+        assert registered(instance) == ["2012-11-03", "2012-11-10"]
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:
@@ -89,6 +90,35 @@ def test_the_last_workspace_is_remembered(tmp_path: Path) -> None:
     assert (settings.home, settings.landing) == (tmp_path / "mine", "/data/in")
 
 
+@pytest.mark.parametrize("name", ["plain", "a #b %20'c\\d"])
+def test_a_workspace_below_this_folder_is_remembered_when_the_folder_is_moved(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    workspace = workspace_for(name)
+    remember_workspace(read_settings(home=workspace, landing_uri=name))
+    before.rename(after)
+    monkeypatch.chdir(after)
+    settings = read_settings()
+    assert (settings.home, settings.landing) == (after / workspace, str(after / name))
+    assert workspace_for(str(after / name)) == workspace
+
+
+def test_a_workspace_that_an_older_release_named_by_the_full_path_is_found(tmp_path: Path) -> None:
+    named = Path(".demand") / f"zone-{zlib.crc32(str(tmp_path / 'zone').encode()):08x}"
+    assert workspace_for("zone") != named
+    named.mkdir(parents=True)
+    assert workspace_for("zone") == named
+
+
+def test_a_question_mark_in_the_path_of_a_workspace_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"DEMAND_HOME is '.*/a\?b': expected a path without a question mark"):
+        read_settings(home="a?b")
+    assert "?" not in str(workspace_for("a?b"))
+
+
 def test_two_landing_zones_of_one_name_do_not_share_a_workspace() -> None:
     assert workspace_for("/a/raw") != workspace_for("/b/raw")
     assert workspace_for("s3://bucket/raw").name.startswith("raw-")
@@ -116,17 +146,60 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: py
     assert read_settings() == settings
 
 
-def _weeks(*days: str) -> list[pd.Timestamp]:
-    return [pd.Timestamp(day) for day in days]
+def registered(instance: dg.DagsterInstance) -> list[str]:
+    return list(instance.get_dynamic_partitions("weeks"))
 
 
 def test_weeks_stay_in_order_of_time_when_older_ones_land_later() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        register_weeks(instance, _weeks("2012-01-13", "2012-01-20"))
-        register_weeks(instance, _weeks("2012-01-27"))
-        register_weeks(instance, _weeks("2012-01-06"))
-        assert instance.get_dynamic_partitions("weeks") == ["2012-01-06", "2012-01-13", "2012-01-20", "2012-01-27"]
-        assert known_weeks(instance) == list(instance.get_dynamic_partitions("weeks"))
+        register_weeks(instance, ["2012-01-13", "2012-01-20"])
+        register_weeks(instance, ["2012-01-13", "2012-01-20", "2012-01-27"])
+        register_weeks(instance, ["2012-01-06", "2012-01-13", "2012-01-20", "2012-01-27"])
+        assert registered(instance) == ["2012-01-06", "2012-01-13", "2012-01-20", "2012-01-27"]
+
+
+def test_partitions_that_are_no_week_of_the_dataset_are_named_and_in_no_range_of_weeks() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_weeks(instance, ["2012-01-06", "2012-01-13"])
+        instance.add_dynamic_partitions("weeks", ["hello", "2012-01-20"])
+        landed = ["2012-01-06", "2012-01-13", "2012-01-27"]
+        register_weeks(instance, landed)
+        assert registered(instance) == ["hello", "2012-01-20", *landed]
+        assert known_weeks(instance, landed) == landed
+        assert passed_over(stray_partitions(instance, landed)) == (
+            "partition '2012-01-20', 'hello' is no week with sales and is passed over; remove it with `demand repair`"
+        )
+
+
+class Killed(BaseException):
+    """What ends a process is no error that code could catch."""
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_a_process_that_ends_while_an_older_week_is_registered_leaves_every_partition(
+    storage: str, collected: None, request: pytest.FixtureRequest
+) -> None:
+    overrides = {}
+    if storage == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        overrides = {"storage": {"postgres": {"postgres_url": url}}}
+    with dg.instance_for_test(overrides=overrides) as instance:
+        held = ["2012-01-13", "2012-01-20", "2012-01-27"]
+        register_weeks(instance, held)
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def kill(connection: object, cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("INSERT INTO dynamic_partitions"):
+                raise Killed
+
+        try:
+            with pytest.raises(Killed):
+                register_weeks(instance, ["2012-01-06", *held])
+        finally:
+            event.remove(Engine, "before_cursor_execute", kill)
+        assert registered(instance) == held
+        register_weeks(instance, ["2012-01-06", *held])
+        assert registered(instance) == ["2012-01-06", *held]
 
 
 def test_ranges_are_slices_of_the_known_weeks() -> None:

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from demand_assets.adapters.dagster_internals import TickStatus
+from demand_assets.commands.watch import _verdict
 from tests.wiring.conftest import demand
 from tests.wiring.ticks import Ticks
 
@@ -72,3 +73,8 @@ def test_a_time_that_cannot_be_read_is_one_line(watched: tuple[Path, datetime]) 
     ended = demand(watched[0], "watch", "--now", "monday")
     assert ended.returncode == 1
     assert ended.stderr == "demand: --now is 'monday'; expected an ISO time such as 2012-07-10T00:30 (UTC)\n"
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    said = [_verdict(wrong) for wrong in (0, 1, 2)]
+    assert said == ["All is well.", "1 thing is wrong.", "2 things are wrong."]

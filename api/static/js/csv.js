@@ -1,7 +1,8 @@
 import { h } from "./dom.js";
 
-// A spreadsheet would run a cell that begins like a formula, in narrow or wide characters; numbers keep their minus.
-const FORMULA = /^[=+\-@\t\r＝＋－＠]/;
+// As demand_assets/contract/spreadsheet.py: what a spreadsheet would run. Numbers keep their minus.
+const FORMULA =
+  /^(?:[\t\r\n]|[\s\x00-\x20\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*[-=+@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−])/;
 
 function cell(value) {
   if (value === null || value === undefined) return "";

@@ -5,6 +5,7 @@ import { get, getAll } from "./fetching.js";
 import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { table } from "./table.js";
+import { newestSold, weeksAhead } from "./weeks_ahead.js";
 
 const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 
@@ -15,17 +16,24 @@ const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
  * @returns {HTMLElement[]}
  */
 export function nextWeekPanels(scope, params, signal) {
-  if (scope.level !== "chain") return [seriesPanel(scope, params, signal)];
-  // The service has the newest origin in memory, so this costs next to nothing.
-  const origin = get("/health", {}, signal).then((health) => health.newest_origin_week);
-  origin.catch(() => {});
-  return [h("div", { class: "grid two" }, levels().map((level) => totalsPanel(level, origin, params, signal)))];
+  const weeks = nextAndSold(signal);
+  weeks.catch(() => {});
+  if (scope.level !== "chain") return [seriesPanel(scope, weeks, params, signal)];
+  return [h("div", { class: "grid two" }, levels().map((level) => totalsPanel(level, weeks, params, signal)))];
 }
 
-async function nextWeek(level, key, origin, signal) {
-  const from = await origin;
-  if (from === null) return { week: null, rows: [], unit: null };
-  const week = addWeeks(from, 1);
+/** The first forecast week that is not sold yet, and the newest one that is; null where there is none. */
+async function nextAndSold(signal) {
+  // The service has the newest origin in memory, so this costs next to nothing.
+  const { newest_origin_week: origin } = await get("/health", {}, signal);
+  if (origin === null) return { week: null, from: null };
+  const { items } = await getAll("/v1/totals", { level: "chain", from: origin }, signal);
+  return { week: weeksAhead(items, items)[0]?.week ?? null, from: newestSold(items) || origin };
+}
+
+async function nextWeek(level, key, weeks, signal) {
+  const { week, from } = await weeks;
+  if (week === null) return { week: null, rows: [], unit: null };
   const of = (day) => getAll("/v1/totals", { level, from: day, to: day }, signal);
   const [next, now, before] = await Promise.all([of(week), of(from), of(addWeeks(week, -52))]);
   const byId = (answer) => new Map(answer.items.map((row) => [row[key], row]));
@@ -39,13 +47,13 @@ async function nextWeek(level, key, origin, signal) {
   return { week, from, rows, unit: next.unit };
 }
 
-function totalsPanel(level, origin, params, signal) {
+function totalsPanel(level, weeks, params, signal) {
   return panel({
     title: `Next week by ${labelOf(level)}`,
     signal,
-    load: () => nextWeek(level, KEYS[level][0], origin, signal),
+    load: () => nextWeek(level, KEYS[level][0], weeks, signal),
     draw: ({ week, from, rows, unit }) => {
-      if (rows.length === 0) return emptyNote("No forecast yet.", "Totals appear with the first published forecast.");
+      if (rows.length === 0) return emptyNote("No week to come is forecast.", "Totals appear with the next published forecast.");
       const { amount, titled } = amounts(unit);
       return table({
         name: `next-week-by-${level}`,
@@ -67,12 +75,16 @@ function totalsPanel(level, origin, params, signal) {
   });
 }
 
-function seriesPanel({ level, store_id: store, dept_id: dept }, params, signal) {
+function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, signal) {
   const within = levels().filter((other) => other !== level).map(labelOf);
   return panel({
     title: [`This ${labelOf(level)} next week`, ...within].join(", by "),
     signal,
-    load: () => getAll("/v1/forecasts", { store_id: store, dept_id: dept, horizon: 1 }, signal),
+    load: async () => {
+      const { week } = await weeks;
+      if (week === null) return { items: [], unit: null };
+      return getAll("/v1/forecasts", { store_id: store, dept_id: dept, from: week, to: week }, signal);
+    },
     draw: ({ items, unit }) => {
       if (items.length === 0) return emptyNote("No forecast here.", "The newest forecast holds no series of it.");
       const { amount, titled } = amounts(unit);

@@ -4,6 +4,7 @@ import { freshKey, get, post } from "./fetching.js";
 import { amounts, counted, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { overridesTable, scoresTable } from "./overrides_tables.js";
+import { onlyAhead } from "./weeks_ahead.js";
 
 const DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
 
@@ -18,7 +19,8 @@ export function overridePanels(detail, params, signal, changed) {
   const list = h("div", { class: "grid" });
   const draw = (now) => list.replaceChildren(listPanel(now, params));
   draw(detail);
-  const form = detail.forecasts.length > 0 ? formPanel(detail, params, changed) : null;
+  const ahead = onlyAhead(detail);
+  const form = ahead.forecasts.length > 0 ? formPanel(ahead, params, changed) : null;
   const scores = panel({
     title: "What overrides of this series added",
     signal,

@@ -3,6 +3,7 @@ import { chart } from "./chart.js";
 import { labelOf, seriesName } from "./dataset.js";
 import { addWeeks, amounts, counted } from "./formatting.js";
 import { emptyNote } from "./panels.js";
+import { weeksAhead } from "./weeks_ahead.js";
 
 /**
  * @param {Object} detail body of /v1/series/detail
@@ -80,7 +81,7 @@ function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   const { amount, full } = amounts(detail.unit);
   const parts = [];
   if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${sold.at(-1).week}.`);
-  for (const row of detail.forecasts.slice(0, 1)) {
+  for (const row of weeksAhead(detail.forecasts, detail.history).slice(0, 1)) {
     parts.push(`Next week, ${row.week}: forecast ${full(row.forecast)}, p10 to p90 ${amount(row.p10)} to ${amount(row.p90)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");

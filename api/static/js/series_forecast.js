@@ -6,6 +6,7 @@ import { NOTHING, amounts, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { note } from "./routing.js";
 import { table } from "./table.js";
+import { onlyAhead } from "./weeks_ahead.js";
 
 const PAUSE_MS = 150;
 
@@ -23,6 +24,11 @@ export function forecastTable(detail, params, signal) {
     section.append(emptyNote("No forecast of this series.", "The newest forecast holds only series that sold in the 52 weeks to its origin."));
     return [section];
   }
+  const ahead = onlyAhead(detail);
+  if (ahead.forecasts.length === 0) {
+    section.append(emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones."));
+    return [section];
+  }
   const about = new Map(detail.history.map((row) => [row.week, row]));
   const slot = h("div", { "aria-live": "off" });
   const output = h("output", {});
@@ -37,8 +43,8 @@ export function forecastTable(detail, params, signal) {
       const { items } = await get("/v1/orders", { store_id: detail.store_id, dept_id: detail.dept_id, service_level: level }, signal);
       // An answer to an older position of the slider must not replace a newer one.
       if (mine !== asked || signal.aborted) return;
-      slot.replaceChildren(drawn(detail, about, new Map(items.map((row) => [row.week, row.order_quantity])), level));
-      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.map((row) => `${amounts(detail.unit).amount(row.order_quantity)} for ${row.week}`).join(", ")}`);
+      slot.replaceChildren(drawn(ahead, about, new Map(items.map((row) => [row.week, row.order_quantity])), level));
+      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.filter((row) => ahead.forecasts.some((each) => each.week === row.week)).map((row) => `${amounts(detail.unit).amount(row.order_quantity)} for ${row.week}`).join(", ")}`);
     } catch (error) {
       if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
     }

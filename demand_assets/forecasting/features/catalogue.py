@@ -44,7 +44,8 @@ KEYS = {
 }
 # Columns in the unit of sales, float64; no inputs of the model.
 IN_SALES_UNIT = {
-    "base": "Mean of smoothed last year times growth and of the decomposition; the forecast starts here",
+    "base": "Mean of smoothed last year times growth and of the decomposition, of intermittent demand tsb; the "
+    "forecast starts here",
     "scale": "Mean weekly sales of the 52 weeks to the origin, without sign; the unit of scaled features",
     **{name: f"Baseline: {text}" for name, text in BASELINES.items()},
 }

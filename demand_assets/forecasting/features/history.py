@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from demand_assets.forecasting.calendar import easter_offset, holiday_kind, weeks_back
 from demand_assets.forecasting.drivers import OF_STORE, Driver
 from demand_assets.forecasting.elasticities import effects, evidence
+from demand_assets.forecasting.intermittent import demand_rates
 from demand_assets.forecasting.panel import MARKDOWN_COLUMNS, Panel
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 from demand_assets.forecasting.windows import running, window_statistics
@@ -128,6 +129,9 @@ class History:
         # Absent rows that mean nothing sold keep no series alive.
         self.rows = self.count if panel.has_row is None else running(panel.has_row)
         self.means, self.deviations = window_statistics(sales, MEANS, DEVIATIONS)
+        self.zeros = running(sales == 0)
+        self.demand_rates = demand_rates(sales)
+        self.least = np.fmin.accumulate(sales)
         in_dept = (panel.series["dept"].to_numpy(), panel.departments)
         self.dept_now, self.dept_then = running(_grouped(now, *in_dept)), running(_grouped(then, *in_dept))
         self.dept_sales = _grouped(filled, *in_dept)

@@ -25,6 +25,7 @@ def baselines(origin: Origin) -> Columns:
         seasonal,
         origin.naive,
         np.where(np.isnan(svd_stl), seasonal, svd_stl),
+        origin.demand_rate,
         np.where(np.isnan(mean), last, mean),
         last,
     )

@@ -1,15 +1,17 @@
 """One origin: its active series, and the values that several features and the forecast's base are made from.
 
 All of it is known at the origin. The base is the mean of two guesses: last year's value at the aligned week times
-recent growth, and the season and level of the decomposed history.
+recent growth, and the season and level of the decomposed history. That of intermittent demand is its smoothed rate.
 """
 
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from demand_assets.forecasting.decomposition import LEAST_WEEKS, TWO_YEARS, decompose
 from demand_assets.forecasting.features.history import History, Matrix, aligned, ratio
+from demand_assets.forecasting.intermittent import INTERMITTENT_SHARE
 from demand_assets.forecasting.smoothing import WINDOW_WEEKS, smooth_departments
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR
 from demand_assets.forecasting.windows import window
@@ -155,10 +157,22 @@ class Origin:
         return np.where(np.isnan(self.last_year), level * season, self.last_year * self.growth)
 
     @cached_property
+    def demand_rate(self) -> Matrix:
+        """(n,) expected sales of a week: probability of demand times its size, both smoothed."""
+        return self.history.demand_rates[self.row, self.active]
+
+    @cached_property
+    def is_intermittent(self) -> NDArray[np.bool_]:
+        """(n,) whether over half of the known weeks among the 52 to the origin are zeros."""
+        zeros = window(self.history.zeros, self.row, WEEKS_PER_YEAR)[self.active]
+        return zeros > INTERMITTENT_SHARE * self.weeks_observed
+
+    @cached_property
     def base(self) -> Matrix:
         """(H, n) where the forecast starts, in the unit of sales."""
         smooth_last_year, _ = self.smoothed
         blended = self.last_year + SMOOTH_SHARE * (smooth_last_year - self.last_year)
         smooth = np.where(np.isnan(blended), self.naive, blended * self.growth)
         decomposed, _ = self.decomposed
-        return self.moved(np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2))
+        start = np.where(np.isnan(decomposed), smooth, (smooth + decomposed) / 2)
+        return self.moved(np.where(self.is_intermittent, self.demand_rate, start))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from demand_assets.forecasting.baselines import BASE
 from demand_assets.forecasting.intervals import QUANTILES
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from demand_assets.forecasting.training import TrainingMatrix
-
-
-# Column of demand_features that models learn the residual of.
-BASE = "base"
 
 
 class ModelConfig(BaseModel):

@@ -9,6 +9,7 @@ import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 import { nextWeekPanels } from "../next_week.js";
+import { weeksAhead } from "../weeks_ahead.js";
 
 const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["all", "all weeks"]];
 
@@ -104,7 +105,7 @@ function figuresOf(items, vintage, unit) {
   const { amount, full, signed } = amounts(unit);
   const scored = items.filter((row) => row.actual !== null && row.forecast !== null).at(-1);
   const sold = items.filter((row) => row.actual !== null).at(-1);
-  const ahead = items.filter((row) => vintage && row.week > vintage.origin_week && row.forecast !== null);
+  const ahead = vintage ? weeksAhead(items, items) : [];
   const before = new Map(items.map((row) => [row.week, row.actual]));
   const parts = [];
   if (ahead.length > 0) {
@@ -139,7 +140,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const from = weeksShown === "all" ? "" : addWeeks(last, 1 - Number(weeksShown || 60));
   const rows = items.filter((row) => row.week >= from);
   const column = (key) => rows.map((row) => row[key]);
-  const ahead = rows.filter((row) => row.actual === null && row.forecast !== null);
+  const ahead = weeksAhead(rows, items);
   const foreseen = rows.filter((row) => row.actual !== null && row.p10 !== null);
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
@@ -172,8 +173,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
 function comingOf(items, unit, params) {
   const { amount, titled } = amounts(unit);
   const before = new Map(items.map((row) => [row.week, row.actual]));
-  const rows = items
-    .filter((row) => row.actual === null && row.forecast !== null)
+  const rows = weeksAhead(items, items)
     .map((row) => ({ ...row, last_year: before.get(addWeeks(row.week, -52)) ?? null }))
     .map((row) => ({ ...row, change: shareOfChange(row.forecast, row.last_year) }));
   if (rows.length === 0) return emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones.");

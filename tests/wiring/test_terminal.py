@@ -1,0 +1,43 @@
+"""What the user wrote is printed as it is, whatever a terminal's library would make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from demand_assets.commands import models, run, terminal
+
+HOSTILE = ("[/tmp/x] was broken", "[red]", "[link=file:///etc/passwd]here[/link]", ":warning: [/]")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_of_a_user_is_markup_on_a_console(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.terminal().print(text)
+    terminal.print_table(text, [{text: text}])
+    assert capsys.readouterr().out.count(text) == 4
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_decision_is_printed_with_its_reason_as_given(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    models._print_record(None, False, text)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == f"{text}\n"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_closing_summary_prints_addresses_and_units_as_they_are(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers: dict[str, Any] = dict.fromkeys(
+        ("rows_landed", "rows_in_lake", "weeks", "series", "forecasts", "seconds", "fit_seconds", "peak_memory_mb"), 1
+    )
+    run._print_summary(
+        terminal.terminal(),
+        numbers | dict.fromkeys(
+            ("origin_week", "first_week", "last_week", "unit", "backtest_origins", "model_version",
+             "production_version", "vintage", "store", "parquet"), text
+        ) | {"wmae": {text: 1.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text], "vintage_is_new": True,
+             "seconds_per_asset": {text: 1.0}},
+    )  # fmt: skip
+    # Title, two weeks, the unit and name of a score, origins, two versions, gate, vintage, store, file, an asset.
+    assert capsys.readouterr().out.count(text) == 13
