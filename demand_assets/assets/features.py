@@ -68,16 +68,10 @@ def demand_features(
     newest = week_key(origins[-1])
     manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
     absent = absent_rows(lake)
-    drivers = driver_frames(lake, newest, training.horizon_weeks)
+    horizon = training.horizon_weeks
+    drivers = driver_frames(lake, newest, horizon)
     panel = build_panel(
-        raw_sales,
-        raw_covariates,
-        stores,
-        holiday_calendar,
-        training.horizon_weeks,
-        absent.missing,
-        absent.closed,
-        drivers=drivers,
+        raw_sales, raw_covariates, stores, holiday_calendar, horizon, absent.missing, absent.closed, drivers
     )
     texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)
