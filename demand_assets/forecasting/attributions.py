@@ -11,7 +11,6 @@ from demand_assets.forecasting.baselines import BASE
 from demand_assets.forecasting.features import (
     ATTRIBUTION_GROUPS,
     DRIVER_EFFECT,
-    FEATURES,
     LAST_YEAR,
     PROMOTION,
     features_of,

@@ -292,7 +292,7 @@ def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterat
             calibration=members[0].calibration,
             rows=sum(one.rows for one in members),
             fit_seconds=sum(one.seconds for one in members),
-            start=Start(np.mean([one.start.weights for one in members], axis=0)),
+            start=Start(np.mean([one.start.weights for one in members], axis=0), members[0].start.has_drivers),
             shrink=Shrink.of_all(EXPECTED if config.corrects else 0.0),
         )
 

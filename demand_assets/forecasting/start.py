@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from demand_assets.forecasting.features.known_ahead import DRIVER_EFFECT
 from demand_assets.forecasting.features.origin import SEASON_RANGE
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ LEVEL_IN_SEASON = "level_in_season"
 SCALED = ("aligned", "decomposition", "smooth_base", "mean_8", "mean_13", "mean_26", "last_year_mean", "dept_profile")
 # Estimate -> the feature whose attribution group it belongs to.
 ESTIMATES = {**{name: name for name in SCALED}, LEVEL_IN_SEASON: "mean_8"}
+# Those that the effect of the drivers has moved already; the others are of a history without it.
+MOVED = ("aligned", "decomposition", "smooth_base")
 INPUTS = ("base_scaled", *SCALED, "dept_index_change")
 # As if an estimate agreed with the base in so many rows for each one in which it moved.
 PULL = 0.3
@@ -39,9 +42,10 @@ MOST_ROWS = 40_000
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """(K,) `weights` of `ESTIMATES`; all 0 is the base itself."""
+    """(K,) `weights` of `ESTIMATES`; all 0 is the base itself. `has_drivers`: their effect moves the estimates too."""
 
     weights: Values
+    has_drivers: bool = False
 
     @classmethod
     def none(cls) -> "Start":
@@ -49,32 +53,35 @@ class Start:
         return cls(np.zeros(len(ESTIMATES)))
 
     def to_dict(self) -> dict[str, float]:
-        """Estimate -> weight."""
-        return dict(zip(ESTIMATES, self.weights.tolist(), strict=True))
+        """Estimate -> weight; the effect of drivers has the weight 1 or none."""
+        weights = dict(zip(ESTIMATES, self.weights.tolist(), strict=True))
+        return weights | ({DRIVER_EFFECT: 1.0} if self.has_drivers else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> "Start":
         """Inverse of `to_dict`; an estimate that is not there has no weight."""
-        return cls(np.array([values.get(name, 0.0) for name in ESTIMATES]))
+        return cls(np.array([values.get(name, 0.0) for name in ESTIMATES]), DRIVER_EFFECT in values)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Features that it takes."""
-        return INPUTS if self.weights.any() else ()
+        inputs = (*INPUTS, DRIVER_EFFECT) if self.has_drivers else INPUTS
+        return inputs if self.weights.any() else ()
 
     def moves(self, column: Column, rows: int) -> Values:
         """(n, K) how far each estimate moves the start of n rows from the base, scaled; `column` gives a feature."""
         if not self.weights.any():
             return np.zeros((rows, len(ESTIMATES)))
-        return distances(column) * self.weights
+        return distances(column, has_drivers=self.has_drivers) * self.weights
 
 
-def distances(column: Column) -> Values:
+def distances(column: Column, *, has_drivers: bool = False) -> Values:
     """(n, K) estimates less the base, in units of scale; 0 where there is no such estimate."""
     base = np.asarray(column("base_scaled"), dtype=float)
     season = np.clip(np.nan_to_num(np.asarray(column("dept_index_change"), dtype=float), nan=1.0), *SEASON_RANGE)
-    made = [np.asarray(column(name), dtype=float) for name in SCALED]
-    level = np.asarray(column("mean_8"), dtype=float) * season
+    effect = np.asarray(column(DRIVER_EFFECT), dtype=float) if has_drivers else np.ones(len(base))
+    made = [np.asarray(column(name), dtype=float) * (1.0 if name in MOVED else effect) for name in SCALED]
+    level = np.asarray(column("mean_8"), dtype=float) * season * effect
     return np.nan_to_num(np.stack([*made, level], axis=1) - base[:, None], nan=0.0)
 
 
@@ -86,12 +93,14 @@ def spread_rows(count: int, most: int) -> NDArray[np.int64]:
 def learn_start(matrix: "TrainingMatrix") -> Start:
     """Weights that would have brought the base closest to what came, over the rows of a matrix."""
     rows = spread_rows(len(matrix), MOST_ROWS)
-    moved, error, weight = distances(lambda name: matrix.column(name)[rows]), matrix.y[rows], matrix.weight[rows]
+    has_drivers = DRIVER_EFFECT in matrix.features
+    moved = distances(lambda name: matrix.column(name)[rows], has_drivers=has_drivers)
+    error, weight = matrix.y[rows], matrix.weight[rows]
     weights = np.zeros(len(ESTIMATES))
     for _ in range(PASSES):
         missed = np.maximum(np.abs(error - (moved * weights).sum(axis=1)), LEAST_ERROR)
         weights = _least_squares(moved, error, weight / missed)
-    return Start(weights)
+    return Start(weights, has_drivers)
 
 
 def _least_squares(moved: Values, error: Values, weight: Values) -> Values:

@@ -143,7 +143,7 @@ def test_a_model_of_other_features_or_of_an_unknown_kind_is_refused(forecaster: 
     described = json.loads((tmp_path / "forecaster.json").read_text())
     for change, message in (
         ({"features": ["horizon", "other", "lag_0", "former"]}, "got one that needs other, former; train a new one"),
-        ({"model": "oracle"}, "there is no model oracle; expected one of: baseline, xgboost"),
+        ({"model": "oracle"}, "there is no model oracle; expected one of: baseline, lightgbm, xgboost"),
         ({"config": {"trees": 5}}, "settings are not those of this code; train a new one"),
     ):
         (tmp_path / "forecaster.json").write_text(json.dumps({**described, **change}))

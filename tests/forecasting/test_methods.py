@@ -21,9 +21,9 @@ def test_the_least_history_decides() -> None:
 
 def test_a_message_says_how_many_weeks_each_method_needs() -> None:
     assert history_needs(26, 4) == (
-        "history has 26 weeks; needed are: last_value 1, moving_average 8, seasonal_naive 53, "
+        "history has 26 weeks; needed are: last_value 1, tsb 1, moving_average 8, seasonal_naive 53, "
         "aligned_seasonal_naive 53, base 53, model 66, svd_stl 104"
     )
-    assert methods_for(26, 4) == ["last_value", "moving_average"]
+    assert methods_for(26, 4) == ["last_value", "tsb", "moving_average"]
     assert methods_for(66, 4)[-1] == "model"
     assert set(weeks_needed(4)) == {*UNTRAINED, "model"}

@@ -1,10 +1,12 @@
 """What a correction starts from and how much of it is believed, learnt from what came."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.features import DRIVER_EFFECT, FEATURES
 from demand_assets.forecasting.shrinkage import EXPECTED, Shrink, learn_shrink
 from demand_assets.forecasting.start import ESTIMATES, SCALED, Start, distances, learn_start
 from demand_assets.forecasting.training import TrainingMatrix
@@ -48,6 +50,22 @@ def test_estimates_that_never_help_have_no_weight_and_a_missing_one_is_the_base(
         moves[:, SCALED.index("mean_8")], 0.1 * (frame["mean_8"] - frame["base_scaled"]), atol=1e-7
     )
     assert not Start.none().moves(lambda name: frame[name].to_numpy(), 3).any()
+
+
+def test_the_effect_of_drivers_moves_the_estimates_that_it_has_not_moved_yet() -> None:
+    matrix = _matrix()
+    effect = np.linspace(0.5, 2.0, len(matrix), dtype=np.float32)[:, None]
+    driven = replace(
+        matrix, X=np.hstack([matrix.X, effect]), features=(*FEATURES, DRIVER_EFFECT), y=np.zeros(len(matrix))
+    )
+    start = Start.from_dict(learn_start(driven).to_dict() | {"mean_8": 0.5, "aligned": 0.5})
+    moves = start.moves(driven.column, len(driven))
+    base = matrix.column("base_scaled")
+    np.testing.assert_allclose(
+        moves[:, SCALED.index("mean_8")], 0.5 * (matrix.column("mean_8") * effect[:, 0] - base), atol=1e-6
+    )
+    np.testing.assert_allclose(moves[:, SCALED.index("aligned")], 0.5 * (matrix.column("aligned") - base), atol=1e-6)
+    assert DRIVER_EFFECT in start.inputs
 
 
 def test_features_that_only_tell_the_week_are_found() -> None:

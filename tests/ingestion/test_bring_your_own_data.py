@@ -72,9 +72,9 @@ def test_unfinished_weeks_are_named_as_shown(examples: Path) -> None:
 
 def test_the_weeks_that_methods_need_are_those_of_the_code() -> None:
     rows = {
-        "last value": "last_value",
+        "last value, TSB": "last_value",
         "moving average": "moving_average",
-        "seasonal naive, aligned seasonal naive": "seasonal_naive",
+        "seasonal naive, aligned seasonal naive, base": "seasonal_naive",
         "XGBoost, the model": "model",
         "SVD + STL": "svd_stl",
     }
