@@ -61,8 +61,8 @@ def _verdict(wrong: int) -> str:
 
 def _look_for_forecast(settings: Settings, now: datetime, found: Findings) -> None:
     """The newest week whose deadline has passed has a vintage."""
-    from demand_assets.alerting import store_unreachable_alert
     from demand_assets.forecasting.weeks import newest_ended
+    from demand_assets.health import store_unreachable_alert
     from demand_assets.store.engine import create_engine_for, reading
     from demand_assets.store.queries import newest_vintage, vintages_of
 
@@ -123,7 +123,8 @@ def _look_at_dagster(settings: Settings, now: datetime, daemon: bool, found: Fin
     from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import SQLAlchemyError
 
-    from demand_assets.alerting import store_unreachable_alert, tick_alerts
+    from demand_assets.alerting import tick_alerts
+    from demand_assets.health import store_unreachable_alert
 
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:

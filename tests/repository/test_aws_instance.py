@@ -16,6 +16,7 @@ from dagster_aws.s3 import S3ComputeLogManager
 from dagster_postgres.event_log import PostgresEventLogStorage
 
 from demand_assets.adapters.dagster_internals import ComputeIOType
+from demand_assets.assets.scenarios import SCENARIO
 from demand_assets.automation import TASK_SIZES, jobs
 from demand_assets.definitions import job_named
 from demand_assets.partitions import range_tags, register_weeks, week_key
@@ -102,10 +103,16 @@ def launched(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str]) ->
     assert isinstance(launcher, EcsRunLauncher)
     launcher.ecs.meta.events.register("provide-client-params.ecs.RunTask", lambda params, **_: asked.append(params))
     code = dg.build_reconstructable_job("demand_assets.definitions", "job_named", (job,)).get_python_origin()
-    run = instance.create_run_for_job(job_named(job), tags={**job_named(job).tags, **tags}, job_code_origin=code)
+    run = instance.create_run_for_job(
+        job_named(job), run_config=CONFIGS.get(job), tags={**job_named(job).tags, **tags}, job_code_origin=code
+    )
     instance.launch_run(run.run_id, None)
     (request,) = asked
     return request
+
+
+# Run config of the jobs that need one.
+CONFIGS = {SCENARIO: {"ops": {"make_scenario": {"config": {"name": "half price", "changes": ""}}}}}
 
 
 @pytest.mark.parametrize("job", sorted(TASK_SIZES))

@@ -15,19 +15,21 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.alerting import (
-    accuracy_out_of_band,
     alert_on_run,
     alerts_for_run,
-    baseline_serves_alert,
     monitoring_alerts,
-    promotion_refused_alert,
     run_failure_alerts,
     run_success_alerts,
-    severe_drift_alert,
     tick_alerts,
 )
 from demand_assets.definitions import defs
 from demand_assets.forecasting.weeks import newest_ended
+from demand_assets.health import (
+    accuracy_out_of_band,
+    baseline_serves_alert,
+    promotion_refused_alert,
+    severe_drift_alert,
+)
 from demand_assets.partitions import range_tags
 from demand_assets.resources import Clock, ForecastStore
 from demand_assets.store.migrations import migrate
