@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class DaskWorkers:
     """The workers of the cluster of `client`, which the caller closes."""
 
     def __init__(self, client: "Client", wanted: int) -> None:
-        """`wanted`: how many workers to wait for; fewer do when no more come."""
+        """`wanted`: how many workers to wait for; fewer do when no more come, and are then no longer waited for."""
         self.client: Any = client
         self.wanted = wanted
         self._checked: dict[str, int] = {}
@@ -119,6 +119,7 @@ class DaskWorkers:
             )
         if len(known) < self.wanted:
             log.warning("going on with %d of %d workers", len(known), self.wanted)
+            self.wanted = len(known)
         self._check([address for address in known if address not in self._checked])
         return list(known)
 
@@ -189,13 +190,21 @@ def open_cluster(scheduler: str, workers: int, threads: int, services: str = "")
         return DaskWorkers(client, workers), opened.pop_all()
 
 
-def _local_workers(workers: int, threads: int) -> "LocalCluster":
+@contextmanager
+def _local_workers(workers: int, threads: int) -> Iterator["LocalCluster"]:
     import dask
     from distributed import LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {**SPAWNED_WITH}}):
-        return LocalCluster(  # type: ignore[no-untyped-call]
+    configured = {
+        "distributed.nanny.pre-spawn-environ": {**SPAWNED_WITH},
+        # A worker that died is started again, but given up for good after this time: 15 s by default, in which a busy
+        # machine does not import the libraries.
+        "distributed.deploy.lost-worker-timeout": WORKER_SECONDS,
+    }
+    with (
+        dask.config.set(configured),
+        LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
@@ -206,7 +215,9 @@ def _local_workers(workers: int, threads: int) -> "LocalCluster":
             worker_dashboard_address=None,
             silence_logs=logging.ERROR,
             env={"DEMAND_THREADS": str(max(1, threads // workers))},
-        )
+        ) as cluster,
+    ):
+        yield cluster
 
 
 def _connected(scheduler: str, seconds: float) -> "Client":

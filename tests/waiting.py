@@ -14,10 +14,16 @@ def until(
     claim: Callable[[], bool],
     process: subprocess.Popen[str] | subprocess.Popen[bytes] | None = None,
     pause_s: float = 0.02,
+    progress: Callable[[], object] = lambda: None,
 ) -> None:
-    """Wait for `claim` to come true; AssertionError when `process`, which should make it true, has ended before."""
-    deadline = time.monotonic() + GUARD_S
+    """Wait for `claim` to come true; AssertionError when `process`, which should make it true, has ended before.
+
+    The limit begins anew whenever `progress` gives something else.
+    """
+    seen, deadline = progress(), time.monotonic() + GUARD_S
     while not claim():
+        if (now := progress()) != seen:
+            seen, deadline = now, time.monotonic() + GUARD_S
         assert process is None or process.poll() is None, f"the process ended with {process and process.returncode}"
         assert time.monotonic() < deadline, f"it did not come true within {GUARD_S:.0f} s"
         time.sleep(pause_s)

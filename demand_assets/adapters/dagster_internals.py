@@ -12,6 +12,7 @@ Pipeline:
 
 Tests only:
 - `NoOpComputeLogManager`: the class by which an instance keeps nothing of what steps print.
+- `InMemoryEventLogStorage`: the class by which an instance forgets what its runs told when it ends.
 - `ComputeIOType`: the argument of a compute log manager's `open_log_stream`.
 - `InstigatorState`, `TickData` and what they are made of: ticks as the daemon records them.
 """
@@ -31,7 +32,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log import InMemoryEventLogStorage, SqlEventLogStorage
 from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
@@ -42,6 +43,7 @@ __all__ = [
     "ComputeIOType",
     "DagsterEventBatchMetadata",
     "DynamicPartitionsTable",
+    "InMemoryEventLogStorage",
     "InstigatorState",
     "InstigatorStatus",
     "InstigatorType",

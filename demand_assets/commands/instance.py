@@ -4,8 +4,9 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +36,37 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
-def sync_at_checkpoints(folder: Path) -> None:
+@contextmanager
+def sync_at_checkpoints(folder: Path) -> Iterator[None]:
     """Let SQLite files of this process in `folder` wait for the disk at checkpoints, not at every commit.
 
-    Dagster commits each event by itself. In WAL mode nothing is lost when a process is killed; a power cut may lose the
-    newest events, and never damages a file. Source: https://sqlite.org/pragma.html#pragma_synchronous.
+    Dagster opens a connection for each event and commits it by itself. In WAL mode nothing is lost when a process is
+    killed; a power cut may lose the newest events, and never damages a file. The last connection to close makes a
+    checkpoint and removes the WAL, so one more stays open for each file.
+    Sources: https://sqlite.org/pragma.html#pragma_synchronous and https://sqlite.org/wal.html#the_wal_file.
     """
     from sqlalchemy import Engine, event
 
-    @event.listens_for(Engine, "connect")
-    def connected(connection: Any, _: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
-        if file and Path(file).is_relative_to(folder):
+    lock = threading.Lock()
+    with ExitStack() as opened:
+        held: dict[str, sqlite3.Connection] = {}
+
+        def connected(connection: Any, _: Any) -> None:
+            if not isinstance(connection, sqlite3.Connection):
+                return
+            (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
+            if not file or not Path(file).is_relative_to(folder):
+                return
             connection.execute("PRAGMA synchronous = NORMAL")
+            with lock:
+                if file not in held:
+                    held[file] = opened.enter_context(closing(sqlite3.connect(file, check_same_thread=False)))
+                # It counts as open once it has read the file in WAL mode, which Dagster sets after connecting.
+                held[file].execute("PRAGMA schema_version").fetchone()
+
+        event.listen(Engine, "connect", connected)
+        opened.callback(event.remove, Engine, "connect", connected)
+        yield
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -86,8 +86,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         from demand_assets.partitions import passed_over, range_tags, register_weeks, stray_partitions
 
         progress = Progress()
-        sync_at_checkpoints(Path(os.environ["DAGSTER_HOME"]).resolve())
-        with dg.DagsterInstance.get() as instance:
+        records = Path(os.environ["DAGSTER_HOME"]).resolve()
+        with sync_at_checkpoints(records), dg.DagsterInstance.get() as instance:
             fail_orphaned_runs(instance, settings)
             found = landed_weeks(lake, deliveries, judged)
             for row in found.set_aside.itertuples():

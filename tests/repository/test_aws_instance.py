@@ -138,7 +138,11 @@ def test_a_runs_own_size_goes_before_its_jobs(on_aws: dg.DagsterInstance) -> Non
     assert overrides["ephemeralStorage"] == {"sizeInGiB": 40}
 
 
-def test_the_overrides_of_the_largest_run_fit_into_what_ecs_takes(on_aws: dg.DagsterInstance) -> None:
+def test_the_overrides_of_the_largest_run_fit_into_what_ecs_takes(
+    on_aws: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An event for each asset, not for each of its weeks.
+    monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")
     weeks = pd.date_range("2010-02-05", periods=143, freq="7D")
     register_weeks(on_aws, [week_key(week) for week in weeks])
     tags = {

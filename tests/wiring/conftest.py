@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,12 @@ def environment_of(home: Path) -> dict[str, str]:
 
 def demand(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return commands.forked(commands.demand, arguments, environment_of(home), home.parent)
+
+
+def running(home: Path, raw_dir: Path) -> AbstractContextManager[tuple[BaseProcess, Path, Path]]:
+    """`demand run` at work, and the files with what it prints and has for errors."""
+    arguments = ("run", "--raw-dir", str(raw_dir))
+    return commands.running(commands.demand, arguments, environment_of(home), home.parent)
 
 
 def run(home: Path, raw_dir: Path) -> dict[str, object]:
@@ -72,3 +80,43 @@ def workspace(finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_pa
     copy_workspace(finished[0], home)
     shutil.copytree(csv_folder, zone)
     return home, zone
+
+
+# Each table of MLflow's and of the store's, without a row.
+TABLES = """
+from demand_assets.resources import build_resources
+from demand_assets.settings import read_settings
+from demand_assets.store.migrations import migrate
+settings = read_settings()
+migrate(settings.store)
+assert build_resources(settings)["registry"].with_alias("production") is None
+"""
+# Of 700 events SQLite takes most of the time that a run on the sample takes.
+IN_MEMORY = """
+telemetry:
+  enabled: false
+event_log_storage:
+  module: demand_assets.adapters.dagster_internals
+  class: InMemoryEventLogStorage
+"""
+
+
+@pytest.fixture
+def first_home(shared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace for a first run, whose tables are made; what the run tells Dagster is forgotten when it ends.
+
+    For tests of what a run publishes. The workspace of `finished` is made from nothing, with records that last.
+    """
+    made, home, records = shared_folder / "tables", tmp_path / "home", tmp_path / "records"
+
+    def make() -> None:
+        made.mkdir()
+        ended = commands.forked(commands.python, (TABLES,), environment_of(made), shared_folder)
+        assert ended.returncode == 0, ended.stderr
+
+    made_once(shared_folder / "tables.made", make)
+    copy_workspace(made, home)
+    records.mkdir()
+    (records / "dagster.yaml").write_text(IN_MEMORY)
+    monkeypatch.setitem(SETTINGS, "DAGSTER_HOME", str(records))
+    return home

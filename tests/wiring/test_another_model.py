@@ -31,13 +31,12 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
-    csv_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    csv_folder: Path, first_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert model_named("ridge") is Ridge
     own = {"DEMAND_MODEL": "ridge", "DEMAND_MODEL_SETTINGS": '{"alpha": 50.0, "members": 2, "subsample": 0.5}'}
     monkeypatch.setattr("tests.wiring.conftest.SETTINGS", {**SETTINGS, **own})
-    home = tmp_path / "home"
-    process = started(home, csv_folder, "--json")
+    process = started(first_home, csv_folder, "--json")
     printed, errors = process.communicate()
     assert process.returncode == 0, errors
     summary = json.loads(printed)
@@ -45,12 +44,12 @@ def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
     assert summary["wmae"]["ridge"] < summary["wmae"]["seasonal_naive"]
     assert "xgboost" not in summary["wmae"]
 
-    registry = build_resources(read_settings(home=home))["registry"]
+    registry = build_resources(read_settings(home=first_home))["registry"]
     version = registry.newest()
     assert version.model == "ridge"
     assert [type(member) for member in registry.load(version).members] == [Ridge, Ridge]
 
-    with closing(sqlite3.connect(home / "store.db")) as connection:
+    with closing(sqlite3.connect(first_home / "store.db")) as connection:
         vintages, forecasts, reasons = (
             pd.read_sql(f"select * from {table}", connection)
             for table in ("forecast_vintages", "forecasts", "forecast_attributions")

@@ -35,21 +35,23 @@ def forecasts(home: Path) -> list[tuple[str, str, str, int, float, str]]:
         ("holidays_by_store", "USD"),
     ],
 )
-def test_each_form_ends_with_a_published_vintage(form: str, unit: str, retailer: SampleData, tmp_path: Path) -> None:
+def test_each_form_ends_with_a_published_vintage(
+    form: str, unit: str, retailer: SampleData, first_home: Path, tmp_path: Path
+) -> None:
     write(form, tmp_path / "zone", retailer)
-    summary = run(tmp_path / "home", tmp_path / "zone")
-    found = forecasts(tmp_path / "home")
+    summary = run(first_home, tmp_path / "zone")
+    found = forecasts(first_home)
     assert len(found) == summary["forecasts"] > 0
     assert {row[-1] for row in found} == {summary["unit"]} == {unit}
     assert {row[0] for row in found} == {str(store) for store in retailer.stores["store_id"]}
 
 
 def test_one_file_with_everything_gives_the_same_forecasts(
-    finished: tuple[Path, dict[str, object]], retailer: SampleData, tmp_path: Path
+    finished: tuple[Path, dict[str, object]], retailer: SampleData, first_home: Path, tmp_path: Path
 ) -> None:
     write("merged", tmp_path / "zone", retailer)
-    summary = run(tmp_path / "home", tmp_path / "zone")
-    assert forecasts(tmp_path / "home") == forecasts(finished[0])
+    summary = run(first_home, tmp_path / "zone")
+    assert forecasts(first_home) == forecasts(finished[0])
     assert summary["unit"] == "USD"
 
 
@@ -68,14 +70,15 @@ def test_data_with_other_ids_days_and_unit_have_the_same_forecasts_named_shifted
     unit: str,
     finished: tuple[Path, dict[str, object]],
     retailer: SampleData,
+    first_home: Path,
     tmp_path: Path,
 ) -> None:
     write(form, tmp_path / "zone", retailer)
-    run(tmp_path / "home", tmp_path / "zone")
+    run(first_home, tmp_path / "zone")
     expected = {
         (f"ZRH-0{store}", f"food/{dept}", str(date.fromisoformat(week) + timedelta(days=days))): factor * forecast
         for store, dept, week, _, forecast, _ in forecasts(finished[0])
     }
-    found = {row[:3]: row[4] for row in forecasts(tmp_path / "home")}
-    assert {row[-1] for row in forecasts(tmp_path / "home")} == {unit}
+    found = {row[:3]: row[4] for row in forecasts(first_home)}
+    assert {row[-1] for row in forecasts(first_home)} == {unit}
     assert found == pytest.approx(expected, rel=1e-9)

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pandas as pd
 import pytest
+from dask import config as dask_config
 from distributed import Client
 from pydantic import ValidationError
 
@@ -44,6 +45,7 @@ from demand_assets.partitions import week_key
 from demand_assets.sample import SampleData
 from demand_assets.settings import Settings
 from tests.waiting import GUARD_S
+from tests.wiring import commands
 
 # dask and distributed leave sockets to the garbage collector when a worker dies.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -75,8 +77,16 @@ def sales(lake: ParquetLake) -> TableRef:
     return TableRef(lake.uri, "raw_sales", tuple(lake.partitions("raw_sales")))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _workers_are_forked() -> Iterator[None]:
+    """From a process with the libraries. The main job's workers load them anew, as users' do."""
+    commands.load()
+    with dask_config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        yield
+
+
 @pytest.fixture(scope="module")
-def dask() -> Iterator[DaskWorkers]:
+def dask(_workers_are_forked: None) -> Iterator[DaskWorkers]:
     workers, closing = open_cluster("", workers=2, threads=2)
     with closing:
         yield workers
@@ -89,6 +99,13 @@ def _a_worker_that_stays_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 def bytes_of(lake: ParquetLake) -> dict[str, bytes]:
     return {key: Path(lake.path("demand_features", key)).read_bytes() for key in lake.partitions("demand_features")}
+
+
+def test_workers_that_stay_away_are_waited_for_once(dask: DaskWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = dask.count
+    monkeypatch.setattr(compute, "WORKER_SECONDS", 0.1)
+    workers = DaskWorkers(dask.client, there + 1)
+    assert workers.count == workers.wanted == there
 
 
 def test_features_made_by_workers_are_the_same_bytes(dask: DaskWorkers, panel: Panel, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -93,24 +94,41 @@ def server(clone: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subpro
 )
 def test_a_server_starts_answers_and_stops(clone: Path, server: tuple[subprocess.Popen[bytes], int]) -> None:
     process, port = server
-    until(lambda: answers(f"http://127.0.0.1:{port}/server_info"), process)
+    log = clone.parent / "server.log"
+
+    def printed() -> int:
+        return log.stat().st_size
+
+    until(lambda: answers(f"http://127.0.0.1:{port}/server_info"), process, progress=printed)
     assert jobs_of(port) >= JOBS
     if "dev" in process.args:
         # A daemon that is interrupted while it starts does not end.
-        until(lambda: "the following daemons" in (clone.parent / "server.log").read_text(), process)
+        until(lambda: all_daemons_are_at_work(port), process, progress=printed)
     # As Ctrl-C does: to all processes of the terminal.
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(GUARD_S)
-    until(lambda: not alive(process.pid))
+    # `dagster dev` says how far it is at least once a minute.
+    until(lambda: process.poll() is not None, progress=printed)
+    until(lambda: not alive(process.pid), progress=printed)
     assert not answers(f"http://127.0.0.1:{port}/server_info")
+
+
+def asked(port: int, query: str) -> Any:
+    """What the UI's server answers a query of GraphQL."""
+    return httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=GUARD_S).json()["data"]
+
+
+def all_daemons_are_at_work(port: int) -> bool:
+    """Whether each of Dagster's daemons has said once that it is alive."""
+    query = "{ instance { daemonHealth { allDaemonStatuses { required lastHeartbeatTime } } } }"
+    daemons = asked(port, query)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    return all(daemon["lastHeartbeatTime"] for daemon in daemons if daemon["required"])
 
 
 def jobs_of(port: int) -> set[str]:
     """The jobs of the location `demand`, as the UI sees them."""
     query = "{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError {"
     query += " ... on RepositoryLocation { repositories { jobs { name } } } } } } } }"
-    answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=GUARD_S).json()
-    (location,) = answer["data"]["workspaceOrError"]["locationEntries"]
+    (location,) = asked(port, query)["workspaceOrError"]["locationEntries"]
     assert location["name"] == "demand"
     (repository,) = location["locationOrLoadError"]["repositories"]
     return {job["name"] for job in repository["jobs"]}

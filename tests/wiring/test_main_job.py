@@ -17,7 +17,7 @@ import pytest
 
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.sample import SampleData
-from tests.wiring.conftest import demand, run, started
+from tests.wiring.conftest import demand, run, running
 
 
 def rows_of(home: Path) -> list[tuple[object, ...]]:
@@ -200,14 +200,12 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
 
 def kill_once_done(asset: str, home: Path, zone: Path) -> None:
     """Start the main job and kill it as soon as it says that `asset` is done."""
-    process = started(home, zone)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if f"done {asset} " in line:
-            break
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    with running(home, zone) as (process, printed, errors):
+        while process.is_alive() and f"done {asset} " not in printed.read_text():
+            time.sleep(0.02)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, errors.read_text()
 
 
 def test_a_run_killed_at_one_stage_after_another_ends_in_another_workspace_to_the_byte_like_an_undisturbed_one(

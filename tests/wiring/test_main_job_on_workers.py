@@ -12,12 +12,11 @@ from tests.wiring.conftest import SETTINGS, run
 
 
 def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
-    finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, dict[str, object]], csv_folder: Path, first_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.wiring.conftest.SETTINGS", {**SETTINGS, "DEMAND_ENGINE": "dask"})
-    home = tmp_path / "home"
-    run(home, csv_folder)
-    here, there = (ParquetLake(uri=str(folder / "lake")) for folder in (finished[0], home))
+    run(first_home, csv_folder)
+    here, there = (ParquetLake(uri=str(folder / "lake")) for folder in (finished[0], first_home))
     # The manifest names the landing zone's files by their times, so the files are compared by their rows.
     for table in ("demand_features", "backtest_report", "weekly_forecast", "forecast_totals", "forecast_attributions"):
         assert there.versions(table) == here.versions(table) != {}

@@ -1,8 +1,8 @@
 """A run in MLflow ends with the Dagster run that began it, whatever became of that."""
 
+import signal
 import sqlite3
-import subprocess
-import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from demand_assets.automation import end_mlflow_runs
 from demand_assets.forecasting.forecaster import fit
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.sample import SampleData
-from tests.waiting import until
-from tests.wiring.conftest import environment_of, run
+from tests.wiring.conftest import SETTINGS, run, running
 
 # MLflow's modules of models warn of themselves while they load.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")
@@ -28,18 +27,20 @@ def statuses(database: Path) -> list[str]:
         return [status for (status,) in connection.execute("select status from runs order by start_time")]
 
 
-def test_the_next_run_ends_what_a_killed_training_left_running(workspace: tuple[Path, Path]) -> None:
+def test_the_next_run_ends_what_a_killed_training_left_running(
+    workspace: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, zone = workspace
     database = home / "mlflow.db"
     assert statuses(database) == ["FINISHED"]
-    training = subprocess.Popen(
-        [sys.executable, "-m", "demand_assets.cli", "run", "--raw-dir", str(zone)],
-        env={**environment_of(home), "DEMAND_MODEL_SETTINGS": '{"rounds": 11}'}, cwd=home.parent,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    until(lambda: "RUNNING" in statuses(database), training, pause_s=0.005)
-    training.kill()
-    training.wait()
+    monkeypatch.setitem(SETTINGS, "DEMAND_MODEL_SETTINGS", '{"rounds": 11}')
+    with running(home, zone) as (training, _, errors):
+        while training.is_alive() and "RUNNING" not in statuses(database):
+            time.sleep(0.005)
+        training.kill()
+        training.join()
+        assert training.exitcode == -signal.SIGKILL, errors.read_text()
+    monkeypatch.undo()
     assert statuses(database) == ["FINISHED", "RUNNING"]
     run(home, zone)
     assert statuses(database) == ["FINISHED", "KILLED"]

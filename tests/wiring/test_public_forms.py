@@ -32,7 +32,7 @@ def answer(home: Path, **query: str) -> dict[str, object]:
     return found
 
 
-def test_m5_as_downloaded_is_forecast(tmp_path: Path) -> None:
+def test_m5_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     amounts = daily_amounts(4)
     keys = [
         (f"FOODS_1_{item:03d}", "FOODS_1", "FOODS", store, store[:2]) for store in ("CA_1", "TX_2") for item in (1, 2)
@@ -63,7 +63,7 @@ def test_m5_as_downloaded_is_forecast(tmp_path: Path) -> None:
             "sell_price": np.where(np.arange(len(np.unique(week))) <= sold, 2.5, 1.5),
         }
     )
-    zone, home = tmp_path / "zone", tmp_path / "home"
+    zone, home = tmp_path / "zone", first_home
     archive(zone / "m5.zip", sales_train_validation=sales, calendar=calendar, sell_prices=prices)
     summary = run(home, zone)
     found = answer(home, store_id="CA_1", dept_id="FOODS_1_001", week="2014-07-25")
@@ -84,7 +84,7 @@ def test_m5_as_downloaded_is_forecast(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_favorita_as_downloaded_is_forecast(tmp_path: Path) -> None:
+def test_favorita_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     families = ("BEVERAGES", "BREAD/BAKERY")
     rows = pd.MultiIndex.from_product([DAYS, (1, 2), families], names=["date", "store_nbr", "family"]).to_frame(
         index=False
@@ -95,7 +95,7 @@ def test_favorita_as_downloaded_is_forecast(tmp_path: Path) -> None:
         {"store_nbr": [1, 2], "city": ["Quito", "Cuenca"], "state": "Azuay", "type": "D", "cluster": [13, 6]}
     )
     oil = pd.DataFrame({"date": DAYS.strftime("%Y-%m-%d"), "dcoilwtico": np.where(DAYS.dayofweek < 5, 93.1, np.nan)})
-    zone, home = tmp_path / "zone", tmp_path / "home"
+    zone, home = tmp_path / "zone", first_home
     archive(zone / "store-sales.zip", train=sales, stores=stores, oil=oil)
     run(home, zone)
     found = answer(home, store_id="2", dept_id="BREAD/BAKERY", week="2014-07-27")

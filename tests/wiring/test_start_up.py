@@ -1,10 +1,14 @@
 """What commands and code locations load before they do anything: every heavy library waits for who needs it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
+
+from demand_assets.commands.instance import sync_at_checkpoints
 
 HEAVY = {
     "alembic", "boto3", "dask", "matplotlib", "mlflow", "psycopg", "scipy", "sklearn",
@@ -34,19 +38,29 @@ def test_help_loads_next_to_nothing(arguments: list[str]) -> None:
 
 
 def test_only_dagsters_files_wait_for_the_disk_at_checkpoints_alone(tmp_path: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from pathlib import Path
-from sqlalchemy import create_engine, text
-from demand_assets.commands.instance import sync_at_checkpoints
-folder = Path(sys.argv[1])
-sync_at_checkpoints(folder / "dagster")
-for file in ("dagster/index.db", "store.db"):
-    with create_engine(f"sqlite:///{folder / file}").connect() as connection:
-        print(connection.execute(text("PRAGMA synchronous")).scalar_one())
-"""
     (tmp_path / "dagster").mkdir()
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    # 1 is NORMAL, 2 is FULL.
-    assert ended.stdout.split() == ["1", "2"]
+    with sync_at_checkpoints(tmp_path / "dagster"):
+        # 1 is NORMAL, 2 is FULL.
+        assert [_in(tmp_path / file, "PRAGMA synchronous") for file in ("dagster/index.db", "store.db")] == [1, 2]
+    assert _in(tmp_path / "dagster/index.db", "PRAGMA synchronous") == 2
+
+
+def test_the_log_of_dagsters_files_is_kept_from_one_event_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "dagster").mkdir()
+    file = tmp_path / "dagster/index.db"
+    logs = []
+    with sync_at_checkpoints(tmp_path / "dagster"):
+        _in(file, "PRAGMA journal_mode = WAL")
+        for table in ("one", "other"):
+            _in(file, f"CREATE TABLE {table} AS SELECT 1 AS number")
+            logs.append(os.path.getsize(f"{file}-wal"))
+    assert 0 < logs[0] < logs[1]
+    assert not os.path.exists(f"{file}-wal")
+    assert _in(file, "SELECT number FROM other") == 1
+
+
+def _in(file: Path, statement: str) -> object:
+    """What a connection of its own is answered, as Dagster opens one for each event."""
+    with create_engine(f"sqlite:///{file}", poolclass=NullPool).begin() as connection:
+        found = connection.execute(text(statement))
+        return found.scalar_one() if found.returns_rows else None
