@@ -90,10 +90,15 @@ def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int) -
 @main.command()
 @click.argument("folder")
 @click.option("--json", "as_json", is_flag=True, help="Print what was understood as JSON on stdout.")
-@click.option("--no-write", is_flag=True, help="Write no demand.toml.")
-@click.option("--force", is_flag=True, help="Write demand.toml anew where there is one; its answers are kept.")
+@click.option("--no-write", is_flag=True, help="Only print; write no demand.toml.")
+@click.option("--force", is_flag=True, help="Write an existing demand.toml anew; what it states is kept.")
 def inspect(folder: str, as_json: bool, no_write: bool, force: bool) -> None:
-    """Look at every file in FOLDER, say what it holds, and write a demand.toml that says so."""
+    """Say what each file of FOLDER holds and what could not be told, and write demand.toml beside the files.
+
+    FOLDER is a folder or s3://bucket/prefix with your files as they are: CSV, Excel, Parquet, JSON lines, gz or zip.
+    The table shows the role of each file, its dates, keys, amounts and gaps. Below it stand the open questions, each
+    with the lines of demand.toml that answer it; demand run starts when none is left. Your files are never changed.
+    """
     from demand_assets.commands.inspect import inspect_folder
 
     inspect_folder(folder, as_json, not no_write, force)
@@ -186,16 +191,21 @@ def reproduce(origin: str, vintage: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--week", help="Week of the finding, e.g. 2012-06-29.")
-@click.option("--check", help="Name of the check that found it.")
-@click.option("--reason", help="Why it is right; kept with who said so.")
-@click.option("--by", help="Who says so.  [default: the user of this machine]")
-@click.option("--list", "as_list", is_flag=True, help="List what has been accepted instead.")
+@click.option("--week", help="Week of the finding by its last day, e.g. 2012-06-29.")
+@click.option("--check", help="Name of the check, as the finding shows it, e.g. no_week_is_missing.")
+@click.option("--reason", help="Why it is right, for those who read the check later.")
+@click.option("--by", help="Who accepts it.  [default: the user of this machine]")
+@click.option("--list", "as_list", is_flag=True, help="Show what has been accepted; accept nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON on stdout.")
 def accept(
     week: str | None, check: str | None, reason: str | None, by: str | None, as_list: bool, as_json: bool
 ) -> None:
-    """Take an unusual finding as right: the check passes for that week from now on, and says why."""
+    """Take an unusual finding of a check as right, for one week.
+
+    When demand run stops at an unusual week or warns of one, it prints this command with --week and --check filled in.
+    From the next run on the check passes for that week and shows your reason. Findings that are certainly wrong cannot
+    be accepted: correct the file. --week, --check and --reason belong together; --list shows what has been accepted.
+    """
     from demand_assets.commands import accept as command
 
     if as_list:

@@ -71,7 +71,7 @@ output "load_balancer_names" {
 }
 
 output "bucket" {
-  description = "Bucket of the data; CSVs go to raw/."
+  description = "Bucket of the data; files of sales, in any form, go to raw/."
   value       = module.storage.bucket_name
 }
 

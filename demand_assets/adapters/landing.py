@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.screening import Refusal, Screening
     from demand_assets.ingestion.source import Source
+
+# Beside the largest file, bytes of files that are read once instead of twice.
+_SMALL_BYTES = 32 * 2**20
 
 
 class LandingZone:
@@ -108,13 +112,13 @@ class LandingZone:
         from demand_assets.ingestion.inspection import NOT_READ, understand_files
         from demand_assets.ingestion.screening import Refusal
 
-        loaded = dict(self._loaded(files, stated))
-        understood = understand_files(loaded.items())
-        named = {file.name: file for file in loaded}
+        held: dict[LandedFile, bytes] = {}
+        understood = understand_files(self._holding(held, files, stated))
+        named = {file.name: file for file in files}
         broken = [Refusal(named[one.name], one.notes[0]) for one in understood.files if one.role == NOT_READ]
         if understood.questions:
             return Contents(understood, refused=tuple(broken))
-        parts, wrong = self._parts(understood, loaded)
+        parts, wrong = self._parts(understood, held)
         return Contents.of(understood, parts, (*broken, *wrong), screening, self._line_of)
 
     def _line_of(self, part: Part, row: int) -> int:
@@ -123,26 +127,37 @@ class LandingZone:
 
         return line_of(part.source, self._bytes(part.file), row)
 
-    def _parts(self, understood: Understanding, loaded: dict[LandedFile, bytes]) -> tuple[list[Part], list[Refusal]]:
+    def _holding(
+        self, held: dict[LandedFile, bytes], files: Sequence[LandedFile], stated: LandedFile | None
+    ) -> Iterator[tuple[LandedFile, bytes]]:
+        """`_loaded`; into `held` go the largest file and small ones, so that memory is that of one file, not of all."""
+        left = max(file.size for file in files) + _SMALL_BYTES
+        wanted = set()
+        for file in sorted(files, key=lambda file: file.size, reverse=True):
+            if file.size <= left:
+                wanted.add(file)
+                left -= file.size
+        for file, data in self._loaded(files, stated):
+            if file in wanted:
+                held[file] = data
+            yield file, data
+
+    def _parts(self, understood: Understanding, held: dict[LandedFile, bytes]) -> tuple[list[Part], list[Refusal]]:
         """The rows of every plan; a file with a wrong value is refused whole. Lets go of the bytes that are done."""
-        from demand_assets.ingestion.mapping import part_of
-        from demand_assets.ingestion.reading import read
         from demand_assets.ingestion.screening import Refusal
 
         parts: list[Part] = []
         refused: dict[LandedFile, Refusal] = {}
         last = {source.file: number for number, (source, _) in enumerate(understood.plans)}
-        for unused in loaded.keys() - last.keys():
-            del loaded[unused]
+        for unused in held.keys() - last.keys():
+            del held[unused]
         for number, (source, plan) in enumerate(understood.plans):
-            data = loaded[source.file]
+            file = source.file
+            take = held.pop if last[file] == number else held.get
             try:
-                table = read(source, data, plan.types)
-                parts.append(part_of(source, plan, table, _content_hash(source, plan, data)))
+                parts.append(_part(source, plan, take(file, b"") or self._bytes(file)))
             except SchemaError as error:
-                refused.setdefault(source.file, Refusal(source.file, str(error)))
-            if last[source.file] == number:
-                del loaded[source.file]
+                refused.setdefault(file, Refusal(file, str(error)))
         return [part for part in parts if part.file not in refused], list(refused.values())
 
     def _bytes(self, file: LandedFile) -> bytes:
@@ -210,6 +225,21 @@ def _from_s3(entry: Mapping[str, Any]) -> LandedFile:
 
 def _fingerprint(name: str, size: int, version: str) -> str:
     return hashlib.blake2b(f"{name}\n{size}\n{version}".encode(), digest_size=16).hexdigest()
+
+
+def _part(source: Source, plan: Plan, data: bytes) -> Part:
+    # Heavy; listing a zone needs neither.
+    from demand_assets.ingestion.mapping import part_of
+    from demand_assets.ingestion.reading import read
+
+    # Beside the reading: neither holds Python's lock.
+    with ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(_content_hash, source, plan, data)
+        table = read(source, data, plan.types)
+        content_hash = hashed.result()
+        del hashed
+    del data  # as large as the frame that is made now
+    return part_of(source, plan, table, content_hash)
 
 
 def _content_hash(source: Source, plan: Plan, data: bytes) -> str:

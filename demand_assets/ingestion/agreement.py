@@ -136,18 +136,23 @@ def holiday_flags_agree(
 
 def _told(sales: pd.DataFrame, covariates: pd.DataFrame, starts: NDArray[np.intp]) -> pd.Series[Any]:
     """The flag that covariates have for the week and store of each of `starts`, missing where they have none."""
-    pairs = sales[_KEYS].iloc[starts]
+    pairs = _store_weeks(sales, starts)
     if "is_holiday" not in covariates:
         return pd.Series(pd.NA, index=range(len(pairs)), dtype=object)
     told = covariates.drop_duplicates(_KEYS)[[*_KEYS, "is_holiday"]].rename(columns={"is_holiday": "covariates_flag"})
     return pairs.merge(told, on=_KEYS, how="left")["covariates_flag"]
 
 
+def _store_weeks(sales: pd.DataFrame, starts: NDArray[np.intp]) -> pd.DataFrame:
+    """[store_id, week] of the rows at these positions; no other row is copied."""
+    return pd.DataFrame({key: sales[key].to_numpy()[starts] for key in _KEYS})
+
+
 def covariates_cover_the_stores_that_sell(
     spec: CheckSpec, sales: pd.DataFrame, covariates: pd.DataFrame, starts: NDArray[np.intp], context: Context
 ) -> CheckOutcome:
     """Every store and week with sales has a row of covariates, once covariates have landed."""
-    pairs = sales[_KEYS].iloc[starts].reset_index(drop=True)
+    pairs = _store_weeks(sales, starts)
     if covariates.empty:
         fine = f"{count(len(pairs), 'store-week')} with sales; no covariates have landed"
         return CheckOutcome(spec.name, True, spec.severity, fine, {"store_weeks": len(pairs)})

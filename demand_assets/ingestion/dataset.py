@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -140,7 +139,3 @@ class Dataset:
     def has_drivers(self) -> bool:
         """Whether any covariate is known ahead."""
         return any(one.known_ahead for one in self.covariates)
-
-    def is_closed(self, week: date) -> bool:
-        """Whether the whole chain did not trade in a week."""
-        return any(one.week == week and not one.stores for one in self.closed)

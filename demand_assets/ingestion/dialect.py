@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.source import Dialect
 
@@ -34,6 +37,10 @@ _CODE_PAGES = [
     "big5",
     "cp949",
 ]
+# Of these DuckDB knows more: other separators, quotes, escapes, blank lines.
+_UNUSUAL = (b";", b"\t", b"|", b'"', b"'", b"\\", b"\n\n")
+# What begins a name, and is no number: nan and inf are some.
+_WORD = re.compile(r"(?!(?:nan|inf|infinity)$)[^\W\d]", re.IGNORECASE)
 _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
 
 
@@ -107,6 +114,8 @@ def _reader(text: str, dialect: Dialect) -> csv._reader:  # type: ignore[name-de
 
 def _sniffed(head: bytes) -> tuple[str, str, int, bool]:
     """Separator, quote, lines before the header, whether there is one."""
+    if _is_plain(head):
+        return ",", '"', 0, True
     found = _sniff(head)
     if found[0] not in _SEPARATORS or found[0].encode() not in head:
         # One ragged row among few makes DuckDB see a single column; padded, it sees through it.
@@ -115,6 +124,26 @@ def _sniffed(head: bytes) -> tuple[str, str, int, bool]:
         # A single column: any separator does that is not in it.
         found = (next((mark for mark in _SEPARATORS if mark.encode() not in head), "\x1f"), *found[1:])
     return found
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether a text can only be rows of fields with commas between them, below a line of names.
+
+    Most are. Each line has as many fields as the first, which are words; a column below them holds numbers alone.
+    """
+    if any(mark in head for mark in _UNUSUAL):
+        return False
+    try:
+        rows = pa_csv.read_csv(
+            pa.BufferReader(head),
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(head) + 1),
+            parse_options=pa_csv.ParseOptions(quote_char=False),
+            convert_options=pa_csv.ConvertOptions(null_values=[]),
+        )
+    except pa.ArrowInvalid:
+        return False
+    numbers = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in rows.schema.types]
+    return rows.num_columns > 1 and any(numbers) and all(map(_WORD.match, rows.column_names))
 
 
 def _sniff(head: bytes, *, padded: bool = False) -> tuple[str, str, int, bool]:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.ingestion.order import distinct
+
 # The only member of a dimension that the data do not have: one chain, or one series a store.
 ONLY_ID = "all"
 _DIGITS = re.compile(r"(\d+)")
@@ -44,15 +46,15 @@ class IdColumn:
 
     def present(self) -> list[str]:
         """Distinct ids, in natural order."""
-        codes = pd.unique(self.codes)
-        return in_natural_order(str(code) if self.texts is None else self.texts[code] for code in codes)
+        return in_natural_order(_texts(self, distinct(self.codes)))
 
     def keys(self, known: Mapping[str, int]) -> NDArray[np.integer[Any]]:
         """(n,) keys of the ids; `codes` itself where these are the keys. KeyError for one that has none."""
-        place, codes = pd.factorize(self.codes)
-        texts = (str(code) if self.texts is None else self.texts[code] for code in codes.tolist())
-        keys = np.fromiter((known[text] for text in texts), np.int32, len(codes))
-        return self.codes if keys.dtype == codes.dtype and (keys == codes).all() else keys[place]
+        codes = distinct(self.codes)
+        keys = np.fromiter((known[text] for text in _texts(self, codes)), np.int32, len(codes))
+        if keys.dtype == self.codes.dtype and (keys == codes).all():
+            return self.codes
+        return keys[np.searchsorted(codes, self.codes)]
 
 
 def joined(columns: list[IdColumn]) -> IdColumn:

@@ -79,6 +79,9 @@ def _exact(report: FileReport, source: Source, plan: Plan, data: bytes) -> FileR
         table = read(source, data, {plan.date: plan.types[plan.date]})
     except DemandError as error:
         return replace(report, notes=(*report.notes, str(error)))
+    if not report.first:
+        # In which form dates are is a question.
+        return replace(report, rows=table.num_rows)
     days = np.unique(table.column(0).combine_chunks().to_numpy(zero_copy_only=False).astype("datetime64[D]"))
     found = span(days, exact=True)
     # What a row covers is known of the sales, whatever their dates alone would say.

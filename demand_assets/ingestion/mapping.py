@@ -9,17 +9,20 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
-from demand_assets.ingestion.delivery import LandedFile
+from demand_assets.ingestion.delivery import KEYS, MEMBERS, LandedFile
 from demand_assets.ingestion.extras import MOST_WORDS
 from demand_assets.ingestion.ids import ONLY_ID, IdColumn, in_natural_order, joined
+from demand_assets.ingestion.order import sort_order
 from demand_assets.ingestion.source import Source
 from demand_assets.ingestion.understanding import Plan
 from demand_assets.ingestion.values import FALSE, NULLS
 
 _DAYS = 7
+_DAY_NS = 86_400_000_000_000
 # Names of columns that every table of their kind has, or may have.
 _NOTHING = frozenset((*(word.casefold() for word in (*FALSE, *NULLS)), "none", "nothing"))
 _TAKEN = frozenset({"store_id", "dept_id", "id", "name", "week", "day", "sales", "is_holiday"})
@@ -41,9 +44,10 @@ class HasIds(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The rows of one plan of one source, in file order, under the names of the lake.
+    """The rows of one plan of one source under the names of the lake: rows of weeks by their keys, others as they came.
 
     `ids` as of a Delivery. `day` is the date of a row that covers a day; `week` that of a row that covers a week.
+    `order`: (n,) the row of the file that each row was; None where they are as in the file.
     """
 
     source: Source
@@ -51,6 +55,7 @@ class Part:
     frame: pd.DataFrame
     ids: Mapping[str, tuple[str, ...]]
     content_hash: str
+    order: NDArray[np.intp] | None = None
 
     @property
     def known_ahead(self) -> tuple[str, ...]:
@@ -79,48 +84,63 @@ class Part:
 def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> Part:
     """The rows of a table read as the plan says."""
     ids: dict[str, tuple[str, ...]] = {}
-    columns: dict[str, Any] = {}
+    keys: dict[str, NDArray[np.int32]] = {}
     for name, headers in (("store_id", plan.store), ("dept_id", plan.dept)):
         if _has(plan, name):
             column = _id_column(table, headers)
-            columns[name] = column.codes.astype(np.int32, copy=False)
+            keys[name] = column.codes.astype(np.int32, copy=False)
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
-        return Part(source, plan, _long(table, plan, columns), ids, content_hash)
+        return Part(source, plan, _long(table, plan, keys), ids, content_hash)
+    order = None
     if plan.date:
-        shift = 0 if plan.days else plan.shift
-        if plan.keyed:
-            dates = _moved(_keyed_days(source, plan, table), shift)
-        else:
-            dates = _dates(table.column(plan.date), shift)
-        columns["day" if plan.days else "week"] = dates
-    for name, header in plan.values.items():  # noqa: PD011
-        if name in plan.words:
-            columns |= _flags_of_words(source, lake_name(name), table.column(header))
-        else:
-            columns[name if plan.kind == "sales" else lake_name(name)] = _values(table.column(header))
-    if plan.flag:
-        columns["is_holiday"] = table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool)
-    if plan.name:
-        columns["name"] = table.column(plan.name).to_pandas()
+        keys["day" if plan.days else "week"] = _days(source, plan, table)
+        # Days are sorted by the week they are in, which what ends a week decides.
+        order = None if plan.days or plan.level == "chain" else sort_order([keys[name] for name in KEYS[plan.kind]])
+    columns: dict[str, Any] = {}
+    for name in list(keys):
+        # One after the other, so that no time has all of them twice.
+        codes = _taken(keys.pop(name), order)
+        columns[name] = codes if name in ("store_id", "dept_id") else _timestamps(codes)
+    for name, values in _beside(source, plan, table):
+        columns[name] = _taken(values, order)
     frame = pd.DataFrame(columns, copy=False)
-    if plan.kind in ("stores", "departments"):
+    if plan.kind in MEMBERS:
         # A file of sales tells the facts of a store in each of its rows.
         frame = frame.drop_duplicates(ignore_index=True)
-    return Part(source, plan, frame, ids, content_hash)
+    return Part(source, plan, frame, ids, content_hash, order)
 
 
-def _dates(column: pa.ChunkedArray, shift: int) -> Any:
-    """(n,) datetime64[ns]: dates moved by so many days."""
-    if not shift:
-        return column.cast(pa.timestamp("ns")).to_numpy()
-    return _moved(column.cast(pa.int32()).to_numpy(), shift)
+def _beside(source: Source, plan: Plan, table: pa.Table) -> Iterator[tuple[str, Any]]:
+    """Name and (n,) values of each column beside the keys, in file order."""
+    for name, header in plan.values.items():  # noqa: PD011
+        if name in plan.words:
+            yield from _flags_of_words(source, lake_name(name), table.column(header)).items()
+        else:
+            yield name if plan.kind == "sales" else lake_name(name), _values(table.column(header))
+    if plan.flag:
+        yield "is_holiday", table.column(plan.flag).to_numpy(zero_copy_only=False).astype(bool, copy=False)
+    if plan.name:
+        yield "name", _values(table.column(plan.name))
 
 
-def _moved(days: NDArray[np.int32], shift: int) -> Any:
-    """(n,) datetime64[ns] of days since 1970, moved by so many days."""
-    return (days + np.int32(shift)).astype("datetime64[D]").astype("datetime64[ns]")
+def _taken(values: Any, order: NDArray[np.intp] | None) -> Any:
+    return values if order is None else values.take(order)
+
+
+def _days(source: Source, plan: Plan, table: pa.Table) -> NDArray[np.int32]:
+    """(n,) days since 1970: the day that a row covers, or the one that ends its week."""
+    keyed = plan.keyed
+    days = _keyed_days(source, plan, table) if keyed else table.column(plan.date).cast(pa.int32()).to_numpy()
+    return days if plan.days or not plan.shift else days + np.int32(plan.shift)
+
+
+def _timestamps(days: NDArray[np.int32]) -> NDArray[np.datetime64]:
+    """(n,) datetime64[ns] of days since 1970."""
+    moments = days.astype(np.int64)
+    moments *= _DAY_NS
+    return moments.view("datetime64[ns]")
 
 
 def _keyed_days(source: Source, plan: Plan, table: pa.Table) -> NDArray[np.int32]:
@@ -176,9 +196,9 @@ def _id_column(table: pa.Table, headers: Sequence[str]) -> IdColumn:
 
 def _one_id(column: pa.ChunkedArray) -> IdColumn:
     if pa.types.is_integer(column.type):
-        numbers = column.to_numpy()
-        if not len(numbers) or (numbers.min() >= -(2**31) and numbers.max() < 2**31):
-            return IdColumn(numbers)
+        ends = pc.min_max(column).as_py()
+        if not len(column) or (ends["min"] >= -(2**31) and ends["max"] < 2**31):
+            return IdColumn(column.cast(pa.int32()).to_numpy())
         # Keys have 32 bits: longer numbers, such as bar codes, are ids like any text.
         column = column.cast(pa.string()).dictionary_encode()
     whole = column.unify_dictionaries().combine_chunks()
@@ -193,7 +213,7 @@ def _one_id(column: pa.ChunkedArray) -> IdColumn:
 def _values(column: pa.ChunkedArray) -> Any:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8()).cast(pa.float64())
-    return column.to_pandas() if pa.types.is_string(column.type) else column.to_numpy(zero_copy_only=False)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def _long(table: pa.Table, plan: Plan, ids: dict[str, Any]) -> pd.DataFrame:

@@ -39,6 +39,9 @@ def number_marks(values: Sequence[str]) -> tuple[str, str] | None:
     text = _distinct(values)
     if not len(text):
         return None
+    # As most are written; nothing need be taken off them.
+    if _all(pc.match_substring_regex(text, number_pattern(*_MARKS[0]))):
+        return _MARKS[0]
     numbers = plain_numbers(text)
     grouped = pc.match_substring_regex(numbers, _GROUPS[","])
     if pc.any(pc.match_substring(numbers, ",")).as_py() and _only_groups(numbers, grouped):

@@ -60,12 +60,13 @@ def _weeks(
     layout: Layout, dates: Dates | None, frequency: Frequency, week_ends: Weekday | None, sold: Days
 ) -> tuple[bool, int]:
     """Whether rows cover days, and how many days a row's week ends after its date."""
-    if dates is None or not len(dates.days) or week_ends is None:
+    own_days = dates.days if dates else np.array(list(layout.dates.values()), dtype="datetime64[D]")
+    if not len(own_days) or week_ends is None:
         return frequency == "daily", 0
     is_sales = layout.role == "sales"
     # A file of sales on another weekday than the others is wrong, and is not moved to theirs.
-    days = sold if is_sales else dates.days
-    if dates.keyed:
+    days = sold if is_sales else own_days
+    if dates and dates.keyed:
         # All keys tell how often they come; a file may hold one of them.
         days = np.unique(np.array(list(dates.keyed.values()), dtype="datetime64[D]"))
     own = frequency if is_sales else dating.frequency(days) or frequency

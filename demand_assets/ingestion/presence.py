@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.ingestion.context import Context
-from demand_assets.ingestion.order import run_starts
+from demand_assets.ingestion.order import distinct, run_starts
 from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec, count, judge, plain, settle, some
 
 COUNT_WEEKS_NEEDED, COUNT_WEEKS = 4, 8
@@ -83,7 +83,7 @@ def _dept_news(depts: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.int64],
     """Of the departments of each week's rows: those new in the last week, and those that have stopped in it."""
     if len(depts) < 2:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    *recent, last = (_distinct(ids) for ids in depts[-REGULAR_WEEKS - 1 :])
+    *recent, last = (distinct(ids) for ids in depts[-REGULAR_WEEKS - 1 :])
     new = np.setdiff1d(last, np.concatenate(recent))
     for ids in depts[: -REGULAR_WEEKS - 1]:
         # The older weeks are looked through for candidates alone, of which there are few.
@@ -92,24 +92,14 @@ def _dept_news(depts: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.int64],
     return new, np.setdiff1d(reduce(np.intersect1d, recent), last)
 
 
-def _distinct(ids: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The distinct ids, ascending; counted where they lie close together, sorted where they do not."""
-    low, span = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
-    if span > 4 * len(ids) + 1_000:
-        return np.unique(ids).astype(np.int64)
-    seen = np.zeros(span, dtype=bool)
-    seen[ids - low] = True
-    return np.flatnonzero(seen) + low
-
-
 def _grid(ids: list[NDArray[np.int64]], values: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All distinct ids, and the value of each week and id, 0 where it has none."""
     if not ids:
         return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.int64)
-    distinct, place = np.unique(np.concatenate(ids), return_inverse=True)
-    cell = np.repeat(np.arange(len(ids)), [len(each) for each in ids]) * len(distinct) + place
-    grid = np.bincount(cell, np.concatenate(values), minlength=len(ids) * len(distinct))
-    return distinct.astype(np.int64), grid.astype(np.int64).reshape(len(ids), len(distinct))
+    every, place = np.unique(np.concatenate(ids), return_inverse=True)
+    cell = np.repeat(np.arange(len(ids)), [len(each) for each in ids]) * len(every) + place
+    grid = np.bincount(cell, np.concatenate(values), minlength=len(ids) * len(every))
+    return every.astype(np.int64), grid.astype(np.int64).reshape(len(ids), len(every))
 
 
 def row_count_is_in_band(spec: CheckSpec, found: Presence, context: Context) -> CheckOutcome:

@@ -1,9 +1,9 @@
-"""All checks of the ingested frames, run at once without raising, and which files can be used. Pure."""
+"""All checks of the ingested frames, run at once without raising. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -135,14 +135,6 @@ def check_members(
     return [*outcomes, *_unique(kind, structure.coerce_dtypes(members, schema), schema, context)[0]]
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A file that cannot be used, and everything that is wrong with it."""
-
-    file: str
-    message: str
-
-
 def validate_deliveries(
     deliveries: Sequence[Delivery],
     stores: pd.DataFrame | None,
@@ -165,24 +157,10 @@ def validate_deliveries(
     ]
 
 
-def usable(
-    deliveries: Sequence[Delivery],
-    stores: pd.DataFrame | None,
-    context: Context,
-    past: pd.DataFrame | None = None,
-) -> tuple[list[Delivery], list[Refused]]:
-    """The files without an error, in their order, and the others with all that is wrong; see `validate_deliveries`."""
-    wrong: dict[int, list[str]] = {}
-    for at, delivery in enumerate(deliveries):
-        # Known stores warn and refuse no file, so each can be judged alone.
-        for outcome in validate_deliveries([delivery], stores, context, past):
-            if not outcome.passed and outcome.severity == "error" and not outcome.description.startswith(_UNJUDGED):
-                wrong.setdefault(at, []).append(outcome.description)
-    good = [delivery for at, delivery in enumerate(deliveries) if at not in wrong]
-    return good, [
-        Refused(deliveries[at].file.name, f"{deliveries[at].file.name}: {'; '.join(dict.fromkeys(faults))}")
-        for at, faults in wrong.items()
-    ]
+def faults_of(outcomes: Sequence[CheckOutcome]) -> list[str]:
+    """What the failed checks of severity `error` say, each once; those that could not be made say nothing."""
+    failed = [one.description for one in outcomes if not one.passed and one.severity == "error"]
+    return list(dict.fromkeys(said for said in failed if not said.startswith(_UNJUDGED)))
 
 
 def _validate(

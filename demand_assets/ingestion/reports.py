@@ -28,7 +28,7 @@ def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataS
     shown: dict[str, Any] = {}
     if layout.role != "not understood" and len(days):
         shown = span(days, exact=table.is_whole_file or layout.wide is not None)
-        shown["dates"] = dating.in_words(dates.type.date_format if dates else "")
+        shown |= _form(dates)
     if sales is not None:
         shown |= {"value": layout.value or (layout.wide.columns if layout.wide else ""), "unit": sales.data.unit}
         shown |= {"week_ends": sales.data.week_ends or "", "frequency": sales.sales.frequency or ""}
@@ -43,6 +43,14 @@ def report_of(layout: Layout, dates: Dates | None, columns: Beside, sales: DataS
         notes=_notes(layout),
         **shown,
     )
+
+
+def _form(dates: Dates | None) -> dict[str, str]:
+    """The form of the dates; where that is a question, all it may be, and nothing that follows from one of them."""
+    if dates is None or not dates.choices:
+        return {"dates": dating.in_words(dates.type.date_format if dates else "")}
+    ways = " or ".join(dating.in_words(form) for form in dates.choices)
+    return {"dates": f"{ways}?", "frequency": "", "first": "", "last": "", "gaps": ""}
 
 
 def _covariates(columns: Beside) -> Iterator[str]:

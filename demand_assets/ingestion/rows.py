@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -39,18 +41,13 @@ def wrong_rows(kind: Kind, frame: pd.DataFrame, context: Context, past: pd.DataF
     if "week" not in schema.columns or unfit(frame, kind, list(schema.columns)) or frame["week"].dtype.kind != "M":
         return found.frame()
     weeks, sizes = week_runs(frame)
-    begun = "sales_weeks_have_begun" if kind == "sales" else f"{kind}_weeks_are_within_10_years"
-    far = np.repeat(to_come(weeks, context, kind), sizes)
-    limit = f"is more than {YEARS_AHEAD} years ahead of" if kind in COVARIATES else "has yet to begin on"
-    found.add(far, begun, "week " + _dates(frame, far) + f" {limit} {context.today}")
-    undated = np.repeat(weeks.isna(), sizes)
-    off = np.repeat(off_the_weekday(weeks, context), sizes) & ~far
-    weekday = f"{kind}_weeks_end_on_one_weekday"
-    found.add(off & undated, weekday, "week is missing")
-    strange = off & ~undated
-    days = frame["week"][strange].dt.day_name()
-    found.add(strange, weekday, "week " + _dates(frame, strange) + " is a " + days + f", not a {context.day}")
-    dated = ~(far | off)
+    far = to_come(weeks, context, kind)
+    off = off_the_weekday(weeks, context) & ~far
+    undated = np.asarray(weeks.isna())
+    if far.any() or off.any():
+        masks = [np.repeat(of, sizes) for of in (far, off & undated, off & ~undated)]
+        _add_weeks(found, kind, frame, masks, context)
+    dated = np.repeat(~(far | off), sizes)
     if kind == "sales" and frame["sales"].dtype.kind in "if":
         _add_amounts(found, frame, dated, context, past)
     elif kind in COVARIATES:
@@ -63,6 +60,24 @@ def without_repeats(kind: Kind, frame: pd.DataFrame) -> pd.DataFrame:
     schema = schema_of(kind, frame)
     repeated = repeats(frame, schema, shared_keys(frame, schema.keys)[0])
     return frame[~repeated].reset_index(drop=True) if repeated.any() else frame
+
+
+def _add_weeks(
+    found: _Found,
+    kind: Kind,
+    frame: pd.DataFrame,
+    masks: Sequence[NDArray[np.bool_]],
+    context: Context,
+) -> None:
+    """`masks`: (n,) which rows are too far ahead, have no date, or fall on another weekday."""
+    far, undated, strange = masks
+    begun = "sales_weeks_have_begun" if kind == "sales" else f"{kind}_weeks_are_within_10_years"
+    limit = f"is more than {YEARS_AHEAD} years ahead of" if kind in COVARIATES else "has yet to begin on"
+    found.add(far, begun, "week " + _dates(frame, far) + f" {limit} {context.today}")
+    weekday = f"{kind}_weeks_end_on_one_weekday"
+    found.add(undated, weekday, "week is missing")
+    days = frame["week"][strange].dt.day_name()
+    found.add(strange, weekday, "week " + _dates(frame, strange) + " is a " + days + f", not a {context.day}")
 
 
 def _dates(frame: pd.DataFrame, wrong: NDArray[np.bool_]) -> pd.Series[str]:
@@ -79,6 +94,8 @@ class _Found:
     def add(self, wrong: NDArray[np.bool_], check: str, reasons: pd.Series[str] | str) -> None:
         """Add the rows of an (n,) mask, with a reason each or one for all."""
         rows = np.flatnonzero(wrong)
+        if not len(rows):
+            return
         values = reasons if isinstance(reasons, str) else reasons.to_numpy()
         self._parts.append(pd.DataFrame({"row": rows, "check": check, "reason": values}, index=range(len(rows))))
 
@@ -93,13 +110,17 @@ def _add_amounts(
     found: _Found, sales: pd.DataFrame, dated: NDArray[np.bool_], context: Context, past: pd.DataFrame | None
 ) -> None:
     amounts = sales["sales"].to_numpy()
-    infinite = ~np.isfinite(amounts) & dated
-    missing = np.isnan(amounts)
-    found.add(infinite & missing, "sales_are_finite", "sales is missing")
-    found.add(infinite & ~missing, "sales_are_finite", "sales is infinite")
-    fit = dated & ~infinite
-    judged = sales if fit.all() else sales[fit].reset_index(drop=True)
+    fit = np.isfinite(amounts) & dated
+    # Not copied where every row is fit.
+    judged = sales
+    if not fit.all():
+        missing = np.isnan(amounts)
+        found.add(dated & missing, "sales_are_finite", "sales is missing")
+        found.add(dated & ~fit & ~missing, "sales_are_finite", "sales is infinite")
+        judged = sales[fit].reset_index(drop=True)
     absurd, limit = absurd_amounts(judged, past)
+    if not absurd.any():
+        return
     spec = SPECS["sales_are_possible"]
     wrong = np.zeros(len(sales), dtype=bool)
     wrong[fit] = settle(spec, judged["week"].to_numpy(), absurd, context)[0]

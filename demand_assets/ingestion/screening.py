@@ -17,7 +17,7 @@ from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.mapping import Part, week_of_day
 from demand_assets.ingestion.order import sort_order, taken
 from demand_assets.ingestion.outcome import in_words
-from demand_assets.ingestion.quality import usable
+from demand_assets.ingestion.quality import faults_of, validate_deliveries
 from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
 
 # In the name of what is left of a delivery: what follows was set aside because of stored sales.
@@ -84,12 +84,12 @@ def _screened(
     ordered, order = _ordered(part, context.weekday)
     wrong = wrong_rows(part.plan.kind, _by_week(ordered, context.weekday), replace(context, ids=_texts(part.ids)), past)
     if wrong.empty:
-        return replace(part, frame=ordered), wrong, ""
+        return replace(part, frame=ordered, order=None), wrong, ""
     rows = _named(part, ordered, order, wrong, line_of)
     message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
     # Other rows of the same bytes: what is set aside belongs to the name of what is left.
     content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
-    return replace(part, frame=_left(ordered, wrong), content_hash=content), rows, message
+    return replace(part, frame=_left(ordered, wrong), content_hash=content, order=None), rows, message
 
 
 def _left(frame: pd.DataFrame, wrong: pd.DataFrame) -> pd.DataFrame:
@@ -108,6 +108,8 @@ def _by_week(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
 
 def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     """The rows sorted as their kind is, days by the week they are in, and where each row was in the file."""
+    if part.order is not None:
+        return part.frame, part.order
     week = part.frame["week"] if "week" in part.frame else week_of_day(part.frame["day"].to_numpy(), weekday)
     order = sort_order([np.asarray(week), *(part.frame[key].to_numpy() for key in KEYS[part.plan.kind][1:])])
     if order is None:
@@ -132,6 +134,7 @@ def _named(
 
 
 def _refusal(rows: pd.DataFrame) -> str:
+    rows = rows.sort_values("line", kind="stable")
     named = "; ".join(f"line {row.line}: {row.reason}" for row in rows.head(5).itertuples())
     more = f"; and {len(rows) - 5} more" if len(rows) > 5 else ""
     return f"{rows['file'].iloc[0]} {named}{more}; correct the file and land it again"
@@ -142,9 +145,14 @@ def screen_deliveries(deliveries: Sequence[Delivery], context: Context) -> tuple
     good: list[Delivery] = []
     refused: list[Refusal] = []
     for delivery in deliveries:
-        usable_, wrong = usable([delivery], None, replace(context, ids=_texts(delivery.ids)))
-        good += [replace(one, frame=without_repeats(one.kind, one.frame)) for one in usable_]
-        refused += [Refusal(delivery.file, one.message) for one in wrong]
+        name = delivery.file.name
+        outcomes = validate_deliveries([delivery], None, replace(context, ids=_texts(delivery.ids)))
+        if faults := faults_of(outcomes):
+            refused.append(Refusal(delivery.file, f"{name}: {'; '.join(faults)}"))
+        elif all(one.passed for one in outcomes):
+            good.append(delivery)
+        else:
+            good.append(replace(delivery, frame=without_repeats(delivery.kind, delivery.frame)))
     return good, refused
 
 

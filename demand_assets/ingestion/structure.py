@@ -99,11 +99,31 @@ def _fits(dtype: Any, column: Column) -> bool:
     return dtype == column.dtype or (column.dtype in ("int64", "float64") and bool(kind) and kind in "iufb")
 
 
+def _is_right(values: NDArray[Any], column: Column) -> bool:
+    """Whether a column is without fault, told by its least and greatest value; False where that does not tell."""
+    kind = values.dtype.kind
+    if kind not in "biufM" or not len(values):
+        return False
+    if kind == "b":
+        return column.low == -np.inf
+    # The least of values of which one is missing is missing.
+    if not column.nullable and pd.isna(values.min()):
+        return False
+    if kind == "M":
+        return True
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    if column.finite and (np.isinf(low) or np.isinf(high)):
+        return False
+    return not (low < column.low or high > column.high)
+
+
 def _column_faults(values: pd.Series[Any], column: Column) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """What is wrong with a column, in words, and which rows; the rows of a column of another type are not judged."""
     is_text = column.dtype == "str"
     if not _fits(values.dtype, column):
         yield f"has type {values.dtype}, expected {column.dtype}", np.zeros(len(values), dtype=bool)
+        return
+    if not is_text and _is_right(values.to_numpy(), column):
         return
     missing = values.isna().to_numpy()
     if missing.any() and not column.nullable:

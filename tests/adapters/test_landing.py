@@ -385,3 +385,23 @@ def test_s3_faults_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(LandingError, match=r"cannot be read: .*; check address, credentials and region") as raised:
         LandingZone(f"s3://{bucket}/in").files()
     assert "\n" not in str(raised.value)
+
+
+def test_bytes_are_held_of_the_largest_file_alone_and_others_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "_SMALL_BYTES", 0)
+    names = reads(monkeypatch)
+    land(tmp_path, "stores.csv", STORES)
+    land(tmp_path, "train.csv", SALES, 1)
+    contents = LandingZone(str(tmp_path)).contents()
+    assert names == ["stores.csv", "train.csv", "stores.csv"]
+    assert [one.kind for one in contents.deliveries] == ["sales", "stores"]
+
+
+def test_a_small_file_beside_the_largest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = reads(monkeypatch)
+    land(tmp_path, "stores.csv", STORES)
+    land(tmp_path, "train.csv", SALES, 1)
+    LandingZone(str(tmp_path)).contents()
+    assert names == ["stores.csv", "train.csv"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import boto3
 import pandas as pd
+import pyarrow as pa
 import pytest
 from s3fs import S3FileSystem
 
 from demand_assets.adapters.files import filesystem_at
 from demand_assets.adapters.manifests import read_manifest, record_manifest
-from demand_assets.adapters.parquet import ParquetLake, content_version
+from demand_assets.adapters.parquet import ParquetLake, content_version, to_table
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.errors import LakeError
 
@@ -249,3 +250,17 @@ def test_of_two_runs_that_meet_neither_takes_the_others_rows_away(lake: ParquetL
     assert lake.versions("t") == {key: versions[-1]}
     for version, value in zip(reversed(versions), (3.0, 2.0, 1.0), strict=False):
         pd.testing.assert_frame_equal(lake.read_versions("t", {key: version}), _frame(key, value))
+
+
+def test_the_arrow_form_of_a_frame_is_that_of_pandas() -> None:
+    frame = pd.DataFrame(
+        {
+            "week": pd.DatetimeIndex(["2012-01-06", None]),
+            "key": pd.array([1, 2], dtype="int32"),
+            "sales": [1.5, None],
+            "is_holiday": [True, False],
+            "type": ["A", None],
+            "size": pd.Categorical(["big", None]),
+        }
+    )
+    assert to_table(frame).equals(pa.Table.from_pandas(frame).replace_schema_metadata(), check_metadata=True)

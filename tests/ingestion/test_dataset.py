@@ -61,11 +61,6 @@ def test_closed_weeks_are_those_of_the_stores_named_or_of_all_that_are_known() -
     assert FACTS.closed_weeks({}).dtypes.astype(str).tolist() == ["datetime64[ns]", "int32"]
 
 
-def test_only_a_week_without_any_trade_is_closed() -> None:
-    assert FACTS.is_closed(date(2020, 3, 22))
-    assert not FACTS.is_closed(date(2020, 4, 5))
-
-
 def test_weeks_of_public_holidays_are_flagged() -> None:
     weeks = pd.DatetimeIndex(["2020-12-13", "2020-12-27"])
     assert FACTS.calendar()(weeks).tolist() == [False, True]

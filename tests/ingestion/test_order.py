@@ -10,7 +10,7 @@ import pytest
 
 from demand_assets.ingestion import merge
 from demand_assets.ingestion.merge import merge_week_partitions
-from demand_assets.ingestion.order import _small, in_order, run_starts, sort_order
+from demand_assets.ingestion.order import _PIECE, _small, distinct, in_order, run_starts, sort_order
 from demand_assets.ingestion.quality import check_sales
 from tests.ingestion.test_merge import SALES_KEYS, WEEKS, delivery, sales
 from tests.ingestion.test_quality import CONDITIONS, JUDGING, NONE, SALES, STORES, changed
@@ -83,6 +83,19 @@ def test_runs_begin_where_any_column_changes() -> None:
     columns = [np.array([1, 1, 1, 2, 2]), np.array([5, 5, 6, 6, 6])]
     plain = [0, *(at for at, (a, b) in enumerate(pairwise(zip(*columns, strict=True)), 1) if a != b)]
     assert run_starts(columns).tolist() == plain == [0, 2, 3]
+
+
+def test_a_fall_between_two_pieces_is_seen() -> None:
+    days = np.repeat(np.arange(3, dtype=np.int32), _PIECE)
+    stores = np.arange(3 * _PIECE, dtype=np.int32) % _PIECE
+    assert sort_order([days, stores]) is None
+    days[_PIECE - 1], days[_PIECE] = days[_PIECE], days[_PIECE - 1]
+    np.testing.assert_array_equal(sort_order([days, stores]), np.lexsort([stores, days]))
+
+
+@pytest.mark.parametrize("numbers", [[3, 1, 3, -2], [7], [], [0, 2**31 - 1, 0]])
+def test_distinct_numbers_ascend(numbers: list[int]) -> None:
+    assert distinct(np.array(numbers, dtype=np.int32)).tolist() == sorted(set(numbers))
 
 
 def test_a_sorted_frame_is_not_copied() -> None:

@@ -15,11 +15,10 @@ from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.outcome import CheckOutcome, raise_on_failure
 from demand_assets.ingestion.quality import (
-    Refused,
     check_covariates,
     check_members,
     check_sales,
-    usable,
+    faults_of,
     validate_deliveries,
 )
 from demand_assets.ingestion.schemas import schema_of
@@ -338,15 +337,13 @@ AGAIN = "correct the file and land it again"
 def test_a_bad_file_is_refused_with_all_that_is_wrong_and_good_ones_are_not(rows: str, fault: str) -> None:
     train = deliver("train.csv", HEADER + rows)
     good = deliver("more.csv", HEADER + "1,1,2010-02-05,5,FALSE\n")
-    assert usable([STORES_CSV, train, good], None, JUDGING) == (
-        [STORES_CSV, good],
-        [Refused("train.csv", f"train.csv: {fault}")],
-    )
+    faults = [faults_of(validate_deliveries([one], None, JUDGING)) for one in (STORES_CSV, train, good)]
+    assert ["; ".join(found) for found in faults] == ["", fault, ""]
 
 
 def test_stores_that_are_not_known_refuse_no_file() -> None:
     train = deliver("train.csv", HEADER + "9,1,2010-02-05,-5,FALSE\n")
-    assert usable([train, STORES_CSV], None, JUDGING) == ([train, STORES_CSV], [])
+    assert faults_of(validate_deliveries([train, STORES_CSV], None, JUDGING)) == []
     found = failed(validate_deliveries([train, STORES_CSV], None, JUDGING))
     assert only(found, "sales_stores_are_known").file == "train.csv"
     assert failed(validate_deliveries([train], None, JUDGING)) == {}
@@ -355,23 +352,17 @@ def test_stores_that_are_not_known_refuse_no_file() -> None:
 
 def test_an_impossible_amount_in_a_file_is_known_by_what_is_stored() -> None:
     train = deliver("train.csv", HEADER + "1,1,2012-05-25,1e12,FALSE\n")
-    assert usable([train], None, JUDGING) == ([train], [])
-    assert usable([train], None, JUDGING, SALES)[0] == []
+    assert faults_of(validate_deliveries([train], None, JUDGING)) == []
+    assert len(faults_of(validate_deliveries([train], None, JUDGING, SALES))) == 1
 
 
 def test_a_file_that_lacks_a_column_is_refused_with_one_reason() -> None:
     train = deliver("train.csv", HEADER + "1,1,2010-02-05,5,FALSE\n")
     cut = replace(train, frame=train.frame.drop(columns="sales"))
-    assert usable([cut], STORES, JUDGING) == (
-        [],
-        [
-            Refused(
-                "train.csv",
-                "train.csv: sales lacks sales; has store_id, dept_id, week, is_holiday; "
-                f"expected store_id, dept_id, week, sales, is_holiday; {AGAIN}",
-            )
-        ],
-    )
+    assert faults_of(validate_deliveries([cut], STORES, JUDGING)) == [
+        "sales lacks sales; has store_id, dept_id, week, is_holiday; "
+        f"expected store_id, dept_id, week, sales, is_holiday; {AGAIN}",
+    ]
 
 
 def test_a_failure_without_a_file_is_named_by_its_check() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demand_assets.errors import SchemaError
+from demand_assets.ingestion import dialect
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.reading import Fault, line_of, read, read_or_collect, sources
 from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType, Dialect, Source
@@ -288,3 +289,27 @@ def test_what_was_written_is_read_back(
     kinds = {"Store": ColumnType("id"), "Note": ColumnType("text"), "Date": ColumnType("date")}
     missing = {"", "NA", "N/A", "NULL", "null", "NaN", "nan", "None", "#N/A", "-"}
     assert read_one(data, kinds) == [[store, None if note in missing else note, day] for store, note, day in written]
+
+
+def test_what_is_plainly_written_is_told_without_the_sniffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = b"Store,Date,Sales\n1,2012-01-06,5.5\n2,2012-01-06,7\n"
+    sniffed = dialect.dialect_of("sales.csv", plain)
+    monkeypatch.setattr(dialect, "_sniff", lambda head, padded=False: pytest.fail("sniffed"))
+    assert dialect.dialect_of("sales.csv", plain) == sniffed == Dialect("csv", "utf-8", ",")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Store;Sales\n1;5,5\n",
+        b'Store,Sales\n"1",5\n',
+        b"Report,\nStore,Sales\n1,5\n",
+        b"Store,Type\nA,B\n",
+        b"1,5\n2,6\n",
+        b"Store,nan\n1,5\n",
+        b"Store,Sales\n1,5\n2\n",
+        b"Store\n1\n",
+    ],
+)
+def test_what_may_be_written_otherwise_is_left_to_the_sniffer(text: bytes) -> None:
+    assert not dialect._is_plain(text)

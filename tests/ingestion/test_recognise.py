@@ -95,6 +95,8 @@ def test_dates_that_no_weekday_settles_are_a_question_with_its_line() -> None:
         )
     ]
     assert (answer.spec.sales.frequency, answer.spec.data.week_ends) == (None, None)
+    shown = report(answer, "sales.csv")
+    assert (shown.dates, shown.first, shown.last) == ("day/month/year or month/day/year?", "", "")
     settled = understood({"sales.csv": csv("store,date,sales", *rows)}, '[sales]\ndate_format = "%m/%d/%Y"')
     assert not settled.questions
 
@@ -264,6 +266,13 @@ def test_sales_with_a_date_for_each_header_are_wide() -> None:
     rows = [(store, item, *range(12)) for store, item in itertools.product("ab", "xy")]
     sold = plan(understood({"w.csv": csv(f"store,item,{','.join(map(str, days(12)))}", *rows)}), "sales")
     assert sold.dates == {str(day): day for day in days(12)}
+
+
+def test_weeks_of_wide_sales_end_six_days_after_the_day_that_starts_them() -> None:
+    rows = [(store, item, *range(12)) for store, item in itertools.product("ab", "xy")]
+    wide = {"w.csv": csv(f"store,item,{','.join(map(str, days(12)))}", *rows)}
+    assert plan(understood(wide), "sales").shift == 0
+    assert plan(understood(wide, "[sales]\nweek_starts = true"), "sales").shift == 6
 
 
 def test_a_foreign_file_is_named_with_its_columns_and_stops_nothing() -> None:

@@ -96,6 +96,12 @@ def test_without_quarantine_a_wrong_row_refuses_its_file_with_its_line() -> None
     assert [one.file.name for one in contents.deliveries] == ["good.csv"]
 
 
+def test_wrong_rows_are_named_in_the_order_of_their_lines() -> None:
+    (refusal,) = screened({"sales.csv": sales(TWO[-1], *GOOD, TWO[0])}, quarantine=False).refused
+    last = len(GOOD) + 3
+    assert refusal.message.startswith(f"sales.csv line 2: {REASON.replace('01-02', '01-09')}; line {last}: {REASON};")
+
+
 def test_of_many_wrong_rows_five_are_named() -> None:
     wrong = [(date(2099, 1, 2) + timedelta(weeks=week), "ZRH-01", 7.5) for week in range(7)]
     (refusal,) = screened({"sales.csv": sales(*GOOD, *wrong)}, quarantine=False).refused
