@@ -1,5 +1,6 @@
 """LightGBM as a model: the same rules as the trees of XGBoost, its own library."""
 
+import ctypes.util
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from demand_assets.forecasting.training import TrainingMatrix
 from demand_assets.sample import SampleData
 
 AS_OF = pd.Timestamp("2011-07-29")
+pytestmark = pytest.mark.skipif(
+    ctypes.util.find_library("gomp") is None, reason="the system has no OpenMP, which lightgbm's wheel needs: libgomp1"
+)
 
 
 @pytest.fixture(scope="module")

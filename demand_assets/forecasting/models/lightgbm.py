@@ -81,8 +81,7 @@ class LightGBM:
     @classmethod
     def fit(cls, matrix: "TrainingMatrix", config: LightGBMConfig, member: int) -> "LightGBM":
         """Train a booster."""
-        import lightgbm
-
+        lightgbm = _library()
         params = config.booster_params(member)
         data = lightgbm.Dataset(
             matrix.X,
@@ -117,13 +116,21 @@ class LightGBM:
     @classmethod
     def load(cls, folder: Path, config: LightGBMConfig) -> "LightGBM":
         """Read the booster."""
-        import lightgbm
-
+        lightgbm = _library()
         try:
             text = (folder / MODEL_FILE).read_text()
             return cls(lightgbm.Booster(model_str=text), config.threads)
         except (OSError, lightgbm.basic.LightGBMError) as error:
             raise ModelError(f"{folder} holds no whole model: {str(error).splitlines()[0]}") from error
+
+
+def _library() -> Any:
+    """The module lightgbm; ModelError where the system lacks what its wheel needs."""
+    try:
+        import lightgbm
+    except OSError as error:
+        raise ModelError(f"lightgbm cannot be loaded: {error}; install the system's OpenMP (libgomp1)") from error
+    return lightgbm
 
 
 def _text(booster: "lightgbm.Booster") -> str:
