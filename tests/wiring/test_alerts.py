@@ -326,7 +326,7 @@ def test_a_run_that_fails_from_the_command_line_is_told(workspace: tuple[Path, P
     ended = demand(home, "run", "--raw-dir", str(zone))
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert "alert: run of train_and_forecast for" in ended.stdout
+    assert "alert: run of forecast for" in ended.stdout
     log = (home / "logs" / "alerts.log").read_text()
     assert "critical alert run_failed" in log
     assert "failed at weekly_forecast" in log

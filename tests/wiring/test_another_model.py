@@ -40,7 +40,7 @@ def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
     printed, errors = process.communicate()
     assert process.returncode == 0, errors
     summary = json.loads(printed)
-    assert summary["promoted"]
+    assert summary["promoted"], summary["promotion_reasons"]
     assert summary["wmae"]["ridge"] < summary["wmae"]["seasonal_naive"]
     assert "xgboost" not in summary["wmae"]
 
