@@ -14,62 +14,37 @@ from scipy.stats import ttest_rel
 
 from benchmarks import machine
 from benchmarks.driver_data import HORIZON, Retailer, rossmann, soap
+from demand_assets.forecasting.backtest import backtest, origins_to_forecast
+from demand_assets.forecasting.baselines import BASE, SEASONAL_NAIVE
 from demand_assets.forecasting.drivers import DriverFrames
 from demand_assets.forecasting.features import build_features, first_origin
-from demand_assets.forecasting.forecaster import fit
-from demand_assets.forecasting.metrics import wmae
-from demand_assets.forecasting.models.xgboost import XGBoostConfig
+from demand_assets.forecasting.intervals import COLUMNS as INTERVAL
+from demand_assets.forecasting.intervals import SIZE_SEGMENTS
+from demand_assets.forecasting.metrics import coverage, interval_score, score
+from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
-from demand_assets.forecasting.training import actuals_of
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
 
 SERIES = ["store_id", "dept_id"]
 POINT = [*SERIES, "origin_week", "target_week"]
-OTHERS = ("seasonal_naive", "svd_stl", "mlforecast")
+MODEL = XGBoost.name
+# What drivers move: the same without them has other names.
+OURS = (MODEL, f"{MODEL} start", BASE)
+WITHOUT = " without drivers"
+OTHERS = (SEASONAL_NAIVE, "svd_stl", "mlforecast")
 LAGS = (1, 2, 3, 4, 8, 12, 26, 51, 52, 53)
 ROLLING = (4, 8, 13, 52)
-# Origins before the first scored one, from whose errors the share of the learnt residual is chosen.
-WARM_UP = 3
-SHARES = np.linspace(0.0, 1.0, 21)
 
 
 def ours(retailer: Retailer, drivers: DriverFrames | None, every: int, config: XGBoostConfig) -> pd.DataFrame:
-    """[POINT, actual, is_holiday, base, full, model, baselines]; `every` so many weeks an origin is learnt from.
-
-    `full` is the base with all of the learnt residual, `model` with the share of it that was best at earlier origins.
-    """
+    """Points of a backtest (`backtest.COLUMNS`, p10, p50, p90); one in `every` weeks is an origin to learn from."""
     sales = retailer.sales
     none = pd.DataFrame({"store_id": [], "week": pd.DatetimeIndex([])})
     panel = build_panel(sales, none, retailer.stores, retailer.calendar, HORIZON, drivers=drivers)
-    scored = [
-        *(add_weeks(retailer.origins[0], -HORIZON * back) for back in range(WARM_UP, 0, -1)),
-        *retailer.origins,
-    ]
-    learnt = weeks_between(first_origin(panel.weeks), retailer.origins[-1])[::-every]
-    features = build_features(panel, sorted({*learnt, *scored}), HORIZON, config.threads)
-    actuals = actuals_of(features, sales)
-    made = []
-    for origin in scored:
-        forecaster = fit(features, sales, origin, config)
-        at = (features["origin_week"] == origin).to_numpy()
-        rows = features[at]
-        columns = [*POINT, "is_holiday", "base", "seasonal_naive", "svd_stl"]
-        forecast = forecaster.predict(rows)["forecast"].to_numpy()
-        made.append(rows[columns].assign(full=forecast, actual=actuals[at]))
-    points = pd.concat(made, ignore_index=True)
-    points = points[points["actual"].notna()]
-    parts = [_with_share(points, origin) for origin in retailer.origins]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _with_share(points: pd.DataFrame, origin: pd.Timestamp) -> pd.DataFrame:
-    """The points of an origin with `model`, by errors known at it."""
-    past = points[points["target_week"] <= origin]
-    residual = past["full"] - past["base"]
-    losses = [wmae(past["actual"], past["base"] + share * residual, past["is_holiday"]) for share in SHARES]
-    now = points[points["origin_week"] == origin]
-    share = float(SHARES[int(np.argmin(losses))])
-    return now.assign(model=now["base"] + share * (now["full"] - now["base"]), share=share)
+    stored = weeks_between(first_origin(panel.weeks), retailer.origins[-1])
+    scored = origins_to_forecast(retailer.origins, stored, HORIZON)
+    features = build_features(panel, sorted({*stored[::-every], *scored}), HORIZON, config.threads)
+    return backtest(features, sales, retailer.origins, HORIZON, config).cv_results
 
 
 def by_mlforecast(retailer: Retailer, threads: int) -> pd.DataFrame:
@@ -141,36 +116,49 @@ def _ids(rows: pd.DataFrame) -> "pd.Series[int]":
     return rows["store_id"].astype(np.int64) * 1000 + rows["dept_id"]
 
 
-def measure(retailer: Retailer, every: int, config: XGBoostConfig) -> dict[str, Any]:
-    """WMAE and MAE per method, by what share the best of ours lies below the others, and the paired test of drivers."""
-    columns = ["base", "full", "model"]
-    without = ours(retailer, None, every, config).rename(columns={name: f"{name} without" for name in columns})
-    own = ours(retailer, retailer.drivers, every, config)
-    points = without.merge(own[[*POINT, *columns, "share"]], on=POINT)
-    points = points.merge(by_mlforecast(retailer, config.threads), on=POINT)
-    methods = [*OTHERS, *(f"{name} without" for name in columns), *columns]
-    scores = {name: _scores(points, name) for name in methods}
-    by_origin = [
-        (_scores(part, "model without")["wmae"], _scores(part, "model")["wmae"])
-        for _, part in points.groupby("origin_week")
-    ]
-    before, after = np.array(by_origin).T
-    best = min(scores[name]["wmae"] for name in OTHERS)
+def side_by_side(retailer: Retailer, every: int, config: XGBoostConfig) -> pd.DataFrame:
+    """Points [POINT, model, forecast, actual, is_holiday, scale, p10, p50, p90] of all methods, the same for each.
+
+    What has no interval has NaN for one. "xgboost start" is what the model corrects.
+    """
+    without = _with_start(ours(retailer, None, every, config))
+    own = _with_start(ours(retailer, retailer.drivers, every, config))
+    moved = own[own["model"].isin(OURS)]
+    without["model"] = without["model"].where(~without["model"].isin(OURS), without["model"] + WITHOUT)
+    facts = without.loc[without["model"] == SEASONAL_NAIVE, [*POINT, "actual", "is_holiday", "scale"]]
+    facts = facts[facts["actual"].notna()]
+    other = by_mlforecast(retailer, config.threads).rename(columns={"mlforecast": "forecast"})
+    facts = facts.merge(other[POINT])
+    methods = pd.concat([without, moved, other.assign(model="mlforecast")], ignore_index=True)
+    return facts.merge(methods[[*POINT, "model", "forecast", *INTERVAL]], on=POINT)
+
+
+def _with_start(points: pd.DataFrame) -> pd.DataFrame:
+    start = points[points["model"] == MODEL]
+    start = start.assign(model=f"{MODEL} start", forecast=start["start"]).drop(columns=[*INTERVAL])
+    return pd.concat([points, start], ignore_index=True)
+
+
+def measure(points: pd.DataFrame) -> dict[str, Any]:
+    """Scores per method, how far the model lies below the others, the paired test of drivers, and coverage."""
+    intervals = interval_score(points.dropna(subset=[*INTERVAL]))
+    scores = score(points).merge(intervals, how="left", on="model").set_index("model").sort_values("wmae")
+    errors = scores["wmae"]
+    by_origin = score(points, ["origin_week"]).pivot_table(index="origin_week", columns="model", values="wmae")
+    before, after = by_origin[MODEL + WITHOUT], by_origin[MODEL]
+    own = points[points["model"] == MODEL]
+    size = pd.qcut(own["scale"], SIZE_SEGMENTS, labels=False, duplicates="drop")
     return {
-        "points": len(points),
-        "scores": scores,
-        "below the best of the others": 1 - scores["model"]["wmae"] / best,
-        "below seasonal naive": 1 - scores["model"]["wmae"] / scores["seasonal_naive"]["wmae"],
-        "below without drivers": 1 - scores["model"]["wmae"] / scores["model without"]["wmae"],
+        "scores": scores.to_dict(orient="index"),
+        "below the best of the others": 1 - errors[MODEL] / errors[list(OTHERS)].min(),
+        "below seasonal naive": 1 - errors[MODEL] / errors[SEASONAL_NAIVE],
+        "below without drivers": 1 - errors[MODEL] / errors[MODEL + WITHOUT],
         "origins better": f"{int((after < before).sum())} of {len(before)}",
         "p": float(ttest_rel(before, after, alternative="greater").pvalue),
-        "share of the learnt residual": points.groupby("origin_week")["share"].first().tolist(),
+        "by origin without and with": by_origin[[MODEL + WITHOUT, MODEL]].round(4).to_numpy().tolist(),
+        "coverage by size": [round(coverage(part), 3) for _, part in own.groupby(size)],
+        "coverage by origin": [round(coverage(part), 3) for _, part in own.groupby("origin_week")],
     }
-
-
-def _scores(points: pd.DataFrame, name: str) -> dict[str, float]:
-    error = (points[name] - points["actual"]).abs()
-    return {"wmae": wmae(points["actual"], points[name], points["is_holiday"]), "mae": float(error.mean())}
 
 
 @click.command()
@@ -178,16 +166,32 @@ def _scores(points: pd.DataFrame, name: str) -> dict[str, float]:
 @click.option("--soap", "soap_file", type=click.Path(exists=True, path_type=Path), help="soap.csv.gz")
 @click.option("--soap-stores", default=24, show_default=True, help="Evenly spread stores of the soap data.")
 @click.option("--members", default=2, show_default=True)
+@click.option("--every", default=1, show_default=True, help="Learn from one in so many weeks of Rossmann.")
+@click.option("--soap-every", default=4, show_default=True, help="The same of soap.")
 @click.option("--threads", default=2, show_default=True)
-def main(rossmann_file: Path | None, soap_file: Path | None, soap_stores: int, members: int, threads: int) -> None:
+@click.option("--points", type=click.Path(path_type=Path), help="Folder for the points of all methods, as Parquet.")
+def main(
+    rossmann_file: Path | None,
+    soap_file: Path | None,
+    soap_stores: int,
+    members: int,
+    every: int,
+    soap_every: int,
+    threads: int,
+    points: Path | None,
+) -> None:
     """Print errors per retailer and method; write them as JSON."""
     config = XGBoostConfig(seed=1, threads=threads, members=members)
     found = {}
-    for retailer, every in (
-        *(((rossmann(rossmann_file), 1),) if rossmann_file else ()),
-        *(((soap(soap_file, soap_stores), 4),) if soap_file else ()),
+    for retailer, learn_every in (
+        *(((rossmann(rossmann_file), every),) if rossmann_file else ()),
+        *(((soap(soap_file, soap_stores), soap_every),) if soap_file else ()),
     ):
-        found[retailer.name] = measure(retailer, every, config)
+        made = side_by_side(retailer, learn_every, config)
+        if points is not None:
+            points.mkdir(parents=True, exist_ok=True)
+            made.to_parquet(points / f"{retailer.name}.parquet", index=False)
+        found[retailer.name] = measure(made)
         table = pd.DataFrame(found[retailer.name]["scores"]).T.round(4)
         told = {name: value for name, value in found[retailer.name].items() if name != "scores"}
         click.echo(f"\n{retailer.name}\n{table.to_string()}\n{told}")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.assets.html_page import INK, canvas, document, section, svg
-from demand_assets.forecasting.baselines import BASELINES, SEASONAL_NAIVE, model_in, model_rows
+from demand_assets.forecasting.baselines import SEASONAL_NAIVE, UNTRAINED, model_in, model_rows
 from demand_assets.forecasting.metrics import (
     HOLIDAY_WEIGHT,
     calibration_curve,
@@ -26,7 +26,7 @@ WORST_SERIES = 20
 DEPARTMENTS = 20
 CHART_WEEKS = 60
 _MODEL, _BAND = "#1f5fbf", "#b9d0f0"
-_OTHERS = ("#c26a00", "#2e8b57", "#9a9a9a", "#8a4fbf", "#b23a48", "#5f6b76")
+_OTHERS = ("#c26a00", "#2e8b57", "#9a9a9a", "#8a4fbf", "#b23a48", "#5f6b76", "#1f9bb3")
 
 
 def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> None:
@@ -35,8 +35,8 @@ def write_report(points: pd.DataFrame, sales: pd.DataFrame, output: Path) -> Non
     origins = pd.DatetimeIndex(points["origin_week"].unique()).sort_values()
     scores = score(points).sort_values("wmae", ignore_index=True)
     models = scores["model"].tolist()
-    baselines = [name for name in models if name in BASELINES]
-    colours = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(baselines)}
+    untrained = [name for name in models if name in UNTRAINED]
+    colours = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(untrained)}
     colours[model_in(points)] = _MODEL
     own = model_rows(known)
     weeks = int(points["horizon"].max())
@@ -98,7 +98,7 @@ def _table(points: pd.DataFrame) -> str:
             f"{row['pinball']:,.0f}",
             *fva,
         ]
-        mark = ' class="own"' if row["model"] not in BASELINES else ""
+        mark = ' class="own"' if row["model"] not in UNTRAINED else ""
         body += f"<tr{mark}>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -110,7 +110,7 @@ def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, 
     figure, (axes,) = canvas(9.5, 3.6)
     for name in models:
         rows = scores[scores["model"] == name]
-        own = name not in BASELINES
+        own = name not in UNTRAINED
         width = 2.6 if own else 1.2
         axes.plot(rows[by], rows["wmae"], marker="o", markersize=4, label=name, color=colours[name], linewidth=width)
     axes.set_ylim(bottom=0)
@@ -122,7 +122,7 @@ def _lines(scores: pd.DataFrame, by: str, models: list[str], colours: dict[str, 
         axes.set_xticks(scores[by].unique())
         axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
         axes.tick_params(axis="x", labelrotation=25)
-    figure.legend(frameon=False, fontsize=8, ncols=len(models), loc="outside upper left")
+    figure.legend(frameon=False, fontsize=8, ncols=4, loc="outside upper left")
     return figure
 
 
