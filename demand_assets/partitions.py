@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Sequence
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.dagster_internals import DynamicPartitionsTable, SqlEventLogStorage
 from demand_assets.errors import DemandError
 from demand_assets.forecasting.weeks import weekday_of
 
@@ -79,6 +78,8 @@ def register_weeks(instance: dg.DagsterInstance, landed: Collection[str]) -> Non
 
 def _replace_partitions(instance: dg.DagsterInstance, ordered: Sequence[str]) -> None:
     """All or nothing: a process that is killed leaves the partitions as they were."""
+    from demand_assets.adapters.dagster_internals import DynamicPartitionsTable, SqlEventLogStorage
+
     storage, table = instance.event_log_storage, DynamicPartitionsTable
     if not isinstance(storage, SqlEventLogStorage):
         raise DemandError(f"expected Dagster's storage in SQLite or PostgreSQL, got {type(storage).__name__}")

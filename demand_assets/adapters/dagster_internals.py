@@ -17,6 +17,8 @@ Tests only:
 - `InstigatorState`, `TickData` and what they are made of: ticks as the daemon records them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import DagsterEventBatchMetadata
 from dagster._core.remote_origin import (
@@ -32,12 +34,14 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.storage.event_log import InMemoryEventLogStorage, SqlEventLogStorage
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log import InMemoryEventLogStorage, SqlEventLogStorage
+    from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 
 __all__ = [
     "ComputeIOType",
@@ -59,3 +63,18 @@ __all__ = [
     "TickData",
     "TickStatus",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What loads SQLAlchemy and alembic with it, when it is asked for: definitions load without them."""
+    from dagster._core.storage import event_log
+    from dagster._core.storage.event_log import schema
+
+    late = {
+        "DynamicPartitionsTable": schema.DynamicPartitionsTable,
+        "InMemoryEventLogStorage": event_log.InMemoryEventLogStorage,
+        "SqlEventLogStorage": event_log.SqlEventLogStorage,
+    }
+    if name not in late:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return late[name]
