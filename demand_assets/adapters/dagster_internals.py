@@ -17,6 +17,7 @@ Tests only:
 - `InstigatorState`, `TickData` and what they are made of: ticks as the daemon records them.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dagster._core.definitions.run_request import InstigatorType
@@ -64,17 +65,15 @@ __all__ = [
     "TickStatus",
 ]
 
+_LATE = {
+    "DynamicPartitionsTable": "dagster._core.storage.event_log.schema",
+    "InMemoryEventLogStorage": "dagster._core.storage.event_log",
+    "SqlEventLogStorage": "dagster._core.storage.event_log",
+}
+
 
 def __getattr__(name: str) -> Any:
     """What loads SQLAlchemy and alembic with it, when it is asked for: definitions load without them."""
-    from dagster._core.storage import event_log
-    from dagster._core.storage.event_log import schema
-
-    late = {
-        "DynamicPartitionsTable": schema.DynamicPartitionsTable,
-        "InMemoryEventLogStorage": event_log.InMemoryEventLogStorage,
-        "SqlEventLogStorage": event_log.SqlEventLogStorage,
-    }
-    if name not in late:
+    if name not in _LATE:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return late[name]
+    return getattr(import_module(_LATE[name]), name)

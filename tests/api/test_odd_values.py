@@ -20,7 +20,7 @@ ODD = (
 )  # fmt: skip
 GOOD = {
     "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override_id": "1", "from": "2012-01-06", "to": "2012-12-28",
-    "origin": "2012-10-26", "vintage_id": "2012-10-26-0000000000000000",
+    "origin": "2012-10-26", "vintage_id": "2012-10-26-0000000000000000", "name": "half price",
 }  # fmt: skip
 
 

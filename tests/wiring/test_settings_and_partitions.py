@@ -127,7 +127,10 @@ def test_two_landing_zones_of_one_name_do_not_share_a_workspace() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"model": "oracle"}, "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: baseline, xgboost"),
+        (
+            {"model": "oracle"},
+            "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: baseline, lightgbm, xgboost",
+        ),
         ({"model_settings": '{"rounds": 0}'}, "DEMAND_MODEL_SETTINGS, rounds is 0: Input should be greater than"),
         ({"model_settings": '{"trees": 5}'}, "DEMAND_MODEL_SETTINGS, trees is 5: Extra inputs are not permitted"),
         ({"model_settings": "rounds=5"}, "DEMAND_MODEL_SETTINGS is 'rounds=5': .*expected JSON such as"),
@@ -221,5 +224,5 @@ def test_an_unknown_model_fails_a_run_before_it_starts(csv_folder: Path, tmp_pat
     ended = commands.forked(commands.demand, ("run", "--raw-dir", str(csv_folder)), environment, tmp_path)
     assert ended.returncode == 1
     (line,) = ended.stderr.strip().splitlines()
-    assert "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: baseline, xgboost" in line
+    assert "DEMAND_MODEL is 'oracle': there is no model oracle; expected one of: baseline, lightgbm, xgboost" in line
     assert not (tmp_path / "home" / "lake").exists()
