@@ -14,7 +14,7 @@ import pytest
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.dataspec import DataSpec
 from demand_assets.ingestion.inspection import understand_files, with_exact_dates
-from demand_assets.ingestion.recognise import open_questions, passed_over, understand
+from demand_assets.ingestion.recognise import open_questions, understand
 from demand_assets.ingestion.source import ColumnType
 from tests.ingestion.landed import (
     STORES,
@@ -370,22 +370,6 @@ def test_a_key_of_the_stores_file_may_have_a_name_of_its_own() -> None:
     toml = '[stores]\nkey = "nr"\ncolumns = ["region"]'
     found = plan(understood({"pos.csv": POS, "shops.csv": shops}, toml), "stores")
     assert (found.store, dict(found.values)) == (("nr",), {"region": "region"})
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("test.csv", "test.csv.zip", "sampleSubmission.csv", "sample_submission.csv", "EXPECT.txt", "README.md"),
-        *("demand.toml", "plot.png", ".hidden.csv", "~$sales.xlsx"),
-    ],
-)
-def test_files_that_hold_no_data_are_passed_over(name: str) -> None:
-    assert passed_over(name)
-
-
-@pytest.mark.parametrize("name", ["train.csv", "sales.csv.gz", "sales.zip", "Sales 2012.XLSX", "latest.parquet"])
-def test_files_of_data_are_not_passed_over(name: str) -> None:
-    assert not passed_over(name)
 
 
 def test_an_unreadable_file_stops_no_other_and_demand_toml_is_obeyed() -> None:
