@@ -26,7 +26,7 @@ SCORED = {date(2012, 6, 22): 30.0, date(2012, 6, 29): 40.0, date(2012, 7, 6): 50
 class _Registry:
     """Of three versions; the backtest of each is off by a hundred times its number, that of its baselines by one."""
 
-    def newest(self) -> RegisteredVersion:
+    def newest(self, trained: bool = False) -> RegisteredVersion:
         return replace(self.version("3"), as_of="2012-06-22", judged_to="2012-05-25")
 
     def version(self, version: str) -> RegisteredVersion:
@@ -103,4 +103,5 @@ def test_evidence_is_what_was_known_in_its_week(ledger: _Ledger, tmp_path: Path)
         judged_to=pd.Timestamp("2012-05-25"),
         losses=(("2012-06-08", 200.0), ("2012-06-15", 200.0), ("2012-06-22", 30.0), ("2012-06-29", 40.0)),
         drift=tuple((week, "severe" if number % 2 else "none") for number, week in enumerate(weeks))[2:10],
+        methods_judged=pd.Timestamp("2012-06-22"),
     )

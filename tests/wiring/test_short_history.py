@@ -21,7 +21,7 @@ def landed(folder: Path, weeks: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("weeks", "method"), [(20, "moving_average"), (8, "moving_average"), (2, "last_value")])
+@pytest.mark.parametrize(("weeks", "method"), [(20, "tsb"), (8, "moving_average"), (2, "tsb")])
 def test_a_short_history_ends_with_a_published_vintage(weeks: int, method: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     summary = run(home, landed(tmp_path / "zone", weeks))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from demand_assets.commands import models, run, terminal
+from demand_assets.commands import models, summary, terminal
 
 HOSTILE = ("[/tmp/x] was broken", "[red]", "[link=file:///etc/passwd]here[/link]", ":warning: [/]")
 
@@ -31,13 +31,13 @@ def test_the_closing_summary_prints_addresses_and_units_as_they_are(
     numbers: dict[str, Any] = dict.fromkeys(
         ("rows_landed", "rows_in_lake", "weeks", "series", "forecasts", "seconds", "fit_seconds", "peak_memory_mb"), 1
     )
-    run._print_summary(
+    summary.print_summary(
         terminal.terminal(),
         numbers | dict.fromkeys(
             ("origin_week", "first_week", "last_week", "unit", "backtest_origins", "model_version",
-             "production_version", "vintage", "store", "parquet"), text
+             "production_version", "vintage", "store", "parquet", "method", "retraining"), text
         ) | {"wmae": {text: 1.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text], "vintage_is_new": True,
              "seconds_per_asset": {text: 1.0}},
     )  # fmt: skip
-    # Title, two weeks, the unit and name of a score, origins, two versions, gate, vintage, store, file, an asset.
-    assert capsys.readouterr().out.count(text) == 13
+    # Title, two weeks, the unit and name of a score, origins, two versions, method, training, gate, vintage, store, file, an asset.
+    assert capsys.readouterr().out.count(text) == 15
