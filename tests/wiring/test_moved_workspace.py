@@ -24,7 +24,7 @@ def test_a_workspace_moved_to_a_folder_with_an_odd_name_runs_on_and_reproduces(
     assert (rows_of(moved), files_of(moved)) == (rows_of(finished[0]), files_of(finished[0]))
     ended = demand(moved, "reproduce", "--origin", str(summary["origin_week"]), "--json")
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["vintage"] == summary["vintage"]
+    assert json.loads(ended.stdout)["vintage_id"] == summary["vintage"]
     with closing(sqlite3.connect(moved / "mlflow.db")) as connection:
         addresses = connection.execute(
             "select artifact_location from experiments where name = 'demand' union all"

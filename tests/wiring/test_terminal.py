@@ -39,5 +39,5 @@ def test_the_closing_summary_prints_addresses_and_units_as_they_are(
         ) | {"wmae": {text: 1.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text], "vintage_is_new": True,
              "seconds_per_asset": {text: 1.0}},
     )  # fmt: skip
-    # Title, two weeks, the unit and name of a score, origins, two versions, method, training, gate, vintage, store, file, an asset.
+    # Title, two weeks, unit, score, origins, two versions, method, training, gate, vintage, store, file, an asset.
     assert capsys.readouterr().out.count(text) == 15
