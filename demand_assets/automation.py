@@ -20,7 +20,6 @@ from demand_assets.planning import (
     BUILD_FEATURES,
     FORECAST,
     INGEST,
-    INGEST_WITH_DRIVERS,
     TRAIN_AND_FORECAST,
     WEEKLY,
     Plan,
@@ -42,12 +41,13 @@ INGESTION_ASSETS = [
     "published_dataset",
     "holiday_calendar",
     "raw_covariates",
+    "raw_series_covariates",
     "raw_sales",
+    "plans_ahead",
     "published_conditions",
     "forecast_accuracy",
     "forecast_exceptions",
 ]
-DRIVER_ASSETS = ["raw_series_covariates", "plans_ahead"]
 FEATURE_ASSETS = ["demand_features"]
 TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model"]
 FORECAST_ASSETS = [
@@ -64,7 +64,6 @@ FORECAST_ASSETS = [
 # run override these. On one machine nobody reads them.
 TASK_SIZES = {
     INGEST: (1024, 2048),
-    INGEST_WITH_DRIVERS: (2048, 4096),
     BUILD_FEATURES: (2048, 4096),
     TRAIN_AND_FORECAST: (4096, 16384),
     FORECAST: (2048, 4096),
@@ -88,12 +87,6 @@ ingest_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
     tags=_task_size(INGEST),
     description="Read the landing zone into weekly partitions, check and publish them, score the vintages before them.",
-)
-ingest_with_drivers_job = dg.define_asset_job(
-    INGEST_WITH_DRIVERS,
-    selection=dg.AssetSelection.assets(*INGESTION_ASSETS, *DRIVER_ASSETS),
-    tags=_task_size(INGEST_WITH_DRIVERS),
-    description="The same for a retailer who has covariates of series, or plans of prices and promotions.",
 )
 features_job = dg.define_asset_job(
     BUILD_FEATURES,
@@ -131,23 +124,13 @@ def scenario_job() -> None:
     scenario_op()
 
 
-jobs: list[Any] = [
-    ingest_job,
-    ingest_with_drivers_job,
-    features_job,
-    forecast_job,
-    champion_job,
-    weekly_job,
-    scenario_job,
-]
+jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, scenario_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:
     """The planned runs as requests for ranges of weeks."""
     return [
-        dg.RunRequest(
-            run_key=run.key, job_name=run.job, tags={**range_tags(run.first, run.last), REASON_TAG: run.reason}
-        )
+        dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last), REASON_TAG: run.reason})
         for run in plan.runs
     ]
 
@@ -168,11 +151,7 @@ def _registered(context: dg.SensorEvaluationContext, landed: Sequence[str]) -> S
     return landed
 
 
-@dg.sensor(
-    jobs=[ingest_job, ingest_with_drivers_job],
-    minimum_interval_seconds=60,
-    description="Requests the weeks that new files cover, once.",
-)
+@dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Requests the weeks that new files cover, once.")
 def landing_zone_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake
 ) -> dg.SensorResult | dg.SkipReason:

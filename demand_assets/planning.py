@@ -15,7 +15,7 @@ import pandas as pd
 from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
-from demand_assets.adapters.plans import PLANS, ahead_is_kept, planned_versions
+from demand_assets.adapters.plans import ahead_is_kept, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import MEMBERS, Delivery
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
-# Ingestion of a retailer who has covariates of series or plans: each further asset costs an event a week.
-INGEST_WITH_DRIVERS = "ingest_with_drivers"
 FORECAST = "forecast"
 
 # Kind of a delivery -> table of its weeks.
@@ -214,15 +212,7 @@ def plan_landing(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
     """
     due = _undelivered(lake, deliveries, known)
     files = sorted({name for names in due.values() for name in names.values()})
-    reason = f"new: {', '.join(files)}" if files else "no file covers a week that lacks it"
-    return _runs(_ingestion_job(lake, deliveries), due, known, reason)
-
-
-def _ingestion_job(lake: ParquetLake, deliveries: Sequence[Delivery]) -> str:
-    """The job that reads what has been delivered: that with drivers once there are any."""
-    told = any(one.kind == "series_covariates" or one.known_ahead for one in deliveries)
-    kept = any(lake.partitions(table) for table in ("raw_series_covariates", PLANS))
-    return INGEST_WITH_DRIVERS if told or kept else INGEST
+    return _runs(INGEST, due, known, f"new: {', '.join(files)}" if files else "no file covers a week that lacks it")
 
 
 def accepted_metadata(accepted: Iterable[Accept], week: pd.Timestamp) -> dict[str, str]:
@@ -250,7 +240,7 @@ def plan_ingestion(
     due |= dict.fromkeys(set(unjudged_weeks(lake, accepted)) - set(due), "accepted")
     due |= dict.fromkeys({*unscored_weeks(lake), *unpublished_weeks(lake, deliveries)} - set(due), "unfinished")
     reason = f"{len(due)} weeks have new files or accepted findings, or were landed without being scored and published"
-    return _runs(_ingestion_job(lake, deliveries), due, known, reason if due else "nothing new has landed")
+    return _runs(INGEST, due, known, reason if due else "nothing new has landed")
 
 
 def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Sequence[str]) -> dict[str, dict[str, str]]:
