@@ -10,10 +10,9 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.assets.dataset import judging_context
 from demand_assets.assets.scenarios import SCENARIO, scenario_op
 from demand_assets.errors import DemandError
-from demand_assets.ingestion.context import context_of
-from demand_assets.ingestion.ids import IdTexts
 from demand_assets.landed_weeks import landed_weeks, require_no_empty_week
 from demand_assets.partitions import known_weeks, passed_over, range_tags, register_weeks, stray_partitions
 from demand_assets.planning import (
@@ -179,9 +178,7 @@ def landing_zone_sensor(
     problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
     problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
     deliveries = keyed(contents.deliveries, lake)
-    screening = landing.screening()
-    judged = context_of(contents.understanding.spec, screening.today, IdTexts(), screening.accepted)
-    found = landed_weeks(lake, deliveries, judged)
+    found = landed_weeks(lake, deliveries, judging_context(landing, lake))
     problems += [f"{row.file}: a row is set aside: {row.reason}" for row in found.set_aside.itertuples()]
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")

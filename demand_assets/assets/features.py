@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.feature_files import write_features
-from demand_assets.adapters.manifests import MANIFEST_KEY, record_manifest
+from demand_assets.adapters.manifests import DRIVERS, MANIFEST_KEY, record_manifest
 from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, ParquetLake
 from demand_assets.adapters.streams import DeferredWrite
 from demand_assets.assets.describe import columns_from
@@ -41,10 +41,7 @@ def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
         COLUMN_SCHEMA: _schema(column_texts()),
     },
     # Read in the body: a retailer without drivers has no such tables.
-    deps=[
-        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
-        for name in ("raw_series_covariates", "plans_ahead")
-    ],
+    deps=[dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in DRIVERS],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}

@@ -119,6 +119,23 @@ def forecast_with(
     )
 
 
+def totals_of(
+    forecast: pd.DataFrame, features: pd.DataFrame, registry: ModelRegistry, horizon_weeks: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Totals of a forecast, and the errors of such sums in the backtest of the model that made it: their intervals.
+
+    ModelError when that version was registered without a backtest.
+    """
+    from demand_assets.adapters.promotion import backtest_kept
+    from demand_assets.forecasting.totals import calibrate_totals, total, total_points
+
+    # Not the champion of this moment: another may have been promoted since the forecast was made.
+    past = total_points(backtest_kept(registry, registry.version(str(forecast["model_version"].iloc[0]))))
+    keys = ["store_id", "dept_id", "origin_week", "target_week"]
+    scaled = forecast.merge(features[[*keys, "scale", "is_holiday"]], on=keys, how="left", validate="one_to_one")
+    return total(scaled, calibrate_totals(past, horizon_weeks)), past
+
+
 def require_attributions_of(forecast: pd.DataFrame, attributions: pd.DataFrame) -> None:
     """ModelError unless one model version made the forecast and its attributions."""
     made = sorted(set(forecast["model_version"]))
@@ -267,18 +284,10 @@ def forecast_totals(
     A total is the sum of its series' forecasts; its quantiles come from the errors of such sums in the
     backtest of the model that made them.
     """
-    from demand_assets.forecasting.totals import CHAIN, calibrate_totals, rolling_coverage, total, total_points
+    from demand_assets.forecasting.totals import CHAIN, rolling_coverage
 
     origin = run_weeks(context)[0]
-    # Not the champion of this moment: another may have been promoted since the forecast was made.
-    model = registry.version(str(weekly_forecast["model_version"].iloc[0]))
-    tested = registry.backtest_of(model)
-    if tested is None:
-        raise ModelError(f"version {model.version} was registered without a backtest; promote one that has it")
-    past = total_points(tested)
-    keys = ["store_id", "dept_id", "origin_week", "target_week"]
-    scaled = weekly_forecast.merge(demand_features, on=keys, how="left", validate="one_to_one")
-    totals = total(scaled, calibrate_totals(past, training.horizon_weeks))
+    totals, past = totals_of(weekly_forecast, demand_features, registry, training.horizon_weeks)
     covered = rolling_coverage(past, training.horizon_weeks)
     chain = totals[totals["level"] == CHAIN]
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]

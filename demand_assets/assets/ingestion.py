@@ -76,6 +76,11 @@ def _delivered(
         ) from error
 
 
+def _keys_in(stores: pd.DataFrame, departments: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Column -> text id -> key, of the dimension tables."""
+    return {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+
+
 def _weekly(
     context: dg.AssetExecutionContext,
     lake: ParquetLake,
@@ -191,7 +196,7 @@ def raw_covariates(
 
     A store that sells without covariates has a row with the flag alone.
     """
-    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    keys = _keys_in(stores, departments)
     deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
     judged = judging_context(landing, lake)
     _require_sales(context, lake, deliveries, judged)
@@ -239,7 +244,7 @@ def raw_sales(
     departments: pd.DataFrame,
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store, department and week: sales net of returns, so it may be negative."""
-    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    keys = _keys_in(stores, departments)
     judged = judging_context(landing, lake)
     first = week_key(run_weeks(context)[0])
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
@@ -280,7 +285,7 @@ def raw_series_covariates(
 
     A week without any has no file.
     """
-    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    keys = _keys_in(stores, departments)
     own = _delivered(context, landing, ["series_covariates"], keys)
     held = set(lake.partitions("raw_series_covariates"))
     weeks = run_weeks(context)
@@ -322,7 +327,7 @@ def plans_ahead(
 
     Only the week of the newest sales gets a plan, all that has been delivered of later weeks; older plans stay.
     """
-    keys = {"store_id": keys_of(stores, "store_id"), "dept_id": keys_of(departments, "dept_id")}
+    keys = _keys_in(stores, departments)
     newest, kept = max(lake.partitions("raw_sales")), lake.partitions(PLANS)
     plan: pd.DataFrame | None = None
     metadata: dict[str, str] = {}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.adapters.registry import ModelRegistry
-from demand_assets.assets.forecasting import OVERAGE_KEY, PUBLISHED, UNDERAGE_KEY, forecast_with
+from demand_assets.assets.forecasting import OVERAGE_KEY, PUBLISHED, UNDERAGE_KEY, forecast_with, totals_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import absent_rows, dataset_of, driver_frames, member_keys, store_table
 from demand_assets.contract.store import FORECAST_TOTALS
@@ -99,7 +99,7 @@ def make_scenario(
         of_base.money(forecast, changed, base["unit"]),
     )
     members = member_keys(lake)
-    totals = _totals(registry, model.version, forecast, features, base["horizon_weeks"])
+    totals, _ = totals_of(forecast, features, registry, base["horizon_weeks"])
     return publish_scenario(
         engine,
         record,
@@ -179,20 +179,6 @@ def _series_of(moved: pd.DataFrame, plannable: Plannable) -> int:
     own = series.merge(moved[["store_id", "dept_id"]].drop_duplicates(), how="left", indicator=True)["_merge"] == "both"
     of_store = series["store_id"].isin(moved.loc[moved["dept_id"] == ALL, "store_id"])
     return int((own.to_numpy() | of_store.to_numpy()).sum())
-
-
-def _totals(
-    registry: ModelRegistry, version: str, forecast: pd.DataFrame, features: pd.DataFrame, horizon_weeks: int
-) -> pd.DataFrame:
-    """Totals of the scenario, with the intervals of the vintage's model."""
-    from demand_assets.forecasting.totals import calibrate_totals, total, total_points
-
-    tested = registry.backtest_of(registry.version(version))
-    if tested is None:
-        raise ScenarioError(f"version {version} was registered without a backtest, so its totals have no intervals")
-    keys = ["store_id", "dept_id", "origin_week", "target_week"]
-    scaled = forecast.merge(features[[*keys, "scale", "is_holiday"]], on=keys, how="left", validate="one_to_one")
-    return total(scaled, calibrate_totals(total_points(tested), horizon_weeks))
 
 
 class ScenarioConfig(dg.Config):

@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,8 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     log_alerts(settings.home)
 
     from demand_assets.adapters.parquet import ParquetLake
+    from demand_assets.assets.dataset import judging_context
     from demand_assets.forecasting.methods import history_needs
-    from demand_assets.ingestion.context import context_of
-    from demand_assets.ingestion.ids import IdTexts
     from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
     from demand_assets.planning import FORECAST, TRAIN_AND_FORECAST, keyed
     from demand_assets.resources import build_resources, build_training
@@ -76,7 +76,6 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     require_no_empty_week(lake)
     deliveries = keyed(contents.deliveries, lake)
     weeks = weeks_of(deliveries)
-    judged = context_of(contents.understanding.spec, landing.screening().today, IdTexts(), zone.accepted)
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
     console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}")
 
@@ -89,7 +88,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         records = Path(os.environ["DAGSTER_HOME"]).resolve()
         with sync_at_checkpoints(records), dg.DagsterInstance.get() as instance:
             fail_orphaned_runs(instance, settings)
-            found = landed_weeks(lake, deliveries, judged)
+            found = landed_weeks(lake, deliveries, judging_context(landing, lake))
             for row in found.set_aside.itertuples():
                 console.print(f"  set aside: {row.file}: {row.reason}", style="yellow")
             known = found.keys
@@ -192,9 +191,8 @@ def _execute(
 
     before = _newest_run(instance)
     done = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(console, status, instance, before, done, progress), name="progress", daemon=True
-    )
+    follow = partial(_read_events, console, status, instance, before, done, progress)
+    watcher = threading.Thread(target=_watch, args=(follow, progress), name="progress", daemon=True)
     watcher.start()
     try:
         # Not execute_in_process: that keeps every output in memory until the run ends.
@@ -229,17 +227,10 @@ def _newest_run(instance: "dg.DagsterInstance") -> str | None:
     return runs[0].run_id if runs else None
 
 
-def _watch(
-    console: Console,
-    status: "Status",
-    instance: "dg.DagsterInstance",
-    before: str | None,
-    done: threading.Event,
-    progress: Progress,
-) -> None:
-    """Follow the events of the next run of this command after run `before`, until it is done; an error ends that."""
+def _watch(follow: Callable[[], None], progress: Progress) -> None:
+    """Follow a run; an error ends that."""
     try:
-        _read_events(console, status, instance, before, done, progress)
+        follow()
     except Exception as error:  # noqa: BLE001 raised again by the thread that waits
         progress.lost = error
 
@@ -252,6 +243,7 @@ def _read_events(
     done: threading.Event,
     progress: Progress,
 ) -> None:
+    """Follow the events of the next run of this command after run `before`, until it is done."""
     from dagster import DagsterEventType
 
     wanted = {

@@ -17,7 +17,7 @@ _MOST_MOVERS = 10
 
 def make(name: str, path: Path, author: str | None, as_json: bool) -> None:
     """Score and publish the scenario, and print it beside the forecast it was made from."""
-    terminal(stderr=True).print(f"Scoring scenario {name} ...", markup=False)
+    terminal(stderr=True).print(f"Scoring scenario {name} ...")
     from demand_assets.assets.scenarios import Asked, make_scenario, read_changes_file
     from demand_assets.resources import build_resources
 
@@ -72,7 +72,7 @@ def adopt(name: str, author: str | None, as_json: bool) -> None:
         return
     kept = f"; {adoption.kept:,} keep the number a planner had given" if adoption.kept else ""
     words = f"scenario {name}: {adoption.added:,} overrides added{kept}"
-    terminal().print(words if adoption.added else f"scenario {name} was adopted already", markup=False)
+    terminal().print(words if adoption.added else f"scenario {name} was adopted already")
 
 
 def _comparison(connection: "Connection", name: str) -> dict[str, Any]:
@@ -106,12 +106,10 @@ def _print(found: Mapping[str, Any]) -> None:
     title = f"Scenario {found['name']} beside forecast {found['base_vintage_id']}, chain, in {unit}"
     rows = [_week_cells(row, found["money"]) for row in found["weeks"]]
     print_table(title, rows, numbers=[heading for heading in rows[0] if heading != "week"])
-    terminal().print(
-        f"{found['series']:,} series have changed plans; nothing but this scenario was written", markup=False
-    )
+    terminal().print(f"{found['series']:,} series have changed plans; nothing but this scenario was written")
     if not found["movers"]:
         words = f"no forecast is moved: {found['method']}, which made it, does not follow these plans"
-        terminal().print(words, markup=False)
+        terminal().print(words)
     else:
         movers = [_mover_cells(row) for row in found["movers"]]
         print_table(f"Moved most, all weeks, in {unit}", movers, numbers=["before", "after", "difference", "change"])

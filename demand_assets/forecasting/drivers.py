@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.contract.columns import SPANS_ALL
 from demand_assets.forecasting.weeks import week_number
 
-# Ids are positive, so 0 stands for all stores or all departments; the columns stay plain integers.
-ALL = 0
+# Stands for all stores or all departments; the columns stay plain integers.
+ALL = SPANS_ALL
 OF_STORE, OF_SERIES = "store", "series"
 Values = NDArray[np.float32]
 Places = NDArray[np.int64]

@@ -187,3 +187,16 @@ function dataOf(spec, listed, format) {
   });
   return details;
 }
+
+/**
+ * The lines of a forecast's interval, for `lines` of a chart with the band ["p90", "p10"].
+ *
+ * @param {(name: string) => (?number)[]} values of a column
+ * @returns {object[]}
+ */
+export function interval(values) {
+  return [
+    { key: "p10", label: "p10", values: values("p10"), kind: "edge", colour: "--forecast" },
+    { key: "p90", label: "p90", legend: "p10 to p90", values: values("p90"), kind: "edge", colour: "--forecast" },
+  ];
+}

@@ -1,5 +1,5 @@
 // The chart of one series, with what was forecast before and what planners said.
-import { chart } from "./chart.js";
+import { chart, interval } from "./chart.js";
 import { labelOf, seriesName } from "./dataset.js";
 import { addWeeks, amounts, counted } from "./formatting.js";
 import { emptyNote } from "./panels.js";
@@ -42,8 +42,7 @@ export function seriesChart(detail, params, signal) {
     bands: [["p90", "p10"]],
     lines: [
       ...(hasMarkdowns ? [{ key: "markdown", label: `Markdowns of the ${labelOf("store")}`, values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
-      { key: "p10", label: "p10", values: ahead("p10"), kind: "edge", colour: "--forecast" },
-      { key: "p90", label: "p90", legend: "p10 to p90", values: ahead("p90"), kind: "edge", colour: "--forecast" },
+      ...interval(ahead),
       ...earlier,
       { key: "last_year", label: "Last year", values: column("last_year"), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },

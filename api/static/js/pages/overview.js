@@ -1,6 +1,6 @@
 // The chain, one store or one department: what comes, what came, how good the forecasts were.
 import { scoreCharts, scoreTables } from "../accuracy.js";
-import { chart } from "../chart.js";
+import { chart, interval } from "../chart.js";
 import { KEYS, elided, labelOf, levels, memberName, seriesColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
@@ -161,8 +161,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
     signal,
     bands: [["p90", "p10"]],
     lines: [
-      { key: "p10", label: "p10", values: column("p10"), kind: "edge", colour: "--forecast" },
-      { key: "p90", label: "p90", legend: "p10 to p90", values: column("p90"), kind: "edge", colour: "--forecast" },
+      ...interval(column),
       { key: "last_year", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
       { key: "forecast", label: "Forecast", values: column("forecast"), colour: "--forecast", dash: [6, 3], width: 2 },

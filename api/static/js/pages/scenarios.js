@@ -1,5 +1,5 @@
 // What-if: forecasts on changed plans beside the published forecast, in units, money and orders.
-import { chart } from "../chart.js";
+import { chart, interval } from "../chart.js";
 import { seriesColumn } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
@@ -117,8 +117,7 @@ function weeksChart({ name, weeks, unit, origin_week: origin }, signal) {
     signal,
     bands: [["p90", "p10"]],
     lines: [
-      { key: "p10", label: "p10", values: column("p10"), kind: "edge", colour: "--forecast" },
-      { key: "p90", label: "p90", legend: "p10 to p90", values: column("p90"), kind: "edge", colour: "--forecast" },
+      ...interval(column),
       { key: "base_forecast", label: "Before", values: column("base_forecast"), colour: "--last-year", dash: [2, 3], width: 2 },
       { key: "forecast", label: "On changed plans", values: column("forecast"), colour: "--forecast", width: 2 },
     ],
