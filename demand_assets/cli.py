@@ -63,10 +63,10 @@ class _Commands(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="demand-assets", prog_name="demand")
 def main() -> None:
-    """Weekly retail demand forecasts: sales CSVs in, published forecasts out."""
+    """Weekly retail demand forecasts: sales files in, published forecasts out."""
 
 
 @main.command()
@@ -108,7 +108,11 @@ def inspect(folder: str, as_json: bool, no_write: bool, force: bool) -> None:
 @click.option("--raw-dir", help="Landing zone: a folder or s3://bucket/prefix of files.  [default: the last one used]")
 @click.option("--json", "as_json", is_flag=True, help="Print the closing summary as JSON on stdout.")
 def run(raw_dir: str | None, as_json: bool) -> None:
-    """Run the Dagster graph on a landing zone: ingest, check, build features, train, promote, forecast, publish."""
+    """Ingest and check the files of a landing zone, then forecast and publish the newest week.
+
+    It trains a model first only when the retraining rules ask for one, and says why or why not. Each part runs as a job
+    of the Dagster graph.
+    """
     from demand_assets.commands.run import run_main_job
 
     run_main_job(raw_dir, as_json)

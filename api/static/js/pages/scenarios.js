@@ -28,7 +28,7 @@ function list(params, signal) {
     signal,
     load: () => getAll("/v1/scenarios", {}, signal),
     draw: ({ items }) => {
-      if (items.length === 0) return emptyNote("No scenario was ever made.", "One asks what a forecast would be on other plans, such as half a price: ", h("code", {}, "demand scenario NAME CHANGES.csv"), ".");
+      if (items.length === 0) return emptyNote("No scenario was ever made.", "A scenario is the newest forecast on other plans, such as half a price. Make one with ", h("code", {}, "demand scenario NAME CHANGES.csv"), ".");
       const rows = items.map((row) => ({ ...row, change: shareOfChange(row.forecast, row.base_forecast) }));
       return table({
         name: "scenarios",
