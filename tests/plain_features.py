@@ -110,7 +110,8 @@ class PlainFeatures:
             return None
         scale = max(abs(mean(year)), 1.0)
         (_, dept_pairs), (store_sales, store_pairs) = self.of_dept[self.dept[series]], self.of_store[self.store[series]]
-        row: dict[str, float] = {"scale": scale, "weeks_observed": len(year)}
+        floor = min([0.0, *known(own[: origin + 1])])
+        row: dict[str, float] = {"scale": scale, "floor": floor, "weeks_observed": len(year)}
         for lag in (0, 1, 2, 3, 4, 7, 12):
             row[f"lag_{lag}"] = own[origin - lag] / scale if origin >= lag else NAN
         for weeks in (4, 8, 13, 26):

@@ -53,6 +53,7 @@ BACKTEST_COLUMNS = {
     "model": "Name of the trained model or of a baseline",
     **texts(FORECAST, P10, P50, P90, ACTUAL, IS_HOLIDAY),
     "scale": "Mean weekly sales of the series at the origin",
+    "floor": "Least that a forecast may be",
     "start": "What the correction is added to; of a baseline its forecast",
     "residual": "Correction as the model says it, before it is shrunk, in units of scale",
 }

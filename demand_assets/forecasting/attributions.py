@@ -23,7 +23,7 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
     """[store_id, dept_id, origin_week, target_week, horizon, `ATTRIBUTION_GROUPS`] per row of demand_features.
 
     In the unit of sales; the groups of a row sum to its forecast. `last year` holds what the forecast starts from, less
-    what drivers moved it by, which `promotion` holds.
+    what drivers moved it by, which `promotion` holds, and what keeps the forecast from falling below its floor.
     """
     names = list(ATTRIBUTION_GROUPS)
     known = features_of([*forecaster.features, *ESTIMATES.values()])
@@ -40,5 +40,6 @@ def attributions(forecaster: Forecaster, features: pd.DataFrame) -> pd.DataFrame
         of_drivers = start - start / features[DRIVER_EFFECT].to_numpy()
         grouped[:, names.index(PROMOTION)] += of_drivers
         grouped[:, names.index(LAST_YEAR)] -= of_drivers
+    grouped[:, names.index(LAST_YEAR)] += np.maximum(features["floor"].to_numpy() - grouped.sum(axis=1), 0.0)
     keys = features[["store_id", "dept_id", "origin_week", "target_week", "horizon"]].reset_index(drop=True)
     return pd.concat([keys, pd.DataFrame(grouped, columns=names)], axis=1)

@@ -11,7 +11,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.baselines import UNTRAINED
 from demand_assets.forecasting.forecaster import Forecaster, fit, train_stored
-from demand_assets.forecasting.intervals import INPUTS, Calibration, calibrate, quantile_column
+from demand_assets.forecasting.intervals import INPUTS, Calibration, calibrate, not_below, quantile_column
 from demand_assets.forecasting.methods import weeks_to_judge
 from demand_assets.forecasting.models.base import ModelConfig
 from demand_assets.forecasting.panel import SALES_COLUMNS
@@ -31,6 +31,7 @@ COLUMNS = (
     "actual",
     "is_holiday",
     "scale",
+    "floor",
     "start",
     "residual",
 )
@@ -43,7 +44,7 @@ class Fold:
     """One origin's `points`, and what its forecaster knows before any forecast was judged: its `calibration`.
 
     A model's forecast is `start` + shrink x `residual` x scale, shrunk as far as is expected of any; that of a
-    baseline is its start.
+    baseline is its start. None is below `floor`.
     """
 
     points: pd.DataFrame
@@ -197,7 +198,7 @@ def forecast_origin(
         rows = rows[rows["store_id"].isin(stores)].reset_index(drop=True)
     start, residual = forecaster.parts(rows)
     starts = {forecaster.model: start} | {name: rows[name].to_numpy() for name in UNTRAINED}
-    keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale"]].assign(
+    keyed = rows[["store_id", "dept_id", "origin_week", "target_week", "horizon", "scale", "floor"]].assign(
         is_holiday=rows["is_holiday"].to_numpy() > 0, actual=actuals_of(rows, sales, absent, newest)
     )
     made = {name: residual if name == forecaster.model else np.zeros(len(rows)) for name in starts}
@@ -235,7 +236,8 @@ def assemble_folds(
                 shrink = learn_shrink(judged)
                 points = points.assign(forecast=_shrunk(shrink, points, points["start"], points["residual"]))
             calibration = calibrate(judged, horizon_weeks, quantiles, fold.calibration)
-            scored.append(points.assign(**calibration.intervals(*(points[column].to_numpy() for column in INPUTS))))
+            intervals = calibration.intervals(*(points[column].to_numpy() for column in INPUTS))
+            scored.append(points.assign(**not_below(points["floor"].to_numpy(), intervals)))
     points = pd.concat(scored, ignore_index=True)
     points = points[points["origin_week"].isin(list(origins))]
     order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
@@ -247,7 +249,8 @@ def assemble_folds(
 def _shrunk(shrink: Shrink, points: pd.DataFrame, start: ArrayLike, residual: ArrayLike) -> NDArray[np.float64]:
     """(n,) forecasts from starts and residuals that are not shrunk yet."""
     scale = points["scale"].to_numpy()
-    return np.asarray(start) + shrink.of(scale) * np.asarray(residual) * scale
+    made = np.asarray(start) + shrink.of(scale) * np.asarray(residual) * scale
+    return np.maximum(made, points["floor"].to_numpy())
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:

@@ -20,7 +20,7 @@ from demand_assets.errors import ModelError
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import features_of
-from demand_assets.forecasting.intervals import Calibration, calibrate, calibrate_errors
+from demand_assets.forecasting.intervals import Calibration, calibrate, calibrate_errors, not_below
 from demand_assets.forecasting.models import configured, model_named, model_of
 from demand_assets.forecasting.models.base import Model, ModelConfig
 from demand_assets.forecasting.models.baseline import BaselineConfig
@@ -42,7 +42,7 @@ _FORECAST_KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon"
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """Forecast = start + `shrink` x scaled residual x scale.
+    """Forecast = start + `shrink` x scaled residual x scale, and never below the row's `floor`.
 
     The start is the base, moved by `start`; the residual is the mean of the members; `rows` they learnt from together
     in `fit_seconds`. With `Start.none` and a shrink of 0 the forecast is the base.
@@ -77,7 +77,15 @@ class Forecaster:
         """The columns of demand_features that `predict` takes."""
         return list(
             dict.fromkeys(
-                [*_FORECAST_KEYS, self.config.starts_from, "scale", "is_holiday", *self.features, *self.start.inputs]
+                [
+                    *_FORECAST_KEYS,
+                    self.config.starts_from,
+                    "scale",
+                    "floor",
+                    "is_holiday",
+                    *self.features,
+                    *self.start.inputs,
+                ]
             )
         )
 
@@ -86,9 +94,9 @@ class Forecaster:
 
         The quantiles never cross. ModelError when a feature is missing.
         """
-        scale = features["scale"].to_numpy()
+        scale, floor = features["scale"].to_numpy(), features["floor"].to_numpy()
         start, residual = self.parts(features)
-        forecast = start + self.shrink.of(scale) * residual * scale
+        forecast = np.maximum(start + self.shrink.of(scale) * residual * scale, floor)
         keyed = features[_FORECAST_KEYS].reset_index(drop=True).assign(forecast=forecast)
         intervals = self.calibration.intervals(
             forecast,
@@ -96,7 +104,7 @@ class Forecaster:
             features["horizon"].to_numpy(),
             features["is_holiday"].to_numpy(),
         )
-        return keyed.assign(**intervals)
+        return keyed.assign(**not_below(floor, intervals))
 
     def parts(self, features: pd.DataFrame) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
         """(n,) starts in the unit of sales, and (n,) scaled residuals as the members say them, not yet shrunk."""

@@ -96,6 +96,13 @@ class Calibration:
         )
 
 
+def not_below(
+    floor: NDArray[np.float64], quantiles: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """Columns of quantiles, (n,) each, none of them below the (n,) floor."""
+    return {name: np.maximum(values, floor) for name, values in quantiles.items()}
+
+
 def calibrate(
     points: pd.DataFrame,
     horizon_weeks: int,

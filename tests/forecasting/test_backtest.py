@@ -86,7 +86,7 @@ def _forecasts(origin: pd.Timestamp, errors: dict[str, tuple[float, float]]) -> 
             {
                 "store_id": 1, "dept_id": 2, "origin_week": origin, "target_week": add_weeks(origin, ahead),
                 "horizon": ahead, "model": model, "forecast": 1000.0, "actual": 1000.0 + error,
-                "is_holiday": False, "scale": 500.0, "start": 1000.0, "residual": 0.0,
+                "is_holiday": False, "scale": 500.0, "floor": 0.0, "start": 1000.0, "residual": 0.0,
             }
             for model, both in errors.items()
             for ahead, error in enumerate(both, start=1)

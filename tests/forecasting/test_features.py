@@ -166,8 +166,17 @@ def test_every_feature_equals_plain_loops_over_each_series(origin: int) -> None:
     made = made[made["horizon"].isin(horizons)].reset_index(drop=True)
     expected = pd.DataFrame(_plain_rows(panel, origin, horizons))[list(made.columns)]
     pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=2e-6, atol=1e-6)
-    exact = ["base", "scale", *BASELINES]
+    exact = ["base", "scale", "floor", *BASELINES]
     pd.testing.assert_frame_equal(made[exact], expected[exact], rtol=1e-9)
+
+
+def test_only_a_series_that_was_negative_may_be_forecast_so(panel: Panel) -> None:
+    sales = np.abs(panel.sales)
+    sales[7, 1] = -30.0
+    made = build_features(dataclasses.replace(panel, sales=sales), [panel.weeks[row] for row in (6, 60)], 1)
+    returned = (made["store_id"] == panel.series["store_id"][1]) & (made["dept_id"] == panel.series["dept_id"][1])
+    assert made.loc[returned, "floor"].tolist() == [0.0, -30.0]
+    assert (made.loc[~returned, "floor"] == 0.0).all()
 
 
 def test_a_holiday_marks_the_horizon_it_falls_on(panel: Panel) -> None:

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from demand_assets.errors import ModelError
-from demand_assets.forecasting.features import FEATURES, build_features
+from demand_assets.forecasting.attributions import attributions
+from demand_assets.forecasting.features import ATTRIBUTION_GROUPS, FEATURES, build_features
 from demand_assets.forecasting.forecaster import Forecaster, fit
 from demand_assets.forecasting.intervals import COLUMNS, Calibration, calibrate
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
@@ -84,6 +85,20 @@ def test_no_forecast_moves_when_everything_after_the_origin_changes(
     pd.testing.assert_frame_equal(fit(changed, changed_sales, AS_OF, config).predict(changed_rows), expected)
 
 
+def test_no_forecast_falls_below_its_floor(forecaster: Forecaster, features: pd.DataFrame) -> None:
+    wide = Calibration(np.empty(0), np.tile([-3.0, 0.0, 3.0], (1, 1, 2, 1)))
+    # Some start far below zero; some of those series had a week of returns.
+    rows = features[features["origin_week"] == AS_OF].reset_index(drop=True)
+    rows = rows.assign(base=np.where(rows.index % 2, -1e6, rows["base"]), floor=np.where(rows.index % 3, 0.0, -250.0))
+    made = dataclasses.replace(forecaster, calibration=wide, start=Start.none()).predict(rows)
+    assert (made[["forecast", "p10", "p50"]].min() == -250.0).all()
+    assert (made[["forecast", *COLUMNS]].min(axis=1) >= rows["floor"]).all()
+    low = rows.index % 2 == 1
+    assert made.loc[low, "p50"].tolist() == rows.loc[low, "floor"].tolist()
+    why = attributions(dataclasses.replace(forecaster, start=Start.none()), rows)[list(ATTRIBUTION_GROUPS)]
+    np.testing.assert_allclose(why.sum(axis=1), made["forecast"], rtol=1e-4, atol=0.5)
+
+
 def test_members_learn_from_different_rows_and_are_averaged(
     features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig
 ) -> None:
@@ -108,7 +123,7 @@ def test_without_a_moved_start_and_a_correction_the_forecast_is_the_base(
     forecaster: Forecaster, features: pd.DataFrame
 ) -> None:
     plain = dataclasses.replace(forecaster, start=Start.none(), shrink=Shrink.of_all(0.0))
-    np.testing.assert_array_equal(plain.predict(features)["forecast"], features["base"])
+    np.testing.assert_array_equal(plain.predict(features)["forecast"], np.maximum(features["base"], features["floor"]))
 
 
 def test_no_forecast_is_missing(forecaster: Forecaster, features: pd.DataFrame) -> None:
@@ -161,7 +176,8 @@ def test_a_model_saved_before_starts_were_learnt_forecasts_as_it_did(
     rows = features[features["origin_week"] == AS_OF]
     _, residual = forecaster.parts(rows)
     np.testing.assert_array_equal(
-        Forecaster.load(tmp_path).predict(rows)["forecast"], rows["base"] + residual * rows["scale"]
+        Forecaster.load(tmp_path).predict(rows)["forecast"],
+        np.maximum(rows["base"] + residual * rows["scale"], rows["floor"]),
     )
 
 
@@ -178,7 +194,7 @@ def test_a_model_takes_its_own_features_in_its_own_order(
     assert loaded.features == own
     expected = member.predict(features[list(own)].to_numpy(np.float32))
     found = loaded.predict(features[sorted(features.columns)])["forecast"]
-    np.testing.assert_allclose(found, features["base"] + expected * features["scale"])
+    np.testing.assert_allclose(found, np.maximum(features["base"] + expected * features["scale"], features["floor"]))
 
 
 def test_importance_names_every_feature_and_is_the_mean_of_the_members(forecaster: Forecaster) -> None:

@@ -100,7 +100,7 @@ def _rows_of(history: History, row: int, horizon_weeks: int) -> Made:
     for block in dict.fromkeys(spec.made_by for spec in features.values()):
         made |= block(origin)
     panel, series = origin.panel, origin.panel.series.iloc[origin.active]
-    in_unit: Columns = {"base": origin.base, "scale": origin.scale, **baselines(observed)}
+    in_unit: Columns = {"base": origin.base, "scale": origin.scale, "floor": origin.floor, **baselines(observed)}
 
     def rows(values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, horizon_weeks) if values.ndim == 1 else np.ascontiguousarray(values.T).ravel()

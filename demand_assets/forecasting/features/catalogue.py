@@ -47,6 +47,7 @@ IN_SALES_UNIT = {
     "base": "Mean of smoothed last year times growth and of the decomposition, of intermittent demand tsb; the "
     "forecast starts here",
     "scale": "Mean weekly sales of the 52 weeks to the origin, without sign; the unit of scaled features",
+    "floor": "Least that a forecast may be: 0, or the least sales up to the origin where a week was negative",
     **{name: f"Baseline: {text}" for name, text in BASELINES.items()},
 }
 

@@ -131,7 +131,7 @@ class History:
         self.means, self.deviations = window_statistics(sales, MEANS, DEVIATIONS)
         self.zeros = running(sales == 0)
         self.demand_rates = demand_rates(sales)
-        self.least = np.fmin.accumulate(sales)
+        self.floor = np.fmin(np.fmin.accumulate(sales), 0.0)
         in_dept = (panel.series["dept"].to_numpy(), panel.departments)
         self.dept_now, self.dept_then = running(_grouped(now, *in_dept)), running(_grouped(then, *in_dept))
         self.dept_sales = _grouped(filled, *in_dept)

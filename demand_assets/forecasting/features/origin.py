@@ -157,6 +157,11 @@ class Origin:
         return np.where(np.isnan(self.last_year), level * season, self.last_year * self.growth)
 
     @cached_property
+    def floor(self) -> Matrix:
+        """(n,) the least sales of a week up to the origin where that is negative, else 0."""
+        return self.history.floor[self.row, self.active]
+
+    @cached_property
     def demand_rate(self) -> Matrix:
         """(n,) expected sales of a week: probability of demand times its size, both smoothed."""
         return self.history.demand_rates[self.row, self.active]
