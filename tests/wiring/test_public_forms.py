@@ -32,6 +32,7 @@ def answer(home: Path, **query: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_m5_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     amounts = daily_amounts(4)
     keys = [
