@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.api.conftest import InProcess, application
 from tests.wiring.conftest import run
