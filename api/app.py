@@ -63,7 +63,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         title="Demand forecasts",
         version="1",
         description=DESCRIPTION,
-        docs_url=None,  # their pages load scripts from elsewhere; /openapi.json is the reference
+        docs_url=None,  # its page loads scripts from elsewhere; ours is served below, without a network
         redoc_url=None,
         openapi_url=None,  # served below, with an ETag
         redirect_slashes=False,  # an address with one too many is no address
@@ -77,7 +77,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         models.router, overrides.router, scenarios.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
-    operations.serve_dashboard(app)
+    operations.serve_pages(app)
 
     @lru_cache(maxsize=1)
     def openapi() -> dict[str, Any]:

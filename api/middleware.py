@@ -29,7 +29,7 @@ ACCESS = logging.getLogger("api.access")
 ERRORS = logging.getLogger("api.errors")
 Header = tuple[bytes, bytes]
 # Open without a key: for load balancers, browsers without a key yet, and readers of the reference.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/openapi.json"})
+_OPEN_PATHS = frozenset({"/", "/docs", "/health", "/ready", "/openapi.json"})
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 _OPEN_PREFIX = "/static/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")

@@ -1,4 +1,4 @@
-"""Whether it is alive and ready, its metrics, and the dashboard."""
+"""Whether it is alive and ready, its metrics, the dashboard and the reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.parameters import NO_PARAMETERS
 from api.problems import ProblemError
 from api.schemas import Health, Readiness
 from api.serialization import to_json
-from api.service import ServiceDep
+from api.service import Service, ServiceDep
 from demand_assets.errors import StoreError
 
 router = APIRouter(dependencies=[NO_PARAMETERS])
@@ -73,12 +73,20 @@ async def metrics(service: ServiceDep) -> Response:
     return Response(text, media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
 
-def serve_dashboard(app: FastAPI) -> None:
-    """The dashboard at `/`, its files under `/static`."""
+def serve_pages(app: FastAPI) -> None:
+    """The dashboard at `/`, the reference at `/docs`, their files under `/static`."""
 
     @app.get("/", include_in_schema=False)
     async def dashboard(request: Request, service: ServiceDep) -> Response:
-        page = await service.in_thread((STATIC / "index.html").read_bytes)
-        return conditional_response(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return await _page(request, service, "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def reference(request: Request, service: ServiceDep) -> Response:
+        return await _page(request, service, "docs.html")
 
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+
+
+async def _page(request: Request, service: Service, name: str) -> Response:
+    page = await service.in_thread((STATIC / name).read_bytes)
+    return conditional_response(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
