@@ -9,21 +9,21 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.listing import conditional_response
 from api.parameters import NO_PARAMETERS
 from api.problems import ProblemError
+from api.responses import conditional_response
 from api.schemas import Health, Readiness
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.errors import StoreError
 
-router = APIRouter(dependencies=[NO_PARAMETERS])
+router = APIRouter(dependencies=[NO_PARAMETERS], tags=["Operation"])
 _NO_STORE = {"Cache-Control": "no-store"}
 STATIC = Path(__file__).parents[1] / "static"
 
 
 @router.get("/health", summary="Alive", response_model=Health)
-async def health(request: Request, service: ServiceDep) -> Response:
+async def get_health(request: Request, service: ServiceDep) -> Response:
     """Answers 200 while the process serves requests, whatever the state of the store."""
     state = service.state
     if state.refreshed_at is None:
@@ -39,7 +39,7 @@ async def health(request: Request, service: ServiceDep) -> Response:
 
 
 @router.get("/ready", summary="Ready", response_model=Readiness)
-async def ready(request: Request, service: ServiceDep) -> Response:
+async def get_readiness(request: Request, service: ServiceDep) -> Response:
     """Answers 200 when the store can be read, has the schema of this code, and its newest forecast is not stale.
 
     503 otherwise, with why.
