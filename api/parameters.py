@@ -102,7 +102,8 @@ OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
 StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]
 DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=["3"])]
-_Ids = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_IDS)]
+_ID_PART = r"[^\x00-\x1f\x7f-\x9f,]" + f"{{0,{LONGEST_ID}}}"
+_Ids = Annotated[str, Field(pattern=f"^{_ID_PART}(,{_ID_PART})*$", min_length=1, max_length=MAX_IDS)]
 _SEVERAL = "or these, separated by commas. An id that has a comma itself is named alone."
 StoresFilter = Annotated[_Ids | None, Field(description=f"Only this store, {_SEVERAL}", examples=["1,2"])]
 DeptsFilter = Annotated[_Ids | None, Field(description=f"Only this department, {_SEVERAL}", examples=["3,7"])]

@@ -41,10 +41,9 @@ def test_each_list_of_series_takes_several(full: httpx.Client) -> None:
     assert columns(items(full, "stores", store_id="2,1"), "store_id") == [("1",), ("2",)]
     assert columns(items(full, "departments", dept_id="3,9"), "dept_id") == [("3",), ("9",)]
     assert {row["store_id"] for row in items(full, "totals", level="store", store_id="1,2")} == {"1", "2"}
-    for path in ("overrides", "overrides/accuracy", "forecasts?vintages=all"):
-        joint = "&" if "?" in path else "?"
-        parts = [row for store in "12" for row in items(full, f"{path}{joint}store_id={store}")]
-        whole = items(full, f"{path}{joint}store_id=1,2")
+    for path, more in (("overrides", {}), ("overrides/accuracy", {}), ("forecasts", {"vintages": "all"})):
+        parts = [row for store in "12" for row in items(full, path, store_id=store, **more)]
+        whole = items(full, path, store_id="1,2", **more)
         assert sorted(map(str, whole)) == sorted(map(str, parts))
 
 
