@@ -65,6 +65,5 @@ def test_the_csv_that_r_reads_is_as_the_page_says(full: httpx.Client) -> None:
     text = full.get(path).content.decode("utf-8")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert text.count("\r\n") == len(rows) + 1
-    # `is_stale` and `order_quantity` of a store without department 4.
     assert {row["is_stale"] for row in rows} == {"false"}
     assert "" in {row["order_quantity"] for row in rows}
