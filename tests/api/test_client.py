@@ -135,5 +135,5 @@ def test_it_waits_as_long_as_it_is_told_to_and_gives_up_in_the_end() -> None:
 
 
 def test_a_service_that_is_not_there_is_one_line() -> None:
-    with DemandClient("http://127.0.0.1:1") as demand, pytest.raises(DemandError, match=r"127\.0\.0\.1:1 does not answer"):
+    with DemandClient("http://127.0.0.1:1") as demand, pytest.raises(DemandError, match=r":1 does not answer"):
         demand.vintages()
