@@ -21,7 +21,14 @@ def landed(folder: Path, weeks: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("weeks", "method"), [(20, "tsb"), (8, "moving_average"), (2, "tsb")])
+@pytest.mark.parametrize(
+    ("weeks", "method"),
+    [
+        pytest.param(20, "tsb", marks=pytest.mark.long),
+        pytest.param(8, "moving_average", marks=pytest.mark.long),
+        (2, "tsb"),
+    ],
+)
 def test_a_short_history_ends_with_a_published_vintage(weeks: int, method: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     summary = run(home, landed(tmp_path / "zone", weeks))
