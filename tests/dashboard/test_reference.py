@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+
 import httpx
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.dashboard import retailer
+from tests.dashboard.conftest import served
 from tests.dashboard.test_dashboard import settled
 
 
@@ -49,3 +54,19 @@ def test_the_reference_is_dark_where_the_dashboard_is(browser: Browser, service:
         page = context.new_page()
         page.goto(f"{service}/docs")
         expect(page.locator("html.dark-mode")).to_be_attached()
+
+
+def test_every_page_works_under_the_prefix_of_a_proxy(page: Page, tmp_path: Path, origin: date) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    retailer.fill(url, origin)
+    with served(url, DEMAND_API_ROOT_PATH="/tools/demand") as address:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        settled(page, f"{address}/tools/demand/")
+        expect(page.get_by_label("Newest forecast")).to_contain_text(str(origin))
+        page.get_by_role("link", name="API reference").click()
+        page.locator(".opblock", has_text="/v1/dataset").click()
+        page.get_by_role("button", name="Try it out").click()
+        page.get_by_role("button", name="Execute").click()
+        expect(page.locator(".request-url")).to_contain_text(f"{address}/tools/demand/v1/dataset")
+        assert [each for each in asked if not each.startswith((f"{address}/tools/demand/", "data:", "about:"))] == []
