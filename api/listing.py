@@ -14,9 +14,9 @@ from sqlalchemy import Select
 
 from api.cursors import decode_key, encode_cursor
 from api.files import File, asks_for_a_part, file_response
-from api.formats import MEDIA_TYPES, Format, Table, accepted, render
+from api.formats import MEDIA_TYPES, MOST_ROWS, Format, Table, accepted, render
 from api.names import NAME_COLUMNS, Names
-from api.parameters import DEFAULT_ROWS, PageParameters
+from api.parameters import DEFAULT_ROWS, MAX_INTEGER, PageParameters
 from api.responses import conditional_response
 from api.row_models import columns_of
 from api.serialization import etag_of, to_json
@@ -90,7 +90,8 @@ async def _json_response(request: Request, service: Service, page: PageParameter
 
 
 async def _file(request: Request, service: Service, page: PageParameters, listing: Listing, form: Format) -> File:
-    rows, cursor = await _page(request, service, page, listing, service.settings.export_rows)
+    most = min(service.settings.export_rows, MOST_ROWS.get(form, MAX_INTEGER))
+    rows, cursor = await _page(request, service, page, listing, most)
     content, tag = await service.in_thread(partial(_rendered, listing, rows, service.state.names, form))
     headers = _next_link(request, service, cursor)
     headers["Content-Disposition"] = f'attachment; filename="{_file_name(service, listing)}.{form.value}"'

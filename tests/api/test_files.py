@@ -13,7 +13,7 @@ from fastapi import Request
 from fsspec.implementations.http import HTTPFileSystem
 
 from api.files import File, RecentFiles, part_of
-from api.formats import Format, render
+from api.formats import MOST_ROWS, Format, render
 from api.problems import ProblemError
 from demand_assets.store.engine import create_engine_for
 from tests.api.conftest import problem, serving
@@ -152,6 +152,14 @@ def test_excel_has_the_rows_with_their_types() -> None:
     assert found["week"].dt.date.dropna().to_list() == [date(2012, 11, day) for day in (2, 9, 16)]
     assert found["forecast"].to_list()[:2] == [100.5, -1.0]
     assert found["published_at"][0] == pd.Timestamp("2012-10-27 12:00")
+
+
+def test_excel_has_fewer_rows_a_file_and_links_to_the_rest(full: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MOST_ROWS, Format.XLSX, 4)
+    first = full.get("/v1/forecasts?format=xlsx")
+    parts = [first, full.get(first.links["next"]["url"])]
+    assert [len(pd.read_excel(io.BytesIO(part.content), engine="calamine")) for part in parts] == [4, 2]
+    assert "next" not in parts[1].links
 
 
 def test_a_text_that_no_cell_has_room_for_is_refused() -> None:
