@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
@@ -52,7 +53,7 @@ def past_forecasts(
     scored, though nothing was published then. They have no attributions.
     """
     from demand_assets.adapters.promotion import backtest_kept
-    from demand_assets.forecasting.totals import calibrate_totals, total, total_points
+    from demand_assets.forecasting.totals import total_points
     from demand_assets.store.publish import VintageRecord, checked_vintage, publish_checked
 
     newest = run_weeks(context)[0]
@@ -63,8 +64,6 @@ def past_forecasts(
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
     for origin in origins:
         own = forecast[forecast["origin_week"] == origin].reset_index(drop=True)
-        # What was known at the origin decides its intervals.
-        calibrations = calibrate_totals(errors[errors["target_week"] <= origin], training.horizon_weeks)
         record = VintageRecord(
             origin_week=origin.date(),
             horizon_weeks=training.horizon_weeks,
@@ -79,7 +78,11 @@ def past_forecasts(
         vintage = checked_vintage(
             record,
             store_table(own, PUBLISHED, members),
-            store_table(total(own, calibrations), FORECAST_TOTALS.without("vintage_id"), members),
+            store_table(
+                _totals(own, errors[errors["target_week"] <= origin], training.horizon_weeks),
+                FORECAST_TOTALS.without("vintage_id"),
+                members,
+            ),
         )
         # The file comes first: an origin that has a vintage is not looked at again.
         notes = {VINTAGE_KEY: vintage.vintage_id, HORIZON_KEY: str(training.horizon_weeks)}
@@ -105,3 +108,14 @@ def _forecast(tested: pd.DataFrame, costs: OrderCosts) -> pd.DataFrame:
     return own.assign(order_quantity=orders).merge(
         others.reindex(columns=list(BASELINES)).reset_index(), on=_POINT, how="left", validate="one_to_one"
     )
+
+
+def _totals(forecast: pd.DataFrame, known: pd.DataFrame, horizon_weeks: int) -> pd.DataFrame:
+    """Totals of one origin, with intervals from the errors `known` then; without any where there were none."""
+    from demand_assets.forecasting.totals import QUANTILE_COLUMNS, calibrate_totals, total
+
+    calibrations = calibrate_totals(known, horizon_weeks)
+    made = total(forecast, calibrations)
+    bare = made["level"].isin([level for level, calibration in calibrations.items() if calibration.is_none])
+    made.loc[bare, list(QUANTILE_COLUMNS)] = np.nan
+    return made

@@ -16,7 +16,7 @@ from tests.wiring.conftest import run
 ROWS = """
     select s.store_id, d.dept_id, f.target_week, f.horizon, f.forecast, v.unit
     from forecasts f join stores s using (store_key) join departments d using (dept_key)
-    join forecast_vintages v using (vintage_id) order by 1, 2, 3
+    join forecast_vintages v using (vintage_id) where v.kind = 'forecast' order by 1, 2, 3
 """
 
 

@@ -71,7 +71,7 @@ def test_the_weeks_that_followed_are_scored_with_their_baselines(
     assert own["week"].tolist() == expected["target_week"].dt.strftime("%Y-%m-%d").tolist()
     np.testing.assert_allclose(own["wmae"], expected["wmae"])
     assert set(found["model"]) == {"xgboost", *BASELINES}
-    assert table(finished[0], "select * from forecast_exceptions")["week"].nunique() > 1
+    assert len(table(finished[0], "select distinct week from forecast_exceptions")) > 1
     weeks = lake.partitions("raw_sales")
     assert (unscored_weeks(lake), plan_scoring(lake, weeks).runs) == ([], ())
 
