@@ -1,10 +1,11 @@
-"""Every snippet of docs/clients.md runs against a running service."""
+"""Every snippet of docs/clients.md, and its notebook, runs against a running service."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import io
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 from tests.api.conftest import items
 from tests.api.test_files import HttpFiles
 
-PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "clients.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -46,6 +48,14 @@ def test_a_snippet_runs(full: httpx.Client, snippet: str) -> None:
     frames = [value for value in found.values() if hasattr(value, "__len__") and not isinstance(value, (str, dict))]
     assert frames
     assert all(len(frame) > 0 for frame in frames)
+
+
+def test_the_notebook_runs(full: httpx.Client) -> None:
+    cells = json.loads((DOCS / "clients.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    found = run("\n".join(code), full)
+    assert [len(found[name]) for name in ("forecasts", "accuracy", "history", "orders")] == [6, 2, 18, 6]
+    assert all(not cell.get("outputs") for cell in cells)
 
 
 def test_commands_make_their_files(full: httpx.Client, tmp_path: Path) -> None:
