@@ -154,11 +154,14 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
     if not vintages:
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
-    absent, members = absent_rows(lake), member_keys(lake)
+    absent, members = absent_rows(lake, [week_key(week)]), member_keys(lake)
     for vintage in vintages:
         forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), members)
         if not forecasts.empty:
-            stored = _with_baselines(lake, vintage, week, forecasts)
+            # Sales of a series that was out of stock are not what was asked for.
+            ids = forecasts["store_id"].to_numpy(), forecasts["dept_id"].to_numpy()
+            out = absent.ran_out(pd.DatetimeIndex([week] * len(forecasts)), *ids)
+            stored = _with_baselines(lake, vintage, week, forecasts[~out].reset_index(drop=True))
             made_by = vintage["vintage_id"], vintage["method"]
             points.append(realised_points(stored, actuals, *made_by, absent.missing, absent.stores_shut(week)))
     found = pd.concat(points, ignore_index=True) if points else None
