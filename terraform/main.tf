@@ -127,7 +127,7 @@ module "ci" {
   create_oidc_provider        = var.create_oidc_provider
   repository_arns             = values(module.registry.repository_arns)
   cluster_arn                 = module.cluster.arn
-  service_arns                = concat([for service in module.service : service.service_arn], flatten(module.dask[*].service_arns))
+  service_arns                = concat([for service in module.service : service.service_arn], local.dask_service_arns)
   migrate_task_definition_arn = module.migrate.task_definition_arn_any_revision
   migrate_log_group_arn       = module.migrate.log_group_arn
   passed_role_arns            = concat(module.run.role_arns, module.migrate.role_arns, module.watch.role_arns, flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns))

@@ -59,8 +59,9 @@ locals {
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
       policies = {
-        data = data.aws_iam_policy_document.data["webserver"].json
-        stop = data.aws_iam_policy_document.stop.json
+        data     = data.aws_iam_policy_document.data["webserver"].json
+        launcher = data.aws_iam_policy_document.launcher.json
+        stop     = data.aws_iam_policy_document.stop.json
       }
       target_groups = [module.cluster.webserver_target_group_arn]
     }
@@ -73,8 +74,9 @@ locals {
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
       policies = {
-        launch = data.aws_iam_policy_document.launch.json
-        stop   = data.aws_iam_policy_document.stop.json
+        launch   = data.aws_iam_policy_document.launch.json
+        launcher = data.aws_iam_policy_document.launcher.json
+        stop     = data.aws_iam_policy_document.stop.json
       }
       target_groups = []
     }
@@ -235,10 +237,11 @@ module "migrate" {
   cpu                = var.sizes["migrate"].cpu
   memory             = var.sizes["migrate"].memory
   architecture       = var.architecture
-  environment        = local.pipeline_environment
+  environment        = merge(local.pipeline_environment, local.launcher_environment)
   secrets            = local.pipeline_secrets
   subnet_ids         = module.network.private_subnet_ids
   security_group_id  = module.network.security_group_ids["run"]
+  policies           = { launcher = data.aws_iam_policy_document.launcher.json }
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
 }

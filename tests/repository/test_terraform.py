@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.repository.terraform_files import TERRAFORM, read_tree, types_used
+from tests.repository.terraform_plan import Terraform
 from tests.repository.terraform_schema import SCHEMA, code_of, main, problems
 
 KNOWN: dict[str, Any] = json.loads(SCHEMA.read_text())
@@ -199,43 +200,6 @@ def test_the_files_are_formatted() -> None:
     assert done.returncode == 0, done.stdout
 
 
-ACCOUNT = """
-alert_emails             = ["ops@example.com"]
-api_domain               = "demand.example.com"
-bucket_name              = "example-demand"
-certificate_arn          = "arn:aws:acm:us-east-1:123456789012:certificate/a"
-dagster_domain           = "dagster.example.com"
-github_owner             = "example"
-github_repository        = "demand"
-internal_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/b"
-operator_cidrs           = ["10.0.0.0/16"]
-zone_id                  = "Z1"
-"""
-
-
-class Terraform:
-    """The command, in a copy of the configuration without a remote state."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
-
-    def __call__(self, *arguments: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["terraform", *arguments, "-no-color"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    def plan(self, stage: str, *variables: str) -> tuple[int, str]:
-        given = [f"-var={variable}" for variable in variables]
-        return self("plan", "-refresh=false", f"-var-file={stage}.tfvars", "-var-file=account.tfvars", *given)
-
-
 @pytest.fixture(scope="module")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     if shutil.which("terraform") is None:
@@ -243,14 +207,8 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     pytest.importorskip("msgpack", reason="the stand-in for the provider speaks msgpack")
     from tests.repository.terraform_provider import provider_environment
 
-    folder = tmp_path_factory.mktemp("terraform") / "root"
-    shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "backend.tf"))
-    (folder / "account.tfvars").write_text(ACCOUNT)
     with provider_environment(KNOWN["types"]) as environment:
-        command = Terraform(folder, environment)
-        code, said = command("init")
-        assert code == 0, said
-        yield command
+        yield Terraform(tmp_path_factory.mktemp("terraform") / "root", environment)
 
 
 def test_terraform_finds_it_valid(terraform: Terraform) -> None:
