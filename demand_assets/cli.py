@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -295,6 +296,19 @@ def revoke_key(key_id: str, as_json: bool) -> None:
     from demand_assets.commands.keys import revoke
 
     revoke(key_id, as_json)
+
+
+@main.command("bootstrap-database")
+def bootstrap_database() -> None:
+    """Make the databases and roles that the four addresses in the environment name, or set their passwords anew.
+
+    The server and its master user come from PGHOST, PGUSER, PGPASSWORD and PGSSLMODE; the user may create roles and
+    databases and need not be a superuser. DEMAND_STORE_URL, DAGSTER_POSTGRES_URL and MLFLOW_BACKEND_STORE_URI each
+    name a role, its password and the database it owns; DEMAND_API_STORE_URL names the role that reads the store.
+    """
+    from demand_assets.commands.database import make
+
+    make(os.environ)
 
 
 @main.command()

@@ -120,15 +120,18 @@ module "monitoring" {
 module "ci" {
   source = "./modules/ci"
 
-  name                        = local.name
-  environment                 = var.environment
-  github_owner                = var.github_owner
-  github_repository           = var.github_repository
-  create_oidc_provider        = var.create_oidc_provider
-  repository_arns             = values(module.registry.repository_arns)
-  cluster_arn                 = module.cluster.arn
-  service_arns                = concat([for service in module.service : service.service_arn], local.dask_service_arns)
-  migrate_task_definition_arn = module.migrate.task_definition_arn_any_revision
-  migrate_log_group_arn       = module.migrate.log_group_arn
-  passed_role_arns            = concat(module.run.role_arns, module.migrate.role_arns, module.watch.role_arns, flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns))
+  name                 = local.name
+  environment          = var.environment
+  github_owner         = var.github_owner
+  github_repository    = var.github_repository
+  create_oidc_provider = var.create_oidc_provider
+  repository_arns      = values(module.registry.repository_arns)
+  cluster_arn          = module.cluster.arn
+  service_arns         = concat([for service in module.service : service.service_arn], local.dask_service_arns)
+  task_definition_arns = [module.database_task.task_definition_arn_any_revision, module.migrate.task_definition_arn_any_revision]
+  log_group_arns       = [module.database_task.log_group_arn, module.migrate.log_group_arn]
+  passed_role_arns = concat(
+    module.run.role_arns, module.database_task.role_arns, module.migrate.role_arns, module.watch.role_arns,
+    flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns),
+  )
 }

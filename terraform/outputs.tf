@@ -80,13 +80,8 @@ output "database_address" {
   value       = module.database.address
 }
 
-output "database_master_secret_arn" {
-  description = "Master password, for the operator who makes roles and databases."
-  value       = module.database.master_secret_arn
-}
-
 output "secret_arns" {
-  description = "Secrets that the operator puts URLs into."
+  description = "Secrets that the operator puts URLs into, for the task `database` and the parts that read them."
   value       = module.database.secret_arns
 }
 

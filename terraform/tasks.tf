@@ -1,4 +1,4 @@
-# What runs, and with what: five services, and three tasks that others start.
+# What runs, and with what: five services, and four tasks that others start.
 
 locals {
   metrics_namespace = "Demand"
@@ -242,6 +242,40 @@ module "migrate" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_id  = module.network.security_group_ids["run"]
   policies           = { launcher = data.aws_iam_policy_document.launcher.json }
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+# Makes databases and roles as the secrets name them: before the first migration, and again after a password is changed.
+# Nobody else has the master user's password.
+module "database_task" {
+  source = "./modules/service"
+
+  name           = "database"
+  prefix         = local.name
+  cluster_arn    = module.cluster.arn
+  repository_url = module.registry.repository_urls["pipeline"]
+  repository_arn = module.registry.repository_arns["pipeline"]
+  bootstrap      = var.bootstrap
+  asleep         = var.asleep
+  image_of       = "run"
+  command        = ["demand", "bootstrap-database"]
+  cpu            = var.sizes["migrate"].cpu
+  memory         = var.sizes["migrate"].memory
+  architecture   = var.architecture
+  environment = {
+    PGHOST    = module.database.address
+    PGPORT    = "5432"
+    PGUSER    = module.database.master_username
+    PGSSLMODE = "verify-full"
+  }
+  secrets = merge(local.pipeline_secrets, {
+    DEMAND_API_STORE_URL     = module.database.secret_arns["store-url-api"]
+    MLFLOW_BACKEND_STORE_URI = module.database.secret_arns["mlflow-url"]
+    PGPASSWORD               = "${module.database.master_secret_arn}:password::"
+  })
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_id  = module.network.security_group_ids["run"]
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
 }

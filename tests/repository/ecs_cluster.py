@@ -23,7 +23,7 @@ NEW = {name: f"repository/{name}@sha256:{number * 64}" for name, number in DIGES
 def end_well(parsed: dict[str, Any], **_: Any) -> None:
     """moto runs no container: its tasks end by themselves, and without exit codes."""
     for task in parsed["tasks"]:
-        task["containers"] = [{"name": "sidecar"}, {"name": "migrate", "exitCode": 0}]
+        task["containers"] = [{"name": "sidecar"}, *({"name": name, "exitCode": 0} for name in ("database", "migrate"))]
 
 
 @pytest.fixture

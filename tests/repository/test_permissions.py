@@ -14,13 +14,17 @@ import pytest
 from sqlalchemy import make_url
 
 from demand_assets.adapters.landing import LandingZone
+from demand_assets.commands.database import GUESTS, OWNERS
 from demand_assets.errors import LandingError
 from tests.identity import Ask, Identity, allows
 from tests.repository.docker_files import DOCKER, ROOT
 from tests.repository.ecs_cluster import NEW, deployment, end_well, running
+from tests.repository.terraform_account import MASTER_SECRET
 from tests.repository.terraform_plan import Plan
 
 BUCKET = "example-demand"
+# Where and as whom libpq connects, with RDS's certificate checked.
+LIBPQ = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSSLMODE")
 
 
 # How policies are read
@@ -116,7 +120,7 @@ def test_the_deploy_role_rolls_out_and_back(identity: Identity, cluster: Any, tm
     ecs.meta.events.register("after-call.ecs.DescribeTasks", end_well)
     rolled = deployment(ecs, tmp_path)
     before = running(cluster)
-    rolled.roll_out(NEW)
+    rolled.roll_out(NEW, database=True)
     assert {image for image, _ in running(cluster).values()} == set(NEW.values())
     rolled.roll_back()
     assert (running(cluster), identity.refused) == (before, [])
@@ -131,3 +135,18 @@ def test_a_landing_zone_without_files_can_be_looked_at(
     with pytest.raises(LandingError, match="does not exist or is empty"):
         LandingZone(f"s3://{BUCKET}/raw").files()
     assert identity.refused == []
+
+
+def test_the_database_task_has_every_address_and_the_masters_password(dev: Plan) -> None:
+    container = dev.container("demand-dev-database")
+    assert container["command"] == ["demand", "bootstrap-database"]
+    named = {one["name"]: one["valueFrom"] for one in container["secrets"]}
+    assert {*dev.environment("demand-dev-database"), *named} == {*OWNERS, *GUESTS, *LIBPQ}
+    assert named["PGPASSWORD"] == f"{MASTER_SECRET}:password::"
+    documents = dev.policies("demand-dev-database-execution")
+    for reference in named.values():
+        arn = reference.removesuffix(":password::")
+        assert allows(documents, Ask("secretsmanager:GetSecretValue", arn))
+    others = [one["name"] for one in dev.all("aws_iam_role") if one["name"] != "demand-dev-database-execution"]
+    for role in others:
+        assert not allows(dev.policies(role), Ask("secretsmanager:GetSecretValue", MASTER_SECRET)), role

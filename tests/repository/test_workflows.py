@@ -156,7 +156,7 @@ def test_a_roll_back_restores_services_tasks_and_counts_and_can_be_repeated(clus
 @pytest.mark.parametrize(
     ("call", "fault", "message"),
     [
-        ("DescribeTasks", lambda parsed: parsed["tasks"][0]["containers"].pop(), "migrate ended with None"),
+        ("DescribeTasks", lambda parsed: parsed["tasks"][0]["containers"].clear(), "migrate ended with None"),
         ("RunTask", lambda parsed: parsed.update(tasks=[], failures=[{"reason": "no room"}]), "no room"),
     ],
 )

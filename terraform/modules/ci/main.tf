@@ -102,9 +102,9 @@ data "aws_iam_policy_document" "deploy" {
   }
 
   statement {
-    sid       = "Migrate"
+    sid       = "Tasks"
     actions   = ["ecs:RunTask"]
-    resources = [var.migrate_task_definition_arn]
+    resources = var.task_definition_arns
 
     condition {
       test     = "ArnEquals"
@@ -114,7 +114,7 @@ data "aws_iam_policy_document" "deploy" {
   }
 
   statement {
-    sid       = "WatchMigrate"
+    sid       = "WatchTasks"
     actions   = ["ecs:DescribeTasks"]
     resources = [local.tasks]
 
@@ -126,9 +126,9 @@ data "aws_iam_policy_document" "deploy" {
   }
 
   statement {
-    sid       = "MigrateLog"
+    sid       = "LogsOfTasks"
     actions   = ["logs:GetLogEvents"]
-    resources = ["${var.migrate_log_group_arn}:*"]
+    resources = [for arn in var.log_group_arns : "${arn}:*"]
   }
 
   statement {

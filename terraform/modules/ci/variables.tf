@@ -48,14 +48,14 @@ variable "service_arns" {
   type        = list(string)
 }
 
-variable "migrate_task_definition_arn" {
-  description = "Every revision of the task that migrates the databases."
-  type        = string
+variable "task_definition_arns" {
+  description = "Every revision of the tasks that deployments run: database and migrate."
+  type        = list(string)
 }
 
-variable "migrate_log_group_arn" {
-  description = "Log of that task, shown when it fails."
-  type        = string
+variable "log_group_arns" {
+  description = "Logs of these tasks, shown when one fails."
+  type        = list(string)
 }
 
 variable "passed_role_arns" {

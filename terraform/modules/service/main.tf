@@ -79,9 +79,10 @@ data "aws_iam_policy_document" "execution" {
     for_each = length(var.secrets) > 0 ? ["secrets"] : []
 
     content {
-      sid       = "Secrets"
-      actions   = ["secretsmanager:GetSecretValue"]
-      resources = values(var.secrets)
+      sid     = "Secrets"
+      actions = ["secretsmanager:GetSecretValue"]
+      # A reference may go on with the key of a field, which the secret's name has not.
+      resources = distinct([for secret in values(var.secrets) : join(":", slice(split(":", secret), 0, 7))])
     }
   }
 

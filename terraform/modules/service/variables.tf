@@ -92,7 +92,7 @@ variable "environment" {
 }
 
 variable "secrets" {
-  description = "Environment variables that come from Secrets Manager: name to the secret's ARN."
+  description = "Environment variables that come from Secrets Manager: name to the secret's ARN, with `:FIELD::` behind it for one field of JSON."
   type        = map(string)
   default     = {}
 }
