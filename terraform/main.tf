@@ -124,7 +124,6 @@ module "ci" {
   environment          = var.environment
   github_owner         = var.github_owner
   github_repository    = var.github_repository
-  create_oidc_provider = var.create_oidc_provider
   repository_arns      = values(module.registry.repository_arns)
   cluster_arn          = module.cluster.arn
   service_arns         = concat([for service in module.service : service.service_arn], local.dask_service_arns)
@@ -134,4 +133,31 @@ module "ci" {
     module.run.role_arns, module.database_task.role_arns, module.migrate.role_arns, module.watch.role_arns,
     flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns),
   )
+}
+
+# It belongs to the account, not to a stage: destroying one stage would lock the other's deployments out.
+removed {
+  from = module.ci.aws_iam_openid_connect_provider.github
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+# --- bootstrap is for once ---
+
+data "aws_ecr_repositories" "all" {}
+
+# On a stage that is live, bootstrap would take every task away and every image's name.
+data "aws_ecr_images" "pushed" {
+  count = var.bootstrap && contains(data.aws_ecr_repositories.all.names, "${local.name}/pipeline") ? 1 : 0
+
+  repository_name = "${local.name}/pipeline"
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.image_ids) == 0
+      error_message = "Images were pushed already, so this stage is past its bootstrap: leave bootstrap out. asleep=true pauses a stage."
+    }
+  }
 }

@@ -144,7 +144,6 @@ module "service" {
   command            = each.value.command
   cpu                = var.sizes[each.key].cpu
   memory             = var.sizes[each.key].memory
-  architecture       = var.architecture
   environment        = each.value.environment
   secrets            = each.value.secrets
   health_command     = each.value.health
@@ -176,7 +175,6 @@ module "run" {
   command           = ["dagster", "--version"]
   cpu               = var.sizes["run"].cpu
   memory            = var.sizes["run"].memory
-  architecture      = var.architecture
   environment       = merge(local.pipeline_environment, local.dask_environment)
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids
@@ -212,7 +210,6 @@ module "dask" {
   repository_arn              = module.registry.repository_arns["pipeline"]
   bootstrap                   = var.bootstrap
   asleep                      = var.asleep
-  architecture                = var.architecture
   spot                        = var.dask_worker.spot
   size                        = { cpu = var.dask_worker.cpu, memory = var.dask_worker.memory }
   environment                 = { AWS_REGION = var.region, AWS_DEFAULT_REGION = var.region }
@@ -236,7 +233,6 @@ module "migrate" {
   command            = ["sh", "-c", "demand migrate && dagster instance migrate"]
   cpu                = var.sizes["migrate"].cpu
   memory             = var.sizes["migrate"].memory
-  architecture       = var.architecture
   environment        = merge(local.pipeline_environment, local.launcher_environment)
   secrets            = local.pipeline_secrets
   subnet_ids         = module.network.private_subnet_ids
@@ -262,7 +258,6 @@ module "database_task" {
   command        = ["demand", "bootstrap-database"]
   cpu            = var.sizes["migrate"].cpu
   memory         = var.sizes["migrate"].memory
-  architecture   = var.architecture
   environment = {
     PGHOST    = module.database.address
     PGPORT    = "5432"
@@ -294,7 +289,6 @@ module "watch" {
   command           = ["demand", "watch", "--daemon"]
   cpu               = var.sizes["watch"].cpu
   memory            = var.sizes["watch"].memory
-  architecture      = var.architecture
   environment       = merge(local.pipeline_environment, local.launcher_environment)
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids

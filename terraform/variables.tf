@@ -8,6 +8,12 @@ variable "environment" {
     condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
     error_message = "Expected 2 to 10 lower-case letters and digits."
   }
+
+  # The state of one stage and the file of another would turn the one into the other.
+  validation {
+    condition     = var.environment == terraform.workspace
+    error_message = "The variable file is not that of this state; first: terraform workspace select, with the name of the stage."
+  }
 }
 
 variable "region" {
@@ -17,7 +23,7 @@ variable "region" {
 }
 
 variable "bootstrap" {
-  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made, nothing runs, and images have a placeholder's name. Never again after the first deployment."
+  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made, nothing runs, and images have a placeholder's name. Refused once images are pushed."
   type        = bool
   default     = false
 }
@@ -113,12 +119,6 @@ variable "dask_worker" {
     spot   = optional(bool, false)
   })
   default = { cpu = 4096, memory = 30720 }
-}
-
-variable "architecture" {
-  description = "CPU architecture that the images are built for: X86_64 or ARM64."
-  type        = string
-  default     = "X86_64"
 }
 
 variable "spot" {
@@ -221,12 +221,6 @@ variable "forecast_deadline_hours" {
     condition     = var.forecast_deadline_hours >= 1 && var.forecast_deadline_hours <= 168
     error_message = "Expected 1 to 168."
   }
-}
-
-variable "create_oidc_provider" {
-  description = "Whether to make GitHub's identity provider; an account has one, so the second environment in it says false."
-  type        = bool
-  default     = true
 }
 
 # Of each installation: in a file of its own or as TF_VAR_name; none of it belongs into this repository.

@@ -28,18 +28,20 @@ class Terraform:
     """The command, in a copy of the configuration without a remote state."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
+        self.folder, self.environment, self.pushed = folder, environment, list[str]()
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "backend.tf"))
         (folder / "account.tfvars").write_text(INSTALLATION)
         code, said = self("init")
         assert code == 0, said
+        for stage in ("dev", "prod"):
+            self("workspace", "new", stage)
 
-    def __call__(self, *arguments: str) -> tuple[int, str]:
+    def __call__(self, *arguments: str, workspace: str = "") -> tuple[int, str]:
         done = subprocess.run(
             ["terraform", *arguments, "-no-color"],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | ({"TF_WORKSPACE": workspace} if workspace else {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -47,9 +49,12 @@ class Terraform:
         )
         return done.returncode, done.stdout
 
-    def plan(self, stage: str, *variables: str, command: Sequence[str] = ("plan",)) -> tuple[int, str]:
+    def plan(
+        self, stage: str, *variables: str, command: Sequence[str] = ("plan",), workspace: str = ""
+    ) -> tuple[int, str]:
         given = [f"-var={variable}" for variable in variables]
-        return self(*command, "-refresh=false", f"-var-file={stage}.tfvars", "-var-file=account.tfvars", *given)
+        files = (f"-var-file={stage}.tfvars", "-var-file=account.tfvars")
+        return self(*command, "-refresh=false", *files, *given, workspace=workspace or stage)
 
 
 class Plan:
@@ -95,7 +100,7 @@ def make_plan(folder: Path, stage: str, *variables: str) -> dict[str, Any]:
         terraform = Terraform(folder, environment)
         code, said = terraform.plan(stage, *variables, command=("apply", "-auto-approve"))
         assert code == 0, said[said.find("Error:") :][:3000]
-        code, said = terraform("show", "-json")
+        code, said = terraform("show", "-json", workspace=stage)
         assert code == 0, said
     shown = next(line for line in said.splitlines() if line.startswith("{"))
     values: dict[str, Any] = json.loads(shown)["values"]

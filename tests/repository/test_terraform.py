@@ -207,8 +207,11 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     pytest.importorskip("msgpack", reason="the stand-in for the provider speaks msgpack")
     from tests.repository.terraform_provider import provider_environment
 
-    with provider_environment(KNOWN["types"]) as environment:
-        yield Terraform(tmp_path_factory.mktemp("terraform") / "root", environment)
+    pushed: list[str] = []
+    with provider_environment(KNOWN["types"], pushed=pushed) as environment:
+        command = Terraform(tmp_path_factory.mktemp("terraform") / "root", environment)
+        command.pushed = pushed
+        yield command
 
 
 def test_terraform_finds_it_valid(terraform: Terraform) -> None:
@@ -265,6 +268,27 @@ def test_a_bad_value_is_refused(terraform: Terraform, variable: str, told: str) 
     code, said = terraform.plan("prod", variable)
     assert code == 1
     assert told in " ".join(said.split())
+
+
+def test_the_file_of_one_stage_is_refused_over_the_state_of_another(terraform: Terraform) -> None:
+    code, said = terraform.plan("prod", workspace="dev")
+    assert code == 1
+    assert "The variable file is not that of this state" in " ".join(said.split())
+
+
+def test_a_live_stage_cannot_be_bootstrapped_again(terraform: Terraform) -> None:
+    terraform.pushed.append("demand-dev/pipeline")
+    try:
+        refused, said = terraform.plan("dev", "bootstrap=true")
+        taken = [terraform.plan(*asked)[0] for asked in (("dev",), ("prod", "bootstrap=true"))]
+    finally:
+        terraform.pushed.clear()
+    assert (refused, taken) == (1, [0, 0])
+    assert "this stage is past its bootstrap" in " ".join(said.split())
+
+
+def test_no_stage_owns_what_the_account_has_once() -> None:
+    assert not types_used(read_tree(TERRAFORM)) & {"aws_iam_openid_connect_provider"}
 
 
 def test_the_security_scan_finds_nothing() -> None:

@@ -89,6 +89,19 @@ def test_images_and_infrastructure_are_scanned_before_anything_is_merged() -> No
     assert runs.index("checkov/requirements.lock") < runs.index("make check") < runs.index("test_terraform.py")
 
 
+def test_images_are_built_for_the_architecture_that_tasks_ask_for() -> None:
+    built = {
+        step["with"]["platforms"]
+        for flow in WORKFLOWS
+        for step in steps_of(flow)
+        if "platforms" in step.get("with", {})
+    }
+    asked = set(
+        re.findall(r'cpu_architecture += "?(\S+?)"?$', (ROOT / "terraform/modules/service/main.tf").read_text(), re.M)
+    )
+    assert (built, asked) == ({"linux/amd64"}, {"X86_64"})
+
+
 def test_an_action_has_the_same_commit_everywhere() -> None:
     pins: dict[str, set[str]] = {}
     for workflow in WORKFLOWS:

@@ -1,4 +1,5 @@
-# Workflows hold no keys: GitHub signs who they are, and this role believes it of one repository's environment alone.
+# Workflows hold no keys: GitHub signs who they are, and this role believes it of one repository's environment alone. The
+# account's identity provider of GitHub is made by hand, once: docs/deploy.md has the command.
 
 data "aws_caller_identity" "current" {}
 
@@ -10,13 +11,6 @@ locals {
   tasks   = "arn:aws:ecs:${local.region}:${local.account}:task/${var.name}/*"
   # Every family of this deployment, and no other.
   definitions = "arn:aws:ecs:${local.region}:${local.account}:task-definition/${var.name}-*:*"
-}
-
-resource "aws_iam_openid_connect_provider" "github" {
-  count = var.create_oidc_provider ? 1 : 0
-
-  url            = "https://token.actions.githubusercontent.com"
-  client_id_list = ["sts.amazonaws.com"]
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -48,8 +42,6 @@ resource "aws_iam_role" "deploy" {
   description          = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
   max_session_duration = 3600
-
-  depends_on = [aws_iam_openid_connect_provider.github]
 }
 
 data "aws_iam_policy_document" "deploy" {

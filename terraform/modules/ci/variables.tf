@@ -28,11 +28,6 @@ variable "github_repository" {
   }
 }
 
-variable "create_oidc_provider" {
-  description = "Whether to make GitHub's identity provider; an account has one, so the second environment in it says false."
-  type        = bool
-}
-
 variable "repository_arns" {
   description = "Image repositories that deployments push to."
   type        = list(string)

@@ -147,7 +147,8 @@ resource "aws_ecs_task_definition" "this" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = var.architecture
+    # What .github/workflows/deploy.yml builds.
+    cpu_architecture = "X86_64"
   }
 
   dynamic "volume" {

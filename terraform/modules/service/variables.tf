@@ -64,16 +64,6 @@ variable "memory" {
   }
 }
 
-variable "architecture" {
-  description = "CPU architecture of the image."
-  type        = string
-
-  validation {
-    condition     = contains(["X86_64", "ARM64"], var.architecture)
-    error_message = "Expected X86_64 or ARM64."
-  }
-}
-
 variable "tmp_mib" {
   description = "MiB of memory for /tmp; 0: a folder of the task's encrypted disk (20 GiB), with the owner and mode that the image's VOLUME has. The root is read-only, and nothing else can be written."
   type        = number
