@@ -271,12 +271,13 @@ def keys() -> None:
     "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, required=True, help="Repeatable."
 )
 @click.option("--expires", metavar="ISO", help="First moment it is not valid, e.g. 2027-01-01 (UTC).  [default: none]")
+@click.option("--secret", metavar="ID", help="Put the key into this secret of AWS Secrets Manager; print it nowhere.")
 @click.option("--json", "as_json", is_flag=True, help="Print the key and its row as JSON on stdout.")
-def create_key(name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> None:
+def create_key(name: str, scopes: tuple[str, ...], expires: str | None, secret: str | None, as_json: bool) -> None:
     """Make a key for NAME and print it, this once; NAME may have two at a time, the old and the new."""
     from demand_assets.commands.keys import create
 
-    create(name, scopes, expires, as_json)
+    create(name, scopes, expires, as_json, secret)
 
 
 @keys.command("list")

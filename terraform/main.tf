@@ -50,6 +50,7 @@ module "database" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_id  = module.network.security_group_ids["database"]
   kms_key_arn        = module.storage.kms_key_arn
+  api_key_names      = var.api_key_names
   engine_version     = var.database.engine_version
   instance_class     = var.database.instance_class
   storage_gib        = var.database.storage_gib

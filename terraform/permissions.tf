@@ -194,6 +194,27 @@ data "aws_iam_policy_document" "stop" {
   }
 }
 
+# Keys of the service are made by the task migrate, and must not end in its log. It may write them and read none.
+data "aws_iam_policy_document" "keys" {
+  statement {
+    sid       = "Keys"
+    actions   = ["secretsmanager:PutSecretValue"]
+    resources = values(module.database.key_secret_arns)
+  }
+
+  statement {
+    sid       = "SecretsKey"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [module.storage.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["secretsmanager.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
 # Whoever builds Dagster's run launcher asks once for the name of the container: the daemon, the webserver, and migrate,
 # since `dagster instance migrate` prints the instance. The action knows no resource.
 data "aws_iam_policy_document" "launcher" {

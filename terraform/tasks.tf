@@ -223,21 +223,24 @@ module "dask" {
 module "migrate" {
   source = "./modules/service"
 
-  name               = "migrate"
-  prefix             = local.name
-  cluster_arn        = module.cluster.arn
-  repository_url     = module.registry.repository_urls["pipeline"]
-  repository_arn     = module.registry.repository_arns["pipeline"]
-  bootstrap          = var.bootstrap
-  asleep             = var.asleep
-  command            = ["sh", "-c", "demand migrate && dagster instance migrate"]
-  cpu                = var.sizes["migrate"].cpu
-  memory             = var.sizes["migrate"].memory
-  environment        = merge(local.pipeline_environment, local.launcher_environment)
-  secrets            = local.pipeline_secrets
-  subnet_ids         = module.network.private_subnet_ids
-  security_group_id  = module.network.security_group_ids["run"]
-  policies           = { launcher = data.aws_iam_policy_document.launcher.json }
+  name              = "migrate"
+  prefix            = local.name
+  cluster_arn       = module.cluster.arn
+  repository_url    = module.registry.repository_urls["pipeline"]
+  repository_arn    = module.registry.repository_arns["pipeline"]
+  bootstrap         = var.bootstrap
+  asleep            = var.asleep
+  command           = ["sh", "-c", "demand migrate && dagster instance migrate"]
+  cpu               = var.sizes["migrate"].cpu
+  memory            = var.sizes["migrate"].memory
+  environment       = merge(local.pipeline_environment, local.launcher_environment)
+  secrets           = local.pipeline_secrets
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["run"]
+  policies = merge(
+    { launcher = data.aws_iam_policy_document.launcher.json },
+    length(var.api_key_names) == 0 ? {} : { keys = data.aws_iam_policy_document.keys.json },
+  )
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
 }

@@ -212,6 +212,17 @@ variable "api_settings" {
   }
 }
 
+variable "api_key_names" {
+  description = "Callers of the service whose keys are put into Secrets Manager, as demand/STAGE/key-NAME."
+  type        = set(string)
+  default     = ["smoke"]
+
+  validation {
+    condition     = alltrue([for name in var.api_key_names : can(regex("^[a-z][a-z0-9-]*$", name))])
+    error_message = "Expected names of lower-case letters, digits and hyphens."
+  }
+}
+
 variable "forecast_deadline_hours" {
   description = "Hours after a week's end by which it is to be forecast."
   type        = number

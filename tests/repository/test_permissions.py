@@ -11,11 +11,15 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from click.testing import CliRunner
+from sqlalchemy import create_engine, make_url
 
 from demand_assets.adapters.landing import LandingZone
+from demand_assets.cli import main
 from demand_assets.commands.database import GUESTS, OWNERS
 from demand_assets.errors import LandingError
+from demand_assets.store.keys import every_key
+from demand_assets.store.migrations import migrate
 from tests.identity import Ask, Identity, allows
 from tests.repository.docker_files import DOCKER, ROOT
 from tests.repository.ecs_cluster import NEW, deployment, end_well, running
@@ -150,3 +154,23 @@ def test_the_database_task_has_every_address_and_the_masters_password(dev: Plan)
     others = [one["name"] for one in dev.all("aws_iam_role") if one["name"] != "demand-dev-database-execution"]
     for role in others:
         assert not allows(dev.policies(role), Ask("secretsmanager:GetSecretValue", MASTER_SECRET)), role
+
+
+def test_a_key_goes_into_its_secret_and_into_no_log(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boto3.client("secretsmanager").create_secret(Name="demand/dev/key-smoke")
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    migrate(url)
+    create = ["keys", "create", "smoke", "--scope", "read", "--secret"]
+    role = {"DEMAND_STORE_URL": url, "AWS_ACCESS_KEY_ID": "demand-dev-migrate-task"}
+    ended = CliRunner().invoke(main, [*create, "demand/dev/key-smoke"], env=role)
+    assert (ended.exit_code, identity.refused) == (0, [])
+    key = boto3.client("secretsmanager").get_secret_value(SecretId="demand/dev/key-smoke")["SecretString"]
+    assert key.startswith("dk_")
+    assert key not in ended.output
+    # A key that cannot be delivered opens nothing.
+    ended = CliRunner().invoke(main, [*create, "demand/prod/key-smoke"], env=role)
+    assert (ended.exit_code, "demand/prod/key-smoke cannot be written" in ended.output) == (1, True)
+    with create_engine(url).connect() as connection:
+        assert sorted(row["revoked_at"] is None for row in every_key(connection)) == [False, True]

@@ -148,3 +148,15 @@ resource "aws_secretsmanager_secret" "this" {
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.deletable ? 0 : 30
 }
+
+# --- keys of the service's callers, put in by `demand keys create --secret` ---
+
+resource "aws_secretsmanager_secret" "key" {
+  for_each = var.api_key_names
+
+  #checkov:skip=CKV2_AWS_57:a caller has two keys at a time, so the next one is made, taken up and the old one revoked
+  name                    = "${var.secret_prefix}/key-${each.value}"
+  description             = "Key of ${each.value} for the service"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.deletable ? 0 : 30
+}

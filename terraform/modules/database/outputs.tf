@@ -18,6 +18,11 @@ output "master_secret_arn" {
   value       = aws_db_instance.this.master_user_secret[0].secret_arn
 }
 
+output "key_secret_arns" {
+  description = "Secrets of the service's callers, by name."
+  value       = { for name, secret in aws_secretsmanager_secret.key : name => secret.arn }
+}
+
 output "secret_arns" {
   description = "Secrets of the URLs: store-url, store-url-api, dagster-url, mlflow-url."
   value       = { for name, secret in aws_secretsmanager_secret.this : name => secret.arn }
