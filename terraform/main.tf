@@ -21,6 +21,7 @@ module "network" {
   source = "./modules/network"
 
   name                = local.name
+  existing            = var.network
   cidr                = var.vpc_cidr
   zones               = var.zones
   nat_gateways        = var.nat_gateways
@@ -30,6 +31,18 @@ module "network" {
   operator_cidrs      = var.operator_cidrs
   log_retention_days  = var.log_retention_days
   kms_key_arn         = module.storage.kms_key_arn
+}
+
+module "door" {
+  source = "./modules/door"
+  count  = var.door ? 1 : 0
+
+  name                        = local.name
+  vpc_id                      = module.network.vpc_id
+  subnet_id                   = module.network.private_subnet_ids[0]
+  alb_security_group_id       = module.network.security_group_ids["alb_internal"]
+  endpoints_security_group_id = module.network.security_group_ids["endpoints"]
+  outbound                    = module.network.outbound
 }
 
 module "storage" {

@@ -40,6 +40,21 @@ output "migrate_log_group" {
   value       = module.migrate.log_group_name
 }
 
+output "vpc_id" {
+  description = "The VPC, for a peering or a VPN."
+  value       = module.network.vpc_id
+}
+
+output "private_route_table_ids" {
+  description = "Route tables that a peering or a VPN adds its routes to; empty where the VPC was there already."
+  value       = module.network.private_route_table_ids
+}
+
+output "door_instance_id" {
+  description = "Target of `aws ssm start-session`, by which operators reach Dagster's webserver; empty without a door."
+  value       = join("", module.door[*].instance_id)
+}
+
 output "private_subnet_ids" {
   description = "Subnets of tasks."
   value       = module.network.private_subnet_ids

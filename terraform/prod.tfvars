@@ -4,8 +4,9 @@ deletable    = false
 nat_gateways = 0
 waf          = true
 budget_usd   = 1000
+door         = true
 
-interface_endpoints = ["ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sns"]
+interface_endpoints = ["ec2messages", "ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sns", "ssm", "ssmmessages"]
 
 database = {
   instance_class  = "db.m7g.large"

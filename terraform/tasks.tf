@@ -203,7 +203,7 @@ module "dask" {
   run_security_group_id       = module.network.security_group_ids["run"]
   endpoints_security_group_id = module.network.security_group_ids["endpoints"]
   s3_prefix_list_id           = module.network.s3_prefix_list_id
-  nat                         = var.nat_gateways > 0
+  nat                         = module.network.outbound
   namespace_id                = module.cluster.namespace_id
   namespace                   = local.namespace
   repository_url              = module.registry.repository_urls["pipeline"]

@@ -46,6 +46,21 @@ variable "vpc_cidr" {
   default     = "10.20.0.0/16"
 }
 
+variable "network" {
+  description = "VPC that is there already, such as one with a VPN: its subnets in two zones at least. Its private subnets must reach S3 and AWS's services. Null: a VPC is made."
+  type = object({
+    vpc_id             = string
+    public_subnet_ids  = list(string)
+    private_subnet_ids = list(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null || try(length(var.network.public_subnet_ids) >= 2 && length(var.network.private_subnet_ids) >= 2, false)
+    error_message = "Expected public and private subnets in two zones at least."
+  }
+}
+
 variable "zones" {
   description = "Letters of the availability zones, such as a and b."
   type        = list(string)
@@ -291,10 +306,27 @@ variable "api_cidrs" {
 variable "operator_cidrs" {
   description = "Who may reach Dagster's webserver, which knows no users: addresses of the VPN or of a peered network."
   type        = list(string)
+  default     = []
 
   validation {
     condition     = alltrue([for cidr in var.operator_cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
     error_message = "Expected CIDRs such as 10.0.0.0/16, and not everyone."
+  }
+
+  validation {
+    condition     = length(var.operator_cidrs) > 0 || var.door
+    error_message = "Nobody could reach Dagster's webserver: name operator_cidrs, or set door."
+  }
+}
+
+variable "door" {
+  description = "Whether operators reach Dagster's webserver by port forwarding of Systems Manager, through a machine without open ports."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.door || var.network != null || var.nat_gateways > 0 || length(setsubtract(["ec2messages", "ssm", "ssmmessages"], var.interface_endpoints)) == 0
+    error_message = "Without a NAT gateway the door needs the interface endpoints ec2messages, ssm and ssmmessages."
   }
 }
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def plan_of(shared_folder: Path) -> Callable[..., Plan]:
         pytest.skip("terraform is not installed; CI has it")
 
     def plan(stage: str, *variables: str) -> Plan:
-        file = shared_folder / f"plan-{'-'.join((stage, *variables)).replace('/', '_')}.json"
+        file = shared_folder / f"plan-{stage}-{zlib.crc32(repr(variables).encode()):08x}.json"
 
         def make() -> None:
             file.write_text(json.dumps(make_plan(file.with_suffix(""), stage, *variables)))

@@ -19,7 +19,6 @@ dagster_domain           = "dagster.example.com"
 github_owner             = "example"
 github_repository        = "demand"
 internal_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/b"
-operator_cidrs           = ["10.0.0.0/16"]
 zone_id                  = "Z1"
 """
 

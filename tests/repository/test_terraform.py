@@ -261,6 +261,9 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
         ('settings={"HORIZON"="4"}', "begin with DEMAND_"),
         ("log_retention_days=100", "CloudWatch knows"),
         ("environment=Prod", "lower-case letters"),
+        ("door=false", "Nobody could reach Dagster's webserver"),
+        ('interface_endpoints=["ec2messages"]', "the door needs the interface endpoints"),
+        ('network={"vpc_id":"v","public_subnet_ids":["a"],"private_subnet_ids":["b"]}', "subnets in two zones"),
         ("dask_workers_max=-1", "a whole number of 0 to 1000"),
     ],
 )
