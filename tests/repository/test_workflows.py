@@ -71,7 +71,7 @@ def test_a_workflow_may_little_and_runs_one_at_a_time(workflow: Path) -> None:
     for job in parsed["jobs"].values():
         assert job["timeout-minutes"] <= 120
         writes = {scope for scope, level in job.get("permissions", {}).items() if level == "write"}
-        assert writes <= {"id-token", "contents", "pull-requests"}
+        assert writes <= {"id-token", "contents", "pull-requests", "packages"}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
