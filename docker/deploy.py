@@ -47,6 +47,7 @@ _TOLD_ONLY = frozenset(
 # Names the task definition of runs in the services that launch them.
 RUN_VARIABLE = "DAGSTER_ECS_TASK_DEFINITION"
 POLL_SECONDS = 10.0
+DRAIN_SECONDS = 3600.0
 TASK_SECONDS = 900.0
 STABLE_SECONDS = 1200.0
 
@@ -62,7 +63,7 @@ class Deployment:
         self.ecs, self.cluster, self.before, self.prefix, self._sleep = ecs, cluster, before, prefix, sleep
 
     def roll_out(self, images: Mapping[str, str], database: bool = False) -> None:
-        """Migrate with the new pipeline image while the daemon rests, then start every service anew.
+        """Migrate with the new pipeline image while the daemon rests and no run runs, then start every service anew.
 
         `database`: first make databases and roles, or set their passwords, as the secrets say.
         DeployError when a step fails; the services are then as they were, except for what `migrate` has done.
@@ -83,6 +84,7 @@ class Deployment:
             _say("Stopping the daemon while the databases are migrated ...")
             self.ecs.update_service(cluster=self.cluster, service="daemon", desiredCount=0)
             self._await_services({"daemon": services["daemon"]["taskDefinition"]})
+            self._drain()
             for task in ("database", "migrate") if database else ("migrate",):
                 self._run(task, new[task], network)
             for name in services:
@@ -149,6 +151,16 @@ class Deployment:
             self._keep(kept)
             _say(f"Registered {new[name].rpartition('/')[2]}: {images[IMAGES[name]]}")
         return new
+
+    def _drain(self) -> None:
+        """Wait for running runs: the daemon rests, so no new one starts, and their code is the old one's."""
+        _say("Waiting for running runs to end ...")
+        self._await(lambda: not self._running(), DRAIN_SECONDS, "running runs to end; cancel them or deploy later")
+
+    def _running(self) -> list[str]:
+        family = f"{self.prefix}run"
+        pages = self.ecs.get_paginator("list_tasks").paginate(cluster=self.cluster, family=family)
+        return [arn for page in pages for arn in page["taskArns"]]
 
     def _run(self, name: str, definition: str, network: Mapping[str, Any]) -> None:
         _say(f"Running {name} ...")

@@ -110,19 +110,22 @@ module "cluster" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name                     = local.name
-  emails                   = var.alert_emails
-  kms_key_arn              = module.storage.kms_key_arn
-  metrics_namespace        = local.metrics_namespace
-  cluster_name             = module.cluster.name
-  service_tasks            = { for service in keys(local.services) : service => var.sizes[service].tasks }
-  api_alb_suffix           = module.cluster.api_alb_suffix
-  api_target_group_suffix  = module.cluster.api_target_group_suffix
-  api_p99_seconds          = var.api_p99_seconds
-  database_identifier      = module.database.identifier
-  database_connections     = var.database.alarm_connections
-  database_free_gib        = floor(var.database.storage_gib / 5)
-  failed_starts_queue_name = module.watch.failed_starts_queue_name
+  name                      = local.name
+  emails                    = var.alert_emails
+  kms_key_arn               = module.storage.kms_key_arn
+  metrics_namespace         = local.metrics_namespace
+  cluster_name              = module.cluster.name
+  service_tasks             = { for service in keys(local.services) : service => var.sizes[service].tasks }
+  api_alb_suffix            = module.cluster.api_alb_suffix
+  api_target_group_suffix   = module.cluster.api_target_group_suffix
+  api_p99_seconds           = var.api_p99_seconds
+  database_identifier       = module.database.identifier
+  database_connections      = var.database.alarm_connections
+  database_free_gib         = floor(var.database.storage_gib / 5)
+  database_free_memory_mib  = var.database.alarm_free_memory_mib
+  database_burstable        = startswith(var.database.instance_class, "db.t")
+  waf_blocked_per_5_minutes = var.waf ? var.waf_blocked_per_5_minutes : 0
+  failed_starts_queue_name  = module.watch.failed_starts_queue_name
   # A week, its deadline, a day.
   forecast_age_hours = 168 + var.forecast_deadline_hours + 24
   realised_wmae      = var.realised_wmae

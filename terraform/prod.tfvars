@@ -15,11 +15,12 @@ database = {
   multi_az        = true
   backup_days     = 35
   # Of about 830.
-  alarm_connections = 660
+  alarm_connections     = 660
+  alarm_free_memory_mib = 400
 }
 
 sizes = {
-  api       = { cpu = 1024, memory = 2048, tasks = 2 }
+  api       = { cpu = 1024, memory = 2048, tasks = 2, tasks_max = 6 }
   code      = { cpu = 1024, memory = 4096 }
   daemon    = { cpu = 512, memory = 2048 }
   mlflow    = { cpu = 1024, memory = 4096 }

@@ -149,6 +149,7 @@ module "service" {
   health_command     = each.value.health
   port               = each.value.port
   tasks              = var.sizes[each.key].tasks
+  tasks_max          = var.sizes[each.key].tasks_max
   singleton          = each.key == "daemon"
   spot               = var.spot
   subnet_ids         = module.network.private_subnet_ids

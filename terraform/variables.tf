@@ -88,6 +88,8 @@ variable "database" {
     multi_az          = bool
     backup_days       = number
     alarm_connections = number
+    # A twentieth of the smallest instance.
+    alarm_free_memory_mib = optional(number, 100)
   })
 
   validation {
@@ -102,6 +104,8 @@ variable "sizes" {
     cpu    = number
     memory = number
     tasks  = optional(number, 1)
+    # Of api: as many as are started while the CPU of its tasks is busy.
+    tasks_max = optional(number)
   }))
 
   validation {
@@ -112,6 +116,11 @@ variable "sizes" {
   validation {
     condition     = var.sizes["daemon"].tasks == 1
     error_message = "Two daemons would start every run twice."
+  }
+
+  validation {
+    condition     = alltrue([for name, size in var.sizes : size.tasks_max == null || (name == "api" && try(size.tasks_max >= size.tasks, false))])
+    error_message = "Only api has tasks_max, no smaller than its tasks."
   }
 }
 
@@ -152,6 +161,17 @@ variable "waf_requests_per_5_minutes" {
   description = "Requests of one address in five minutes, above which the firewall blocks it."
   type        = number
   default     = 20000
+}
+
+variable "waf_blocked_per_5_minutes" {
+  description = "Blocked requests in five minutes, above which the firewall alarms."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.waf_blocked_per_5_minutes >= 1
+    error_message = "Expected 1 or more."
+  }
 }
 
 variable "log_retention_days" {

@@ -6,14 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.repository.terraform_files import TERRAFORM, read_tree, types_used
-from tests.repository.terraform_plan import Terraform
+from tests.repository.terraform_plan import Plan, Terraform
 from tests.repository.terraform_schema import SCHEMA, code_of, main, problems
 
 KNOWN: dict[str, Any] = json.loads(SCHEMA.read_text())
@@ -165,7 +165,7 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_no_statement_allows_every_action_or_every_object() -> None:
     allowed = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "ecs:DescribeTaskDefinition"}
-    allowed |= {"ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"}
+    allowed |= {"ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:ListTasks"}
     for module in read_tree(TERRAFORM).values():
         for name, body in module.resources.items():
             if not name.startswith("data.aws_iam_policy_document.") or name.endswith(".key"):
@@ -249,6 +249,25 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
     assert measures <= set(re.findall(r'metric_name += "(\w+)"', said))
     widgets = (TERRAFORM / "modules" / "monitoring" / "main.tf").read_text().partition("widgets = [")[2]
     assert measures <= set(re.findall(r'metrics_namespace, "(\w+)"', widgets))
+
+
+def test_what_fails_silently_alarms(plan_of: Callable[..., Plan]) -> None:
+    dev = {
+        one["alarm_name"].removeprefix("demand-dev-"): one for one in plan_of("dev").all("aws_cloudwatch_metric_alarm")
+    }
+    assert {"database-memory", "database-credits"} <= set(dev)
+    assert dev["api-p99"]["evaluate_low_sample_count_percentiles"] == "ignore"
+    prod = plan_of("prod")
+    alarms = {one["alarm_name"] for one in prod.all("aws_cloudwatch_metric_alarm")}
+    assert ("demand-prod-waf-blocked" in alarms, "demand-prod-database-credits" in alarms) == (True, False)
+    (rule,), (target,) = prod.all("aws_cloudwatch_event_rule"), prod.all("aws_cloudwatch_event_target")
+    assert json.loads(rule["event_pattern"])["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
+    assert target["arn"] == prod.one("aws_sns_topic", "demand-prod-alerts")["arn"]
+
+
+def test_the_service_has_more_tasks_while_it_is_busy(plan_of: Callable[..., Plan]) -> None:
+    (target,) = plan_of("prod").all("aws_appautoscaling_target")
+    assert (target["resource_id"], target["min_capacity"], target["max_capacity"]) == ("service/demand-prod/api", 2, 6)
 
 
 @pytest.mark.parametrize(

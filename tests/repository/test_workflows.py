@@ -166,6 +166,23 @@ def test_a_roll_back_restores_services_tasks_and_counts_and_can_be_repeated(clus
     }
 
 
+def test_a_roll_out_waits_for_running_runs(cluster: Any, tmp_path: Path) -> None:
+    seen: list[str] = []
+    left = [["run-1", "run-2"], ["run-2"], []]
+    cluster.meta.events.register("after-call.ecs.ListTasks", lambda parsed, **_: parsed.update(taskArns=left.pop(0)))
+    for call in ("ListTasks", "RunTask"):
+        cluster.meta.events.register(f"provide-client-params.ecs.{call}", lambda model, **_: seen.append(model.name))
+    deployment(cluster, tmp_path).roll_out(NEW)
+    assert seen == ["ListTasks", "ListTasks", "ListTasks", "RunTask"]
+
+
+def test_a_run_that_does_not_end_is_not_cut_off(cluster: Any, tmp_path: Path) -> None:
+    cluster.meta.events.register("after-call.ecs.ListTasks", lambda parsed, **_: parsed.update(taskArns=["run-1"]))
+    with pytest.raises(deploy.DeployError, match="waited 3600 s for running runs to end"):
+        deployment(cluster, tmp_path).roll_out(NEW)
+    assert running(cluster) == OLD
+
+
 @pytest.mark.parametrize(
     ("call", "fault", "message"),
     [

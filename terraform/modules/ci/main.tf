@@ -41,7 +41,8 @@ resource "aws_iam_role" "deploy" {
   name                 = "${var.name}-deploy"
   description          = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
-  max_session_duration = 3600
+  # A roll-out waits up to an hour for running runs.
+  max_session_duration = 7200
 }
 
 data "aws_iam_policy_document" "deploy" {
@@ -109,6 +110,19 @@ data "aws_iam_policy_document" "deploy" {
     sid       = "WatchTasks"
     actions   = ["ecs:DescribeTasks"]
     resources = [local.tasks]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [var.cluster_arn]
+    }
+  }
+
+  # ecs:ListTasks knows no resource on Fargate; the condition names the cluster.
+  statement {
+    sid       = "RunningRuns"
+    actions   = ["ecs:ListTasks"]
+    resources = ["*"]
 
     condition {
       test     = "ArnEquals"

@@ -116,6 +116,12 @@ variable "tasks" {
   default     = -1
 }
 
+variable "tasks_max" {
+  description = "As many tasks as are started while they are busy; null: always `tasks`."
+  type        = number
+  default     = null
+}
+
 variable "singleton" {
   description = "Whether two at once do harm, so that the old one is stopped before a new one starts."
   type        = bool
