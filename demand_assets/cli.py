@@ -299,6 +299,18 @@ def revoke_key(key_id: str, as_json: bool) -> None:
     revoke(key_id, as_json)
 
 
+@main.command()
+@click.option("--patience", default=900, show_default=True, type=click.IntRange(1), help="Seconds to wait for its end.")
+def smoke(patience: int) -> None:
+    """Launch one tiny run on a deployment with a queue, and wait until it has ended well.
+
+    It shows that the code server loads, the daemon launches, a task starts, and that MLflow, lake and store answer it.
+    """
+    from demand_assets.commands.smoke import try_deployment
+
+    try_deployment(patience)
+
+
 @main.command("bootstrap-database")
 def bootstrap_database() -> None:
     """Make the databases and roles that the four addresses in the environment name, or set their passwords anew.

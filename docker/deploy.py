@@ -1,4 +1,4 @@
-"""Roll new images out to ECS, and back: `python docker/deploy.py {roll-out,roll-back,smoke-test} --help`.
+"""Roll new images out to ECS, and back: `python docker/deploy.py {roll-out,roll-back,try-run,smoke-test} --help`.
 
 Needs boto3 and credentials that may describe and register task definitions, run `database` and `migrate`,
 and update the services.
@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,13 @@ class Deployment:
             self._keep(kept)
         _say("Back on the previous task definitions.")
 
+    def try_run(self) -> None:
+        """One tiny run through code server, daemon, task, MLflow and databases; DeployError unless it ends well."""
+        network = self._services()["webserver"]["networkConfiguration"]
+        told = self.ecs.describe_task_definition(taskDefinition=f"{self.prefix}migrate")["taskDefinition"]
+        self._run("migrate", told["taskDefinitionArn"], network, ["demand", "smoke"])
+        _say("A tiny run ended well.")
+
     def _services(self) -> dict[str, Any]:
         """Those that there must be and those that there may be, in the order of their new tasks."""
         answer = self.ecs.describe_services(cluster=self.cluster, services=[*SERVICES, *CLUSTER_SERVICES])
@@ -162,10 +169,15 @@ class Deployment:
         pages = self.ecs.get_paginator("list_tasks").paginate(cluster=self.cluster, family=family)
         return [arn for page in pages for arn in page["taskArns"]]
 
-    def _run(self, name: str, definition: str, network: Mapping[str, Any]) -> None:
-        _say(f"Running {name} ...")
+    def _run(self, name: str, definition: str, network: Mapping[str, Any], command: Sequence[str] = ()) -> None:
+        _say(f"Running {' '.join(command) or name} ...")
+        overrides = {"containerOverrides": [{"name": name, "command": list(command)}]} if command else {}
         started = self.ecs.run_task(
-            cluster=self.cluster, taskDefinition=definition, launchType="FARGATE", networkConfiguration=network
+            cluster=self.cluster,
+            taskDefinition=definition,
+            launchType="FARGATE",
+            networkConfiguration=network,
+            overrides=overrides,
         )
         if not started["tasks"]:
             reasons = ", ".join(failure.get("reason", "no reason given") for failure in started["failures"])
@@ -271,10 +283,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 on success, 1 with one line when a step failed."""
     parser = argparse.ArgumentParser(prog="deploy.py", description="Roll new images out to ECS, and back.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("roll-out", "roll-back"):
+    for name in ("roll-out", "roll-back", "try-run"):
         command = commands.add_parser(name)
         command.add_argument("--cluster", required=True, help="ECS cluster, e.g. demand-dev")
-        command.add_argument("--before", required=True, type=Path, help="file that says what the services were")
+        if name != "try-run":
+            command.add_argument("--before", required=True, type=Path, help="file that says what the services were")
         command.add_argument("--prefix", help="of the families of tasks; default: CLUSTER-")
     commands.choices["roll-out"].add_argument(
         "--image", action="append", type=_named, required=True, help="NAME=REPOSITORY@sha256:DIGEST, once each"
@@ -290,7 +303,11 @@ def main(arguments: list[str] | None = None) -> int:
             _say(smoke_test(given.url.rstrip("/"), os.environ.get("SMOKE_API_KEY", "")))
             return 0
         prefix = f"{given.cluster}-" if given.prefix is None else given.prefix
-        deployment = Deployment(boto3.client("ecs"), given.cluster, given.before, prefix)
+        before = getattr(given, "before", Path("before.json"))
+        deployment = Deployment(boto3.client("ecs"), given.cluster, before, prefix)
+        if given.command == "try-run":
+            deployment.try_run()
+            return 0
         if given.command == "roll-back":
             deployment.roll_back()
             return 0

@@ -125,6 +125,7 @@ def test_the_deploy_role_rolls_out_and_back(identity: Identity, cluster: Any, tm
     rolled = deployment(ecs, tmp_path)
     before = running(cluster)
     rolled.roll_out(NEW, database=True)
+    rolled.try_run()
     assert {image for image, _ in running(cluster).values()} == set(NEW.values())
     rolled.roll_back()
     assert (running(cluster), identity.refused) == (before, [])

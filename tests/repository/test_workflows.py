@@ -166,6 +166,15 @@ def test_a_roll_back_restores_services_tasks_and_counts_and_can_be_repeated(clus
     }
 
 
+def test_a_tiny_run_is_asked_for_where_the_code_server_can_be_reached(cluster: Any, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    cluster.meta.events.register("provide-client-params.ecs.RunTask", lambda params, **_: seen.append(params))
+    deployment(cluster, tmp_path).try_run()
+    (webserver,) = cluster.describe_services(cluster=CLUSTER, services=["webserver"])["services"]
+    assert seen[0]["networkConfiguration"] == webserver["networkConfiguration"]
+    assert seen[0]["overrides"] == {"containerOverrides": [{"name": "migrate", "command": ["demand", "smoke"]}]}
+
+
 def test_a_roll_out_waits_for_running_runs(cluster: Any, tmp_path: Path) -> None:
     seen: list[str] = []
     left = [["run-1", "run-2"], ["run-2"], []]
