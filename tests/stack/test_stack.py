@@ -111,6 +111,7 @@ def made_locally(files: dict[str, bytes], folder: Path) -> list[Any]:
 def test_landed_csvs_become_a_forecast_that_the_api_answers(
     stack: Stack, deliveries: dict[str, bytes], tmp_path: Path
 ) -> None:
+    stack.run_once([str(BIN / "demand"), "smoke"])
     *history, later = sorted(deliveries, key=lambda name: name.startswith("sales-"))
     land(stack, {name: deliveries[name] for name in history})
     for sensor, job in (

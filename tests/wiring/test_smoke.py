@@ -45,5 +45,5 @@ def test_the_command_tells_how_its_run_ended(
 
 def test_a_machine_without_a_workspace_is_told_what_shows_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with pytest.raises(SettingsError, match="expected DAGSTER_HOME with a workspace.yaml"):
+    with pytest.raises(SettingsError, match=r"expected DAGSTER_HOME with a workspace\.yaml"):
         smoke.try_deployment(1)
