@@ -14,7 +14,7 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.forecasting import OVERAGE_KEY, PUBLISHED, UNDERAGE_KEY, forecast_with, totals_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import absent_rows, dataset_of, driver_frames, member_keys, store_table
-from demand_assets.contract.store import FORECAST_TOTALS
+from demand_assets.contract.store import FORECAST_TOTALS, SCENARIO_KIND
 from demand_assets.errors import LakeError, ScenarioError
 from demand_assets.forecasting.changes import Plannable, levels_of
 from demand_assets.forecasting.drivers import ALL, DriverFrames
@@ -88,7 +88,7 @@ def make_scenario(
         **{name: base[name] for name in names},
         data_version=content_version(features),
         published_at=now,
-        kind=SCENARIO,
+        kind=SCENARIO_KIND,
     )
     record = ScenarioRecord(
         asked.name,
