@@ -189,26 +189,33 @@ class Stack:
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def await_run(self, job: str, status: str = "SUCCESS", seconds: float = _PATIENCE_S) -> dict[str, Any]:
-        """The newest run of a job once it has that status; AssertionError when it failed instead or took too long."""
+        """The newest run of a job that has that status, once there is one; AssertionError when it failed instead or took too long."""
 
         def look() -> dict[str, Any] | None:
             of_job = [run for run in self.runs() if run["jobName"] == job]
             if of_job and status == "SUCCESS":
                 assert of_job[0]["status"] != "FAILURE", self.told(of_job[0])
-            return of_job[0] if of_job and of_job[0]["status"] == status else None
+            # A schedule may have asked for the next one meanwhile.
+            return next((run for run in of_job if run["status"] == status), None)
 
         return self.wait_for(f"run of {job} to be {status}", look, seconds)
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = _PATIENCE_S) -> Any:
-        """What `look` gives once it gives something; AssertionError, with the parts that ended, if it takes long."""
-        deadline = time.monotonic() + seconds
+        """What `look` gives once it gives something; AssertionError when no run got further for that many seconds."""
+        deadline, written = time.monotonic() + seconds, -1
         while time.monotonic() < deadline:
+            if (now := self._written()) != written:
+                deadline, written = time.monotonic() + seconds, now
             found = look()
             if found:
                 return found
             time.sleep(0.3)
         ended = {name: process.returncode for name, process in self.processes.items() if process.poll() is not None}
         raise AssertionError(f"waited {seconds:.0f} s for {what}; parts that ended: {ended}; logs in {self.folder}")
+
+    def _written(self) -> int:
+        """Bytes that tasks have written: what grows while a run gets on, however slow the machine is."""
+        return sum(path.stat().st_size for path in (self.folder / "tasks").glob("*.log"))
 
     def told(self, run: Mapping[str, Any]) -> str:
         """What the task of a run wrote last."""
