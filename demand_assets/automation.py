@@ -12,6 +12,7 @@ from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.dataset import judging_context
 from demand_assets.assets.scenarios import SCENARIO, scenario_op
+from demand_assets.assets.smoke import SMOKE, ask_services_op
 from demand_assets.errors import DemandError
 from demand_assets.landed_weeks import landed_weeks, require_no_empty_week
 from demand_assets.partitions import known_weeks, passed_over, range_tags, register_weeks, stray_partitions
@@ -72,6 +73,7 @@ TASK_SIZES = {
     WEEKLY: (2048, 4096),
     SCORE: (1024, 2048),
     SCENARIO: (2048, 4096),
+    SMOKE: (1024, 2048),
 }
 
 
@@ -134,7 +136,13 @@ def scenario_job() -> None:
     scenario_op()
 
 
-jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, score_job, scenario_job]
+@dg.job(name=SMOKE, tags=_task_size(SMOKE), description="Whether a run can do its work here: asks, changes nothing.")
+def smoke_job() -> None:
+    """Ask everything that a run needs."""
+    ask_services_op()
+
+
+jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, score_job, scenario_job, smoke_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -284,12 +285,13 @@ def keys() -> None:
     "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, required=True, help="Repeatable."
 )
 @click.option("--expires", metavar="ISO", help="First moment it is not valid, e.g. 2027-01-01 (UTC).  [default: none]")
+@click.option("--secret", metavar="ID", help="Put the key into this secret of AWS Secrets Manager; print it nowhere.")
 @click.option("--json", "as_json", is_flag=True, help="Print the key and its row as JSON on stdout.")
-def create_key(name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> None:
+def create_key(name: str, scopes: tuple[str, ...], expires: str | None, secret: str | None, as_json: bool) -> None:
     """Make a key for NAME and print it, this once; NAME may have two at a time, the old and the new."""
     from demand_assets.commands.keys import create
 
-    create(name, scopes, expires, as_json)
+    create(name, scopes, expires, as_json, secret)
 
 
 @keys.command("list")
@@ -309,6 +311,31 @@ def revoke_key(key_id: str, as_json: bool) -> None:
     from demand_assets.commands.keys import revoke
 
     revoke(key_id, as_json)
+
+
+@main.command()
+@click.option("--patience", default=900, show_default=True, type=click.IntRange(1), help="Seconds to wait for its end.")
+def smoke(patience: int) -> None:
+    """Launch one tiny run on a deployment with a queue, and wait until it has ended well.
+
+    It shows that the code server loads, the daemon launches, a task starts, and that MLflow, lake and store answer it.
+    """
+    from demand_assets.commands.smoke import try_deployment
+
+    try_deployment(patience)
+
+
+@main.command("bootstrap-database")
+def bootstrap_database() -> None:
+    """Make the databases and roles that the four addresses in the environment name, or set their passwords anew.
+
+    The server and its master user come from PGHOST, PGUSER, PGPASSWORD and PGSSLMODE; the user may create roles and
+    databases and need not be a superuser. DEMAND_STORE_URL, DAGSTER_POSTGRES_URL and MLFLOW_BACKEND_STORE_URI each
+    name a role, its password and the database it owns; DEMAND_API_STORE_URL names the role that reads the store.
+    """
+    from demand_assets.commands.database import make
+
+    make(os.environ)
 
 
 @main.command()

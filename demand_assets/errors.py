@@ -49,5 +49,9 @@ class ScenarioError(DemandError):
     """The changes of a scenario cannot be read or applied, its name is taken, or it cannot be adopted."""
 
 
+class DeploymentError(DemandError):
+    """The parts of a deployment do not work together."""
+
+
 class ApiKeyError(DemandError):
     """A key of the service cannot be made or revoked as asked."""

@@ -1,6 +1,7 @@
-"""Roll new images out to ECS, and back: `python docker/deploy.py {roll-out,roll-back,smoke-test} --help`.
+"""Roll new images out to ECS, and back: `python docker/deploy.py {roll-out,roll-back,try-run,smoke-test} --help`.
 
-Needs boto3 and credentials that may describe and register task definitions, run `migrate` and update the services.
+Needs boto3 and credentials that may describe and register task definitions, run `database` and `migrate`,
+and update the services.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ PIPELINE_SERVICES = ("code", "webserver", "daemon")
 SERVICES = ("mlflow", "code", "webserver", "daemon", "api")
 # Where they are: a cluster must run the code of the runs that use it.
 CLUSTER_SERVICES = ("dask-scheduler", "dask-worker")
-TASKS = ("run", "migrate", "watch")
+TASKS = ("run", "database", "migrate", "watch")
 IMAGES = {
     **dict.fromkeys((*PIPELINE_SERVICES, *CLUSTER_SERVICES, *TASKS), "pipeline"),
     "api": "api",
@@ -46,7 +47,8 @@ _TOLD_ONLY = frozenset(
 # Names the task definition of runs in the services that launch them.
 RUN_VARIABLE = "DAGSTER_ECS_TASK_DEFINITION"
 POLL_SECONDS = 10.0
-MIGRATE_SECONDS = 900.0
+DRAIN_SECONDS = 3600.0
+TASK_SECONDS = 900.0
 STABLE_SECONDS = 1200.0
 
 
@@ -60,9 +62,10 @@ class Deployment:
     def __init__(self, ecs: Any, cluster: str, before: Path, prefix: str, sleep: Callable[[float], None] = time.sleep):
         self.ecs, self.cluster, self.before, self.prefix, self._sleep = ecs, cluster, before, prefix, sleep
 
-    def roll_out(self, images: Mapping[str, str]) -> None:
-        """Migrate with the new pipeline image while the daemon rests, then start every service anew.
+    def roll_out(self, images: Mapping[str, str], database: bool = False) -> None:
+        """Migrate with the new pipeline image while the daemon rests and no run runs, then start every service anew.
 
+        `database`: first make databases and roles, or set their passwords, as the secrets say.
         DeployError when a step fails; the services are then as they were, except for what `migrate` has done.
         """
         services = self._services()
@@ -81,7 +84,9 @@ class Deployment:
             _say("Stopping the daemon while the databases are migrated ...")
             self.ecs.update_service(cluster=self.cluster, service="daemon", desiredCount=0)
             self._await_services({"daemon": services["daemon"]["taskDefinition"]})
-            self._migrate(new["migrate"], network)
+            self._drain()
+            for task in ("database", "migrate") if database else ("migrate",):
+                self._run(task, new[task], network)
             for name in services:
                 changes: dict[str, Any] = {"taskDefinition": new[name]}
                 if name == "daemon":
@@ -112,6 +117,13 @@ class Deployment:
             kept["registered"].remove(arn)
             self._keep(kept)
         _say("Back on the previous task definitions.")
+
+    def try_run(self) -> None:
+        """One tiny run through code server, daemon, task, MLflow and databases; DeployError unless it ends well."""
+        network = self._services()["webserver"]["networkConfiguration"]
+        told = self.ecs.describe_task_definition(taskDefinition=f"{self.prefix}migrate")["taskDefinition"]
+        self._run("migrate", told["taskDefinitionArn"], network, ["demand", "smoke"])
+        _say("A tiny run ended well.")
 
     def _services(self) -> dict[str, Any]:
         """Those that there must be and those that there may be, in the order of their new tasks."""
@@ -147,20 +159,35 @@ class Deployment:
             _say(f"Registered {new[name].rpartition('/')[2]}: {images[IMAGES[name]]}")
         return new
 
-    def _migrate(self, definition: str, network: Mapping[str, Any]) -> None:
-        _say("Migrating ...")
+    def _drain(self) -> None:
+        """Wait for running runs: the daemon rests, so no new one starts, and their code is the old one's."""
+        _say("Waiting for running runs to end ...")
+        self._await(lambda: not self._running(), DRAIN_SECONDS, "running runs to end; cancel them or deploy later")
+
+    def _running(self) -> list[str]:
+        family = f"{self.prefix}run"
+        pages = self.ecs.get_paginator("list_tasks").paginate(cluster=self.cluster, family=family)
+        return [arn for page in pages for arn in page["taskArns"]]
+
+    def _run(self, name: str, definition: str, network: Mapping[str, Any], command: Sequence[str] = ()) -> None:
+        _say(f"Running {' '.join(command) or name} ...")
+        overrides = {"containerOverrides": [{"name": name, "command": list(command)}]} if command else {}
         started = self.ecs.run_task(
-            cluster=self.cluster, taskDefinition=definition, launchType="FARGATE", networkConfiguration=network
+            cluster=self.cluster,
+            taskDefinition=definition,
+            launchType="FARGATE",
+            networkConfiguration=network,
+            overrides=overrides,
         )
         if not started["tasks"]:
             reasons = ", ".join(failure.get("reason", "no reason given") for failure in started["failures"])
-            raise DeployError(f"migrate did not start: {reasons}")
+            raise DeployError(f"{name} did not start: {reasons}")
         arn = started["tasks"][0]["taskArn"]
-        task = self._await(lambda: self._stopped(arn), MIGRATE_SECONDS, f"migrate ({arn}) to end")
+        task = self._await(lambda: self._stopped(arn), TASK_SECONDS, f"{name} ({arn}) to end")
         codes = {container["name"]: container.get("exitCode") for container in task["containers"]}
-        if codes.get("migrate") != 0:
+        if codes.get(name) != 0:
             reason = task.get("stoppedReason", "no reason given")
-            raise DeployError(f"migrate ended with {codes.get('migrate')}: {reason}; see its log")
+            raise DeployError(f"{name} ended with {codes.get(name)}: {reason}; see its log")
 
     def _stopped(self, arn: str) -> Any:
         tasks = self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn])["tasks"]
@@ -256,13 +283,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 on success, 1 with one line when a step failed."""
     parser = argparse.ArgumentParser(prog="deploy.py", description="Roll new images out to ECS, and back.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("roll-out", "roll-back"):
+    for name in ("roll-out", "roll-back", "try-run"):
         command = commands.add_parser(name)
         command.add_argument("--cluster", required=True, help="ECS cluster, e.g. demand-dev")
-        command.add_argument("--before", required=True, type=Path, help="file that says what the services were")
-        command.add_argument("--prefix", help="of the families run, migrate and watch; default: CLUSTER-")
+        if name != "try-run":
+            command.add_argument("--before", required=True, type=Path, help="file that says what the services were")
+        command.add_argument("--prefix", help="of the families of tasks; default: CLUSTER-")
     commands.choices["roll-out"].add_argument(
         "--image", action="append", type=_named, required=True, help="NAME=REPOSITORY@sha256:DIGEST, once each"
+    )
+    commands.choices["roll-out"].add_argument(
+        "--database", action="store_true", help="first make databases and roles, or set their passwords"
     )
     smoke = commands.add_parser("smoke-test", description="The key is read from SMOKE_API_KEY.")
     smoke.add_argument("--url", required=True, help="address of the service")
@@ -272,14 +303,18 @@ def main(arguments: list[str] | None = None) -> int:
             _say(smoke_test(given.url.rstrip("/"), os.environ.get("SMOKE_API_KEY", "")))
             return 0
         prefix = f"{given.cluster}-" if given.prefix is None else given.prefix
-        deployment = Deployment(boto3.client("ecs"), given.cluster, given.before, prefix)
+        before = getattr(given, "before", Path("before.json"))
+        deployment = Deployment(boto3.client("ecs"), given.cluster, before, prefix)
+        if given.command == "try-run":
+            deployment.try_run()
+            return 0
         if given.command == "roll-back":
             deployment.roll_back()
             return 0
         images = dict(given.image)
         if missing := sorted(set(IMAGES.values()) - set(images)):
             raise DeployError(f"--image is missing for {', '.join(missing)}")
-        deployment.roll_out(images)
+        deployment.roll_out(images, given.database)
     except (DeployError, ClientError) as error:
         sys.stderr.write(f"deploy: {error}\n")
         return 1

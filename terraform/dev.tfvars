@@ -4,6 +4,7 @@ deletable    = true
 nat_gateways = 1
 spot         = true
 budget_usd   = 250
+door         = true
 
 database = {
   instance_class  = "db.t4g.small"

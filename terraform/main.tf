@@ -21,6 +21,7 @@ module "network" {
   source = "./modules/network"
 
   name                = local.name
+  existing            = var.network
   cidr                = var.vpc_cidr
   zones               = var.zones
   nat_gateways        = var.nat_gateways
@@ -30,6 +31,18 @@ module "network" {
   operator_cidrs      = var.operator_cidrs
   log_retention_days  = var.log_retention_days
   kms_key_arn         = module.storage.kms_key_arn
+}
+
+module "door" {
+  source = "./modules/door"
+  count  = var.door ? 1 : 0
+
+  name                        = local.name
+  vpc_id                      = module.network.vpc_id
+  subnet_id                   = module.network.private_subnet_ids[0]
+  alb_security_group_id       = module.network.security_group_ids["alb_internal"]
+  endpoints_security_group_id = module.network.security_group_ids["endpoints"]
+  outbound                    = module.network.outbound
 }
 
 module "storage" {
@@ -50,6 +63,7 @@ module "database" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_id  = module.network.security_group_ids["database"]
   kms_key_arn        = module.storage.kms_key_arn
+  api_key_names      = var.api_key_names
   engine_version     = var.database.engine_version
   instance_class     = var.database.instance_class
   storage_gib        = var.database.storage_gib
@@ -96,19 +110,22 @@ module "cluster" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name                     = local.name
-  emails                   = var.alert_emails
-  kms_key_arn              = module.storage.kms_key_arn
-  metrics_namespace        = local.metrics_namespace
-  cluster_name             = module.cluster.name
-  service_tasks            = { for service in keys(local.services) : service => var.sizes[service].tasks }
-  api_alb_suffix           = module.cluster.api_alb_suffix
-  api_target_group_suffix  = module.cluster.api_target_group_suffix
-  api_p99_seconds          = var.api_p99_seconds
-  database_identifier      = module.database.identifier
-  database_connections     = var.database.alarm_connections
-  database_free_gib        = floor(var.database.storage_gib / 5)
-  failed_starts_queue_name = module.watch.failed_starts_queue_name
+  name                      = local.name
+  emails                    = var.alert_emails
+  kms_key_arn               = module.storage.kms_key_arn
+  metrics_namespace         = local.metrics_namespace
+  cluster_name              = module.cluster.name
+  service_tasks             = { for service in keys(local.services) : service => var.sizes[service].tasks }
+  api_alb_suffix            = module.cluster.api_alb_suffix
+  api_target_group_suffix   = module.cluster.api_target_group_suffix
+  api_p99_seconds           = var.api_p99_seconds
+  database_identifier       = module.database.identifier
+  database_connections      = var.database.alarm_connections
+  database_free_gib         = floor(var.database.storage_gib / 5)
+  database_free_memory_mib  = var.database.alarm_free_memory_mib
+  database_burstable        = startswith(var.database.instance_class, "db.t")
+  waf_blocked_per_5_minutes = var.waf ? var.waf_blocked_per_5_minutes : 0
+  failed_starts_queue_name  = module.watch.failed_starts_queue_name
   # A week, its deadline, a day.
   forecast_age_hours = 168 + var.forecast_deadline_hours + 24
   realised_wmae      = var.realised_wmae
@@ -120,15 +137,44 @@ module "monitoring" {
 module "ci" {
   source = "./modules/ci"
 
-  name                        = local.name
-  environment                 = var.environment
-  github_owner                = var.github_owner
-  github_repository           = var.github_repository
-  create_oidc_provider        = var.create_oidc_provider
-  repository_arns             = values(module.registry.repository_arns)
-  cluster_arn                 = module.cluster.arn
-  service_arns                = concat([for service in module.service : service.service_arn], flatten(module.dask[*].service_arns))
-  migrate_task_definition_arn = module.migrate.task_definition_arn_any_revision
-  migrate_log_group_arn       = module.migrate.log_group_arn
-  passed_role_arns            = concat(module.run.role_arns, module.migrate.role_arns, module.watch.role_arns, flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns))
+  name                 = local.name
+  environment          = var.environment
+  github_owner         = var.github_owner
+  github_repository    = var.github_repository
+  repository_arns      = values(module.registry.repository_arns)
+  cluster_arn          = module.cluster.arn
+  service_arns         = concat([for service in module.service : service.service_arn], local.dask_service_arns)
+  task_definition_arns = [module.database_task.task_definition_arn_any_revision, module.migrate.task_definition_arn_any_revision]
+  log_group_arns       = [module.database_task.log_group_arn, module.migrate.log_group_arn]
+  passed_role_arns = concat(
+    module.run.role_arns, module.database_task.role_arns, module.migrate.role_arns, module.watch.role_arns,
+    flatten([for service in module.service : service.role_arns]), flatten(module.dask[*].role_arns),
+  )
+}
+
+# It belongs to the account, not to a stage: destroying one stage would lock the other's deployments out.
+removed {
+  from = module.ci.aws_iam_openid_connect_provider.github
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+# --- bootstrap is for once ---
+
+data "aws_ecr_repositories" "all" {}
+
+# On a stage that is live, bootstrap would take every task away and every image's name.
+data "aws_ecr_images" "pushed" {
+  count = var.bootstrap && contains(data.aws_ecr_repositories.all.names, "${local.name}/pipeline") ? 1 : 0
+
+  repository_name = "${local.name}/pipeline"
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.image_ids) == 0
+      error_message = "Images were pushed already, so this stage is past its bootstrap: leave bootstrap out. asleep=true pauses a stage."
+    }
+  }
 }

@@ -40,6 +40,21 @@ output "migrate_log_group" {
   value       = module.migrate.log_group_name
 }
 
+output "vpc_id" {
+  description = "The VPC, for a peering or a VPN."
+  value       = module.network.vpc_id
+}
+
+output "private_route_table_ids" {
+  description = "Route tables that a peering or a VPN adds its routes to; empty where the VPC was there already."
+  value       = module.network.private_route_table_ids
+}
+
+output "door_instance_id" {
+  description = "Target of `aws ssm start-session`, by which operators reach Dagster's webserver; empty without a door."
+  value       = join("", module.door[*].instance_id)
+}
+
 output "private_subnet_ids" {
   description = "Subnets of tasks."
   value       = module.network.private_subnet_ids
@@ -80,13 +95,8 @@ output "database_address" {
   value       = module.database.address
 }
 
-output "database_master_secret_arn" {
-  description = "Master password, for the operator who makes roles and databases."
-  value       = module.database.master_secret_arn
-}
-
 output "secret_arns" {
-  description = "Secrets that the operator puts URLs into."
+  description = "Secrets that the operator puts URLs into, for the task `database` and the parts that read them."
   value       = module.database.secret_arns
 }
 

@@ -1,10 +1,14 @@
 # What each container may do. The service (api) may do nothing on AWS: its one secret is read for it before it starts.
-# migrate neither.
 
 data "aws_caller_identity" "current" {}
 
 locals {
   task_arns = "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:task/${local.name}/*"
+  # By name, whether or not there is a cluster: who asks ECS about a service that does not exist must be allowed to.
+  dask_service_arns = [
+    for part in ["scheduler", "worker"] :
+    "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:service/${local.name}/dask-${part}"
+  ]
 
   # Prefixes of the bucket. Nothing written by a run can be deleted by one, nor by anyone else here.
   data_access = {
@@ -42,11 +46,12 @@ data "aws_iam_policy_document" "data" {
     resources = [module.storage.bucket_arn]
 
     # IfExists: a question for one object names no prefix, and S3 answers 404 for a missing one only to those who may
-    # list, else 403. So names of objects can be seen by all of these, contents cannot.
+    # list, else 403. So names of objects can be seen by all of these, contents cannot. Empty: s3fs lists the folder
+    # above one that has no files, and above raw/ is the bucket.
     condition {
       test     = "StringLikeIfExists"
       variable = "s3:prefix"
-      values   = flatten([for prefix in each.value.read : [prefix, "${prefix}/*"]])
+      values   = concat([""], flatten([for prefix in each.value.read : [prefix, "${prefix}/*"]]))
     }
   }
 
@@ -118,7 +123,7 @@ data "aws_iam_policy_document" "dask" {
   statement {
     sid       = "Tasks"
     actions   = ["ecs:UpdateService"]
-    resources = [for part in ["scheduler", "worker"] : "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:service/${local.name}/dask-${part}"]
+    resources = local.dask_service_arns
 
     condition {
       test     = "ArnEquals"
@@ -176,7 +181,6 @@ data "aws_iam_policy_document" "launch" {
 
 # The daemon ends runs that hang, the webserver those that an operator ends. The webserver starts none: it queues them.
 data "aws_iam_policy_document" "stop" {
-  # ecs:DescribeTaskDefinition knows no resource; it is asked once, for the container's name.
   statement {
     sid       = "StopAndLook"
     actions   = ["ecs:StopTask", "ecs:DescribeTasks"]
@@ -188,7 +192,32 @@ data "aws_iam_policy_document" "stop" {
       values   = [module.cluster.arn]
     }
   }
+}
 
+# Keys of the service are made by the task migrate, and must not end in its log. It may write them and read none.
+data "aws_iam_policy_document" "keys" {
+  statement {
+    sid       = "Keys"
+    actions   = ["secretsmanager:PutSecretValue"]
+    resources = values(module.database.key_secret_arns)
+  }
+
+  statement {
+    sid       = "SecretsKey"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [module.storage.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["secretsmanager.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
+# Whoever builds Dagster's run launcher asks once for the name of the container: the daemon, the webserver, and migrate,
+# since `dagster instance migrate` prints the instance. The action knows no resource.
+data "aws_iam_policy_document" "launcher" {
   statement {
     sid       = "TaskDefinition"
     actions   = ["ecs:DescribeTaskDefinition"]

@@ -4,8 +4,9 @@ deletable    = false
 nat_gateways = 0
 waf          = true
 budget_usd   = 1000
+door         = true
 
-interface_endpoints = ["ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sns"]
+interface_endpoints = ["ec2messages", "ecr.api", "ecr.dkr", "ecs", "logs", "monitoring", "secretsmanager", "sns", "ssm", "ssmmessages"]
 
 database = {
   instance_class  = "db.m7g.large"
@@ -14,11 +15,12 @@ database = {
   multi_az        = true
   backup_days     = 35
   # Of about 830.
-  alarm_connections = 660
+  alarm_connections     = 660
+  alarm_free_memory_mib = 400
 }
 
 sizes = {
-  api       = { cpu = 1024, memory = 2048, tasks = 2 }
+  api       = { cpu = 1024, memory = 2048, tasks = 2, tasks_max = 6 }
   code      = { cpu = 1024, memory = 4096 }
   daemon    = { cpu = 512, memory = 2048 }
   mlflow    = { cpu = 1024, memory = 4096 }

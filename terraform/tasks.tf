@@ -1,4 +1,4 @@
-# What runs, and with what: five services, and three tasks that others start.
+# What runs, and with what: five services, and four tasks that others start.
 
 locals {
   metrics_namespace = "Demand"
@@ -59,8 +59,9 @@ locals {
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
       policies = {
-        data = data.aws_iam_policy_document.data["webserver"].json
-        stop = data.aws_iam_policy_document.stop.json
+        data     = data.aws_iam_policy_document.data["webserver"].json
+        launcher = data.aws_iam_policy_document.launcher.json
+        stop     = data.aws_iam_policy_document.stop.json
       }
       target_groups = [module.cluster.webserver_target_group_arn]
     }
@@ -73,8 +74,9 @@ locals {
       environment  = merge(local.pipeline_environment, local.launcher_environment)
       secrets      = local.pipeline_secrets
       policies = {
-        launch = data.aws_iam_policy_document.launch.json
-        stop   = data.aws_iam_policy_document.stop.json
+        launch   = data.aws_iam_policy_document.launch.json
+        launcher = data.aws_iam_policy_document.launcher.json
+        stop     = data.aws_iam_policy_document.stop.json
       }
       target_groups = []
     }
@@ -142,12 +144,12 @@ module "service" {
   command            = each.value.command
   cpu                = var.sizes[each.key].cpu
   memory             = var.sizes[each.key].memory
-  architecture       = var.architecture
   environment        = each.value.environment
   secrets            = each.value.secrets
   health_command     = each.value.health
   port               = each.value.port
   tasks              = var.sizes[each.key].tasks
+  tasks_max          = var.sizes[each.key].tasks_max
   singleton          = each.key == "daemon"
   spot               = var.spot
   subnet_ids         = module.network.private_subnet_ids
@@ -174,7 +176,6 @@ module "run" {
   command           = ["dagster", "--version"]
   cpu               = var.sizes["run"].cpu
   memory            = var.sizes["run"].memory
-  architecture      = var.architecture
   environment       = merge(local.pipeline_environment, local.dask_environment)
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids
@@ -203,14 +204,13 @@ module "dask" {
   run_security_group_id       = module.network.security_group_ids["run"]
   endpoints_security_group_id = module.network.security_group_ids["endpoints"]
   s3_prefix_list_id           = module.network.s3_prefix_list_id
-  nat                         = var.nat_gateways > 0
+  nat                         = module.network.outbound
   namespace_id                = module.cluster.namespace_id
   namespace                   = local.namespace
   repository_url              = module.registry.repository_urls["pipeline"]
   repository_arn              = module.registry.repository_arns["pipeline"]
   bootstrap                   = var.bootstrap
   asleep                      = var.asleep
-  architecture                = var.architecture
   spot                        = var.dask_worker.spot
   size                        = { cpu = var.dask_worker.cpu, memory = var.dask_worker.memory }
   environment                 = { AWS_REGION = var.region, AWS_DEFAULT_REGION = var.region }
@@ -224,19 +224,55 @@ module "dask" {
 module "migrate" {
   source = "./modules/service"
 
-  name               = "migrate"
-  prefix             = local.name
-  cluster_arn        = module.cluster.arn
-  repository_url     = module.registry.repository_urls["pipeline"]
-  repository_arn     = module.registry.repository_arns["pipeline"]
-  bootstrap          = var.bootstrap
-  asleep             = var.asleep
-  command            = ["sh", "-c", "demand migrate && dagster instance migrate"]
-  cpu                = var.sizes["migrate"].cpu
-  memory             = var.sizes["migrate"].memory
-  architecture       = var.architecture
-  environment        = local.pipeline_environment
-  secrets            = local.pipeline_secrets
+  name              = "migrate"
+  prefix            = local.name
+  cluster_arn       = module.cluster.arn
+  repository_url    = module.registry.repository_urls["pipeline"]
+  repository_arn    = module.registry.repository_arns["pipeline"]
+  bootstrap         = var.bootstrap
+  asleep            = var.asleep
+  command           = ["sh", "-c", "demand migrate && dagster instance migrate"]
+  cpu               = var.sizes["migrate"].cpu
+  memory            = var.sizes["migrate"].memory
+  environment       = merge(local.pipeline_environment, local.launcher_environment)
+  secrets           = local.pipeline_secrets
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["run"]
+  policies = merge(
+    { launcher = data.aws_iam_policy_document.launcher.json },
+    length(var.api_key_names) == 0 ? {} : { keys = data.aws_iam_policy_document.keys.json },
+  )
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+# Makes databases and roles as the secrets name them: before the first migration, and again after a password is changed.
+# Nobody else has the master user's password.
+module "database_task" {
+  source = "./modules/service"
+
+  name           = "database"
+  prefix         = local.name
+  cluster_arn    = module.cluster.arn
+  repository_url = module.registry.repository_urls["pipeline"]
+  repository_arn = module.registry.repository_arns["pipeline"]
+  bootstrap      = var.bootstrap
+  asleep         = var.asleep
+  image_of       = "run"
+  command        = ["demand", "bootstrap-database"]
+  cpu            = var.sizes["migrate"].cpu
+  memory         = var.sizes["migrate"].memory
+  environment = {
+    PGHOST    = module.database.address
+    PGPORT    = "5432"
+    PGUSER    = module.database.master_username
+    PGSSLMODE = "verify-full"
+  }
+  secrets = merge(local.pipeline_secrets, {
+    DEMAND_API_STORE_URL     = module.database.secret_arns["store-url-api"]
+    MLFLOW_BACKEND_STORE_URI = module.database.secret_arns["mlflow-url"]
+    PGPASSWORD               = "${module.database.master_secret_arn}:password::"
+  })
   subnet_ids         = module.network.private_subnet_ids
   security_group_id  = module.network.security_group_ids["run"]
   kms_key_arn        = module.storage.kms_key_arn
@@ -257,7 +293,6 @@ module "watch" {
   command           = ["demand", "watch", "--daemon"]
   cpu               = var.sizes["watch"].cpu
   memory            = var.sizes["watch"].memory
-  architecture      = var.architecture
   environment       = merge(local.pipeline_environment, local.launcher_environment)
   secrets           = local.pipeline_secrets
   subnet_ids        = module.network.private_subnet_ids

@@ -8,6 +8,12 @@ variable "environment" {
     condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
     error_message = "Expected 2 to 10 lower-case letters and digits."
   }
+
+  # The state of one stage and the file of another would turn the one into the other.
+  validation {
+    condition     = var.environment == terraform.workspace
+    error_message = "The variable file is not that of this state; first: terraform workspace select, with the name of the stage."
+  }
 }
 
 variable "region" {
@@ -17,7 +23,7 @@ variable "region" {
 }
 
 variable "bootstrap" {
-  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made, nothing runs, and images have a placeholder's name. Never again after the first deployment."
+  description = "True for the first apply, before secrets hold URLs and images are pushed: everything is made, nothing runs, and images have a placeholder's name. Refused once images are pushed."
   type        = bool
   default     = false
 }
@@ -38,6 +44,21 @@ variable "vpc_cidr" {
   description = "Addresses of the VPC."
   type        = string
   default     = "10.20.0.0/16"
+}
+
+variable "network" {
+  description = "VPC that is there already, such as one with a VPN: its subnets in two zones at least. Its private subnets must reach S3 and AWS's services. Null: a VPC is made."
+  type = object({
+    vpc_id             = string
+    public_subnet_ids  = list(string)
+    private_subnet_ids = list(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null || try(length(var.network.public_subnet_ids) >= 2 && length(var.network.private_subnet_ids) >= 2, false)
+    error_message = "Expected public and private subnets in two zones at least."
+  }
 }
 
 variable "zones" {
@@ -67,6 +88,8 @@ variable "database" {
     multi_az          = bool
     backup_days       = number
     alarm_connections = number
+    # A twentieth of the smallest instance.
+    alarm_free_memory_mib = optional(number, 100)
   })
 
   validation {
@@ -81,6 +104,8 @@ variable "sizes" {
     cpu    = number
     memory = number
     tasks  = optional(number, 1)
+    # Of api: as many as are started while the CPU of its tasks is busy.
+    tasks_max = optional(number)
   }))
 
   validation {
@@ -91,6 +116,11 @@ variable "sizes" {
   validation {
     condition     = var.sizes["daemon"].tasks == 1
     error_message = "Two daemons would start every run twice."
+  }
+
+  validation {
+    condition     = alltrue([for name, size in var.sizes : size.tasks_max == null || (name == "api" && try(size.tasks_max >= size.tasks, false))])
+    error_message = "Only api has tasks_max, no smaller than its tasks."
   }
 }
 
@@ -115,12 +145,6 @@ variable "dask_worker" {
   default = { cpu = 4096, memory = 30720 }
 }
 
-variable "architecture" {
-  description = "CPU architecture that the images are built for: X86_64 or ARM64."
-  type        = string
-  default     = "X86_64"
-}
-
 variable "spot" {
   description = "Whether services run on Fargate Spot. Runs never do: a training that is stopped begins anew."
   type        = bool
@@ -137,6 +161,17 @@ variable "waf_requests_per_5_minutes" {
   description = "Requests of one address in five minutes, above which the firewall blocks it."
   type        = number
   default     = 20000
+}
+
+variable "waf_blocked_per_5_minutes" {
+  description = "Blocked requests in five minutes, above which the firewall alarms."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.waf_blocked_per_5_minutes >= 1
+    error_message = "Expected 1 or more."
+  }
 }
 
 variable "log_retention_days" {
@@ -212,6 +247,17 @@ variable "api_settings" {
   }
 }
 
+variable "api_key_names" {
+  description = "Callers of the service whose keys are put into Secrets Manager, as demand/STAGE/key-NAME."
+  type        = set(string)
+  default     = ["smoke"]
+
+  validation {
+    condition     = alltrue([for name in var.api_key_names : can(regex("^[a-z][a-z0-9-]*$", name))])
+    error_message = "Expected names of lower-case letters, digits and hyphens."
+  }
+}
+
 variable "forecast_deadline_hours" {
   description = "Hours after a week's end by which it is to be forecast."
   type        = number
@@ -221,12 +267,6 @@ variable "forecast_deadline_hours" {
     condition     = var.forecast_deadline_hours >= 1 && var.forecast_deadline_hours <= 168
     error_message = "Expected 1 to 168."
   }
-}
-
-variable "create_oidc_provider" {
-  description = "Whether to make GitHub's identity provider; an account has one, so the second environment in it says false."
-  type        = bool
-  default     = true
 }
 
 # Of each installation: in a file of its own or as TF_VAR_name; none of it belongs into this repository.
@@ -286,10 +326,27 @@ variable "api_cidrs" {
 variable "operator_cidrs" {
   description = "Who may reach Dagster's webserver, which knows no users: addresses of the VPN or of a peered network."
   type        = list(string)
+  default     = []
 
   validation {
     condition     = alltrue([for cidr in var.operator_cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
     error_message = "Expected CIDRs such as 10.0.0.0/16, and not everyone."
+  }
+
+  validation {
+    condition     = length(var.operator_cidrs) > 0 || var.door
+    error_message = "Nobody could reach Dagster's webserver: name operator_cidrs, or set door."
+  }
+}
+
+variable "door" {
+  description = "Whether operators reach Dagster's webserver by port forwarding of Systems Manager, through a machine without open ports."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.door || var.network != null || var.nat_gateways > 0 || length(setsubtract(["ec2messages", "ssm", "ssmmessages"], var.interface_endpoints)) == 0
+    error_message = "Without a NAT gateway the door needs the interface endpoints ec2messages, ssm and ssmmessages."
   }
 }
 

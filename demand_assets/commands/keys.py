@@ -1,14 +1,21 @@
 """`demand keys create`, `list`, `revoke`: keys of the service."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from demand_assets.commands.terminal import Row, moment_of, print_json, print_list, terminal
+from demand_assets.errors import ApiKeyError
 from demand_assets.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
-def create(name: str, scopes: Sequence[str], expires: str | None, as_json: bool) -> None:
-    """Make a key and print it, this once."""
+
+def create(name: str, scopes: Sequence[str], expires: str | None, as_json: bool, secret: str | None = None) -> None:
+    """Make a key and print it, this once; or put it into a secret of AWS Secrets Manager and print it nowhere."""
     from demand_assets.store.keys import create_key
     from demand_assets.store.migrations import opened
 
@@ -16,6 +23,14 @@ def create(name: str, scopes: Sequence[str], expires: str | None, as_json: bool)
     settings = read_settings()
     with opened(settings.store) as engine:
         token, row = create_key(engine, name, scopes, _now(settings), end)
+        if secret is not None:
+            _deliver(engine, secret, token, row, settings)
+    if secret is not None:
+        if as_json:
+            print_json({**row, "secret": secret})
+        else:
+            terminal().print(f"Key {row['key_id']} of {name}, {', '.join(row['scopes'])}, {_until(row)}: in {secret}")
+        return
     if as_json:
         print_json({**row, "key": token})
         return
@@ -23,6 +38,18 @@ def create(name: str, scopes: Sequence[str], expires: str | None, as_json: bool)
     console.print(f"Key {row['key_id']} of {name}, {', '.join(row['scopes'])}, {_until(row)}:")
     print(token)  # noqa: T201 - unwrapped, to be copied or piped
     terminal(stderr=True).print("It is shown this once; send it as `Authorization: Bearer KEY`.")
+
+
+def _deliver(engine: Engine, secret: str, token: str, row: Row, settings: Settings) -> None:
+    from demand_assets.adapters.secrets import put_secret
+    from demand_assets.store.keys import revoke_key
+
+    try:
+        put_secret(secret, token)
+    except ApiKeyError:
+        # Nobody has it, so nobody may use it.
+        revoke_key(engine, row["key_id"], _now(settings))
+        raise
 
 
 def list_keys(as_json: bool) -> None:

@@ -11,6 +11,7 @@ COMMANDS = {
     "api": "python -m api",
     "mlflow": "mlflow server --host 0.0.0.0 --port 5000 --workers 1 --serve-artifacts",
     "migrate": "sh -c demand migrate && dagster instance migrate",
+    "database": "demand bootstrap-database",
     "dask-scheduler": "python -m demand_assets.adapters.cluster_services scheduler",
     "dask-worker": (
         "python -m distributed.cli.dask_worker tcp://dask-scheduler:8786 "

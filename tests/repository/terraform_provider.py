@@ -3,12 +3,13 @@
 Terraform finds it by TF_REATTACH_PROVIDERS. It takes every value of the right type, answers for data sources with
 placeholders, and plans every computed value as unknown, as for an account that is empty. So types, references,
 conditions, cycles and keys that must be known before anything is made are judged by Terraform itself; what AWS's own
-provider or AWS would refuse is not.
+provider or AWS would refuse is not. With `made`, computed values are such as AWS gives, and `apply` takes them for
+made, so that every policy and task definition is rendered to the end.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -17,10 +18,11 @@ import grpc
 import msgpack
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from tests.repository.terraform_account import ACCOUNT, REGION, computed, policy
+
 Fields = Mapping[str, Mapping[str, Any]]
 
 ADDRESS = "hashicorp/aws"
-ACCOUNT, REGION = "123456789012", "us-east-1"
 
 # The part of Terraform's plugin protocol 6 that is spoken: field, number, type; `*` for repeated. A map is spoken as
 # repeated pairs, which is the same on the wire.
@@ -47,6 +49,8 @@ _MESSAGES = {
     "Schemas": [("provider", 1, "Schema"), ("resources", 2, "*NamedSchema"), ("data_sources", 3, "*NamedSchema")],
     "PlanRequest": [("type_name", 1, "string"), ("proposed", 3, "Value")],
     "Planned": [("state", 1, "Value"), ("legacy_type_system", 5, "bool")],
+    "ApplyRequest": [("type_name", 1, "string"), ("planned", 3, "Value")],
+    "Applied": [("state", 1, "Value"), ("legacy_type_system", 4, "bool")],
     "ReadRequest": [("type_name", 1, "string"), ("config", 2, "Value")],
     "Read": [("state", 1, "Value")],
 }
@@ -121,8 +125,8 @@ def _block(fields: Fields) -> Any:
 class _Provider:
     """Answers of the calls that validate and plan make."""
 
-    def __init__(self, types: Mapping[str, Fields]) -> None:
-        self.types = types
+    def __init__(self, types: Mapping[str, Fields], made: bool, pushed: Collection[str]) -> None:
+        self.types, self.made, self.pushed = types, made, pushed
 
     def schemas(self, _: Any, __: Any) -> Any:
         named: dict[bool, list[Any]] = {True: [], False: []}
@@ -138,11 +142,18 @@ class _Provider:
 
     def plan(self, request: Any, _: Any) -> Any:
         state = msgpack.unpackb(request.proposed.msgpack, strict_map_key=False)
+        # What is not known yet might change them.
+        settled = self.made and not any(isinstance(value, msgpack.ExtType) for value in (state or {}).values())
         for name, one in self.types[request.type_name].items() if state else ():
             if state.get(name) is None and ("c" in one or name == "id"):
-                state[name] = _UNKNOWN
+                known = computed(request.type_name, name, state) if settled else None
+                state[name] = _UNKNOWN if known is None else known
         # Like the AWS provider, whose plans need not repeat what was asked for to the letter.
         return _CLASSES["Planned"](state=_CLASSES["Value"](msgpack=msgpack.packb(state)), legacy_type_system=True)
+
+    def apply(self, request: Any, _: Any) -> Any:
+        state = _without_unknown(msgpack.unpackb(request.planned.msgpack, strict_map_key=False))
+        return _CLASSES["Applied"](state=_CLASSES["Value"](msgpack=msgpack.packb(state)), legacy_type_system=True)
 
     def read(self, request: Any, _: Any) -> Any:
         known = {"account_id": ACCOUNT, "region": REGION}
@@ -150,15 +161,32 @@ class _Provider:
         for name, one in self.types[f"data.{request.type_name}"].items():
             if state.get(name) is None and one["t"] == "string" and ("c" in one or name in _ALSO_COMPUTED):
                 state[name] = known.get(name, f"some {name}")
+        if request.type_name == "aws_ecr_repositories":
+            state["names"] = sorted(self.pushed)
+        if request.type_name == "aws_ecr_images":
+            state["image_ids"] = [{"image_digest": "sha256:1", "image_tag": "1"}]
         if request.type_name == "aws_iam_policy_document":
-            state["json"] = json.dumps({"Version": "2012-10-17", "Statement": state.get("statement")})
+            state["json"] = json.dumps(policy(state["statement"] or []))
         return _CLASSES["Read"](state=_CLASSES["Value"](msgpack=msgpack.packb(state)))
 
 
+def _without_unknown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_unknown(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_unknown(inner) for inner in value]
+    return None if isinstance(value, msgpack.ExtType) else value
+
+
 @contextmanager
-def provider_environment(types: Mapping[str, Fields]) -> Iterator[dict[str, str]]:
-    """A running provider of these types, and the environment in which Terraform uses it."""
-    provider = _Provider(types)
+def provider_environment(
+    types: Mapping[str, Fields], made: bool = False, pushed: Collection[str] = ()
+) -> Iterator[dict[str, str]]:
+    """A running provider of these types, and the environment in which Terraform uses it.
+
+    `pushed`: repositories that there are, with an image each.
+    """
+    provider = _Provider(types, made, pushed)
     calls: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
         "GetProviderSchema": (provider.schemas, "Nothing", "Schemas"),
         "ValidateProviderConfig": (provider.nothing, "Nothing", "Nothing"),
@@ -166,6 +194,7 @@ def provider_environment(types: Mapping[str, Fields]) -> Iterator[dict[str, str]
         "ValidateDataResourceConfig": (provider.nothing, "Nothing", "Nothing"),
         "ConfigureProvider": (provider.nothing, "Nothing", "Nothing"),
         "PlanResourceChange": (provider.plan, "PlanRequest", "Planned"),
+        "ApplyResourceChange": (provider.apply, "ApplyRequest", "Applied"),
         "ReadDataSource": (provider.read, "ReadRequest", "Read"),
         "StopProvider": (provider.nothing, "Nothing", "Nothing"),
     }

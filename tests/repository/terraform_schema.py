@@ -25,7 +25,19 @@ SCHEMA = Path(__file__).with_name("aws_schema.json")
 # Of Terraform itself, for every resource, data source and module.
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "provisioner", "connection", "timeouts"}
 _MODULE_META = {"source", "version", "count", "for_each", "depends_on", "providers"}
-_ROOT_BLOCKS = {"resource", "data", "module", "variable", "output", "locals", "provider", "terraform", "moved", "check"}
+_ROOT_BLOCKS = {
+    "resource",
+    "data",
+    "module",
+    "variable",
+    "output",
+    "locals",
+    "provider",
+    "terraform",
+    "moved",
+    "removed",
+    "check",
+}
 _BUILT_IN = {"each", "count", "self", "path", "terraform"}
 
 
@@ -209,7 +221,8 @@ def _of_references(module: Module, tree: Mapping[Path, Module], types: Mapping[s
         *((f"variable {name}", {**variable, "type": None}) for name, variable in module.variables.items()),
         *((f"output {name}", output) for name, output in module.outputs.items()),
         *((f"local {name}", value) for name, value in module.local_values.items()),
-        *module.others,
+        # What was removed is declared no more.
+        *(one for one in module.others if one[0] != "removed"),
     ]
     for where, body in bodies:
         iterators = set(_iterators(body))

@@ -1,6 +1,7 @@
 """docs/deploy.md names every variable, secret and GitHub setting that the deployment has, and none that it has not."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,27 @@ def test_the_page_names_what_the_deployment_has(names: object) -> None:
 def test_the_page_names_nothing_that_the_deployment_has_not() -> None:
     named = {name for name in re.findall(r"`([A-Z][A-Z0-9_]{5,})`", PAGE) if name.startswith(PREFIXES)}
     assert sorted(named - of_tasks() - of_the_workflow()) == []
+
+
+def test_every_command_of_the_page_is_one_that_a_shell_reads() -> None:
+    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```", PAGE, re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 6
+    for _, block in blocks:
+        read = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), block
+
+
+def test_no_step_needs_a_shell_in_the_private_network() -> None:
+    # Its gateway to S3 lets nothing but the stage's own buckets through.
+    assert re.findall(r"(?i)cloudshell|psql|bastion|ssh ", PAGE) == []
+
+
+def test_the_outputs_that_the_page_reads_exist() -> None:
+    outputs = set(re.findall(r'^output "(\w+)"', (ROOT / "terraform" / "outputs.tf").read_text(), re.MULTILINE))
+    read = set(re.findall(r"output -(?:raw|json) (\w+)|\.(\w+)\.value|outputs? `(\w+)`", PAGE))
+    named = {name for names in read for name in names if name}
+    assert len(named) > 5
+    assert sorted(named - outputs) == []
 
 
 def test_the_runbook_gives_the_settings_that_the_instance_has() -> None:

@@ -6,13 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.repository.terraform_files import TERRAFORM, read_tree, types_used
+from tests.repository.terraform_plan import Plan, Terraform
 from tests.repository.terraform_schema import SCHEMA, code_of, main, problems
 
 KNOWN: dict[str, Any] = json.loads(SCHEMA.read_text())
@@ -164,7 +165,7 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_no_statement_allows_every_action_or_every_object() -> None:
     allowed = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "ecs:DescribeTaskDefinition"}
-    allowed |= {"ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"}
+    allowed |= {"ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:ListTasks"}
     for module in read_tree(TERRAFORM).values():
         for name, body in module.resources.items():
             if not name.startswith("data.aws_iam_policy_document.") or name.endswith(".key"):
@@ -199,43 +200,6 @@ def test_the_files_are_formatted() -> None:
     assert done.returncode == 0, done.stdout
 
 
-ACCOUNT = """
-alert_emails             = ["ops@example.com"]
-api_domain               = "demand.example.com"
-bucket_name              = "example-demand"
-certificate_arn          = "arn:aws:acm:us-east-1:123456789012:certificate/a"
-dagster_domain           = "dagster.example.com"
-github_owner             = "example"
-github_repository        = "demand"
-internal_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/b"
-operator_cidrs           = ["10.0.0.0/16"]
-zone_id                  = "Z1"
-"""
-
-
-class Terraform:
-    """The command, in a copy of the configuration without a remote state."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
-
-    def __call__(self, *arguments: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["terraform", *arguments, "-no-color"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    def plan(self, stage: str, *variables: str) -> tuple[int, str]:
-        given = [f"-var={variable}" for variable in variables]
-        return self("plan", "-refresh=false", f"-var-file={stage}.tfvars", "-var-file=account.tfvars", *given)
-
-
 @pytest.fixture(scope="module")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     if shutil.which("terraform") is None:
@@ -243,13 +207,10 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     pytest.importorskip("msgpack", reason="the stand-in for the provider speaks msgpack")
     from tests.repository.terraform_provider import provider_environment
 
-    folder = tmp_path_factory.mktemp("terraform") / "root"
-    shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "backend.tf"))
-    (folder / "account.tfvars").write_text(ACCOUNT)
-    with provider_environment(KNOWN["types"]) as environment:
-        command = Terraform(folder, environment)
-        code, said = command("init")
-        assert code == 0, said
+    pushed: list[str] = []
+    with provider_environment(KNOWN["types"], pushed=pushed) as environment:
+        command = Terraform(tmp_path_factory.mktemp("terraform") / "root", environment)
+        command.pushed = pushed
         yield command
 
 
@@ -290,6 +251,25 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
     assert measures <= set(re.findall(r'metrics_namespace, "(\w+)"', widgets))
 
 
+def test_what_fails_silently_alarms(plan_of: Callable[..., Plan]) -> None:
+    dev = {
+        one["alarm_name"].removeprefix("demand-dev-"): one for one in plan_of("dev").all("aws_cloudwatch_metric_alarm")
+    }
+    assert {"database-memory", "database-credits"} <= set(dev)
+    assert dev["api-p99"]["evaluate_low_sample_count_percentiles"] == "ignore"
+    prod = plan_of("prod")
+    alarms = {one["alarm_name"] for one in prod.all("aws_cloudwatch_metric_alarm")}
+    assert ("demand-prod-waf-blocked" in alarms, "demand-prod-database-credits" in alarms) == (True, False)
+    (rule,), (target,) = prod.all("aws_cloudwatch_event_rule"), prod.all("aws_cloudwatch_event_target")
+    assert json.loads(rule["event_pattern"])["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
+    assert target["arn"] == prod.one("aws_sns_topic", "demand-prod-alerts")["arn"]
+
+
+def test_the_service_has_more_tasks_while_it_is_busy(plan_of: Callable[..., Plan]) -> None:
+    (target,) = plan_of("prod").all("aws_appautoscaling_target")
+    assert (target["resource_id"], target["min_capacity"], target["max_capacity"]) == ("service/demand-prod/api", 2, 6)
+
+
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
@@ -300,6 +280,9 @@ def test_each_measure_of_the_pipeline_has_an_alarm_and_a_plot(terraform: Terrafo
         ('settings={"HORIZON"="4"}', "begin with DEMAND_"),
         ("log_retention_days=100", "CloudWatch knows"),
         ("environment=Prod", "lower-case letters"),
+        ("door=false", "Nobody could reach Dagster's webserver"),
+        ('interface_endpoints=["ec2messages"]', "the door needs the interface endpoints"),
+        ('network={"vpc_id":"v","public_subnet_ids":["a"],"private_subnet_ids":["b"]}', "subnets in two zones"),
         ("dask_workers_max=-1", "a whole number of 0 to 1000"),
     ],
 )
@@ -307,6 +290,27 @@ def test_a_bad_value_is_refused(terraform: Terraform, variable: str, told: str) 
     code, said = terraform.plan("prod", variable)
     assert code == 1
     assert told in " ".join(said.split())
+
+
+def test_the_file_of_one_stage_is_refused_over_the_state_of_another(terraform: Terraform) -> None:
+    code, said = terraform.plan("prod", workspace="dev")
+    assert code == 1
+    assert "The variable file is not that of this state" in " ".join(said.split())
+
+
+def test_a_live_stage_cannot_be_bootstrapped_again(terraform: Terraform) -> None:
+    terraform.pushed.append("demand-dev/pipeline")
+    try:
+        refused, said = terraform.plan("dev", "bootstrap=true")
+        taken = [terraform.plan(*asked)[0] for asked in (("dev",), ("prod", "bootstrap=true"))]
+    finally:
+        terraform.pushed.clear()
+    assert (refused, taken) == (1, [0, 0])
+    assert "this stage is past its bootstrap" in " ".join(said.split())
+
+
+def test_no_stage_owns_what_the_account_has_once() -> None:
+    assert not types_used(read_tree(TERRAFORM)) & {"aws_iam_openid_connect_provider"}
 
 
 def test_the_security_scan_finds_nothing() -> None:

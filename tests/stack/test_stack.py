@@ -24,7 +24,6 @@ from demand_assets.store.tables import forecasts
 from tests.stack.stack import BIN, BUCKET, CLUSTER, NAMESPACE, RUN_TASK, SMALL, Stack
 
 pytestmark = [
-    pytest.mark.timeout(600),
     pytest.mark.skipif("STACK_TEST" not in os.environ, reason="takes minutes: make stack-test"),
 ]
 
@@ -111,6 +110,7 @@ def made_locally(files: dict[str, bytes], folder: Path) -> list[Any]:
 def test_landed_csvs_become_a_forecast_that_the_api_answers(
     stack: Stack, deliveries: dict[str, bytes], tmp_path: Path
 ) -> None:
+    stack.run_once([str(BIN / "demand"), "smoke"])
     *history, later = sorted(deliveries, key=lambda name: name.startswith("sales-"))
     land(stack, {name: deliveries[name] for name in history})
     for sensor, job in (
@@ -190,7 +190,6 @@ def _newest(api: str, vintage: str) -> Any:
     return answer if answer["vintage"]["vintage_id"] == vintage else None
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("stack", [5], indirect=True, ids=["monitoring each 5 s"])
 def test_a_week_is_published_once_whatever_fails_on_the_way(stack: Stack, deliveries: dict[str, bytes]) -> None:
     """Every fifth S3 call fails; killed are the daemon and a run's worker in mid-write, PostgreSQL in mid-publish."""

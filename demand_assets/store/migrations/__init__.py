@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from demand_assets.errors import StoreError
+from demand_assets.store.database import grant_service
 from demand_assets.store.engine import create_engine_for, parse_url, reading, store_name, write_transaction
 
 # Kept here so that a start-up check need not load alembic; a test compares it with the newest file in versions/.
@@ -20,8 +21,8 @@ _SCRIPTS = "demand_assets.store:migrations"
 def migrate(url: str) -> tuple[str | None, str]:
     """Bring the store to the newest revision and return (from, to); `from` is None for an empty store.
 
-    Can be repeated and run by several processes at once. Makes the folder of a SQLite file. StoreError when the store
-    is unreachable or at a revision that this code does not know.
+    Can be repeated and run by several processes at once. Makes the folder of a SQLite file; on PostgreSQL lets the
+    service's role read. StoreError when the store is unreachable or at a revision that this code does not know.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -32,6 +33,8 @@ def migrate(url: str) -> tuple[str | None, str]:
             before = _revision(connection)
             if before != HEAD:
                 _upgrade(connection, before, store_name(parsed))
+            if connection.dialect.name == "postgresql":
+                grant_service(connection)
         return before, HEAD
     finally:
         engine.dispose()

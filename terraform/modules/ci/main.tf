@@ -1,4 +1,5 @@
-# Workflows hold no keys: GitHub signs who they are, and this role believes it of one repository's environment alone.
+# Workflows hold no keys: GitHub signs who they are, and this role believes it of one repository's environment alone. The
+# account's identity provider of GitHub is made by hand, once: docs/deploy.md has the command.
 
 data "aws_caller_identity" "current" {}
 
@@ -10,13 +11,6 @@ locals {
   tasks   = "arn:aws:ecs:${local.region}:${local.account}:task/${var.name}/*"
   # Every family of this deployment, and no other.
   definitions = "arn:aws:ecs:${local.region}:${local.account}:task-definition/${var.name}-*:*"
-}
-
-resource "aws_iam_openid_connect_provider" "github" {
-  count = var.create_oidc_provider ? 1 : 0
-
-  url            = "https://token.actions.githubusercontent.com"
-  client_id_list = ["sts.amazonaws.com"]
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -47,9 +41,8 @@ resource "aws_iam_role" "deploy" {
   name                 = "${var.name}-deploy"
   description          = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
-  max_session_duration = 3600
-
-  depends_on = [aws_iam_openid_connect_provider.github]
+  # A roll-out waits up to an hour for running runs.
+  max_session_duration = 7200
 }
 
 data "aws_iam_policy_document" "deploy" {
@@ -102,9 +95,9 @@ data "aws_iam_policy_document" "deploy" {
   }
 
   statement {
-    sid       = "Migrate"
+    sid       = "Tasks"
     actions   = ["ecs:RunTask"]
-    resources = [var.migrate_task_definition_arn]
+    resources = var.task_definition_arns
 
     condition {
       test     = "ArnEquals"
@@ -114,7 +107,7 @@ data "aws_iam_policy_document" "deploy" {
   }
 
   statement {
-    sid       = "WatchMigrate"
+    sid       = "WatchTasks"
     actions   = ["ecs:DescribeTasks"]
     resources = [local.tasks]
 
@@ -125,10 +118,23 @@ data "aws_iam_policy_document" "deploy" {
     }
   }
 
+  # ecs:ListTasks knows no resource on Fargate; the condition names the cluster.
   statement {
-    sid       = "MigrateLog"
+    sid       = "RunningRuns"
+    actions   = ["ecs:ListTasks"]
+    resources = ["*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [var.cluster_arn]
+    }
+  }
+
+  statement {
+    sid       = "LogsOfTasks"
     actions   = ["logs:GetLogEvents"]
-    resources = ["${var.migrate_log_group_arn}:*"]
+    resources = [for arn in var.log_group_arns : "${arn}:*"]
   }
 
   statement {

@@ -28,11 +28,6 @@ variable "github_repository" {
   }
 }
 
-variable "create_oidc_provider" {
-  description = "Whether to make GitHub's identity provider; an account has one, so the second environment in it says false."
-  type        = bool
-}
-
 variable "repository_arns" {
   description = "Image repositories that deployments push to."
   type        = list(string)
@@ -48,14 +43,14 @@ variable "service_arns" {
   type        = list(string)
 }
 
-variable "migrate_task_definition_arn" {
-  description = "Every revision of the task that migrates the databases."
-  type        = string
+variable "task_definition_arns" {
+  description = "Every revision of the tasks that deployments run: database and migrate."
+  type        = list(string)
 }
 
-variable "migrate_log_group_arn" {
-  description = "Log of that task, shown when it fails."
-  type        = string
+variable "log_group_arns" {
+  description = "Logs of these tasks, shown when one fails."
+  type        = list(string)
 }
 
 variable "passed_role_arns" {

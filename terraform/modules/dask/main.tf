@@ -112,7 +112,6 @@ module "scheduler" {
   command        = ["python", "-m", "demand_assets.adapters.cluster_services", "scheduler"]
   cpu            = 1024
   memory         = 8192
-  architecture   = var.architecture
   environment    = merge(var.environment, { DEMAND_DASK_SERVICES = var.services })
   port           = local.port
   tasks          = 0
@@ -143,9 +142,8 @@ module "worker" {
     "python", "-m", "distributed.cli.dask_worker", "tcp://${local.scheduler}.${var.namespace}:${local.port}",
     "--nthreads", "1", "--memory-limit", "0.9", "--no-dashboard", "--death-timeout", "300",
   ]
-  cpu          = var.size.cpu
-  memory       = var.size.memory
-  architecture = var.architecture
+  cpu    = var.size.cpu
+  memory = var.size.memory
   # Else a worker gives every freed piece of memory back at once, and takes twice as long (demand_assets/compute.py).
   environment = merge(var.environment, {
     MALLOC_MMAP_THRESHOLD_ = "33554432"

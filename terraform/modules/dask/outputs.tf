@@ -3,11 +3,6 @@ output "scheduler" {
   value       = "tcp://${local.scheduler}.${var.namespace}:${local.port}"
 }
 
-output "service_arns" {
-  description = "Both services, which deployments update."
-  value       = [module.scheduler.service_arn, module.worker.service_arn]
-}
-
 output "role_arns" {
   description = "Execution and task roles of both."
   value       = concat(module.scheduler.role_arns, module.worker.role_arns)

@@ -73,11 +73,6 @@ variable "asleep" {
   type        = bool
 }
 
-variable "architecture" {
-  description = "CPU architecture of the image."
-  type        = string
-}
-
 variable "spot" {
   description = "Whether workers run on Fargate Spot: work that is lost with one is done again."
   type        = bool

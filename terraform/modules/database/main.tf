@@ -4,10 +4,9 @@
 #   mlflow   MLflow's backend         mlflow
 #
 # Terraform makes neither databases nor roles: it would need to reach into the private network, and their passwords
-# would be in its state. An operator makes them once, with the master password that RDS keeps in Secrets Manager, from
-# inside the VPC (a CloudShell in its private subnets, with the security group of `run`), and puts each whole URL into
-# its secret; docs/deploy.md has every command. Until then the secrets are empty and no task that needs one can start,
-# which is why the first apply is made with `bootstrap = true`.
+# would be in its state. The task `database` makes them as the URLs in the secrets name them, with the master password
+# that RDS keeps in Secrets Manager; an operator puts the URLs there, and docs/deploy.md has every command. Until then the
+# secrets are empty and no task that needs one can start, which is why the first apply is made with `bootstrap = true`.
 
 resource "aws_db_subnet_group" "this" {
   name       = var.name
@@ -143,9 +142,21 @@ resource "aws_secretsmanager_secret" "this" {
     mlflow-url    = "postgresql:// URL of the database mlflow"
   }
 
-  #checkov:skip=CKV2_AWS_57:a password is changed by hand in both places, PostgreSQL and here; docs/deploy.md has the steps
+  #checkov:skip=CKV2_AWS_57:a new password is put here and set by the task database; docs/deploy.md has the steps
   name                    = "${var.secret_prefix}/${each.key}"
   description             = each.value
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.deletable ? 0 : 30
+}
+
+# --- keys of the service's callers, put in by `demand keys create --secret` ---
+
+resource "aws_secretsmanager_secret" "key" {
+  for_each = var.api_key_names
+
+  #checkov:skip=CKV2_AWS_57:a caller has two keys at a time, so the next one is made, taken up and the old one revoked
+  name                    = "${var.secret_prefix}/key-${each.value}"
+  description             = "Key of ${each.value} for the service"
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.deletable ? 0 : 30
 }

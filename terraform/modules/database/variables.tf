@@ -77,3 +77,8 @@ variable "log_retention_days" {
   description = "Days that the server's log is kept."
   type        = number
 }
+
+variable "api_key_names" {
+  description = "Callers of the service whose keys have a secret each."
+  type        = set(string)
+}

@@ -64,6 +64,12 @@ locals {
         namespace = "AWS/RDS", metric = "CPUUtilization", dimensions = local.database
         statistic = "Average", above = true, threshold = 80, period = 300, periods = 3, missing = "breaching"
       }
+      # Below it PostgreSQL swaps, and then it is slow for everyone.
+      database-memory = {
+        why       = "The database's memory runs out"
+        namespace = "AWS/RDS", metric = "FreeableMemory", dimensions = local.database
+        statistic = "Minimum", above = false, threshold = var.database_free_memory_mib * 1024 * 1024, period = 300, periods = 3, missing = "breaching"
+      }
       database-storage = {
         why       = "The database's disk fills up"
         namespace = "AWS/RDS", metric = "FreeStorageSpace", dimensions = local.database
@@ -73,6 +79,22 @@ locals {
         why       = "The database is about to refuse connections"
         namespace = "AWS/RDS", metric = "DatabaseConnections", dimensions = local.database
         statistic = "Maximum", above = true, threshold = var.database_connections, period = 300, periods = 2, missing = "breaching"
+      }
+    },
+    # An instance that earns CPU credits is throttled to a fraction of a core when they are gone.
+    !var.database_burstable ? {} : {
+      database-credits = {
+        why       = "The database has nearly used up its CPU credits"
+        namespace = "AWS/RDS", metric = "CPUCreditBalance", dimensions = local.database
+        statistic = "Minimum", above = false, threshold = 50, period = 300, periods = 3, missing = "breaching"
+      }
+    },
+    var.waf_blocked_per_5_minutes == 0 ? {} : {
+      waf-blocked = {
+        why        = "The firewall blocks much: an attack, or a caller that it takes for one"
+        namespace  = "AWS/WAFV2", metric = "BlockedRequests"
+        dimensions = { WebACL = "${var.name}-api", Region = local.region, Rule = "ALL" }
+        statistic  = "Sum", above = true, threshold = var.waf_blocked_per_5_minutes, period = 300, periods = 2, missing = "notBreaching"
       }
     },
     # The pipeline's own alert holds it to a band of its history; this is a limit that somebody has set.
@@ -128,6 +150,23 @@ data "aws_iam_policy_document" "alerts" {
     }
   }
 
+  statement {
+    sid       = "Events"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alerts.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_cloudwatch_event_rule.deployment.arn]
+    }
+  }
+
   # Tasks of this account publish by their own roles.
   statement {
     sid       = "TlsOnly"
@@ -170,9 +209,29 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = each.value.period
   evaluation_periods  = each.value.periods
   treat_missing_data  = each.value.missing
-  actions_enabled     = var.armed
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-  ok_actions          = [aws_sns_topic.alerts.arn]
+  # The 99th percentile of ten answers is the slowest of them: no reason to wake anybody.
+  evaluate_low_sample_count_percentiles = startswith(each.value.statistic, "p") ? "ignore" : null
+  actions_enabled                       = var.armed
+  alarm_actions                         = [aws_sns_topic.alerts.arn]
+  ok_actions                            = [aws_sns_topic.alerts.arn]
+}
+
+# A deployment that ECS gives up, whoever began it: the circuit breaker goes back by itself and tells nobody.
+resource "aws_cloudwatch_event_rule" "deployment" {
+  name        = "${var.name}-deployment-failed"
+  description = "ECS gave up a deployment of ${var.name}"
+  state       = var.armed ? "ENABLED" : "DISABLED"
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+    resources   = [{ prefix = "arn:aws:ecs:${local.region}:${data.aws_caller_identity.current.account_id}:service/${var.cluster_name}/" }]
+  })
+}
+
+resource "aws_cloudwatch_event_target" "deployment" {
+  rule = aws_cloudwatch_event_rule.deployment.name
+  arn  = aws_sns_topic.alerts.arn
 }
 
 # --- dashboard ---

@@ -53,6 +53,21 @@ variable "database_connections" {
   type        = number
 }
 
+variable "database_free_memory_mib" {
+  description = "Memory of the database in MiB, below which it alarms."
+  type        = number
+}
+
+variable "database_burstable" {
+  description = "Whether the database's instance earns CPU credits (db.t...)."
+  type        = bool
+}
+
+variable "waf_blocked_per_5_minutes" {
+  description = "Blocked requests in five minutes, above which the firewall alarms; 0: there is none."
+  type        = number
+}
+
 variable "database_free_gib" {
   description = "Free storage in GiB below which it alarms."
   type        = number

@@ -4,6 +4,14 @@ data "aws_region" "current" {}
 
 locals {
   region = data.aws_region.current.region
+  # A VPC that is there already is used as it is: its subnets, routes, gateways and flow logs are its owner's.
+  own                = var.existing == null
+  vpc_id             = local.own ? aws_vpc.this[0].id : var.existing.vpc_id
+  public_subnet_ids  = local.own ? aws_subnet.public[*].id : var.existing.public_subnet_ids
+  private_subnet_ids = local.own ? aws_subnet.private[*].id : var.existing.private_subnet_ids
+  s3_prefix_list_id  = local.own ? aws_vpc_endpoint.s3[0].prefix_list_id : data.aws_prefix_list.s3[0].id
+  # Of a VPC that is there already it is not known how AWS's services are reached, unless it is by endpoints made here.
+  outbound = local.own ? var.nat_gateways > 0 : length(var.interface_endpoints) == 0
   # By name: a zone that AWS adds must not move the subnets.
   zones = [for letter in var.zones : "${local.region}${letter}"]
   tasks = ["webserver", "daemon", "code", "mlflow", "api", "run"]
@@ -31,6 +39,8 @@ locals {
 }
 
 resource "aws_vpc" "this" {
+  count = local.own ? 1 : 0
+
   cidr_block           = var.cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
@@ -52,19 +62,23 @@ resource "aws_vpc" "this" {
 
 # The VPC's own group would let its members speak to each other; nothing uses it, and it is left without rules.
 resource "aws_default_security_group" "this" {
-  vpc_id = aws_vpc.this.id
+  count = local.own ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
 }
 
 resource "aws_internet_gateway" "this" {
-  vpc_id = aws_vpc.this.id
+  count = local.own ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
 
   tags = { Name = var.name }
 }
 
 resource "aws_subnet" "public" {
-  count = length(var.zones)
+  count = local.own ? length(var.zones) : 0
 
-  vpc_id                  = aws_vpc.this.id
+  vpc_id                  = aws_vpc.this[0].id
   availability_zone       = local.zones[count.index]
   cidr_block              = cidrsubnet(var.cidr, 4, count.index)
   map_public_ip_on_launch = false
@@ -73,9 +87,9 @@ resource "aws_subnet" "public" {
 }
 
 resource "aws_subnet" "private" {
-  count = length(var.zones)
+  count = local.own ? length(var.zones) : 0
 
-  vpc_id            = aws_vpc.this.id
+  vpc_id            = aws_vpc.this[0].id
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.cidr, 4, count.index + 8)
 
@@ -83,26 +97,30 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_route_table" "public" {
-  vpc_id = aws_vpc.this.id
+  count = local.own ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
 
   tags = { Name = "${var.name}-public" }
 }
 
 resource "aws_route" "public" {
-  route_table_id         = aws_route_table.public.id
+  count = local.own ? 1 : 0
+
+  route_table_id         = aws_route_table.public[0].id
   destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.this.id
+  gateway_id             = aws_internet_gateway.this[0].id
 }
 
 resource "aws_route_table_association" "public" {
-  count = length(var.zones)
+  count = local.own ? length(var.zones) : 0
 
-  route_table_id = aws_route_table.public.id
+  route_table_id = aws_route_table.public[0].id
   subnet_id      = aws_subnet.public[count.index].id
 }
 
 resource "aws_eip" "nat" {
-  count = var.nat_gateways
+  count = local.own ? var.nat_gateways : 0
 
   domain = "vpc"
 
@@ -112,7 +130,7 @@ resource "aws_eip" "nat" {
 }
 
 resource "aws_nat_gateway" "this" {
-  count = var.nat_gateways
+  count = local.own ? var.nat_gateways : 0
 
   allocation_id = aws_eip.nat[count.index].id
   subnet_id     = aws_subnet.public[count.index].id
@@ -121,16 +139,16 @@ resource "aws_nat_gateway" "this" {
 }
 
 resource "aws_route_table" "private" {
-  count = length(var.zones)
+  count = local.own ? length(var.zones) : 0
 
-  vpc_id = aws_vpc.this.id
+  vpc_id = aws_vpc.this[0].id
 
   tags = { Name = "${var.name}-private-${local.zones[count.index]}" }
 }
 
 # Fewer gateways than zones: the last one serves the rest, and the loss of its zone takes them along.
 resource "aws_route" "nat" {
-  count = var.nat_gateways > 0 ? length(var.zones) : 0
+  count = local.own && var.nat_gateways > 0 ? length(var.zones) : 0
 
   route_table_id         = aws_route_table.private[count.index].id
   destination_cidr_block = "0.0.0.0/0"
@@ -138,7 +156,7 @@ resource "aws_route" "nat" {
 }
 
 resource "aws_route_table_association" "private" {
-  count = length(var.zones)
+  count = local.own ? length(var.zones) : 0
 
   route_table_id = aws_route_table.private[count.index].id
   subnet_id      = aws_subnet.private[count.index].id
@@ -174,7 +192,9 @@ data "aws_iam_policy_document" "s3_gateway" {
 }
 
 resource "aws_vpc_endpoint" "s3" {
-  vpc_id            = aws_vpc.this.id
+  count = local.own ? 1 : 0
+
+  vpc_id            = aws_vpc.this[0].id
   service_name      = "com.amazonaws.${local.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = aws_route_table.private[*].id
@@ -183,14 +203,20 @@ resource "aws_vpc_endpoint" "s3" {
   tags = { Name = "${var.name}-s3" }
 }
 
+data "aws_prefix_list" "s3" {
+  count = local.own ? 0 : 1
+
+  name = "com.amazonaws.${local.region}.s3"
+}
+
 resource "aws_vpc_endpoint" "interface" {
   for_each = var.interface_endpoints
 
-  vpc_id              = aws_vpc.this.id
+  vpc_id              = local.vpc_id
   service_name        = "com.amazonaws.${local.region}.${each.value}"
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
-  subnet_ids          = aws_subnet.private[*].id
+  subnet_ids          = local.private_subnet_ids
   security_group_ids  = [aws_security_group.this["endpoints"].id]
 
   tags = { Name = "${var.name}-${each.value}" }
@@ -204,7 +230,7 @@ resource "aws_security_group" "this" {
 
   name        = "${var.name}-${replace(each.key, "_", "-")}"
   description = each.value
-  vpc_id      = aws_vpc.this.id
+  vpc_id      = local.vpc_id
 
   tags = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
 }
@@ -235,7 +261,7 @@ resource "aws_vpc_security_group_egress_rule" "s3" {
   for_each = toset(local.tasks)
 
   security_group_id = aws_security_group.this[each.value].id
-  prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
+  prefix_list_id    = local.s3_prefix_list_id
   description       = "To S3 through its gateway"
   ip_protocol       = "tcp"
   from_port         = 443
@@ -244,7 +270,7 @@ resource "aws_vpc_security_group_egress_rule" "s3" {
 
 # AWS's own services have no fixed addresses, so through a NAT gateway it is all of them or none.
 resource "aws_vpc_security_group_egress_rule" "nat" {
-  for_each = var.nat_gateways > 0 ? toset(local.tasks) : toset([])
+  for_each = local.outbound ? toset(local.tasks) : toset([])
 
   security_group_id = aws_security_group.this[each.value].id
   cidr_ipv4         = "0.0.0.0/0"
@@ -291,6 +317,8 @@ resource "aws_vpc_security_group_ingress_rule" "operators" {
 # --- flow logs ---
 
 resource "aws_cloudwatch_log_group" "flow" {
+  count = local.own ? 1 : 0
+
   name              = "/demand/${var.name}/flow"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -308,28 +336,36 @@ data "aws_iam_policy_document" "flow_trust" {
 }
 
 data "aws_iam_policy_document" "flow" {
+  count = local.own ? 1 : 0
+
   statement {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-    resources = ["${aws_cloudwatch_log_group.flow.arn}:*"]
+    resources = ["${aws_cloudwatch_log_group.flow[0].arn}:*"]
   }
 }
 
 resource "aws_iam_role" "flow" {
+  count = local.own ? 1 : 0
+
   name               = "${var.name}-flow-logs"
   assume_role_policy = data.aws_iam_policy_document.flow_trust.json
 }
 
 resource "aws_iam_role_policy" "flow" {
+  count = local.own ? 1 : 0
+
   name   = "write"
-  role   = aws_iam_role.flow.id
-  policy = data.aws_iam_policy_document.flow.json
+  role   = aws_iam_role.flow[0].id
+  policy = data.aws_iam_policy_document.flow[0].json
 }
 
 resource "aws_flow_log" "this" {
-  vpc_id          = aws_vpc.this.id
+  count = local.own ? 1 : 0
+
+  vpc_id          = aws_vpc.this[0].id
   traffic_type    = "ALL"
-  log_destination = aws_cloudwatch_log_group.flow.arn
-  iam_role_arn    = aws_iam_role.flow.arn
+  log_destination = aws_cloudwatch_log_group.flow[0].arn
+  iam_role_arn    = aws_iam_role.flow[0].arn
 
   tags = { Name = var.name }
 }

@@ -1,21 +1,31 @@
 output "vpc_id" {
   description = "The VPC."
-  value       = aws_vpc.this.id
+  value       = local.vpc_id
 }
 
 output "public_subnet_ids" {
   description = "Subnets of the public load balancer, one per zone."
-  value       = aws_subnet.public[*].id
+  value       = local.public_subnet_ids
 }
 
 output "private_subnet_ids" {
   description = "Subnets of tasks and the database, one per zone."
-  value       = aws_subnet.private[*].id
+  value       = local.private_subnet_ids
+}
+
+output "private_route_table_ids" {
+  description = "Route tables of the private subnets, for a peering or a VPN; empty where the VPC was there already."
+  value       = aws_route_table.private[*].id
+}
+
+output "outbound" {
+  description = "Whether AWS's services are reached by their public addresses."
+  value       = local.outbound
 }
 
 output "s3_prefix_list_id" {
   description = "Addresses of S3 that the gateway leads to."
-  value       = aws_vpc_endpoint.s3.prefix_list_id
+  value       = local.s3_prefix_list_id
 }
 
 output "security_group_ids" {

@@ -23,6 +23,15 @@ variable "zones" {
   }
 }
 
+variable "existing" {
+  description = "VPC that is there already, with its subnets; null: one is made."
+  type = object({
+    vpc_id             = string
+    public_subnet_ids  = list(string)
+    private_subnet_ids = list(string)
+  })
+}
+
 variable "nat_gateways" {
   description = "NAT gateways: 0 keeps the tasks from the internet, which then need interface_endpoints."
   type        = number

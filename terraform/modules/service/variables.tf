@@ -64,16 +64,6 @@ variable "memory" {
   }
 }
 
-variable "architecture" {
-  description = "CPU architecture of the image."
-  type        = string
-
-  validation {
-    condition     = contains(["X86_64", "ARM64"], var.architecture)
-    error_message = "Expected X86_64 or ARM64."
-  }
-}
-
 variable "tmp_mib" {
   description = "MiB of memory for /tmp; 0: a folder of the task's encrypted disk (20 GiB), with the owner and mode that the image's VOLUME has. The root is read-only, and nothing else can be written."
   type        = number
@@ -92,7 +82,7 @@ variable "environment" {
 }
 
 variable "secrets" {
-  description = "Environment variables that come from Secrets Manager: name to the secret's ARN."
+  description = "Environment variables that come from Secrets Manager: name to the secret's ARN, with `:FIELD::` behind it for one field of JSON."
   type        = map(string)
   default     = {}
 }
@@ -124,6 +114,12 @@ variable "tasks" {
   description = "Tasks of its service; -1: a task definition alone, started by others."
   type        = number
   default     = -1
+}
+
+variable "tasks_max" {
+  description = "As many tasks as are started while they are busy; null: always `tasks`."
+  type        = number
+  default     = null
 }
 
 variable "singleton" {

@@ -43,7 +43,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Alarms publish to the encrypted topic themselves. No condition on the source here: none is documented for this
+  # Alarms and events publish to the encrypted topic themselves. No condition on the source here: none is documented for this
   # call, and an alarm that is refused says nothing. The topic's own policy names the account's alarms.
   statement {
     sid       = "Alarms"
@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "key" {
 
     principals {
       type        = "Service"
-      identifiers = ["cloudwatch.amazonaws.com"]
+      identifiers = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
     }
   }
 }

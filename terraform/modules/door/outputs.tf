@@ -1,0 +1,4 @@
+output "instance_id" {
+  description = "Target of `aws ssm start-session`."
+  value       = aws_instance.this.id
+}
