@@ -72,7 +72,14 @@ def open_csv(name: str, data: bytes, dialect: Dialect) -> CsvText:
     for _ in range(dialect.skipped):
         start, line = text.find(b"\n", start) + 1, line + 1
     stop = _record_end(text, start, dialect.quote)
+    if stop - start > _HEAD:
+        raise SchemaError(
+            f"{name} line {line}: the header has {stop - start:,} bytes, expected up to {_HEAD:,}; "
+            "close its quotes or shorten it, and land the file again"
+        )
     header = text[start:stop].decode("utf-8", "replace")
+    # Of one field, which the standard library bounds, the header may consist.
+    csv.field_size_limit(max(csv.field_size_limit(), _HEAD))
     names = [column.strip() for column in next(_reader(header, dialect), [])]
     first_line = line + header.count("\n") + 1
     return CsvText(name, text, names, min(stop + 1, len(text)), first_line, dialect.separator, dialect.quote)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from demand_assets.ingestion.unpacking import form_of, is_table_name, unpacked
 from demand_assets.ingestion.values import NULLS, convert, expected, texts
 from demand_assets.ingestion.workbooks import sheets
 
-__all__ = ["Fault", "date_formats", "line_of", "number_marks", "read", "read_or_collect", "sources"]
+__all__ = ["Fault", "date_formats", "lines_of", "number_marks", "read", "read_or_collect", "sources"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def read_or_collect(source: Source, data: bytes, columns: Mapping[str, ColumnTyp
     return _collect(opened, source, columns, all_faults=True)
 
 
-def line_of(source: Source, data: bytes, row: int) -> int:
-    """The 1-based line of the file (row of the sheet, row of Parquet) in which the 0-based data row begins."""
-    return _lines(_open(source, data), np.array([row]))[0]
+def lines_of(source: Source, data: bytes, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
+    """The 1-based lines of the file (rows of the sheet, rows of Parquet) in which these 0-based data rows begin."""
+    distinct, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+    return [int(line) for line in np.array(_lines(_open(source, data), distinct), dtype=np.int64)[place]]
 
 
 @dataclass(frozen=True, eq=False)

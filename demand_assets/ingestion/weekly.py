@@ -20,6 +20,8 @@ from demand_assets.ingestion.understanding import COVARIATES, Kind
 _SERIES_DAY = ("day", "store_id", "dept_id")
 _STORE_WEEK = ["week", "store_id"]
 _DAYS = 7
+# Between the names of files that make one delivery.
+_TOGETHER = " + "
 # Week dates -> flags of a calendar that is known without landed flags.
 Calendar = Callable[[pd.DatetimeIndex], NDArray[np.bool_]]
 
@@ -76,7 +78,12 @@ def _file_of(parts: Sequence[Part]) -> LandedFile:
     """The file of the parts; of several the newest under all their names."""
     newest = max((part.file for part in parts), key=lambda file: file.modified_at)
     names = dict.fromkeys(part.file.name for part in parts)
-    return replace(newest, name=" + ".join(names))
+    return replace(newest, name=_TOGETHER.join(names))
+
+
+def file_names(delivery: Delivery) -> list[str]:
+    """The names of the files that a delivery was made of."""
+    return delivery.file.name.split(_TOGETHER)
 
 
 def _hash_of(parts: Sequence[Part]) -> str:

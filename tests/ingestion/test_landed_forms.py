@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
-from demand_assets.ingestion.reading import line_of, read, sources
+from demand_assets.ingestion.reading import lines_of, read, sources
 from demand_assets.ingestion.source import ColumnType, Dialect
 from tests.ingestion.test_reading import COLUMNS, PLAIN, ROWS, landed, message, one, read_one, rows
 
@@ -90,7 +90,7 @@ def test_sheets_of_a_workbook_are_sources_with_their_types() -> None:
         [1, date(2010, 2, 5), 24924.5, "A-1", date(2010, 2, 5)],
         [2, date(2010, 2, 12), None, "7", date(2010, 2, 12)],
     ]
-    assert line_of(source, data, 1) == 6
+    assert lines_of(source, data, [1]) == [6]
     assert message(data, {"Article": ColumnType("number")}, "sales.xlsx") == (
         'sales.xlsx sheet "Sales" row 4: Article is "A-1", expected a number'
     )
