@@ -80,11 +80,13 @@ class Contents:
 
     def require_answers(self) -> None:
         """SchemaError with every refused file and open question if there is one, or if no sales are left."""
+        from demand_assets.ingestion.inspection import NOT_READ
         from demand_assets.ingestion.recognise import open_questions
 
         # What a question is about may be in a file that could not be read.
         wrong = [one.message for one in self.refused]
-        if self.understanding.questions:
+        is_any_read = any(one.role != NOT_READ for one in self.understanding.files)
+        if self.understanding.questions and (is_any_read or not wrong):
             raise SchemaError("; ".join([*wrong, open_questions(self.understanding)]))
         if wrong and not any(one.kind == "sales" for one in self.deliveries):
             raise SchemaError("; ".join(wrong))

@@ -158,7 +158,9 @@ def ragged_error(table: CsvText, row: Ragged) -> SchemaError:
 def field_count(table: CsvText, row: Ragged) -> str:
     """How many fields a ragged row has, and how many it should have."""
     hint = " (a trailing comma?)" if row.fields == len(table.names) + 1 else ""
-    return f"has {row.fields} fields{hint}, expected {len(table.names)}: {_listed(table)}"
+    return (
+        f"has {row.fields} field{'' if row.fields == 1 else 's'}{hint}, expected {len(table.names)}: {_listed(table)}"
+    )
 
 
 def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:

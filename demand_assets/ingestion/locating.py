@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def _codes(texts: Sequence[str] | None, ids: pd.Series) -> dict[str, int]:
     """Text id -> number that stands for it in a part, of those that it has."""
     if texts is not None:
         return {text: code for code, text in enumerate(texts)}
-    return {text: int(text) for text in ids.unique() if text.isdecimal()}
+    return {text: int(text) for text in ids.unique() if re.fullmatch(r"-?[0-9]+", text)}
 
 
 def _keys(frame: pd.DataFrame, weekday: int) -> Mapping[str, NDArray[Any]]:

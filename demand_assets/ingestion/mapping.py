@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demand_assets.contract.columns import ID_RULE, LONGEST_ID
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import KEYS, MEMBERS, LandedFile
 from demand_assets.ingestion.extras import MOST_WORDS
@@ -201,7 +202,10 @@ def _id_column(table: pa.Table, headers: Sequence[str]) -> IdColumn:
     """The ids that these columns make together; `ONLY_ID` where there are none."""
     if not headers:
         return IdColumn(np.zeros(len(table), dtype=np.int64), (ONLY_ID,))
-    return joined([_one_id(table.column(header)) for header in headers])
+    made = joined([_one_id(table.column(header)) for header in headers])
+    if long := next((text for text in made.texts or () if len(text) > LONGEST_ID), ""):
+        raise SchemaError(f"{' and '.join(headers)} make the id {long[:60]!r}..., expected {ID_RULE}")
+    return made
 
 
 def _one_id(column: pa.ChunkedArray) -> IdColumn:

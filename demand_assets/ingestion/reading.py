@@ -20,6 +20,7 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion import csv_rows
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.dialect import CsvText, dialect_of, open_csv, short
+from demand_assets.ingestion.json_lines import first_fault
 from demand_assets.ingestion.marks import date_formats, number_marks
 from demand_assets.ingestion.source import ColumnType, Dialect, Source
 from demand_assets.ingestion.unpacking import form_of, is_table_name, unpacked
@@ -149,9 +150,8 @@ def _json(name: str, content: bytes) -> pa.Table:
     try:
         return pa_json.read_json(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")))
     except pa.ArrowInvalid as error:
-        raise SchemaError(
-            f"{name} cannot be read as JSON lines: {short(str(error))}; write one object a line"
-        ) from None
+        reason = first_fault(content) or f"cannot be read as JSON lines: {short(str(error))}"
+        raise SchemaError(f"{name} {reason}; write one object a line") from None
 
 
 def _collect(
@@ -204,9 +204,10 @@ def _faults(
         return []
     rows = np.unique([*(places[row] for row, _ in wrong), *(row.row for row in ragged)])
     line = dict(zip(rows.tolist(), _lines(opened, rows), strict=True))
+    values = [_text(raw.column(name)[row]) for row, name in wrong]
     faults = [
-        Fault(line[int(places[row])], name, _text(raw.column(name)[row]), expected(columns[name]))
-        for row, name in wrong
+        Fault(line[int(places[row])], name, value, expected(columns[name], value))
+        for (row, name), value in zip(wrong, values, strict=True)
     ]
     if isinstance(opened, CsvText):
         faults += [Fault(line[row.row], "", row.text, csv_rows.field_count(opened, row)) for row in ragged]

@@ -160,7 +160,7 @@ NO_TABLES = [
     (b"<html><table>", "is a web page; expected a table"),
     (bytes(range(1, 256)) * 9, "is no table but binary data; expected CSV"),
     (b'[{"Store": 1}]', "is one JSON array; expected JSON lines: write one object a line"),
-    (b'{"Store": 1\n', "cannot be read as JSON lines: "),
+    (b'{"Store": 1\n', "line 1: expected a whole JSON object, got "),
     (b"PAR1 nothing", "cannot be read as Parquet: "),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 nothing", "cannot be read as Excel ("),
     (gzip.compress(PLAIN.encode())[:-9], "is a truncated gzip: "),
