@@ -55,6 +55,8 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Refusals name methods and parameters by it. Made for the first of them, it would hold all other callers.
+        app.openapi()
         service.start()
         yield
         await service.stop()

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.bodies import Batch
-from api.cursors import decode_snapshot_token, parse_moment
+from api.cursors import decode_snapshot_token, parse_sequence
 from api.documents import list_responses
 from api.forecasts import Key, active_override, encoded, key_of
 from api.listing import Listing, envelope, list_response
@@ -104,7 +104,7 @@ class ForecastsParameters(SeriesFilters, PeriodParameters):
 async def list_forecasts(
     request: Request, service: ServiceDep, query: Annotated[ForecastsParameters, Query()]
 ) -> Response:
-    """Forecasts by store, department and target week. A page stays within the vintage it began with."""
+    """Forecasts by store, department and target week. A page stays within the vintages that the first began with."""
     filters = await find_series(service, query.store_id, query.dept_id) | query.filters()
     listing = await (_of_all if query.vintages == "all" else _of_one)(request, service, query, filters)
     return await list_response(request, service, query, listing)
@@ -134,12 +134,11 @@ async def _of_one(
 async def _of_all(
     request: Request, service: Service, query: ForecastsParameters, filters: Mapping[str, Any]
 ) -> Listing:
-    began = decode_snapshot_token(request, query.cursor, parse_moment)
-    began = began or await service.fetch_value(reads.LAST_PUBLISHED)
+    began: int | None = decode_snapshot_token(request, query.cursor, parse_sequence)
+    began = began or await service.fetch_value(reads.LAST_SEQUENCE)
     if query.origin is not None or query.as_of is not None or query.vintage_id is not None:
         await find_vintage(service, query.origin, query.as_of, query.vintage_id)
-    until = min((moment for moment in (query.as_of, began) if moment is not None), default=None)
-    statement, order = reads.forecasts_of_all(**filters, as_of=until)
+    statement, order = reads.forecasts_of_all(**filters, as_of=query.as_of, until=began)
     if query.origin is not None:
         statement = statement.where(order.columns[0] == query.origin)
     if query.vintage_id is not None:
@@ -155,7 +154,7 @@ async def _of_all(
         statement,
         order,
         derive=derive,
-        snapshot_token=None if began is None else began.isoformat(),
+        snapshot_token=None if began is None else str(began),
     )
 
 

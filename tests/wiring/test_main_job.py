@@ -328,6 +328,9 @@ def test_the_backtest_file_alone_gives_its_wmae(csv_folder: Path, tmp_path: Path
     printed = {row["model"]: row["wmae"] for row in json.loads(ended.stdout)}
     assert printed == pytest.approx(recomputed.to_dict())
     assert {"xgboost", "seasonal_naive"} <= set(printed)
+    # Without a terminal a line for each origin, those that warm up first.
+    told = [line.split()[-1] for line in ended.stderr.splitlines() if "trained and forecast at" in line]
+    assert told[-2:] == ["2011-06-24", "2011-08-19"]
 
 
 @pytest.mark.parametrize(

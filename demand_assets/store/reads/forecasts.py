@@ -57,8 +57,8 @@ LATEST_FORECAST: Select[Any] = (
 )
 """The newest forecast of one series and week, with its vintage; takes store_id, dept_id, target_week."""
 
-LAST_PUBLISHED: Select[Any] = select(func.max(_V.published_at))
-"""When the vintage published last was published."""
+LAST_SEQUENCE: Select[Any] = select(func.max(_V.sequence))
+"""The sequence of the vintage published last."""
 
 VINTAGE_COUNT: Select[Any] = select(func.count()).select_from(forecast_vintages)
 """How many vintages there are."""
@@ -166,13 +166,15 @@ def forecasts_of(
     return between(matching(statement, forecasts, filters), _F.target_week, start, end)
 
 
-def newest_of_origin(as_of: datetime | None = None) -> Subquery:
-    """Of each origin the vintage published last, up to `as_of` if given."""
+def newest_of_origin(as_of: datetime | None = None, until: int | None = None) -> Subquery:
+    """Of each origin the vintage published last, up to the time `as_of` and the sequence `until` if given."""
     ranked = select(
         *_V, func.row_number().over(partition_by=_V.origin_week, order_by=_V.sequence.desc()).label("age")
     ).where(IS_FORECAST)
     if as_of is not None:
         ranked = ranked.where(_V.published_at <= as_of)
+    if until is not None:
+        ranked = ranked.where(_V.sequence <= until)
     inner = ranked.subquery()
     return select(*shown(inner, "age")).where(inner.c.age == 1).subquery()
 
@@ -185,9 +187,10 @@ def forecasts_of_all(
     start: date | None = None,
     end: date | None = None,
     as_of: datetime | None = None,
+    until: int | None = None,
 ) -> tuple[Select[Any], Order]:
     """Forecasts of the newest vintage of each origin, with its columns, oldest origin first; and the order."""
-    newest = newest_of_origin(as_of)
+    newest = newest_of_origin(as_of, until)
     statement = select(*newest.c, *shown(forecasts, "vintage_id")).join(newest, newest.c.vintage_id == _F.vintage_id)
     filters = {"store_id": store_id, "dept_id": dept_id, "horizon": horizon}
     statement = between(matching(statement, forecasts, filters), _F.target_week, start, end)
