@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from demand_assets.adapters.mlflow_files import follow_artifacts
+from demand_assets.adapters.pyfunc import FORECASTER, save_pyfunc
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.models.baseline import Baseline
-from demand_assets.provenance import libraries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,6 @@ STAGING = "staging"
 PRODUCTION = "production"
 EXPERIMENT = "demand"
 BACKTEST_FILE, MODEL_FOLDER = "backtest.parquet", "model"
-FORECASTER = "forecaster"
 # Where MLflow's flavour pyfunc puts the files that a model is made of.
 FORECASTER_FOLDER = f"{MODEL_FOLDER}/artifacts/{FORECASTER}"
 # The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
@@ -80,6 +79,8 @@ class ModelRegistry(dg.ConfigurableResource):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # A model's requirements are given; a uv.lock in the folder of the process is someone else's.
+        os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
         import mlflow
 
         for name in ("mlflow", "alembic"):
@@ -201,7 +202,7 @@ class ModelRegistry(dg.ConfigurableResource):
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
             tempfile.TemporaryDirectory() as folder,
         ):
-            _save_model(forecaster, sample, Path(folder) / MODEL_FOLDER)
+            save_pyfunc(forecaster, sample, Path(folder) / MODEL_FOLDER)
             client.log_artifacts(run_id, str(Path(folder) / MODEL_FOLDER), MODEL_FOLDER)
             for name, content in figures.items():
                 path = Path(folder) / name
@@ -301,28 +302,3 @@ def _metrics_of(client: "MlflowClient", run_id: str) -> dict[str, float]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return {}
-
-
-def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:
-    """Write the model in MLflow's flavour pyfunc, with the forecaster's own files inside."""
-    import warnings
-
-    import mlflow.pyfunc
-    from mlflow.models import infer_signature
-
-    from demand_assets.adapters import mlflow_model
-
-    rows = sample[forecaster.inputs]
-    with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():
-        # Hints about integer columns and missing values: the keys are never missing.
-        warnings.simplefilter("ignore", UserWarning)
-        parts = Path(parent) / FORECASTER
-        forecaster.save(parts)
-        mlflow.pyfunc.save_model(
-            str(folder),
-            python_model=mlflow_model.__file__,
-            artifacts={FORECASTER: str(parts)},
-            signature=infer_signature(rows, forecaster.predict(rows)),
-            # Given, because MLflow would otherwise load the model in a second process to find them.
-            pip_requirements=[f"{name}=={version}" for name, version in libraries().items() if name != "python"],
-        )
