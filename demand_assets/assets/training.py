@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.model_card import LearntFrom, learnt_from, model_card
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG, Gate, registered_untrained
 from demand_assets.adapters.registry import STAGING, ModelRegistry, RegisteredVersion
@@ -203,9 +204,9 @@ def trained_model(
             "horizon_weeks": str(training.horizon_weeks),
             "settings": training_settings(training),
         }
-        sample = demand_features.only(demand_features.keys[-1:]).read().head(5)
+        sample, data = demand_features.only(demand_features.keys[-1:]).read().head(5), learnt_from(lake, key)
         if model_rows(backtest_report).empty:
-            version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample)
+            version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample, data)
         else:
             forecaster = _trained(as_of, lake, training, compute, demand_features, raw_sales, backtest_report)
             seconds = forecaster.fit_seconds
@@ -228,6 +229,8 @@ def trained_model(
                 figures={"importance.png": importance},
                 sample=sample,
                 backtest=backtest_report,
+                card=model_card(forecaster, backtest_report, data),
+                learnt_from=data.tables,
             )
             plots = {
                 "feature importance": plot_markdown(importance, "feature importance"),
@@ -271,6 +274,7 @@ def _register_best_method(
     tested: pd.DataFrame,
     tags: dict[str, str],
     sample: pd.DataFrame,
+    data: LearntFrom,
 ) -> RegisteredVersion:
     """The best method that a history too short for a model allows, as a version."""
     landed = sum(week <= tags["as_of"] for week in sales.keys)
@@ -278,7 +282,7 @@ def _register_best_method(
     made = untrained_forecaster(
         method, tested, pd.Timestamp(tags["as_of"]), training.horizon_weeks, training.config().quantiles
     )
-    return registered_untrained(registry, *made, tags, sample, context.run_id)
+    return registered_untrained(registry, *made, tags, sample, data, context.run_id)
 
 
 @dg.asset(

@@ -45,6 +45,7 @@ def registered(
     version = registry.register(
         forecaster, dagster_run_id="a", tags={"as_of": f"{as_of:%Y-%m-%d}"}, params={}, metrics={}, figures={},
         sample=features[features["origin_week"] == as_of].head(5), backtest=pd.DataFrame({"x": [1.0]}),
+        card="", learnt_from=(),
     )  # fmt: skip
     return version, forecaster
 

@@ -131,3 +131,26 @@ def test_a_served_model_answers_with_what_was_published(
     assert answer.status_code == 200, answer.text
     made = pd.DataFrame(answer.json()["predictions"])
     pd.testing.assert_frame_equal(made[RETURNED], vintage[RETURNED], check_exact=True)
+
+
+def test_the_registry_says_what_a_version_is_learnt_from_worth_and_for(
+    finished: tuple[Path, dict[str, object]],
+) -> None:
+    home, summary = finished
+    registry = build_resources(read_settings(home=home))["registry"]
+    version, client = registry.with_alias("production"), registry._client()
+    held = client.get_model_version(registry.model_name, version.version)
+    assert held.tags["stage"] == "Production"
+    card = held.description
+    assert f"# Weekly demand, {version.method}, as of {version.as_of}" in card
+    assert "in USD, 1 to" in card
+    assert f"| raw_sales | {summary['weeks']} weeks, " in card
+    assert f"| {version.method} | {summary['wmae'][version.method]:,.0f} | " in card
+    assert card.partition("## Gate\n\n")[2].splitlines()[0].endswith(": promoted.")
+    run = client.get_run(version.run_id)
+    assert [(one.dataset.name, one.tags[0].value) for one in run.inputs.dataset_inputs] == [
+        ("raw_sales", "training"),
+        ("demand_features", "training"),
+    ]
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
