@@ -1,6 +1,7 @@
 """production model x demand_features -> weekly_forecast, its totals and attributions -> published_forecast."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -372,3 +373,13 @@ def published_forecast(
             "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )
+
+
+def expected_weekly(published: dg.AssetsDefinition, deadline_hours: int) -> dg.AssetsDefinition:
+    """The asset of vintages, late when a week and the hours of the deadline have passed since the last one.
+
+    A vintage comes within those hours after the end of each week, so two are never further apart.
+    """
+    late = timedelta(weeks=1, hours=deadline_hours)
+    policy = dg.FreshnessPolicy.time_window(fail_window=late, warn_window=timedelta(weeks=1, hours=deadline_hours / 2))
+    return published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, policy))

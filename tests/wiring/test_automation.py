@@ -2,14 +2,21 @@
 
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
+from demand_assets.automation import (
+    landing_zone_sensor,
+    retraining_sensor,
+    sensors,
+    stale_features_sensor,
+    weekly_request,
+    weekly_schedule,
+)
 from demand_assets.definitions import defs, job_named
 from demand_assets.partitions import range_tags, register_weeks, week_key
 from demand_assets.planning import stale_origins
@@ -235,7 +242,7 @@ def test_the_schedule_says_why_it_skips(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule("0 6 * * 1")(context, lake=lake, ledger=resources["ledger"])
+        return weekly_request(context, lake=lake, ledger=resources["ledger"])
 
     assert "no week of sales has landed yet" in str(tick())
     register_weeks(instance, weeks_sold(retailer))
@@ -291,7 +298,7 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule("0 6 * * 1")(context, lake=parts["lake"], ledger=parts["ledger"])
+        return weekly_request(context, lake=parts["lake"], ledger=parts["ledger"])
 
     assert f"{newest}, is forecast already" in str(tick())
     shutil.rmtree(workspace[0] / "lake" / "published_forecast")
@@ -331,3 +338,17 @@ def test_every_job_is_made_of_known_assets(name: str) -> None:
 
 def test_definitions_write_nothing(tmp_path: Path) -> None:
     assert not os.path.exists(read_settings(home=tmp_path / "nothing").home)
+
+
+@pytest.mark.parametrize(("running", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_what_asks_for_runs_is_on_from_the_start_as_the_setting_says(running: bool, status: str) -> None:
+    asking = [one for one in sensors(running) if one.name != "end_mlflow_runs"]
+    found = {one.name: one.default_status.value for one in [*asking, weekly_schedule("0 6 * * 1", running)]}
+    names = ["landing_zone_sensor", "stale_features_sensor", "retraining_sensor", "weekly_schedule"]
+    assert found == dict.fromkeys(names, status)
+
+
+def test_a_vintage_is_late_a_week_and_the_hours_of_the_deadline_after_the_last() -> None:
+    policy = defs.resolve_asset_graph().get(dg.AssetKey("published_forecast")).freshness_policy
+    late = timedelta(weeks=1, hours=72)
+    assert policy == dg.FreshnessPolicy.time_window(late, timedelta(weeks=1, hours=36))
