@@ -20,7 +20,7 @@ from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
@@ -64,6 +64,7 @@ def keep_predictions(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("drift"),
+    deps=["promoted_model", *MEMBER_TABLES],
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
     ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )

@@ -22,7 +22,7 @@ from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.columns import texts
@@ -317,6 +317,7 @@ def forecast_totals(
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
+    deps=[*MEMBER_TABLES],
 )
 @retry_on_store_outage
 def published_forecast(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from demand_assets.store.dataset import Member
 
 DIMENSIONS = {column: table for table, column in MEMBERS.items()}
+# The assets that `member_keys` reads, and those that `absent_rows` reads.
+MEMBER_TABLES = tuple(DIMENSIONS.values())
+ABSENT_TABLES = ("dataset", *MEMBER_TABLES)
 _LEVELS = {"store_id": "store", "dept_id": "department"}
 Keys = Mapping[str, Mapping[str, int]]
 

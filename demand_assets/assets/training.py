@@ -14,7 +14,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
-from demand_assets.assets.rows import absent_rows
+from demand_assets.assets.rows import ABSENT_TABLES, absent_rows
 from demand_assets.contract.columns import texts
 from demand_assets.contract.store import (
     ACTUAL,
@@ -48,6 +48,8 @@ GROUP = "training"
 OWNERS = ["team:forecasting"]
 # By reference: the workers that train read the rows.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
+# Of these the gate reads what it needs: the champion forecasts again where it is judged.
+ALL_WEEKS = [dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in ("demand_features", "raw_sales")]
 
 BACKTEST_COLUMNS = {
     **texts(STORE_ID, DEPT_ID, ORIGIN_WEEK, TARGET_WEEK, HORIZON),
@@ -66,6 +68,7 @@ BACKTEST_COLUMNS = {
     kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
+    deps=[*ABSENT_TABLES],
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
@@ -169,6 +172,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
     kinds={"mlflow"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
+    deps=[*ABSENT_TABLES],
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def trained_model(
@@ -290,7 +294,7 @@ def _register_best_method(
     owners=OWNERS,
     kinds={"mlflow", "sql"},
     partitions_def=weeks_partitions,
-    deps=[trained_model],
+    deps=[trained_model, *ALL_WEEKS, "dataset"],
 )
 @retry_on_store_outage
 def promoted_model(

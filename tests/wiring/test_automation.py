@@ -331,6 +331,23 @@ def test_every_asset_is_described_grouped_and_owned() -> None:
         assert node.kinds
 
 
+def test_an_asset_declares_what_it_reads_beside_its_inputs() -> None:
+    graph, members = defs.resolve_asset_graph(), {"stores", "departments"}
+    read = {
+        "stores": {"dataset", "departments"},
+        "holiday_calendar": {"dataset", "raw_covariates"} | members,
+        "published_conditions": {"raw_covariates"} | members,
+        "backtest_report": {"demand_features", "raw_sales", "dataset"} | members,
+        "promoted_model": {"trained_model", "demand_features", "raw_sales", "dataset"},
+        "published_forecast": {"weekly_forecast", "forecast_totals", "forecast_attributions", "dataset"} | members,
+        "forecast_accuracy": {"raw_sales", "published_forecast", "dataset"} | members,
+        "forecast_exceptions": {"raw_sales", "published_forecast"} | members,
+        "drift_report": {"demand_features", "weekly_forecast", "holiday_calendar", "promoted_model"} | members,
+    }
+    declared = {name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys} for name in read}
+    assert declared == read
+
+
 @pytest.mark.parametrize("name", ["ingest", "build_features", "train_and_forecast", "weekly"])
 def test_every_job_is_made_of_known_assets(name: str) -> None:
     assert job_named(name).nodes
