@@ -43,7 +43,8 @@ At {origins} origins from {first} to {last}, from what was known then, in {unit}
 
 - It forecasts what is sold. What people wanted and did not find is not in its data.
 - Its intervals hold errors of up to {horizon} weeks ahead, and as of {as_of}: they age with it.
-- It needs features that code version {code} builds. A forecast published by that version is what it returns.
+- It needs `demand_features` as code version {features} builds them.
+- A forecast published by code version {code} is what it returns.
 - A promotion, a price or an event unlike any in its data is beyond it.
 """
 
@@ -103,6 +104,7 @@ def model_card(forecaster: "Forecaster", points: pd.DataFrame, data: LearntFrom)
             for one in data.tables
         ),
         code=code_version("forecast"),
+        features=code_version("features"),
         origins=len(origins),
         first=f"{origins[0]:%Y-%m-%d}",
         last=f"{origins[-1]:%Y-%m-%d}",

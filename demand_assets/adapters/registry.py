@@ -290,6 +290,11 @@ class ModelRegistry(dg.ConfigurableResource):
         card = client.get_model_version(self.model_name, version).description or ""
         client.update_model_version(self.model_name, version, with_decision(card, decision))
 
+    def log_table(self, version: RegisteredVersion, name: str, rows: "pd.DataFrame") -> None:
+        """Keep a table as CSV under the run of a version; one whose run was deleted for good has no place for it."""
+        if version.metrics:
+            self._client().log_text(version.run_id, rows.to_csv(index=False), name)
+
     def load(self, version: RegisteredVersion) -> "Forecaster":
         """The forecaster of a version; ModelError when its files are gone."""
         from mlflow.exceptions import MlflowException
