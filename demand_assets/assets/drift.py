@@ -158,7 +158,7 @@ def drift_report(
 def _keep_distributions(
     lake: ParquetLake, registry: ModelRegistry, champion: RegisteredVersion, week: pd.Timestamp, forecast: pd.DataFrame
 ) -> None:
-    """Quantiles and histograms of the week's features and forecasts, in the lake and at the champion's run in MLflow."""
+    """Write the week's quantiles and histograms to the lake, and under the champion's run in MLflow."""
     key = week_key(week)
     features = TableRef(lake.table_uri("demand_features"), "demand_features", (key,))
     values = features.read([*features_of(features.columns())], NEAREST)
