@@ -119,4 +119,4 @@ def model_card(forecaster: "Forecaster", points: pd.DataFrame, data: LearntFrom)
 
 def with_decision(card: str, decision: str) -> str:
     """The card with what the gate said, in place of what it said before."""
-    return f"{card.partition(_GATE)[0].rstrip()}\n\n{_GATE}{decision}"[:LONGEST]
+    return f"{card.partition(_GATE)[0].rstrip()}\n\n{_GATE}{decision}".lstrip()[:LONGEST]
