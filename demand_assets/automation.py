@@ -19,12 +19,16 @@ from demand_assets.planning import (
     BUILD_FEATURES,
     FORECAST,
     INGEST,
+    PAST_FORECASTS,
+    SCORE,
+    SCORED_TABLES,
     TRAIN_AND_FORECAST,
     WEEKLY,
     Plan,
     keyed,
     plan_features,
     plan_landing,
+    plan_scoring,
     plan_training,
     plan_week,
 )
@@ -44,11 +48,10 @@ INGESTION_ASSETS = [
     "raw_sales",
     "plans_ahead",
     "published_conditions",
-    "forecast_accuracy",
-    "forecast_exceptions",
+    *SCORED_TABLES,
 ]
 FEATURE_ASSETS = ["demand_features"]
-TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model"]
+TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model", PAST_FORECASTS]
 FORECAST_ASSETS = [
     *TRAINING_ASSETS,
     "weekly_forecast",
@@ -89,6 +92,12 @@ weekly_job = dg.define_asset_job(
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
 
+score_job = dg.define_asset_job(
+    SCORE,
+    selection=dg.AssetSelection.assets(*SCORED_TABLES),
+    description="Score weeks again, by forecasts that came after their sales.",
+)
+
 
 @dg.job(
     name=SCENARIO,
@@ -100,7 +109,7 @@ def scenario_job() -> None:
     scenario_op()
 
 
-jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, scenario_job]
+jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, score_job, scenario_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:
@@ -175,6 +184,12 @@ def stale_features_sensor(
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
+def past_forecasts_sensor(context: dg.SensorEvaluationContext, lake: ParquetLake) -> dg.SensorResult | dg.SkipReason:
+    """One run per stretch of weeks that `past_forecasts` has forecast since they were scored."""
+    plan = plan_scoring(lake, known_weeks(context.instance, lake.partitions("raw_sales")))
+    return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
+
+
 def weekly_request(
     context: dg.ScheduleEvaluationContext, lake: ParquetLake, ledger: PromotionLedger
 ) -> dg.RunRequest | dg.SkipReason:
@@ -220,7 +235,7 @@ def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry
 
 
 def sensors(running: bool) -> list[dg.SensorDefinition]:
-    """The sensors; `running` are the three that ask for runs, unless someone has turned them off or on by hand."""
+    """The sensors; `running` are those that ask for runs, unless someone has turned them off or on by hand."""
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [
         dg.sensor(
@@ -235,6 +250,12 @@ def sensors(running: bool) -> list[dg.SensorDefinition]:
             default_status=status,
             description="Rebuilds features whose data changed.",
         )(stale_features_sensor),
+        dg.sensor(
+            job=score_job,
+            minimum_interval_seconds=60,
+            default_status=status,
+            description="Scores what the backtest forecast of past weeks.",
+        )(past_forecasts_sensor),
         dg.sensor(
             job=forecast_job,
             minimum_interval_seconds=300,

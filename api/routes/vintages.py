@@ -25,7 +25,8 @@ class VintagesParameters(PeriodParameters):
 
     origin: OriginFilter = None
     kind: Annotated[
-        Literal["forecast", "scenario"] | None, Field(description="Only published forecasts, or only scenarios.")
+        Literal["forecast", "backtest", "scenario"] | None,
+        Field(description="Only published forecasts, those of the backtest at past origins, or scenarios."),
     ] = None
 
 

@@ -14,6 +14,7 @@ TASK_SIZES = {
     "train_and_forecast": (4096, 16384),
     "forecast": (2048, 4096),
     "weekly": (2048, 4096),
+    "score": (1024, 2048),
     "scenario": (2048, 4096),
 }
 

@@ -333,15 +333,17 @@ def test_every_asset_is_described_grouped_and_owned() -> None:
 
 def test_an_asset_declares_what_it_reads_beside_its_inputs() -> None:
     graph, members = defs.resolve_asset_graph(), {"stores", "departments"}
+    vintages = {"published_forecast", "past_forecasts"}
     read = {
         "stores": {"dataset", "departments"},
         "holiday_calendar": {"dataset", "raw_covariates"} | members,
         "published_conditions": {"raw_covariates"} | members,
-        "backtest_report": {"demand_features", "raw_sales", "dataset"} | members,
+        "backtest_report": {"demand_features", "raw_sales", "raw_series_covariates", "dataset"} | members,
         "promoted_model": {"trained_model", "demand_features", "raw_sales", "dataset"},
         "published_forecast": {"weekly_forecast", "forecast_totals", "forecast_attributions", "dataset"} | members,
-        "forecast_accuracy": {"raw_sales", "published_forecast", "dataset"} | members,
-        "forecast_exceptions": {"raw_sales", "published_forecast"} | members,
+        "past_forecasts": {"promoted_model", "demand_features", "dataset"} | members,
+        "forecast_accuracy": {"raw_sales", "raw_series_covariates", "dataset"} | vintages | members,
+        "forecast_exceptions": {"raw_sales"} | vintages | members,
         "drift_report": {"demand_features", "weekly_forecast", "holiday_calendar", "promoted_model"} | members,
     }
     declared = {name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys} for name in read}
@@ -361,8 +363,8 @@ def test_definitions_write_nothing(tmp_path: Path) -> None:
 def test_what_asks_for_runs_is_on_from_the_start_as_the_setting_says(running: bool, status: str) -> None:
     asking = [one for one in sensors(running) if one.name != "end_mlflow_runs"]
     found = {one.name: one.default_status.value for one in [*asking, weekly_schedule("0 6 * * 1", running)]}
-    names = ["landing_zone_sensor", "stale_features_sensor", "retraining_sensor", "weekly_schedule"]
-    assert found == dict.fromkeys(names, status)
+    asked = ("landing_zone", "stale_features", "past_forecasts", "retraining")
+    assert found == dict.fromkeys([*(f"{name}_sensor" for name in asked), "weekly_schedule"], status)
 
 
 def test_a_vintage_is_late_a_week_and_the_hours_of_the_deadline_after_the_last() -> None:

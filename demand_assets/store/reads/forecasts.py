@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Date, Select, String, bindparam, column, func, literal, or_, select, values
 from sqlalchemy.sql import Subquery
 
+from demand_assets.contract.store import SCENARIO_KIND
 from demand_assets.store.dimensions import shown
 from demand_assets.store.reads.statements import Order, between, matching
 from demand_assets.store.tables import (
@@ -25,7 +26,7 @@ from demand_assets.store.tables import (
 
 _V, _F = forecast_vintages.c, forecasts.c
 _SERIES_WEEK = (_F.store_key, _F.dept_key, _F.target_week)
-IS_FORECAST = _V.kind == "forecast"
+IS_FORECAST = _V.kind != SCENARIO_KIND
 NEWEST_FIRST = (_V.origin_week.desc(), _V.sequence.desc())
 
 NEWEST_VINTAGE: Select[Any] = select(forecast_vintages).where(IS_FORECAST).order_by(*NEWEST_FIRST).limit(1)
