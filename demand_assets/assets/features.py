@@ -41,7 +41,7 @@ def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
         COLUMN_SCHEMA: _schema(column_texts()),
     },
     # Read in the body: a retailer without drivers has no such tables.
-    deps=[dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in DRIVERS],
+    deps=[*(dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in DRIVERS), "departments"],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}

@@ -11,7 +11,7 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.forecasting import GROUP, OWNERS, PUBLISHED, champion_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_TOTALS
 from demand_assets.forecasting.baselines import BASELINES, model_rows
@@ -34,7 +34,11 @@ _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    deps=[promoted_model],
+    deps=[
+        promoted_model,
+        *MEMBER_TABLES,
+        dg.AssetDep("demand_features", partition_mapping=dg.AllPartitionMapping()),
+    ],
 )
 @retry_on_store_outage
 def past_forecasts(

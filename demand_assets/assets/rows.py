@@ -6,6 +6,7 @@ A total that spans all stores or departments has the key `ALL` in the lake and n
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from demand_assets.store.dataset import Member
 
 DIMENSIONS = {column: table for table, column in MEMBERS.items()}
+# The assets that `member_keys` reads, and those that `absent_rows` reads.
+MEMBER_TABLES = tuple(DIMENSIONS.values())
+ABSENT_TABLES = (
+    "dataset",
+    *MEMBER_TABLES,
+    dg.AssetDep("raw_series_covariates", partition_mapping=dg.AllPartitionMapping()),
+)
 _LEVELS = {"store_id": "store", "dept_id": "department"}
 Keys = Mapping[str, Mapping[str, int]]
 
