@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test stack-test stack-faults check format bench mutants fuzz openapi dictionary lock clean
+.PHONY: help setup demo dev test test-long stack-test stack-faults check format bench mutants fuzz openapi dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the las
 
 test: $(STAMP) ## all tests, in parallel, with coverage
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+
+test-long: $(STAMP) ## whole runs on more forms of data, which `make test` leaves out
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS)
 
 stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k landed

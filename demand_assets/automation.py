@@ -19,12 +19,16 @@ from demand_assets.planning import (
     BUILD_FEATURES,
     FORECAST,
     INGEST,
+    PAST_FORECASTS,
+    SCORE,
+    SCORED_TABLES,
     TRAIN_AND_FORECAST,
     WEEKLY,
     Plan,
     keyed,
     plan_features,
     plan_landing,
+    plan_scoring,
     plan_training,
     plan_week,
 )
@@ -44,11 +48,10 @@ INGESTION_ASSETS = [
     "raw_sales",
     "plans_ahead",
     "published_conditions",
-    "forecast_accuracy",
-    "forecast_exceptions",
+    *SCORED_TABLES,
 ]
 FEATURE_ASSETS = ["demand_features"]
-TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model"]
+TRAINING_ASSETS = ["backtest_report", "trained_model", "promoted_model", PAST_FORECASTS]
 FORECAST_ASSETS = [
     *TRAINING_ASSETS,
     "weekly_forecast",
@@ -67,6 +70,7 @@ TASK_SIZES = {
     TRAIN_AND_FORECAST: (4096, 16384),
     FORECAST: (2048, 4096),
     WEEKLY: (2048, 4096),
+    SCORE: (1024, 2048),
     SCENARIO: (2048, 4096),
 }
 
@@ -112,6 +116,13 @@ weekly_job = dg.define_asset_job(
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
 
+score_job = dg.define_asset_job(
+    SCORE,
+    selection=dg.AssetSelection.assets(*SCORED_TABLES),
+    tags=_task_size(SCORE),
+    description="Score weeks again, by forecasts that came after their sales.",
+)
+
 
 @dg.job(
     name=SCENARIO,
@@ -123,7 +134,7 @@ def scenario_job() -> None:
     scenario_op()
 
 
-jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, scenario_job]
+jobs: list[Any] = [ingest_job, features_job, forecast_job, champion_job, weekly_job, score_job, scenario_job]
 
 
 def _requests(plan: Plan) -> list[dg.RunRequest]:
@@ -200,6 +211,13 @@ def stale_features_sensor(
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
+@dg.sensor(job=score_job, minimum_interval_seconds=60, description="Scores what the backtest forecast of past weeks.")
+def past_forecasts_sensor(context: dg.SensorEvaluationContext, lake: ParquetLake) -> dg.SensorResult | dg.SkipReason:
+    """One run per stretch of weeks that `past_forecasts` has forecast since they were scored."""
+    plan = plan_scoring(lake, known_weeks(context.instance, lake.partitions("raw_sales")))
+    return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
+
+
 def weekly_request(
     context: dg.ScheduleEvaluationContext, lake: ParquetLake, ledger: PromotionLedger
 ) -> dg.RunRequest | dg.SkipReason:
@@ -260,4 +278,4 @@ def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry
     registry.end_runs_of(context.dagster_run.run_id)
 
 
-sensors = [landing_zone_sensor, stale_features_sensor, retraining_sensor, end_mlflow_runs]
+sensors = [landing_zone_sensor, stale_features_sensor, past_forecasts_sensor, retraining_sensor, end_mlflow_runs]

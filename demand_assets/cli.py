@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from demand_assets.errors import DemandError
 
 INTERRUPTED = 130
+SATURDAY = 5
 
 
 @contextmanager
@@ -69,18 +71,30 @@ def main() -> None:
     """Weekly retail demand forecasts: sales files in, published forecasts out."""
 
 
+def last_friday(today: date) -> date:
+    """The last Friday before a day: the newest week that is over."""
+    return today - timedelta(days=(today.weekday() - SATURDAY) % 7 + 1)
+
+
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--stores", default=45, show_default=True, help="Number of stores.")
 @click.option("--departments", default=81, show_default=True, help="Number of departments.")
 @click.option("--weeks", default=143, show_default=True, help="Weeks of sales history.")
-@click.option("--seed", default=7, show_default=True, help="The same seed gives the same bytes.")
-def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int) -> None:
-    """Write train.csv, features.csv and stores.csv of an invented retailer into FOLDER."""
+@click.option("--seed", default=7, show_default=True, help="The same seed and end give the same bytes.")
+@click.option(
+    "--end",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Last week of sales, by the day that ends it.  [default: the last Friday before today]",
+)
+def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int, end: datetime | None) -> None:
+    """Write the sales files of an invented retailer into FOLDER, and a demand.toml that names its stores."""
     click.echo(f"Inventing {weeks} weeks of {stores} stores x {departments} departments ...")
     from demand_assets.sample import stream, write_csvs
 
-    paths = write_csvs(stream(stores, departments, weeks, seed), folder)
+    last = end.date() if end else last_friday(date.today())
+    paths = write_csvs(stream(stores, departments, weeks, seed, last_week=last), folder, named=True)
     with open(paths[0], "rb") as train:
         rows = sum(1 for _ in train) - 1
     click.echo(f"{rows:,} rows of sales in {', '.join(str(path) for path in paths)}")

@@ -17,6 +17,7 @@ from demand_assets.assets.ingestion import (
     raw_series_covariates,
 )
 from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptions
+from demand_assets.assets.past_forecasts import past_forecasts
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, sensors, weekly_schedule
 from demand_assets.resources import build_resources
@@ -44,6 +45,7 @@ defs = dg.Definitions(
         forecast_totals,
         forecast_attributions,
         published_forecast,
+        past_forecasts,
         forecast_accuracy,
         forecast_exceptions,
         drift_report,

@@ -17,6 +17,7 @@ from demand_assets.adapters.manifests import MANIFEST_KEY
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.adapters.plans import ahead_is_kept, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
+from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
-FORECAST = "forecast"
+FORECAST, SCORE = "forecast", "score"
 
 # Kind of a delivery -> table of its weeks.
 WEEKLY_TABLES: Mapping[Kind, str] = {
@@ -45,8 +46,13 @@ WEEKLY_TABLES: Mapping[Kind, str] = {
 # Made of a week's sales and of what was forecast for it.
 SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
 
+# Made of a backtest, an origin a file: what vintages say of the origins before the first that was published.
+PAST_FORECASTS = "past_forecasts"
+
 # Metadata in the footer of a file of the lake.
 RECIPE_KEY = "recipe"
+VINTAGE_KEY = "vintage"
+HORIZON_KEY = "horizon_weeks"
 LANDINGS_KEY = "landings"
 ACCEPTED_KEY = "accepted"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
@@ -141,9 +147,23 @@ def drift_recipe(
     return Recipe(inputs, code_version("drift"))
 
 
-def scoring_recipe(table: str, sales_version: str) -> Recipe:
-    """Recipe of a week's rows in one of `SCORED_TABLES`; it changes with the columns of the table."""
-    return Recipe({"sales": sales_version}, config={"columns": list(SCORED_TABLES[table].names)})
+def scoring_recipe(table: str, sales_version: str, past: Sequence[str] = ()) -> Recipe:
+    """Recipe of a week's rows in one of `SCORED_TABLES`; it changes with the columns of the table.
+
+    `past` are the vintages of the week that `past_forecasts` made after its sales had landed.
+    """
+    inputs = {"sales": sales_version} | ({"past forecasts": list(past)} if past else {})
+    return Recipe(inputs, config={"columns": list(SCORED_TABLES[table].names)})
+
+
+def past_vintages(lake: ParquetLake) -> dict[str, list[str]]:
+    """Week -> vintages of `past_forecasts` that forecast it, in order of origin."""
+    notes = lake.metadata(PAST_FORECASTS, lake.partitions(PAST_FORECASTS))
+    found: dict[str, list[str]] = {}
+    for origin, note in sorted(notes.items(), key=lambda item: str(item[0])):
+        for ahead in range(1, int(note[HORIZON_KEY]) + 1):
+            found.setdefault(week_key(add_weeks(pd.Timestamp(str(origin)), ahead)), []).append(note[VINTAGE_KEY])
+    return found
 
 
 def publishing_recipe(covariates_version: str) -> Recipe:
@@ -282,12 +302,21 @@ def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list
 
 
 def unscored_weeks(lake: ParquetLake) -> list[str]:
-    """Weeks whose present sales have not been scored."""
-    versions = lake.versions("raw_sales")
+    """Weeks whose present sales have not been scored, by all vintages that forecast them."""
+    versions, past = lake.versions("raw_sales"), past_vintages(lake)
     due: set[str] = set()
     for table in SCORED_TABLES:
-        due |= set(outdated(lake, table, {key: scoring_recipe(table, one) for key, one in versions.items()}))
+        wanted = {key: scoring_recipe(table, one, past.get(key, ())) for key, one in versions.items()}
+        due |= set(outdated(lake, table, wanted))
     return sorted(due)
+
+
+def plan_scoring(lake: ParquetLake, known: Sequence[str]) -> Plan:
+    """Scores of the weeks that `past_forecasts` forecast after their sales had landed."""
+    past = past_vintages(lake)
+    due = {key: past[key] for key in unscored_weeks(lake) if key in past}
+    reason = f"{len(due)} weeks have forecasts of the backtest that are not scored yet"
+    return _runs(SCORE, due, known, reason if due else "every week is scored")
 
 
 def stale_origins(lake: ParquetLake, training: Training) -> list[str]:

@@ -12,10 +12,10 @@ from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import accuracy_plot
 from demand_assets.assets.rows import absent_rows, lake_frame, member_keys, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
-from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
+from demand_assets.contract.store import BACKTEST_KIND, FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import scoring_recipe
+from demand_assets.planning import PAST_FORECASTS, past_vintages, scoring_recipe
 from demand_assets.resources import ForecastStore, OrderCosts
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     """The frame with, for each week, what it was made from."""
     keys = [week_key(week) for week in weeks]
     versions = lake.versions_of("raw_sales", keys)
-    return LakeTable(frame, {key: scoring_recipe(table, versions[key]).metadata for key in keys})
+    past = past_vintages(lake)
+    return LakeTable(frame, {key: scoring_recipe(table, versions[key], past.get(key, ())).metadata for key in keys})
 
 
 @dg.asset(
@@ -153,11 +154,14 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
     if not vintages:
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
-    absent, members = absent_rows(lake), member_keys(lake)
+    absent, members = absent_rows(lake, [week_key(week)]), member_keys(lake)
     for vintage in vintages:
         forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), members)
         if not forecasts.empty:
-            stored = _with_baselines(lake, vintage, week, forecasts)
+            # Sales of a series that was out of stock are not what was asked for.
+            ids = forecasts["store_id"].to_numpy(), forecasts["dept_id"].to_numpy()
+            out = absent.ran_out(pd.DatetimeIndex([week] * len(forecasts)), *ids)
+            stored = _with_baselines(lake, vintage, week, forecasts[~out].reset_index(drop=True))
             made_by = vintage["vintage_id"], vintage["method"]
             points.append(realised_points(stored, actuals, *made_by, absent.missing, absent.stores_shut(week)))
     found = pd.concat(points, ignore_index=True) if points else None
@@ -168,8 +172,11 @@ def _with_baselines(
     lake: ParquetLake, vintage: "Mapping[str, Any]", week: pd.Timestamp, forecasts: pd.DataFrame
 ) -> pd.DataFrame:
     """The forecasts and the baselines in the vintage's file; one made before baselines were stored has none."""
-
-    file = lake.read(f"published_forecast/{vintage['origin_week']}", [vintage["vintage_id"]])
+    origin = str(vintage["origin_week"])
+    if vintage["kind"] == BACKTEST_KIND:
+        file = lake.read(PAST_FORECASTS, [origin])
+    else:
+        file = lake.read(f"published_forecast/{origin}", [vintage["vintage_id"]])
     held = [] if file is None else [name for name in BASELINES if name in file.columns]
     if file is None or not held:
         return forecasts

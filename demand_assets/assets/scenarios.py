@@ -14,7 +14,7 @@ from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.forecasting import OVERAGE_KEY, PUBLISHED, UNDERAGE_KEY, forecast_with, totals_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import absent_rows, dataset_of, driver_frames, member_keys, store_table
-from demand_assets.contract.store import FORECAST_TOTALS
+from demand_assets.contract.store import FORECAST_TOTALS, SCENARIO_KIND
 from demand_assets.errors import LakeError, ScenarioError
 from demand_assets.forecasting.changes import Plannable, levels_of
 from demand_assets.forecasting.drivers import ALL, DriverFrames
@@ -88,7 +88,7 @@ def make_scenario(
         **{name: base[name] for name in names},
         data_version=content_version(features),
         published_at=now,
-        kind=SCENARIO,
+        kind=SCENARIO_KIND,
     )
     record = ScenarioRecord(
         asked.name,
@@ -165,12 +165,11 @@ class _Base:
 
 def _inputs(lake: ParquetLake, newest: str) -> dict[str, Any]:
     """Arguments of `build_panel` from the lake, of the weeks up to `newest`."""
-    absent = absent_rows(lake)
     weekly = {"sales": ("raw_sales", list(SALES_COLUMNS)), "covariates": ("raw_covariates", None)}
     keys = {table: [key for key in lake.partitions(table) if key <= newest] for table, _ in weekly.values()}
     frames = {name: lake.read(table, keys[table], columns) for name, (table, columns) in weekly.items()}
     whole = {"stores": lake.read("stores", None), "calendar": lake.read("holiday_calendar", None)}
-    return {**frames, **whole, "missing": absent.missing, "closed": absent.closed}
+    return {**frames, **whole, "absent": absent_rows(lake)}
 
 
 def _series_of(moved: pd.DataFrame, plannable: Plannable) -> int:

@@ -43,10 +43,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     contents = LandingZone(raw_dir).contents()
     landed, facts = contents.tables(), contents.dataset
     sales, stores = landed.sales, landed.stores
-    closed = facts.closed_weeks(keys_of(stores, "store_id"))
-    panel = build_panel(
-        sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed, drivers=landed.drivers
-    )
+    absent = facts.absent_rows(keys_of(stores, "store_id"), landed.of_series)
+    panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, absent, landed.drivers)
     weeks = sorted({week_of("--origins", text, panel.weeks) for text in asked})
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
@@ -66,7 +64,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
             if not console.is_terminal:
                 console.print(f"  trained and forecast at {week:%Y-%m-%d}")
 
-        result = backtest(features, sales, weeks, horizon, config, tell)
+        result = backtest(features, sales, weeks, horizon, config, tell, absent)
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")

@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from demand_assets.commands.terminal import print_json, terminal, week_of
+from demand_assets.contract.store import BACKTEST_KIND
 from demand_assets.errors import LakeError, StoreError
 from demand_assets.settings import read_settings
 
@@ -58,6 +59,12 @@ def reproduce(origin: str, vintage_id: str | None, as_json: bool) -> int:
 def _chosen(vintages: Sequence[Mapping[str, Any]], week: date, wanted: str | None) -> Mapping[str, Any]:
     if not vintages:
         raise StoreError(f"no vintage of origin {week} was published; `demand run` publishes the newest week's")
+    if all(vintage["kind"] == BACKTEST_KIND for vintage in vintages):
+        raise StoreError(
+            f"the vintages of origin {week} were made by a backtest, not published at their origin; "
+            "`demand backtest` makes such forecasts again"
+        )
+    vintages = [vintage for vintage in vintages if vintage["kind"] != BACKTEST_KIND]
     if wanted is None:
         return vintages[0]
     found = [vintage for vintage in vintages if vintage["vintage_id"] == wanted]
@@ -121,9 +128,8 @@ def _made_again(
         inputs["stores"],
         inputs["holiday_calendar"],
         horizon,
-        facts.missing,
-        facts.closed_weeks(keys_of(inputs["stores"], "store_id")),
-        drivers=driver_frames_of(
+        facts.absent_rows(keys_of(inputs["stores"], "store_id"), inputs.get("raw_series_covariates")),
+        driver_frames_of(
             facts.covariates,
             covariates,
             inputs.get("raw_series_covariates", pd.DataFrame()),

@@ -58,7 +58,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     from demand_assets.assets.dataset import judging_context
     from demand_assets.forecasting.methods import history_needs
     from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
-    from demand_assets.planning import FORECAST, TRAIN_AND_FORECAST, keyed
+    from demand_assets.planning import FORECAST, TRAIN_AND_FORECAST, keyed, plan_scoring
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
 
@@ -111,6 +111,10 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             console.print(f"  {words}")
             job = TRAIN_AND_FORECAST if trains else FORECAST
             _execute(console, status, instance, job, {"dagster/partition": newest}, progress)
+            scoring = plan_scoring(lake, known)
+            for run in scoring.runs:
+                console.print(f"  {scoring.reason}")
+                _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
         summary = summary_of(settings, lake, resources, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"retrained": trains, "retraining": words}
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}

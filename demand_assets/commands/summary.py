@@ -4,6 +4,7 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.table import Table
@@ -39,13 +40,14 @@ def summary_of(
     """What a run landed, judged and published, by name; plain values for `--json`."""
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
-    from demand_assets.store.queries import counts
+    from demand_assets.store.queries import counts, first_forecast
 
     weeks = lake.partitions("raw_sales")
     sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
+    published = progress.metadata["published_forecast"]
     with opened(settings.store) as engine, reading(engine) as connection:
         stored = counts(connection, "forecast_vintages")
-    published = progress.metadata["published_forecast"]
+        store_id, dept_id, week = first_forecast(connection, published["vintage"])
     judged = _trained(progress) if "trained_model" in progress.metadata else _champion(resources)
     return {
         "rows_landed": rows_in,
@@ -59,6 +61,7 @@ def summary_of(
         "forecasts": published["dagster/row_count"],
         "vintage": published["vintage"],
         "vintage_is_new": published["new"],
+        "example": f"/forecast?{urlencode({'store_id': store_id, 'dept_id': dept_id, 'week': str(week)})}",
         "vintages_in_store": stored["forecast_vintages"],
         "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
         "parquet": published["file"],
@@ -114,36 +117,40 @@ def _champion(resources: "Mapping[str, Any]") -> dict[str, Any]:
 
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print it as a table, and what to do next."""
+    """Print what people look at first, and where to look on."""
     from demand_assets.forecasting.metrics import shown
 
     table = Table(title=f"Forecasts from {summary['origin_week']}", title_justify="left", show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    naive = summary["wmae"].get("seasonal_naive")
-    table.add_row("sales rows", f"{summary['rows_landed']:,} landed, {summary['rows_in_lake']:,} in the lake")
-    table.add_row("weeks", f"{summary['weeks']}: {summary['first_week']} to {summary['last_week']}")
-    table.add_row("series", f"{summary['series']:,}")
-    for name, value in sorted(summary["wmae"].items(), key=lambda item: item[1]):
-        gain = f"  ({1 - value / naive:+.1%} against seasonal naive)" if naive and name != "seasonal_naive" else ""
-        table.add_row(f"WMAE {name}", f"{shown(value)} {summary['unit']}{gain}")
-    table.add_row("judged at", f"{summary['backtest_origins']}")
-    table.add_row("p10-p90 coverage", f"{summary['coverage_p10_p90']:.0%}")
     table.add_row(
-        "model version",
-        f"{summary['model_version']}, in production: {summary['production_version']}, {summary['method']}",
+        "data",
+        f"{summary['rows_in_lake']:,} rows of sales, {summary['series']:,} series, {summary['weeks']} weeks to "
+        f"{summary['last_week']}",
     )
+    own, naive = summary["wmae"].get(summary["method"]), summary["wmae"].get("seasonal_naive")
+    if own is not None and naive:
+        table.add_row(
+            "accuracy",
+            f"WMAE {shown(own)} {summary['unit']}, {own / naive - 1:+.1%} against {shown(naive)} of seasonal naive; "
+            f"p10 to p90 held {summary['coverage_p10_p90']:.0%}; judged at {summary['backtest_origins']}",
+        )
+    table.add_row("in production", f"version {summary['production_version']}, {summary['method']}")
     table.add_row("training", summary["retraining"])
-    table.add_row("gate", "; ".join(summary["promotion_reasons"]))
+    if summary["retrained"]:
+        table.add_row("gate", "; ".join(summary["promotion_reasons"]))
     new = "new" if summary["vintage_is_new"] else "published before, unchanged"
     table.add_row("forecasts", f"{summary['forecasts']:,} rows, vintage {summary['vintage']} ({new})")
-    table.add_row("store", str(summary["store"]))
-    table.add_row("parquet", str(summary["parquet"]))
-    spent = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds_per_asset"].items())
-    table.add_row("seconds", f"{summary['seconds']:.1f} in all ({summary['fit_seconds']:.1f} in fits): {spent}")
-    table.add_row("peak memory", f"{summary['peak_memory_mb']:,} MB")
+    table.add_row("took", f"{summary['seconds']:.1f} s, {summary['peak_memory_mb']:,} MB of memory")
     console.print()
     console.print(table)
     console.print(
-        Text.assemble("\nNext: ", ("make dev", "bold"), " shows the graph, the models and the API on this machine.")
+        Text.assemble(
+            "\nNext: ",
+            ("make dev", "bold"),
+            " serves the dashboard at http://127.0.0.1:8000, the graph at :3000 and the models at :5000. Then\n      ",
+            (f"curl 'http://127.0.0.1:8000{summary['example']}'", "bold"),
+            "\n      answers with one forecast.",
+        ),
+        soft_wrap=True,
     )

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from demand_assets.contract.columns import AMOUNT, Column, Table, Type
 
+# Kinds of vintages: published at its origin; made by a backtest later; on changed plans.
+FORECAST_KIND, BACKTEST_KIND, SCENARIO_KIND = "forecast", "backtest", "scenario"
+
 STORE_ID = Column("store_id", Type.ID, "Store, as the retailer writes it", key=True)
 DEPT_ID = Column("dept_id", Type.ID, "Department, as the retailer writes it", key=True)
 TOTAL_STORE_ID = replace(STORE_ID, text="Store; null where the total spans all stores", nullable=True)
@@ -83,7 +86,11 @@ FORECAST_VINTAGES = Table(
         ORIGIN_WEEK,
         Column("horizon_weeks", Type.SMALL, "Weeks ahead that it forecasts", "weeks"),
         Column("unit", Type.TEXT, "What its amounts count, such as USD or pieces"),
-        Column("kind", Type.TEXT, "forecast, or scenario: a forecast on changed plans"),
+        Column(
+            "kind",
+            Type.TEXT,
+            "forecast, backtest (made later, out of sample), or scenario (on changed plans)",
+        ),
         Column("method", Type.TEXT, "The algorithm, such as xgboost"),
         MODEL_VERSION,
         DATA_VERSION,

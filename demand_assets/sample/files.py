@@ -1,4 +1,4 @@
-"""The three CSVs, byte for byte in the form Kaggle ships them."""
+"""The three CSVs, byte for byte in the form Kaggle ships them, and names for people beside them."""
 
 import filecmp
 import os
@@ -13,22 +13,34 @@ import pyarrow.csv as pa_csv
 
 from demand_assets.errors import LandingError
 from demand_assets.sample.generator import SampleData, SampleStream
+from demand_assets.sample.names import department_names, store_names
 
+_NAMED = b"""# The files are in a known form; only the columns of names are not part of it.
+[series]
+store_name = "Name"
+dept_name = "Name"
+"""
 _AS_IS = pa_csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def write_csvs(data: SampleData | SampleStream, folder: Path) -> list[Path]:
+def write_csvs(data: SampleData | SampleStream, folder: Path, named: bool = False) -> list[Path]:
     """Write train.csv, features.csv and stores.csv into `folder`; the same content already there is left alone.
 
+    With `named` stores.csv has a column of names, and departments.csv and the demand.toml that says so are written too.
     Sales that come as a stream are written as they come. LandingError when a file of that name holds something else:
     nothing is overwritten.
     """
     sales = [data.sales] if isinstance(data, SampleData) else data.sales
-    writers: dict[str, Callable[[IO[bytes]], None]] = {
-        "train.csv": lambda file: _write_train(sales, file),
+    departments: set[int] = set()
+    writers: dict[str, Callable[[IO[bytes]], object]] = {
+        "train.csv": lambda file: departments.update(_write_train(sales, file)),
         "features.csv": lambda file: _write_features(data.conditions, file),
-        "stores.csv": lambda file: _write_stores(data.stores, file),
+        "stores.csv": lambda file: _write_stores(data.stores, file, named),
     }
+    if named:
+        # After the sales, which tell the departments.
+        writers["departments.csv"] = lambda file: _write_departments(departments, file)
+        writers["demand.toml"] = lambda file: file.write(_NAMED)
     folder.mkdir(parents=True, exist_ok=True)
     made = {name: folder / f".{name}.{os.getpid()}" for name in writers}
     try:
@@ -64,9 +76,12 @@ def _flag(flags: "pd.Series[bool]") -> pa.Array:
     return pc.if_else(pa.array(flags), "TRUE", "FALSE")
 
 
-def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
+def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> set[int]:
+    """Write the sales; return the departments that have any."""
     file.write(b"Store,Dept,Date,Weekly_Sales,IsHoliday\n")
+    departments: set[int] = set()
     for part in parts:
+        departments.update(part["dept_id"].unique().tolist())
         rows = part.sort_values(["store_id", "dept_id", "week"], kind="stable")
         columns = {
             "Store": pa.array(rows["store_id"]),
@@ -76,6 +91,7 @@ def _write_train(parts: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
             "IsHoliday": _flag(rows["is_holiday"]),
         }
         pa_csv.write_csv(pa.table(columns), file, _AS_IS)
+    return departments
 
 
 def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
@@ -94,8 +110,15 @@ def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
     pa_csv.write_csv(pa.table(columns), file, _AS_IS)
 
 
-def _write_stores(stores: pd.DataFrame, file: IO[bytes]) -> None:
+def _write_stores(stores: pd.DataFrame, file: IO[bytes], named: bool) -> None:
+    columns = {"Store": stores["store_id"], "Type": stores["store_type"], "Size": stores["size_sqft"]}
+    if named:
+        columns["Name"] = pd.Series(store_names(stores["store_id"]))
     # Kaggle's stores.csv parts its lines by a bare carriage return and ends without one.
-    columns = zip(stores["store_id"], stores["store_type"], stores["size_sqft"], strict=True)
-    lines = ["Store,Type,Size", *(",".join(map(str, row)) for row in columns)]
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
     file.write("\r".join(lines).encode())
+
+
+def _write_departments(departments: Iterable[int], file: IO[bytes]) -> None:
+    named = department_names(departments).rename(columns={"dept_id": "Dept", "name": "Name"})
+    file.write(named.to_csv(index=False, lineterminator="\n").encode())

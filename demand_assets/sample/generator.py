@@ -6,6 +6,7 @@ Sales are made by blocks of stores, so that a large retailer needs the memory of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -56,16 +57,24 @@ def generate(
 
 
 def stream(
-    stores: int, departments: int, weeks: int, seed: int, first_week: str | pd.Timestamp = "2010-02-05"
+    stores: int,
+    departments: int,
+    weeks: int,
+    seed: int,
+    first_week: str | pd.Timestamp = "2010-02-05",
+    last_week: date | None = None,
 ) -> SampleStream:
-    """`generate` in the memory of a hundred stores, and in the order of the shipped file."""
+    """`generate` in the memory of a hundred stores, and in the order of the shipped file.
+
+    A `last_week` decides the first one.
+    """
     for name, value, most in (("stores", stores, 100_000), ("departments", departments, 999), ("weeks", weeks, 2_000)):
         if not 1 <= value <= most:
             raise SettingsError(f"{name} is {value}; expected 1 to {most:,}")
     if seed < 0:
         raise SettingsError(f"seed is {seed}; expected 0 or more")
     rng = np.random.default_rng(seed)
-    first = pd.Timestamp(first_week)
+    first = pd.Timestamp(first_week if last_week is None else last_week - timedelta(weeks=weeks - 1))
     calendar = weeks_between(first, first + pd.Timedelta(days=DAYS * (weeks + WEEKS_KNOWN_AHEAD - 1)))
     table = _stores(rng, stores)
     conditions = _conditions(rng, calendar, table, last_sales=calendar[weeks - 1])

@@ -26,6 +26,7 @@ from demand_assets.contract.store import (
     FORECAST_ACCURACY,
     FORECAST_ATTRIBUTIONS,
     FORECAST_EXCEPTIONS,
+    FORECAST_KIND,
     FORECAST_TOTALS,
     FORECASTS,
     STORE_CONDITIONS,
@@ -53,7 +54,7 @@ _LOCK_CONDITIONS = 0x64656D616E640B
 class VintageRecord:
     """What one vintage was made of; `published_at` is aware, the caller's clock, and no part of the identity.
 
-    `method` is the algorithm, `unit` what the amounts count, `kind` "forecast" or "scenario".
+    `method` is the algorithm, `unit` what the amounts count, `kind` "forecast", "backtest" or "scenario".
     """
 
     origin_week: date
@@ -64,7 +65,7 @@ class VintageRecord:
     code_version: str
     published_at: datetime
     unit: str
-    kind: str = "forecast"
+    kind: str = FORECAST_KIND
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,11 @@ def publish_vintage(
 
     StoreError as for `checked_vintage`, or for a store that cannot be used.
     """
-    vintage = checked_vintage(record, rows, totals, attributions)
+    return publish_checked(engine, checked_vintage(record, rows, totals, attributions))
+
+
+def publish_checked(engine: Engine, vintage: Vintage) -> PublishResult:
+    """`publish_vintage` of one that was checked before. StoreError for a store that cannot be used."""
     with write_transaction(engine, LOCK_VINTAGES) as connection:
         return add_vintage(connection, vintage)
 

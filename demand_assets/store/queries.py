@@ -41,6 +41,12 @@ def forecasts_of(conn: Connection, vintage_id: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in conn.execute(statement)]
 
 
+def first_forecast(conn: Connection, vintage_id: str) -> tuple[str, str, date]:
+    """Store, department and target week of the first forecast of a vintage."""
+    first = conn.execute(reads.FORECASTS_ORDER.page(reads.forecasts_of(vintage_id), None, 1)).mappings().one()
+    return first["store_id"], first["dept_id"], first["target_week"]
+
+
 def rows_of(conn: Connection, vintage_id: str) -> int:
     """How many forecasts a vintage has."""
     counted = select(func.count()).select_from(forecasts).where(forecasts.c.vintage_id == vintage_id)

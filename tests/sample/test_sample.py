@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.landing import LandingZone
+from demand_assets.cli import last_friday
 from demand_assets.errors import LandingError, SettingsError
 from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.quality import check_covariates, check_members, check_sales
@@ -119,6 +121,25 @@ def test_the_sample_has_the_traits_of_retail(large: SampleData) -> None:
     assert markdowns[: pd.Timestamp("2011-11-04")].isna().all()
     assert markdowns[pd.Timestamp("2011-11-11") :].notna().any()
     assert large.conditions["week"].max() == sales["week"].max() + pd.Timedelta(weeks=39)
+
+
+def test_stores_and_departments_have_names_where_they_are_asked_for(tmp_path: Path) -> None:
+    made = generate(50, 3, 20, 9)
+    write_csvs(made, tmp_path, named=True)
+    found = LandingZone(str(tmp_path)).contents().deliveries
+    members = {one.kind: one.frame for one in found if one.kind in ("stores", "departments")}
+    names = members["stores"].set_index("store_id")["name"]
+    assert (len(names), names["1"], names["46"]) == (50, "Lakeside", "Lakeside 2")
+    assert names.is_unique
+    assert set(members["departments"]["dept_id"]) == {str(one) for one in made.sales["dept_id"]}
+
+
+def test_the_last_week_may_be_named_and_is_that_of_the_last_friday_else() -> None:
+    assert generate(1, 1, 60, 9, "2025-01-03").sales["week"].max() == pd.Timestamp("2026-02-20")
+    last = next(stream(1, 1, 60, 9, last_week=date(2026, 2, 20)).sales)
+    pd.testing.assert_frame_equal(last, generate(1, 1, 60, 9, "2025-01-03").sales)
+    week = [date(2026, 11, day) for day in range(26, 31)]
+    assert [last_friday(day).day for day in week] == [20, 20, 27, 27, 27]
 
 
 def test_a_folder_with_other_data_is_left_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.wiring.conftest import run
 ROWS = """
     select s.store_id, d.dept_id, f.target_week, f.horizon, f.forecast, v.unit
     from forecasts f join stores s using (store_key) join departments d using (dept_key)
-    join forecast_vintages v using (vintage_id) order by 1, 2, 3
+    join forecast_vintages v using (vintage_id) where v.kind = 'forecast' order by 1, 2, 3
 """
 
 
@@ -29,10 +29,10 @@ def forecasts(home: Path) -> list[tuple[str, str, str, int, float, str]]:
     ("form", "unit"),
     [
         ("daily", "EUR"),
-        ("sales_only", "USD"),
-        ("units", "pieces"),
-        ("one_series_a_store", "USD"),
-        ("holidays_by_store", "USD"),
+        pytest.param("sales_only", "USD", marks=pytest.mark.long),
+        pytest.param("units", "pieces", marks=pytest.mark.long),
+        pytest.param("one_series_a_store", "USD", marks=pytest.mark.long),
+        pytest.param("holidays_by_store", "USD", marks=pytest.mark.long),
     ],
 )
 def test_each_form_ends_with_a_published_vintage(
@@ -46,6 +46,7 @@ def test_each_form_ends_with_a_published_vintage(
     assert {row[0] for row in found} == {str(store) for store in retailer.stores["store_id"]}
 
 
+@pytest.mark.long
 def test_one_file_with_everything_gives_the_same_forecasts(
     finished: tuple[Path, dict[str, object]], retailer: SampleData, first_home: Path, tmp_path: Path
 ) -> None:
@@ -62,7 +63,10 @@ def test_archives_as_downloaded_hold_the_same_rows(csv_folder: Path, retailer: S
         pd.testing.assert_frame_equal(getattr(zipped, name), getattr(plain, name))
 
 
-@pytest.mark.parametrize(("form", "days", "factor", "unit"), [("text_ids", 0, 1, "USD"), ("moved", 1, 2, "EUR")])
+@pytest.mark.parametrize(
+    ("form", "days", "factor", "unit"),
+    [pytest.param("text_ids", 0, 1, "USD", marks=pytest.mark.long), ("moved", 1, 2, "EUR")],
+)
 def test_data_with_other_ids_days_and_unit_have_the_same_forecasts_named_shifted_and_scaled(
     form: str,
     days: int,

@@ -65,6 +65,7 @@ def test_every_active_series_is_forecast_for_every_week_ahead(
     expected = 4 * len(recent[["store_id", "dept_id"]].drop_duplicates())
     with closing(sqlite3.connect(finished[0] / "store.db")) as connection:
         stored = pd.read_sql("select * from forecasts", connection)
+    stored = stored[stored["vintage_id"] == finished[1]["vintage"]]
     assert len(stored) == expected
     assert stored[["forecast", "p10", "p50", "p90"]].notna().all(axis=None)
 
@@ -96,7 +97,7 @@ def test_totals_reasons_and_conditions_are_in_the_store(
             pd.read_sql(f"select * from {table}", connection)
             for table in ("forecast_totals", "forecast_attributions", "forecasts", "store_conditions")
         )
-    assert set(totals["vintage_id"]) == {summary["vintage"]}
+    totals, forecasts = (table[table["vintage_id"] == summary["vintage"]] for table in (totals, forecasts))
     chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast"]
     pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast"].sum())
     keys = ["vintage_id", "store_key", "dept_key", "target_week"]
@@ -127,8 +128,10 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
     assert summary["fit_seconds"] == 0
 
 
-def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspace: tuple[Path, Path]) -> None:
-    home, zone = workspace
+def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
+    workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]
+) -> None:
+    (home, zone), vintages = workspace, finished[1]["vintages_in_store"]
     train = (zone / "train.csv").read_text().splitlines()
     store, dept, week, _, holiday = train[-1].split(",")
     correction = "\n".join([train[0], ",".join([store, dept, week, "4321.5", holiday])]) + "\n"
@@ -146,7 +149,7 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspa
     landings = json.loads(footer[b"landings"])
     assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
     assert summary["vintage_is_new"] is True
-    assert summary["vintages_in_store"] == 2
+    assert summary["vintages_in_store"] == vintages + 1
     with closing(sqlite3.connect(home / "store.db")) as connection:
         query = "select store_id, is_holiday from store_conditions join stores using (store_key) where week = ?"
         assert connection.execute(query, (later,)).fetchall() == [(last[0], 1)]
@@ -164,6 +167,9 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
         scored = pd.read_sql("select * from forecast_accuracy", connection)
         query = "select * from forecast_exceptions join stores using (store_key) join departments using (dept_key)"
         listed = pd.read_sql(f"{query} order by rank", connection)
+    in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
+    assert len(in_lake) == len(scored)
+    scored, listed = (table[table["week"] == f"{following:%Y-%m-%d}"] for table in (scored, listed))
     assert set(scored["vintage_id"]) == {finished[1]["vintage"]}
     chain = scored[scored["level"] == "chain"].set_index("model")
     assert set(chain.index) == {"xgboost", *BASELINES}
@@ -183,8 +189,6 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     } <= set(both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None))
     assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
     assert listed["at_risk"].is_monotonic_decreasing
-    in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
-    assert len(in_lake) == len(scored)
 
     store, dept, week, sold, holiday = delivered[0].split(",")
     corrected = ",".join([store, dept, week, str(float(sold) + 1000), holiday])
@@ -192,9 +196,9 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     (zone / "late.csv").write_text(f"{header}\n{corrected}\n")
     os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
     run(home, zone)
-    query = "select actual from forecast_accuracy where level = 'chain' and model = 'xgboost'"
+    query = "select actual from forecast_accuracy where level = 'chain' and model = 'xgboost' and week = ?"
     with closing(sqlite3.connect(home / "store.db")) as connection:
-        ((after,),) = connection.execute(query).fetchall()
+        ((after,),) = connection.execute(query, (f"{following:%Y-%m-%d}",)).fetchall()
     assert after - chain.loc["xgboost", "actual"] == pytest.approx(1000)
 
 

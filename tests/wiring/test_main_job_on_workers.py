@@ -11,6 +11,7 @@ from demand_assets.settings import Settings
 from tests.wiring.conftest import SETTINGS, run
 
 
+@pytest.mark.long
 def test_the_main_job_on_workers_ends_like_the_one_on_one_machine(
     finished: tuple[Path, dict[str, object]], csv_folder: Path, first_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.api.conftest import InProcess, application
 from tests.wiring.conftest import run
@@ -32,6 +33,7 @@ def answer(home: Path, **query: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_m5_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     amounts = daily_amounts(4)
     keys = [

@@ -18,7 +18,10 @@ const LAST = 60;
  * @returns {HTMLElement[]}
  */
 export function scoreCharts(query, signal) {
-  const ask = () => getAll("/v1/accuracy/weeks", query, signal);
+  const ask = async () => {
+    const [scored, tested] = await Promise.all([getAll("/v1/accuracy/weeks", query, signal), backtested(signal)]);
+    return { ...scored, tested };
+  };
   let shared = ask();
   shared.catch(() => {});
   const asked = new Set();
@@ -32,10 +35,10 @@ export function scoreCharts(query, signal) {
         asked.add(title);
         return shared;
       },
-      draw: ({ items, unit }) => (items.length === 0 ? nothingScored() : draw(items.slice(-LAST), unit)),
+      draw: ({ items, unit, tested }) => (items.length === 0 ? nothingScored() : draw(items.slice(-LAST), unit, tested)),
     });
   return [
-    of("Error beside seasonal naive", (rows, unit) => errorChart(rows, unit, query, signal)),
+    of("Error beside seasonal naive", (rows, unit, tested) => errorChart(rows, unit, tested, query, signal)),
     of("Forecast value added", (rows, unit) => valueChart(rows, unit, query, signal)),
     of("Coverage of p10 to p90", (rows) => coverageChart(rows, query, signal)),
   ];
@@ -62,29 +65,38 @@ export function scoreTables(params, signal) {
         const found = await shared;
         if (found === null) return { week: null, items: [] };
         const { items, unit } = await getAll("/v1/accuracy", { level, ...found.query }, signal);
-        return { week: found.week, items, unit };
+        return { ...found, items, unit };
       },
-      draw: ({ week, items, unit }) => (items.length === 0 ? nothingScored() : scoresOf(level, week, items, unit, params)),
+      draw: ({ week, vintage, items, unit }) =>
+        items.length === 0 ? nothingScored() : scoresOf(level, week, vintage, items, unit, params),
     });
   });
 }
 
-/** The newest scored week, and what asks for the scores of the forecast made one week before it. */
+/** The last week that the backtest forecast, not a vintage published at its origin; null when there is none. */
+async function backtested(signal) {
+  const [newest] = (await get("/v1/vintages", { kind: "backtest", limit: 1 }, signal)).items;
+  return newest ? addWeeks(newest.origin_week, newest.horizon_weeks) : null;
+}
+
+/** The newest scored week, and what asks for the scores of the last forecast before it. */
 async function newestScored(signal) {
   const { items } = await getAll("/v1/accuracy/weeks", { level: "chain" }, signal);
   const week = items.at(-1)?.week;
   if (!week) return null;
-  // A forecast can be published again; the newest of that origin counts.
-  const [vintage] = (await get("/v1/vintages", { origin: addWeeks(week, -1), kind: "forecast", limit: 1 }, signal)).items;
+  // The last one before the week that is no scenario. A forecast can be published again; the newest of an origin counts.
+  const { items: before } = await get("/v1/vintages", { to: addWeeks(week, -1), limit: LAST }, signal);
+  const vintage = before.find((one) => one.kind !== "scenario");
   if (!vintage) return null;
-  return { week, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.method } };
+  return { week, vintage, query: { from: week, to: week, vintage_id: vintage.vintage_id, model: vintage.method } };
 }
 
-function scoresOf(level, week, items, unit, params) {
+function scoresOf(level, week, vintage, items, unit, params) {
   const { amount, signed, titled } = amounts(unit);
+  const by = vintage.kind === "backtest" ? " by the backtest" : "";
   return table({
     name: `accuracy-by-${level}`,
-    caption: titled(`Week of ${week}, forecast one week before; per series and week`),
+    caption: titled(`Week of ${week}, forecast from sales to ${vintage.origin_week}${by}; per series and week`),
     rows: items,
     params,
     sort: "-wmae",
@@ -112,14 +124,15 @@ const mean = (rows, key) => {
 
 const nameOf = (what, { level, store_id: store, dept_id: dept }) => [what, level, store ?? dept].filter(Boolean).join("-");
 
-function errorChart(rows, unit, query, signal) {
+function errorChart(rows, unit, tested, query, signal) {
   const { full, titled } = amounts(unit);
   const both = rows.filter((row) => row.seasonal_naive_wmae !== null);
   const better = both.filter((row) => row.wmae < row.seasonal_naive_wmae).length;
+  const told = tested !== null && rows[0].week <= tested ? ` Weeks to ${tested} were forecast by the backtest, out of sample.` : "";
   return chart({
     name: nameOf("wmae", query),
     title: titled("WMAE by week"),
-    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.`,
+    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.${told}`,
     weeks: rows.map((row) => row.week),
     height: 210,
     unit,

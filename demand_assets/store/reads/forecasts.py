@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Date, Select, String, bindparam, column, func, literal, or_, select, values
 from sqlalchemy.sql import Subquery
 
+from demand_assets.contract.store import SCENARIO_KIND
 from demand_assets.store.dimensions import shown
-from demand_assets.store.reads.statements import Order, between, matching
+from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import (
     actuals,
     departments,
@@ -25,7 +26,7 @@ from demand_assets.store.tables import (
 
 _V, _F = forecast_vintages.c, forecasts.c
 _SERIES_WEEK = (_F.store_key, _F.dept_key, _F.target_week)
-IS_FORECAST = _V.kind == "forecast"
+IS_FORECAST = _V.kind != SCENARIO_KIND
 NEWEST_FIRST = (_V.origin_week.desc(), _V.sequence.desc())
 
 NEWEST_VINTAGE: Select[Any] = select(forecast_vintages).where(IS_FORECAST).order_by(*NEWEST_FIRST).limit(1)
@@ -153,8 +154,8 @@ def latest_forecasts(keys: Sequence[tuple[str, str, date]]) -> Select[Any]:
 def forecasts_of(
     vintage_id: str,
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,
@@ -180,8 +181,8 @@ def newest_of_origin(as_of: datetime | None = None, until: int | None = None) ->
 
 def forecasts_of_all(
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,
@@ -202,7 +203,7 @@ def weeks_forecast(store_id: str, dept_id: str) -> Select[Any]:
     return weeks.distinct().order_by(_F.target_week)
 
 
-def store_exists(store_id: str | None, dept_id: str | None) -> Select[Any]:
+def store_exists(store_id: Ids, dept_id: Ids) -> Select[Any]:
     """A row if the store, the department or the series was ever forecast or sold."""
     filters = {"store_id": store_id, "dept_id": dept_id}
     sold = matching(select(literal(1)), actuals, filters).limit(1).subquery()
