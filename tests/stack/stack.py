@@ -189,7 +189,7 @@ class Stack:
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def await_run(self, job: str, status: str = "SUCCESS", seconds: float = _PATIENCE_S) -> dict[str, Any]:
-        """The newest run of a job that has that status, once there is one; AssertionError when it failed instead or took too long."""
+        """The newest run of a job with that status; AssertionError when one failed instead, or no run gets further."""
 
         def look() -> dict[str, Any] | None:
             of_job = [run for run in self.runs() if run["jobName"] == job]
