@@ -36,7 +36,8 @@ PRODUCTION = "production"
 # What a stage of older MLflow was: each version carries it as a tag, for people who look at the registry alone.
 STAGE_TAG = "stage"
 EXPERIMENT = "demand"
-# Without it MLflow guesses what an experiment is about, and may open it in the view for language models.
+# What the experiment is about. MLflow's pages still begin in the view for language models,
+# unless their address says workflowType=machine_learning.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _ABOUT = (
     "Weekly demand per store and department. `mlflow.pyfunc.load_model` takes rows of the lake's `demand_features` and "
