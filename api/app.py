@@ -11,13 +11,14 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 
 from api import problems
+from api.compression import CompressionMiddleware
 from api.database import database_for
 from api.documents import document
-from api.listing import conditional_response
 from api.metrics import Metrics
 from api.middleware import ServiceMiddleware
 from api.parameters import refuse_repeated
 from api.points import PointReads
+from api.responses import conditional_response
 from api.routes import dataset, forecasts, models, monitoring, operations, overrides, scenarios, series, vintages
 from api.serialization import to_json
 from api.service import Service, announce_weekday
@@ -27,7 +28,6 @@ from api.snapshot import Refresher, State
 DESCRIPTION = (
     "Weekly sales forecasts by store and department. A week is named by the day that ends it. "
     "/v1/dataset says which weekday that is, and the unit of amounts. "
-    ""
     "A vintage is one published run of forecasts and never changes; a later run is another vintage. "
     "Errors are application/problem+json. Every GET has an ETag."
 )
@@ -55,6 +55,8 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Refusals name methods and parameters by it. Made for the first of them, it would hold all other callers.
+        app.openapi()
         service.start()
         yield
         await service.stop()
@@ -63,25 +65,27 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
         title="Demand forecasts",
         version="1",
         description=DESCRIPTION,
-        docs_url=None,  # their pages load scripts from elsewhere; /openapi.json is the reference
+        docs_url=None,  # its page loads scripts from elsewhere; ours is served below, without a network
         redoc_url=None,
         openapi_url=None,  # served below, with an ETag
+        # The method that a generated client gets: list_forecasts, not list_forecasts_v1_forecasts_get.
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # an address with one too many is no address
         lifespan=lifespan,
     )
     app.state.service = service
     problems.install(app)
-    app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
         models.router, overrides.router, scenarios.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
-    operations.serve_dashboard(app)
+    app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
+    operations.serve_pages(app)
 
     @lru_cache(maxsize=1)
     def openapi() -> dict[str, Any]:
-        return document(app)
+        return document(app, settings.root_path)
 
     app.openapi = openapi  # type: ignore[method-assign]
 
@@ -89,6 +93,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     async def described(request: Request) -> Response:
         return conditional_response(request, to_json(app.openapi()))
 
+    app.add_middleware(CompressionMiddleware)
     # Added last, so it is the outermost.
     app.add_middleware(ServiceMiddleware, settings=settings, service=service)
     if settings.tracing:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -19,6 +19,8 @@ from demand_assets.store.reads.statements import Order
 
 Token = TypeVar("Token")
 _IDS = ("store_id", "dept_id")
+# An integer of the store is below.
+_SEQUENCES = 2**31
 
 
 def encode_cursor(request: Request, key: Sequence[Any], snapshot_token: str | None) -> str:
@@ -50,12 +52,12 @@ def decode_snapshot_token(request: Request, cursor: str | None, parse: Callable[
         return parse(token)
 
 
-def parse_moment(text: str) -> datetime:
-    """A time in UTC; ValueError without a time zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
-    return moment.astimezone(UTC)
+def parse_sequence(text: str) -> int:
+    """The sequence of a vintage; ValueError for what can be none."""
+    sequence = int(text)
+    if not 0 < sequence < _SEQUENCES:
+        raise ValueError("no sequence")
+    return sequence
 
 
 def _fingerprint(request: Request) -> str:

@@ -8,29 +8,37 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api.formats import MEDIA_TYPES, Format
+from api.formats import COMPRESSED_MEDIA_TYPES
 from api.problems import Problem, problem_responses
 from api.schemas import Listing
 
 LIST_CONTENT: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
-    MEDIA_TYPES[Format.ARROW]: {"schema": {"type": "string", "format": "binary"}},
-    MEDIA_TYPES[Format.PARQUET]: {"schema": {"type": "string", "format": "binary"}},
+    **{media: {"schema": {"type": "string", "format": "binary"}} for media in COMPRESSED_MEDIA_TYPES},
 }
 _NOT_MODIFIED = {304: {"description": "As the ETag in If-None-Match."}}
+_PARTS: dict[int | str, dict[str, Any]] = {
+    206: {"description": "Of a file, the part that Range asks for."},
+    **problem_responses(416),
+}
 _ANYWHERE = (401, 403, 421, 422, 429, 500, 503)
 
 
 def list_responses(item: type[BaseModel], *statuses: int, body: type[BaseModel] | None = None) -> dict[str, Any]:
     """`response_model` and `responses` of a list of `item`, or of a list body of its own."""
-    responses: dict[int | str, dict[str, Any]] = {200: {"content": LIST_CONTENT}, **problem_responses(*statuses)}
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"content": LIST_CONTENT},
+        **_PARTS,
+        **problem_responses(*statuses),
+    }
     return {"response_model": body or Listing[item], "responses": responses}  # type: ignore[valid-type]
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: the routes', and what the middleware may answer before them."""
+def document(app: FastAPI, root_path: str) -> dict[str, Any]:
+    """The OpenAPI document: the routes', and what the middleware may answer before them; below `root_path`."""
+    servers = [{"url": root_path}] if root_path else None
     made = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=servers
     )
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema()

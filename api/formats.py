@@ -1,4 +1,4 @@
-"""Tables as CSV, Arrow and Parquet."""
+"""Tables as CSV, Excel, Arrow and Parquet."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
+from api.problems import ProblemError
 from api.serialization import utc_text
 from demand_assets.contract.spreadsheet import no_formula
 
@@ -21,6 +23,7 @@ class Format(StrEnum):
     CSV = "csv"
     ARROW = "arrow"
     PARQUET = "parquet"
+    XLSX = "xlsx"
 
 
 MEDIA_TYPES = {
@@ -28,7 +31,12 @@ MEDIA_TYPES = {
     Format.CSV: "text/csv; charset=utf-8",
     Format.ARROW: "application/vnd.apache.arrow.stream",
     Format.PARQUET: "application/vnd.apache.parquet",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+COMPRESSED_MEDIA_TYPES = tuple(MEDIA_TYPES[form] for form in (Format.ARROW, Format.PARQUET, Format.XLSX))
+"""Of files that gzip makes hardly smaller."""
+MOST_ROWS = {Format.XLSX: 50_000}
+"""Rows of one file of a form that takes long to write: Excel takes ten times as long as CSV."""
 _ACCEPTED = {media.partition(";")[0]: form for form, media in MEDIA_TYPES.items()}
 Table = Mapping[str, tuple[type, Sequence[Any]]]
 """Columns by name: the Python type of their values, and the values; None where there is none."""
@@ -57,6 +65,8 @@ def render(table: Table, form: Format) -> bytes:
     flat = {name: (kind, _without_objects(kind, values)) for name, (kind, values) in table.items()}
     if form is Format.CSV:
         return _csv(flat)
+    if form is Format.XLSX:
+        return _xlsx(flat)
     # Heavy, and most requests need neither.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -88,7 +98,10 @@ def _csv(table: Table) -> bytes:
     # With "\n" the standard library would leave a lone "\r" unquoted, which ends a row for a spreadsheet.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(table)
-    writer.writerows(zip(*(_cells(kind, values) for kind, values in table.values()), strict=True))
+    rows = zip(*(_cells(kind, values) for kind, values in table.values()), strict=True)
+    # In parts, as one call would keep every other thread waiting until its end.
+    while part := list(islice(rows, _CSV_PART)):
+        writer.writerows(part)
     return text.getvalue().encode()
 
 
@@ -96,6 +109,40 @@ def _cells(kind: type, values: Sequence[Any]) -> Sequence[Any]:
     convert = _TEXTS.get(kind)
     return values if convert is None else _each(convert, values)
 
+
+def _xlsx(table: Table) -> bytes:
+    # Only asked for by people, a few times a day.
+    import xlsxwriter
+
+    sink = io.BytesIO()
+    options = {"in_memory": True, "remove_timezone": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(sink, options) as book:
+        # The time of writing would make two files of the same rows differ.
+        book.set_properties({"created": _NO_TIME})
+        sheet = book.add_worksheet()
+        styles = {kind: book.add_format({"num_format": style}) for kind, style in _CELL_STYLES.items()}
+        sheet.write_row(0, 0, table, book.add_format({"bold": True}))
+        sheet.freeze_panes(1, 0)
+        for at, (name, (kind, values)) in enumerate(table.items()):
+            _require_short(name, values)
+            sheet.set_column(at, at, max(len(name), 11) + 1)
+            sheet.write_column(1, at, values, styles.get(kind))
+    return sink.getvalue()
+
+
+def _require_short(name: str, values: Sequence[Any]) -> None:
+    """422 for a text that a cell has no room for: the library would leave it out."""
+    longest = max((len(value) for value in values if isinstance(value, str)), default=0)
+    if longest > _LONGEST_CELL:
+        raise ProblemError(
+            422, f"format: {name} has a text of {longest:,} characters, a cell holds {_LONGEST_CELL:,}; ask for csv"
+        )
+
+
+_LONGEST_CELL = 32_767
+_CSV_PART = 1000
+_NO_TIME = datetime(2000, 1, 1)
+_CELL_STYLES: Mapping[type, str] = {date: "yyyy-mm-dd", datetime: "yyyy-mm-dd hh:mm:ss", float: "#,##0.00"}
 
 _TEXTS: Mapping[type, Callable[[Any], str]] = {
     datetime: utc_text,

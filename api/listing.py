@@ -1,7 +1,8 @@
-"""Lists: pages by key, in four formats, each with the vintage it is about and a strong ETag."""
+"""Lists: pages by key, in five formats, each with the vintage it is about and a strong ETag."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +13,15 @@ from pydantic import BaseModel
 from sqlalchemy import Select
 
 from api.cursors import decode_key, encode_cursor
-from api.formats import MEDIA_TYPES, Format, Table, accepted, render
+from api.files import File, asks_for_a_part, file_response
+from api.formats import MEDIA_TYPES, MOST_ROWS, Format, Table, accepted, render
 from api.names import NAME_COLUMNS, Names
-from api.parameters import DEFAULT_ROWS, PageParameters
+from api.parameters import DEFAULT_ROWS, MAX_INTEGER, PageParameters
+from api.responses import conditional_response
 from api.row_models import columns_of
 from api.serialization import etag_of, to_json
 from api.service import Service
 from demand_assets.store.reads.statements import Order
-
-_REVALIDATE, _FOREVER = "private, no-cache", "private, max-age=31536000, immutable"
 
 
 @dataclass
@@ -69,8 +70,40 @@ class Listing:
 async def list_response(request: Request, service: Service, page: PageParameters, listing: Listing) -> Response:
     """One page of `listing` as asked for."""
     form = page.format or accepted(request.headers.get("accept"))
+    if form is Format.JSON:
+        return await _json_response(request, service, page, listing)
+    is_one_of_many, now = asks_for_a_part(request), time.monotonic()
+    file = service.files.find(request, now) if is_one_of_many else None
+    if file is None:
+        file = await _file(request, service, page, listing, form)
+        if is_one_of_many:
+            service.files.keep(request, file, now)
+    return file_response(request, file)
+
+
+async def _json_response(request: Request, service: Service, page: PageParameters, listing: Listing) -> Response:
+    rows, cursor = await _page(request, service, page, listing, DEFAULT_ROWS)
+    shared = {**envelope(service, listing.vintage), **listing.extra}
+    body = {"items": _items(listing, rows, service.state.names), "next_cursor": cursor, **shared}
+    headers = _next_link(request, service, cursor)
+    return conditional_response(request, to_json(body), immutable=listing.immutable, headers=headers)
+
+
+async def _file(request: Request, service: Service, page: PageParameters, listing: Listing, form: Format) -> File:
+    most = min(service.settings.export_rows, MOST_ROWS.get(form, MAX_INTEGER))
+    rows, cursor = await _page(request, service, page, listing, most)
+    content, tag = await service.in_thread(partial(_rendered, listing, rows, service.state.names, form))
+    headers = _next_link(request, service, cursor)
+    headers["Content-Disposition"] = f'attachment; filename="{_file_name(service, listing)}.{form.value}"'
+    return File(content, tag, MEDIA_TYPES[form], headers, listing.immutable)
+
+
+async def _page(
+    request: Request, service: Service, page: PageParameters, listing: Listing, most: int
+) -> tuple[Sequence[Sequence[Any]], str | None]:
+    """Up to `most` rows, or as many as the page asks for, and the cursor of the page after it, if there is one."""
     key = decode_key(request, page.cursor, listing.order)
-    limit = page.limit or (DEFAULT_ROWS if form is Format.JSON else service.settings.export_rows)
+    limit = page.limit or most
     rows = await service.fetch(listing.order.page(listing.statement, key, limit + 1))
     cursor = None
     if len(rows) > limit:
@@ -80,14 +113,7 @@ async def list_response(request: Request, service: Service, page: PageParameters
         cursor = encode_cursor(request, key, listing.snapshot_token)
     if listing.prepare is not None:
         await listing.prepare([dict(zip(listing.names, row, strict=True)) for row in rows])
-    headers = _next_link(request, cursor)
-    if form is Format.JSON:
-        shared = {**envelope(service, listing.vintage), **listing.extra}
-        body = {"items": _items(listing, rows, service.state.names), "next_cursor": cursor, **shared}
-        return conditional_response(request, to_json(body), immutable=listing.immutable, headers=headers)
-    content = await service.in_thread(partial(_file, listing, rows, service.state.names, form))
-    headers["Content-Disposition"] = f'attachment; filename="{_file_name(service, listing)}.{form.value}"'
-    return conditional_response(request, content, MEDIA_TYPES[form], listing.immutable, headers)
+    return rows, cursor
 
 
 def _items(listing: Listing, rows: Sequence[Sequence[Any]], called: Names) -> list[dict[str, Any]]:
@@ -95,8 +121,11 @@ def _items(listing: Listing, rows: Sequence[Sequence[Any]], called: Names) -> li
     return [dict(zip(table, row, strict=True)) for row in zip(*(values for _, values in table.values()), strict=True)]
 
 
-def _file(listing: Listing, rows: Sequence[Sequence[Any]], called: Names, form: Format) -> bytes:
-    return render({name: _flat(name, *column) for name, column in listing.table(rows, called).items()}, form)
+def _rendered(listing: Listing, rows: Sequence[Sequence[Any]], called: Names, form: Format) -> tuple[bytes, str]:
+    """The file and its ETag."""
+    columns = listing.table(rows, called).items()
+    content = render({name: _flat(name, *column) for name, column in columns}, form)
+    return content, etag_of(content).decode()
 
 
 def _flat(name: str, kind: type, values: Sequence[Any]) -> tuple[type, Sequence[Any]]:
@@ -120,29 +149,8 @@ def envelope(service: Service, vintage: Mapping[str, Any] | None = None) -> dict
     return {"vintage": about, "is_stale": service.state.is_stale(about), "unit": about["unit"]}
 
 
-def conditional_response(
-    request: Request,
-    body: bytes,
-    media_type: str = "application/json",
-    immutable: bool = False,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """`body` with a strong ETag, or 304 when the caller has it already; `headers` win over those made here."""
-    tag = etag_of(body).decode()
-    sent = {
-        "ETag": tag,
-        "Cache-Control": _FOREVER if immutable else _REVALIDATE,
-        "Vary": "Accept",
-        **(headers or {}),
-    }
-    known = request.headers.get("if-none-match", "")
-    if tag in known or known.strip() == "*":
-        return Response(status_code=304, headers=sent)
-    return Response(body, media_type=media_type, headers=sent)
-
-
-def _next_link(request: Request, cursor: str | None) -> dict[str, str]:
+def _next_link(request: Request, service: Service, cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     url = request.url.include_query_params(cursor=cursor)
-    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
+    return {"Link": f'<{service.settings.root_path}{url.path}?{url.query}>; rel="next"'}

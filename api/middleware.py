@@ -29,7 +29,7 @@ ACCESS = logging.getLogger("api.access")
 ERRORS = logging.getLogger("api.errors")
 Header = tuple[bytes, bytes]
 # Open without a key: for load balancers, browsers without a key yet, and readers of the reference.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/openapi.json"})
+_OPEN_PATHS = frozenset({"/", "/docs", "/health", "/ready", "/openapi.json"})
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 _OPEN_PREFIX = "/static/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -55,6 +55,7 @@ class ServiceMiddleware:
         self.app, self.settings, self.service = app, settings, service
         self.state, self.metrics, self.now = service.state, service.metrics, service.now
         self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
+        self.root_path = settings.root_path
         self.hosts, self.keys_required = settings.hosts, settings.keys_required
         self.answer: ASGIApp = self._answer
         if settings.origins:
@@ -63,8 +64,15 @@ class ServiceMiddleware:
                 self._answer,
                 allow_origins=sorted(settings.origins),
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match"],
-                expose_headers=["ETag", "Link", "X-Request-Id", "Retry-After"],
+                allow_headers=[
+                    "Authorization",
+                    "X-API-Key",
+                    "Content-Type",
+                    "Idempotency-Key",
+                    "If-None-Match",
+                    "Range",
+                ],
+                expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Link", "X-Request-Id", "Retry-After"],
             )
         self.quiet = settings.log_level in ("warning", "error")
 
@@ -82,6 +90,9 @@ class ServiceMiddleware:
         if sent.head:
             # A copy: the server looks at its own to know that no body follows.
             scope = {**scope, "method": "GET"}
+        if self.root_path and scope["path"].startswith(f"{self.root_path}/"):
+            # The proxy leaves the prefix in. In place, as the server's own scope says nothing of it later.
+            scope["path"] = scope["path"].removeprefix(self.root_path)
         scope["recorded"], scope["named_headers"] = sent, headers
         await self.answer(scope, receive, sent)
         # The server's own state holds the scope: left in it, this would be a circle that only the garbage collector

@@ -22,6 +22,8 @@ MAX_INTEGER = 2**31 - 1
 DEFAULT_ROWS, MAX_ROWS = 100, 1000
 # Room for two of the longest ids.
 MAX_CURSOR = 4000
+# Characters of a filter that may name several ids.
+MAX_IDS = 8000
 # Years within reach of date arithmetic; the pattern also keeps out other spellings that parse as dates.
 _DATE = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _VINTAGE = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9a-f]{16}$"
@@ -82,12 +84,9 @@ def _to_utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-def _date_schema(name: str) -> Any:
-    return Field(json_schema_extra={"format": name, "pattern": _DATE, "maxLength": 10})
-
-
-DayText = Annotated[date, BeforeValidator(_parse_date), _date_schema("date")]
-WeekText = Annotated[date, BeforeValidator(_parse_week), _date_schema("week")]
+_DATE_SCHEMA = Field(json_schema_extra={"format": "date", "pattern": _DATE, "maxLength": 10})
+DayText = Annotated[date, BeforeValidator(_parse_date), _DATE_SCHEMA]
+WeekText = Annotated[date, BeforeValidator(_parse_week), _DATE_SCHEMA]
 _WEEK_EXAMPLE, _VINTAGE_EXAMPLE = ["2012-11-02"], ["2012-10-26-0f3a9c5b7d1e2468"]
 Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=LONGEST_ID)]
 Level = Literal["chain", "department", "store"]
@@ -103,6 +102,11 @@ OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
 StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]
 DeptFilter = Annotated[Id | None, Field(description="Only this department.", examples=["3"])]
+_ID_PART = r"[^\x00-\x1f\x7f-\x9f,]" + f"{{0,{LONGEST_ID}}}"
+_Ids = Annotated[str, Field(pattern=f"^{_ID_PART}(,{_ID_PART})*$", min_length=1, max_length=MAX_IDS)]
+_SEVERAL = "or these, separated by commas. An id that has a comma itself is named alone."
+StoresFilter = Annotated[_Ids | None, Field(description=f"Only this store, {_SEVERAL}", examples=["1,2"])]
+DeptsFilter = Annotated[_Ids | None, Field(description=f"Only this department, {_SEVERAL}", examples=["3,7"])]
 WeekFilter = Annotated[
     WeekText | None, Field(description="Only this week: the day that ends it.", examples=_WEEK_EXAMPLE)
 ]
@@ -161,10 +165,10 @@ class PageParameters(Parameters):
 
 
 class SeriesFilters(PageParameters):
-    """A list that can be narrowed to a store and a department."""
+    """A list that can be narrowed to stores and departments."""
 
-    store_id: StoreFilter = None
-    dept_id: DeptFilter = None
+    store_id: StoresFilter = None
+    dept_id: DeptsFilter = None
 
 
 class PeriodParameters(PageParameters):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from api.database import Database, Row, Statement, fetch_maps
+from api.files import RecentFiles
 from api.metrics import Metrics
 from api.parameters import WEEK_ENDS
 from api.points import PointReads
@@ -36,6 +37,7 @@ class Service:
     metrics: Metrics
     # Rows, series and total of each vintage, which never change.
     vintage_sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: RecentFiles = field(default_factory=RecentFiles)
     _refreshing: asyncio.Task[None] | None = None
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="render"))
 

@@ -62,6 +62,13 @@ class ApiSettings(BaseSettings):
         ),
     ] = ""
     cors_origins: Annotated[str, Field(description="Origins whose pages may call, comma-separated; empty: none.")] = ""
+    root_path: Annotated[
+        str,
+        Field(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            description="Prefix that a proxy serves it under, such as /demand; whether or not the proxy takes it off.",
+        ),
+    ] = ""
     rate_per_second: Annotated[float, Field(gt=0, le=1e6, description="Requests per second and API key.")] = 50.0
     rate_burst: Annotated[int, Field(ge=1, le=10_000_000, description="Requests at once before that rate counts.")] = (
         200
@@ -75,7 +82,7 @@ class ApiSettings(BaseSettings):
     body_bytes: Annotated[int, Field(ge=1024, le=2**30, description="Largest request body.")] = 2_000_000
     body_seconds: Annotated[float, Field(gt=0, le=3600, description="Time a request body may take to arrive.")] = 15.0
     export_rows: Annotated[
-        int, Field(ge=1000, le=10**7, description="Most rows of one CSV, Arrow or Parquet page.")
+        int, Field(ge=1000, le=10**7, description="Most rows of one file: CSV, Excel, Arrow or Parquet.")
     ] = 200_000
     memory_rows: Annotated[
         int, Field(ge=0, le=10**8, description="Most rows of the newest vintage that are kept in memory.")

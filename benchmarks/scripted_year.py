@@ -23,7 +23,7 @@ import pandas as pd
 
 from demand_assets.adapters.evidence import chain_losses
 from demand_assets.alerting import alert_on_run, monitoring_alerts
-from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
+from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_request
 from demand_assets.definitions import defs
 from demand_assets.monitoring.retraining import loss_state
 from demand_assets.resources import Clock, build_resources
@@ -117,7 +117,7 @@ class Pipeline:
         self.train(week)
         due = datetime.fromisoformat(self.moment)
         with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=due) as context:
-            answer = weekly_schedule(self.settings.weekly_cron)(context, lake=parts["lake"], ledger=parts["ledger"])
+            answer = weekly_request(context, lake=parts["lake"], ledger=parts["ledger"])
         if isinstance(answer, dg.RunRequest):
             good &= self.run(week, "weekly", answer)
             self.train(week)

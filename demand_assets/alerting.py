@@ -1,6 +1,6 @@
 """What raises an alert: runs, their checks, ticks of sensors and schedules, and the health of store and lake."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,9 @@ PARTITION = "dagster/partition"
 # On runs of a command: somebody sits before them.
 COMMAND_TAG = "demand/command"
 
+# A daemon or a code server that is busy misses a call now and then; the daemon asks again.
+_PATIENCE_TICKS = 3
+
 _STEP_ENDS = (DagsterEventType.STEP_FAILURE, DagsterEventType.STEP_SUCCESS)
 _RUN_EVENTS = {
     *_STEP_ENDS,
@@ -31,10 +34,16 @@ _RUN_EVENTS = {
 }
 
 
+def _causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    """The error, then what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.cause
+
+
 def root_cause(error: SerializableErrorInfo) -> str:
     """What the innermost cause of an error says, without the name of this package's errors."""
-    while error.cause is not None:
-        error = error.cause
+    *_, error = _causes(error)
     return error.message.strip().removeprefix(f"demand_assets.errors.{error.cls_name}: ")
 
 
@@ -48,12 +57,8 @@ def failure_reason(event: dg.DagsterEvent) -> str:
 
 def was_interrupted(event: dg.DagsterEvent) -> bool:
     """Whether a step failed because its process was told to stop, of the event that says so."""
-    error = event.step_failure_data.error
-    while error is not None:
-        if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-            return True
-        error = error.cause
-    return False
+    interrupted = dg.DagsterExecutionInterruptedError.__name__
+    return any(error.cls_name == interrupted for error in _causes(event.step_failure_data.error))
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,8 @@ def _check_name(key: dg.AssetCheckKey) -> str:
 def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
     """An alert per sensor and schedule whose newest finished tick failed, and how many were looked at.
 
-    One alert per stretch of failures: the tick that last went well is its evidence.
+    One alert per stretch of failures: the tick that last went well is its evidence. A code server that did not answer
+    is one only from the third failure in a row on.
     """
     alerts: list[Alert] = []
     good = [TickStatus.SUCCESS, TickStatus.SKIPPED]
@@ -179,6 +185,8 @@ def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
         if not newest or newest[0].status != TickStatus.FAILURE:
             continue
         tick = newest[0]
+        if _is_unanswered(tick.error) and (tick.consecutive_failure_count or 0) < _PATIENCE_TICKS:
+            continue
         well = instance.get_ticks(*where, limit=1, statuses=good)
         since = _moment(well[0].timestamp) if well else "never"
         reason = one_line(root_cause(tick.error)) if tick.error else "no error was recorded"
@@ -195,6 +203,14 @@ def tick_alerts(instance: dg.DagsterInstance) -> tuple[list[Alert], int]:
             )
         )
     return alerts, len(running)
+
+
+def _is_unanswered(error: SerializableErrorInfo | None) -> bool:
+    """Whether a tick failed because the code server did not answer in time; code that cannot be loaded is a fault."""
+    names = {str(cause.cls_name) for cause in _causes(error)}
+    return "DagsterCodeLocationLoadError" not in names and not names.isdisjoint(
+        ("DagsterUserCodeUnreachableError", "DagsterUserCodeUnreachableTimeoutError")
+    )
 
 
 def _moment(timestamp: float) -> str:

@@ -62,73 +62,47 @@ FORECAST_ASSETS = [
     "drift_report",
 ]
 
-# CPU units and MiB of the Fargate task of each job's runs, a combination that Fargate has. Twice and more what the job
-# took on 3,331 series (docs/deploy.md has the figures); training has room for a horizon of 39 weeks. Tags given to a
-# run override these. On one machine nobody reads them.
-TASK_SIZES = {
-    INGEST: (1024, 2048),
-    BUILD_FEATURES: (2048, 4096),
-    TRAIN_AND_FORECAST: (4096, 16384),
-    FORECAST: (2048, 4096),
-    WEEKLY: (2048, 4096),
-    SCORE: (1024, 2048),
-    SCENARIO: (2048, 4096),
-    SMOKE: (1024, 2048),
-}
-
 
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 
 
-def _task_size(job: str) -> dict[str, str]:
-    """Run tags by which the launcher sizes the task."""
-    cpu, memory = TASK_SIZES[job]
-    return {"ecs/cpu": str(cpu), "ecs/memory": str(memory)}
-
-
 ingest_job = dg.define_asset_job(
     INGEST,
     selection=dg.AssetSelection.assets(*INGESTION_ASSETS),
-    tags=_task_size(INGEST),
     description="Read the landing zone into weekly partitions, check and publish them, score the vintages before them.",
 )
 features_job = dg.define_asset_job(
     BUILD_FEATURES,
     selection=dg.AssetSelection.assets(*FEATURE_ASSETS),
-    tags=_task_size(BUILD_FEATURES),
     description="Features of origin weeks, from everything known at each.",
 )
 forecast_job = dg.define_asset_job(
     TRAIN_AND_FORECAST,
     selection=dg.AssetSelection.assets(*FORECAST_ASSETS),
-    tags=_task_size(TRAIN_AND_FORECAST),
     description="Backtest, train, promote or refuse, forecast and publish, as of one week.",
 )
 champion_job = dg.define_asset_job(
     FORECAST,
     selection=dg.AssetSelection.assets(*FORECAST_ASSETS) - dg.AssetSelection.assets(*TRAINING_ASSETS),
-    tags=_task_size(FORECAST),
     description="Forecast and publish with the method in production, as of one week.",
 )
 weekly_job = dg.define_asset_job(
     WEEKLY,
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*TRAINING_ASSETS),
-    tags=_task_size(WEEKLY),
     description="One week, from landing zone to published forecast of the model in production, scored and watched.",
 )
 
 score_job = dg.define_asset_job(
     SCORE,
     selection=dg.AssetSelection.assets(*SCORED_TABLES),
-    tags=_task_size(SCORE),
     description="Score weeks again, by forecasts that came after their sales.",
 )
 
 
 @dg.job(
     name=SCENARIO,
-    tags={**_task_size(SCENARIO), "demand/kind": SCENARIO},
+    tags={"demand/kind": SCENARIO},
     description="What-if: score changed plans of the newest forecast and publish them beside it.",
 )
 def scenario_job() -> None:
@@ -136,7 +110,7 @@ def scenario_job() -> None:
     scenario_op()
 
 
-@dg.job(name=SMOKE, tags=_task_size(SMOKE), description="Whether a run can do its work here: asks, changes nothing.")
+@dg.job(name=SMOKE, description="Whether a run can do its work here: asks, changes nothing.")
 def smoke_job() -> None:
     """Ask everything that a run needs."""
     ask_services_op()
@@ -169,7 +143,6 @@ def _registered(context: dg.SensorEvaluationContext, landed: Sequence[str]) -> S
     return landed
 
 
-@dg.sensor(job=ingest_job, minimum_interval_seconds=60, description="Requests the weeks that new files cover, once.")
 def landing_zone_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake
 ) -> dg.SensorResult | dg.SkipReason:
@@ -210,7 +183,6 @@ def landing_zone_sensor(
     return dg.SensorResult(run_requests=_requests(plan), cursor=cursor)
 
 
-@dg.sensor(job=features_job, minimum_interval_seconds=60, description="Rebuilds features whose data changed.")
 def stale_features_sensor(
     context: dg.SensorEvaluationContext, lake: ParquetLake, training: Training
 ) -> dg.SensorResult | dg.SkipReason:
@@ -219,7 +191,6 @@ def stale_features_sensor(
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
-@dg.sensor(job=score_job, minimum_interval_seconds=60, description="Scores what the backtest forecast of past weeks.")
 def past_forecasts_sensor(context: dg.SensorEvaluationContext, lake: ParquetLake) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of weeks that `past_forecasts` has forecast since they were scored."""
     plan = plan_scoring(lake, known_weeks(context.instance, lake.partitions("raw_sales")))
@@ -239,28 +210,12 @@ def weekly_request(
     return _request_of_one_week(plan, REASON_TAG)
 
 
-def weekly_schedule(cron: str) -> dg.ScheduleDefinition:
-    """`weekly_request` at the times of a cron expression, UTC."""
-    return dg.schedule(
-        job=weekly_job,
-        name="weekly_schedule",
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        description="The whole graph for the newest week that has landed.",
-    )(weekly_request)
-
-
 def training_under_way(instance: dg.DagsterInstance) -> str | None:
     """Id of a training run that has not ended."""
     unfinished = dg.RunsFilter(job_name=TRAIN_AND_FORECAST, statuses=UNFINISHED)
     return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)
 
 
-@dg.sensor(
-    job=forecast_job,
-    minimum_interval_seconds=300,
-    description="Retrains when realised loss has left its band, drift is severe for weeks, or the champion is too old.",
-)
 def retraining_sensor(
     context: dg.SensorEvaluationContext,
     lake: ParquetLake,
@@ -286,4 +241,45 @@ def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry
     registry.end_runs_of(context.dagster_run.run_id)
 
 
-sensors = [landing_zone_sensor, stale_features_sensor, past_forecasts_sensor, retraining_sensor, end_mlflow_runs]
+def sensors(running: bool) -> list[dg.SensorDefinition]:
+    """The sensors; `running` are those that ask for runs, unless someone has turned them off or on by hand."""
+    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    return [
+        dg.sensor(
+            job=ingest_job,
+            minimum_interval_seconds=60,
+            default_status=status,
+            description="Requests the weeks that new files cover, once.",
+        )(landing_zone_sensor),
+        dg.sensor(
+            job=features_job,
+            minimum_interval_seconds=60,
+            default_status=status,
+            description="Rebuilds features whose data changed.",
+        )(stale_features_sensor),
+        dg.sensor(
+            job=score_job,
+            minimum_interval_seconds=60,
+            default_status=status,
+            description="Scores what the backtest forecast of past weeks.",
+        )(past_forecasts_sensor),
+        dg.sensor(
+            job=forecast_job,
+            minimum_interval_seconds=300,
+            default_status=status,
+            description="Retrains when realised loss has left its band, drift is severe, or the champion is too old.",
+        )(retraining_sensor),
+        end_mlflow_runs,
+    ]
+
+
+def weekly_schedule(cron: str, running: bool) -> dg.ScheduleDefinition:
+    """`weekly_request` at the times of a cron expression, UTC; `running` unless someone has turned it off or on."""
+    return dg.schedule(
+        job=weekly_job,
+        name="weekly_schedule",
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+        description="The whole graph for the newest week that has landed.",
+    )(weekly_request)

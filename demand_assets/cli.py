@@ -163,14 +163,24 @@ def models(history: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("version")
-@click.option("--to", type=click.Choice(["production"]), required=True, help="The alias to move.")
-@click.option("--reason", required=True, help="Why; kept in the ledger.")
-@click.option("--force", is_flag=True, help="Promote below the gate; kept in the ledger.")
-@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row as JSON on stdout.")
-def promote(version: str, to: str, reason: str, force: bool, as_json: bool) -> None:
-    """Put model VERSION into production, if it passes the gate against the champion."""
-    from demand_assets.commands.models import promote_version
+@click.option("--to", type=click.Choice(["staging", "production"]), required=True, help="The alias to move.")
+@click.option("--reason", help="Why; kept in the ledger. Needed for production.")
+@click.option("--force", is_flag=True, help="Promote to production below the gate; kept in the ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger's row, or the staged version, as JSON.")
+def promote(version: str, to: str, reason: str | None, force: bool, as_json: bool) -> None:
+    """Put model VERSION into production, if it passes the gate against the champion, or into staging.
 
+    Staging is an alias alone: no gate judges it, nothing is forecast with it, and the next training moves it on.
+    """
+    from demand_assets.commands.models import promote_version, stage_version
+
+    if to == "staging":
+        if reason or force:
+            raise click.UsageError("--reason and --force are for --to production: staging has no gate and no ledger")
+        stage_version(version, as_json)
+        return
+    if not reason:
+        raise click.UsageError("Missing option '--reason': say why it goes to production")
     sys.exit(promote_version(version, reason, force, as_json))
 
 

@@ -7,7 +7,13 @@ from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.dataset import dataset, departments, published_dataset, stores
 from demand_assets.assets.drift import drift_report
 from demand_assets.assets.features import demand_features
-from demand_assets.assets.forecasting import forecast_attributions, forecast_totals, published_forecast, weekly_forecast
+from demand_assets.assets.forecasting import (
+    expected_weekly,
+    forecast_attributions,
+    forecast_totals,
+    published_forecast,
+    weekly_forecast,
+)
 from demand_assets.assets.ingestion import (
     holiday_calendar,
     plans_ahead,
@@ -24,6 +30,7 @@ from demand_assets.resources import build_resources
 from demand_assets.settings import read_settings
 
 settings = read_settings()
+runs_itself = settings.automation == "running"
 
 defs = dg.Definitions(
     assets=[
@@ -44,7 +51,7 @@ defs = dg.Definitions(
         weekly_forecast,
         forecast_totals,
         forecast_attributions,
-        published_forecast,
+        expected_weekly(published_forecast, settings.forecast_deadline_hours),
         past_forecasts,
         forecast_accuracy,
         forecast_exceptions,
@@ -52,8 +59,8 @@ defs = dg.Definitions(
     ],
     asset_checks=asset_checks,
     jobs=jobs,
-    schedules=[weekly_schedule(settings.weekly_cron)],
-    sensors=[*sensors, *alert_sensors],
+    schedules=[weekly_schedule(settings.weekly_cron, runs_itself)],
+    sensors=[*sensors(runs_itself), *alert_sensors],
     resources=build_resources(settings),
     # A process per step would import everything again: 38 s instead of 7 s for five assets.
     executor=dg.in_process_executor,

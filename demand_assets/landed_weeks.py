@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.errors import LakeError
+from demand_assets.errors import LakeError, SchemaError
 from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.delivery import Delivery
 from demand_assets.ingestion.plausibility import ABSURD
@@ -60,15 +60,25 @@ class LandedWeeks:
 def landed_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], context: Context) -> LandedWeeks:
     """The weeks that are stored or have a row of sales that is possible beside stored sales.
 
-    `deliveries` have keys for ids.
+    `deliveries` have keys for ids. SchemaError where their weeks end on another weekday than those stored.
     """
     stored = lake.partitions("raw_sales")
+    _require_weekday_kept(stored, deliveries, context)
     fresh = [_of_new_weeks(one, stored) for one in deliveries if one.kind == "sales"]
     screened = _screened(lake, stored, fresh, context)
     passed = {week_key(week) for one, _ in screened for week in one.frame["week"].unique()}
     aside = pd.concat([pd.DataFrame(columns=_TOLD), *(rows for _, rows in screened)])
     gone = ~aside["week"].map(week_key).isin(passed)
     return LandedWeeks(tuple(sorted({*stored, *passed})), aside[gone].assign(check="sales_are_possible"))
+
+
+def _require_weekday_kept(stored: Sequence[str], deliveries: Sequence[Delivery], context: Context) -> None:
+    names = [one.file.name for one in deliveries if one.kind == "sales"]
+    if names and stored and (kept := pd.Timestamp(stored[-1])).dayofweek != context.weekday:
+        raise SchemaError(
+            f"{', '.join(names)}: expected weeks that end on {kept:%A}, as those stored do, got weeks that end on "
+            f"{context.day}; correct the dates, or use another workspace for them"
+        )
 
 
 def _of_new_weeks(delivery: Delivery, stored: Sequence[str]) -> Delivery:

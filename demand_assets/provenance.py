@@ -32,6 +32,20 @@ def code_version(*results: str, package: Path = _PACKAGE) -> str:
     Equal code gives equal results from equal data. It is the syntax trees that are hashed: comments, docstrings and
     formatting do not count. KeyError for an unknown result.
     """
+    sources = _sources(results, package)
+    digest = hashlib.blake2b(digest_size=6)
+    for name in sorted(sources):
+        digest.update(name.encode() + sources[name].digest)
+    return digest.hexdigest()
+
+
+def code_files(*results: str) -> dict[str, Path]:
+    """The files whose code `code_version` of the same results hashes, by their path below the package's folder."""
+    found = (_file(_PACKAGE, name) for name in sorted(_sources(results, _PACKAGE)))
+    return {path.relative_to(_PACKAGE.parent).as_posix(): path for path in found if path}
+
+
+def _sources(results: Sequence[str], package: Path) -> dict[str, "_Source"]:
     waiting = [f"{package.name}.{module}" for result in results or DECIDED_BY for module in DECIDED_BY[result]]
     sources: dict[str, _Source] = {}
     while waiting:
@@ -39,10 +53,7 @@ def code_version(*results: str, package: Path = _PACKAGE) -> str:
         if name not in sources:
             sources[name] = _source(package, name)
             waiting += sources[name].imports
-    digest = hashlib.blake2b(digest_size=6)
-    for name in sorted(sources):
-        digest.update(name.encode() + sources[name].digest)
-    return digest.hexdigest()
+    return sources
 
 
 class _Source(NamedTuple):

@@ -112,6 +112,14 @@ class Settings(BaseSettings):
             description="Cron expression (UTC) at which the newest landed week is forecast, unless it is already.",
         ),
     ] = "0 6 * * *"
+    automation: Annotated[
+        Literal["stopped", "running"],
+        Field(
+            description="Whether the sensors and the schedule that ask for runs are on from the start; each can be "
+            "turned off and on in the UI.",
+            json_schema_extra=_shown("`stopped`; Terraform sets `running`"),
+        ),
+    ] = "stopped"
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
     backtest_origins: Annotated[

@@ -20,6 +20,7 @@ RUN --mount=type=cache,target=/cache \
 COPY pyproject.toml README.md LICENSE dagster.yaml ./
 COPY demand_assets demand_assets
 COPY api api
+COPY demand_client demand_client
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /wheels \
     && /opt/build/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cache --compile-bytecode /wheels/*.whl
 

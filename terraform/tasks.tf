@@ -6,7 +6,7 @@ locals {
   code_host         = "code.${local.namespace}"
 
   # Every part of the pipeline is the same image with the same settings.
-  pipeline_environment = merge(var.settings, {
+  pipeline_environment = merge({ DEMAND_AUTOMATION = "running" }, var.settings, {
     AWS_REGION = var.region
     # boto3 reads this one only.
     AWS_DEFAULT_REGION = var.region

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -114,6 +115,13 @@ def config() -> XGBoostConfig:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a real server's maintenance database: TEST_POSTGRES_URL, else one started for the session."""
+    with local_postgres() as url:
+        yield url
+
+
+@contextmanager
+def local_postgres() -> Iterator[str]:
+    """URL of a real server's maintenance database: TEST_POSTGRES_URL, else one started for the block."""
     given = os.environ.get("TEST_POSTGRES_URL")
     if given:
         yield given

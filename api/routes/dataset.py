@@ -8,21 +8,23 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
-from api.parameters import NO_PARAMETERS, DeptFilter, PageParameters, StoreFilter
+from api.listing import Listing, envelope, list_response
+from api.parameters import NO_PARAMETERS, DeptsFilter, PageParameters, StoresFilter
 from api.problems import ProblemError
+from api.responses import conditional_response
+from api.routes.existence import find_ids
 from api.schemas import DatasetResponse, Department, Store, Weekday
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.dataset import Dataset
 from demand_assets.store.reads import members as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Data"])
 _DAYS = get_args(Weekday)
 
 
 @router.get("/dataset", summary="The data", response_model=DatasetResponse, dependencies=[NO_PARAMETERS])
-async def dataset(request: Request, service: ServiceDep) -> Response:
+async def get_dataset(request: Request, service: ServiceDep) -> Response:
     """Unit, weekday that ends a week, and what people call stores and departments.
 
     Before the pipeline has written them: unit and weekday of the newest vintage, and plain labels.
@@ -44,11 +46,11 @@ async def dataset(request: Request, service: ServiceDep) -> Response:
 class StoresParameters(PageParameters):
     """Which stores."""
 
-    store_id: StoreFilter = None
+    store_id: StoresFilter = None
 
 
 @router.get("/stores", summary="Stores", **list_responses(Store, 404))
-async def stores(request: Request, service: ServiceDep, query: Annotated[StoresParameters, Query()]) -> Response:
+async def list_stores(request: Request, service: ServiceDep, query: Annotated[StoresParameters, Query()]) -> Response:
     """Every store with its name and static facts."""
     return await _members(request, service, query, "stores", Store, "store_id", query.store_id)
 
@@ -56,11 +58,11 @@ async def stores(request: Request, service: ServiceDep, query: Annotated[StoresP
 class DepartmentsParameters(PageParameters):
     """Which departments."""
 
-    dept_id: DeptFilter = None
+    dept_id: DeptsFilter = None
 
 
 @router.get("/departments", summary="Departments", **list_responses(Department, 404))
-async def departments(
+async def list_departments(
     request: Request, service: ServiceDep, query: Annotated[DepartmentsParameters, Query()]
 ) -> Response:
     """Every department with its name and static facts."""
@@ -76,7 +78,7 @@ async def _members(
     name: str,
     value: str | None,
 ) -> Response:
-    statement = reads.members(name, value)
+    statement = reads.members(name, await find_ids(service, name, value))
     found: Any = value is None or await service.fetch(statement)
     if not found:
         raise ProblemError(404, f"{name} {value} is not known here; see /v1/{what}", unknown=name)

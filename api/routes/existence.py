@@ -7,10 +7,12 @@ from typing import Any
 
 from api.problems import ProblemError
 from api.service import Service
+from demand_assets.store.dimensions import ids_among
 from demand_assets.store.reads import forecasts
 from demand_assets.store.tables import forecast_vintages
 
 _MAX_WEEKS = 104
+_MEMBERS = {"store_id": ("store", "/v1/stores"), "dept_id": ("dept", "/v1/departments")}
 
 
 async def find_vintage(
@@ -35,9 +37,39 @@ async def find_vintage(
 
 async def require_series(service: Service, store_id: str | None, dept_id: str | None) -> None:
     """404 unless that store, department or series was ever forecast or sold; without either there is nothing to ask."""
+    if (store_id, dept_id) != (None, None) and not await service.fetch(forecasts.store_exists(store_id, dept_id)):
+        raise _unknown_series(store_id, dept_id)
+
+
+def _unknown_series(store_id: str | None, dept_id: str | None) -> ProblemError:
     parts = [f"{name} {value}" for name, value in (("store", store_id), ("dept", dept_id)) if value is not None]
-    if parts and not await service.fetch(forecasts.store_exists(store_id, dept_id)):
-        raise ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
+    return ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
+
+
+async def find_series(service: Service, store_id: str | None, dept_id: str | None) -> dict[str, Any]:
+    """The filters `store_id` and `dept_id` of a list, each with every id it names; 404 for one not known here."""
+    ids = {
+        "store_id": await find_ids(service, "store_id", store_id),
+        "dept_id": await find_ids(service, "dept_id", dept_id),
+    }
+    if any(ids.values()) and not await service.fetch(forecasts.store_exists(**ids)):
+        raise _unknown_series(store_id, dept_id)
+    return ids
+
+
+async def find_ids(service: Service, name: str, text: str | None) -> tuple[str, ...] | None:
+    """The ids that a filter names, each of several known, else 404. An id that has a comma itself is one id."""
+    if text is None or "," not in text:
+        return None if text is None else (text,)
+    parts = tuple(dict.fromkeys(text.split(",")))
+    known = {row[0] for row in await service.fetch(ids_among(name, (text, *parts)))}
+    if text in known:
+        return (text,)
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        what, path = _MEMBERS[name]
+        raise ProblemError(404, f"{what} {', '.join(unknown)} is not known here; see {path}", unknown=name)
+    return parts
 
 
 def require_level(level: str, store_id: str | None, dept_id: str | None) -> None:

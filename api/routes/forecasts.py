@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.bodies import Batch
-from api.cursors import decode_snapshot_token, parse_moment
+from api.cursors import decode_snapshot_token, parse_sequence
 from api.documents import list_responses
 from api.forecasts import Key, active_override, encoded, key_of
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, envelope, list_response
 from api.orders import order_quantity
 from api.parameters import (
     NO_PARAMETERS,
@@ -30,15 +30,16 @@ from api.parameters import (
     WeekFilter,
 )
 from api.problems import ProblemError, problem_responses
-from api.routes.existence import find_vintage, no_forecast, require_series
+from api.responses import conditional_response
+from api.routes.existence import find_series, find_vintage, no_forecast
 from api.schemas import BatchResponse, Explanation, Forecast, OrderQuantity, Vintage
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts as reads
 from demand_assets.store.tables import forecasts
 
-root = APIRouter()
-router = APIRouter(prefix="/v1")
+root = APIRouter(tags=["Forecasts"])
+router = APIRouter(prefix="/v1", tags=["Forecasts"])
 
 _BATCH_SQL = 500
 # Columns whose name does not read as the pipeline's word for the group.
@@ -57,7 +58,9 @@ class ForecastParameters(Parameters):
 
 
 @root.get("/forecast", summary="Newest forecast of one week", response_model=Forecast, responses=problem_responses(404))
-async def forecast(request: Request, service: ServiceDep, query: Annotated[ForecastParameters, Query()]) -> Response:
+async def get_forecast(
+    request: Request, service: ServiceDep, query: Annotated[ForecastParameters, Query()]
+) -> Response:
     """The newest forecast of that store, department and week, with what it was made from.
 
     `as_of` gives the forecast known at that time, `horizon` the one made so many weeks before, `vintage_id` the one of
@@ -94,27 +97,29 @@ class ForecastsParameters(SeriesFilters, PeriodParameters):
 
     def filters(self) -> dict[str, Any]:
         """What narrows the forecasts of one vintage."""
-        return self.model_dump(include={"store_id", "dept_id", "horizon", "start", "end"})
+        return self.model_dump(include={"horizon", "start", "end"})
 
 
 @router.get("/forecasts", summary="Forecasts", **list_responses(Forecast, 404))
 async def list_forecasts(
     request: Request, service: ServiceDep, query: Annotated[ForecastsParameters, Query()]
 ) -> Response:
-    """Forecasts by store, department and target week. A page stays within the vintage it began with."""
-    await require_series(service, query.store_id, query.dept_id)
-    listing = await (_of_all if query.vintages == "all" else _of_one)(request, service, query)
+    """Forecasts by store, department and target week. A page stays within the vintages that the first began with."""
+    filters = await find_series(service, query.store_id, query.dept_id) | query.filters()
+    listing = await (_of_all if query.vintages == "all" else _of_one)(request, service, query, filters)
     return await list_response(request, service, query, listing)
 
 
-async def _of_one(request: Request, service: Service, query: ForecastsParameters) -> Listing:
+async def _of_one(
+    request: Request, service: Service, query: ForecastsParameters, filters: Mapping[str, Any]
+) -> Listing:
     began_with = decode_snapshot_token(request, query.cursor, str)
     vintage = await find_vintage(service, query.origin, query.as_of, began_with or query.vintage_id)
     overrides = service.state.active_overrides(vintage)
     return Listing(
         "forecasts",
         Forecast,
-        reads.forecasts_of(vintage["vintage_id"], **query.filters()),
+        reads.forecasts_of(vintage["vintage_id"], **filters),
         reads.FORECASTS_ORDER,
         vintage=vintage,
         shared={**vintage, "is_stale": service.state.is_stale(vintage), "override": None},
@@ -126,13 +131,14 @@ async def _of_one(request: Request, service: Service, query: ForecastsParameters
     )
 
 
-async def _of_all(request: Request, service: Service, query: ForecastsParameters) -> Listing:
-    began = decode_snapshot_token(request, query.cursor, parse_moment)
-    began = began or await service.fetch_value(reads.LAST_PUBLISHED)
+async def _of_all(
+    request: Request, service: Service, query: ForecastsParameters, filters: Mapping[str, Any]
+) -> Listing:
+    began: int | None = decode_snapshot_token(request, query.cursor, parse_sequence)
+    began = began or await service.fetch_value(reads.LAST_SEQUENCE)
     if query.origin is not None or query.as_of is not None or query.vintage_id is not None:
         await find_vintage(service, query.origin, query.as_of, query.vintage_id)
-    until = min((moment for moment in (query.as_of, began) if moment is not None), default=None)
-    statement, order = reads.forecasts_of_all(**query.filters(), as_of=until)
+    statement, order = reads.forecasts_of_all(**filters, as_of=query.as_of, until=began)
     if query.origin is not None:
         statement = statement.where(order.columns[0] == query.origin)
     if query.vintage_id is not None:
@@ -148,7 +154,7 @@ async def _of_all(request: Request, service: Service, query: ForecastsParameters
         statement,
         order,
         derive=derive,
-        snapshot_token=None if began is None else began.isoformat(),
+        snapshot_token=None if began is None else str(began),
     )
 
 
@@ -159,7 +165,7 @@ async def _of_all(request: Request, service: Service, query: ForecastsParameters
     responses=problem_responses(413),
     dependencies=[NO_PARAMETERS],
 )
-async def batch(request: Request, service: ServiceDep, wanted: Batch) -> Response:
+async def get_forecasts_of_keys(request: Request, service: ServiceDep, wanted: Batch) -> Response:
     """The newest forecast of up to 10,000 keys, in their order; keys without a forecast are listed as missing."""
     keys: list[Key] = [(key.store_id, key.dept_id, key.week.isoformat()) for key in wanted.keys]
     found = {key: body for key in keys if (body := service.points.from_memory(key)) is not None}
@@ -186,30 +192,24 @@ class OrderParameters(SeriesFilters):
 
 
 @router.get("/orders", summary="Order quantities", **list_responses(OrderQuantity, 404))
-async def orders(request: Request, service: ServiceDep, query: Annotated[OrderParameters, Query()]) -> Response:
+async def list_orders(request: Request, service: ServiceDep, query: Annotated[OrderParameters, Query()]) -> Response:
     """Stock to have for each week at a service level, at selling prices, from the newest vintage; never negative.
 
     The quantile of demand at that level, linear in the normal score through p10, p50 and p90: exact for a
     normal error, and one that is wider upwards stays so. `order_quantity` of a forecast is at the level of the
     pipeline's own costs.
     """
-    await require_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query.store_id, query.dept_id)
     began_with = decode_snapshot_token(request, query.cursor, str)
     vintage = await find_vintage(service, vintage_id=began_with)
 
     def derive(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"order_quantity": order_quantity(row["p10"], row["p50"], row["p90"], query.service_level)}
 
-    filters: dict[str, Any] = {
-        "store_id": query.store_id,
-        "dept_id": query.dept_id,
-        "start": query.week,
-        "end": query.week,
-    }
     listing = Listing(
         "orders",
         OrderQuantity,
-        reads.forecasts_of(vintage["vintage_id"], **filters),
+        reads.forecasts_of(vintage["vintage_id"], **filters, start=query.week, end=query.week),
         reads.FORECASTS_ORDER,
         vintage=vintage,
         shared={"origin_week": vintage["origin_week"], "service_level": query.service_level},
@@ -234,7 +234,9 @@ class ExplainParameters(Parameters):
     response_model=Explanation,
     responses=problem_responses(404),
 )
-async def explain(request: Request, service: ServiceDep, query: Annotated[ExplainParameters, Query()]) -> Response:
+async def explain_forecast(
+    request: Request, service: ServiceDep, query: Annotated[ExplainParameters, Query()]
+) -> Response:
     """What each group of features moved the forecast by (TreeSHAP); they sum to it, the largest first."""
     key = (query.store_id, query.dept_id, query.week)
     is_one_vintage = query.vintage_id is not None

@@ -16,7 +16,7 @@ from api.service import ServiceDep
 from demand_assets.store.reads import decisions as reads
 from demand_assets.store.reads.forecasts import VINTAGES_PER_VERSION
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Models"])
 
 
 class PromotionsParameters(PageParameters):
@@ -28,7 +28,7 @@ class PromotionsParameters(PageParameters):
 
 
 @router.get("/promotions", summary="The ledger of promotions", **list_responses(Promotion))
-async def promotions(
+async def list_promotions(
     request: Request, service: ServiceDep, query: Annotated[PromotionsParameters, Query()]
 ) -> Response:
     """Every promotion, refusal and rollback, the newest first, with figures and reasons."""
@@ -37,7 +37,7 @@ async def promotions(
 
 
 @router.get("/models", summary="Models", **list_responses(Model))
-async def models(request: Request, service: ServiceDep, query: Annotated[PageParameters, Query()]) -> Response:
+async def list_models(request: Request, service: ServiceDep, query: Annotated[PageParameters, Query()]) -> Response:
     """Every version judged for production, the newest first: its scores, the decision, how many vintages it made."""
     # (name, version); of each name the present champion comes last.
     champions = {row[0]: row[1] for row in await service.fetch(reads.CHAMPIONS, {})}

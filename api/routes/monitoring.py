@@ -13,6 +13,7 @@ from api.documents import list_responses
 from api.listing import Listing, list_response
 from api.parameters import (
     DeptFilter,
+    DeptsFilter,
     HorizonFilter,
     Id,
     Level,
@@ -20,36 +21,39 @@ from api.parameters import (
     PeriodParameters,
     SeriesFilters,
     StoreFilter,
+    StoresFilter,
     VintageFilter,
     WeekFilter,
 )
 from api.problems import ProblemError
-from api.routes.existence import find_vintage, require_level, require_series
+from api.routes.existence import find_series, find_vintage, require_level, require_series
 from api.schemas import Accuracy, AccuracyWeek, Drift, DriftWeek, ForecastException
 from api.service import ServiceDep
 from demand_assets.store.reads import accuracy as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Monitoring"])
 
 
 class AccuracyParameters(PeriodParameters):
     """Which scores."""
 
     level: Annotated[Level | None, Field(description="Only totals of this kind.")] = None
-    store_id: StoreFilter = None
-    dept_id: DeptFilter = None
+    store_id: StoresFilter = None
+    dept_id: DeptsFilter = None
     model: NameFilter = None
     horizon: HorizonFilter = None
     vintage_id: VintageFilter = None
 
 
 @router.get("/accuracy", summary="Realised accuracy", **list_responses(Accuracy, 404))
-async def accuracy(request: Request, service: ServiceDep, query: Annotated[AccuracyParameters, Query()]) -> Response:
+async def list_accuracy(
+    request: Request, service: ServiceDep, query: Annotated[AccuracyParameters, Query()]
+) -> Response:
     """Accuracy of each vintage for each total, beside the baselines stored with it; FVA is against seasonal naive."""
-    await require_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query.store_id, query.dept_id)
     if query.vintage_id is not None:
         await find_vintage(service, vintage_id=query.vintage_id)
-    filters = query.model_dump(include={"level", "store_id", "dept_id", "model", "horizon", "vintage_id"})
+    filters = series | query.model_dump(include={"level", "model", "horizon", "vintage_id"})
     statement = reads.accuracy(filters, query.start, query.end)
     listing = Listing("accuracy", Accuracy, statement, reads.ACCURACY_ORDER)
     return await list_response(request, service, query, listing)
@@ -64,7 +68,7 @@ class AccuracyWeeksParameters(PeriodParameters):
 
 
 @router.get("/accuracy/weeks", summary="Realised accuracy by week", **list_responses(AccuracyWeek, 404))
-async def accuracy_weeks(
+async def list_accuracy_weeks(
     request: Request, service: ServiceDep, query: Annotated[AccuracyWeeksParameters, Query()]
 ) -> Response:
     """One row per week of the published model over all horizons, each by its points; the oldest week first."""
@@ -98,7 +102,7 @@ class DriftParameters(PeriodParameters):
 
 
 @router.get("/drift", summary="Drift", **list_responses(Drift))
-async def drift(request: Request, service: ServiceDep, query: Annotated[DriftParameters, Query()]) -> Response:
+async def list_drift(request: Request, service: ServiceDep, query: Annotated[DriftParameters, Query()]) -> Response:
     """Each variable of each group and week against the model's training and the same season last year."""
     filters = query.model_dump(include={"week", "reference", "group_kind", "group_id", "variable", "severity"})
     listing = Listing("drift", Drift, reads.drift(filters, query.start, query.end), reads.DRIFT_ORDER)
@@ -106,7 +110,9 @@ async def drift(request: Request, service: ServiceDep, query: Annotated[DriftPar
 
 
 @router.get("/drift/weeks", summary="Drift by week", **list_responses(DriftWeek))
-async def drift_weeks(request: Request, service: ServiceDep, query: Annotated[PeriodParameters, Query()]) -> Response:
+async def list_drift_weeks(
+    request: Request, service: ServiceDep, query: Annotated[PeriodParameters, Query()]
+) -> Response:
     """One row per week and variable: its worst comparison, and how many warn or are severe."""
     statement, order = reads.drift_weeks(query.start, query.end)
     return await list_response(request, service, query, Listing("drift-weeks", DriftWeek, statement, order))
@@ -119,17 +125,17 @@ class ExceptionsParameters(SeriesFilters):
 
 
 @router.get("/exceptions", summary="Exceptions", **list_responses(ForecastException, 404))
-async def exceptions(
+async def list_exceptions(
     request: Request, service: ServiceDep, query: Annotated[ExceptionsParameters, Query()]
 ) -> Response:
     """Series whose sales lay outside p10 to p90, by money at risk; of the newest week with any unless one is named."""
-    await require_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query.store_id, query.dept_id)
     week: date | None = query.week or decode_snapshot_token(request, query.cursor, date.fromisoformat)
     week = week or await service.fetch_value(reads.NEWEST_EXCEPTIONS)
     listing = Listing(
         "exceptions",
         ForecastException,
-        reads.exceptions(week, store_id=query.store_id, dept_id=query.dept_id),
+        reads.exceptions(week, **series),
         reads.EXCEPTIONS_ORDER,
         extra={"week": week},
         snapshot_token=week.isoformat() if week else None,

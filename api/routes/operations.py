@@ -1,4 +1,4 @@
-"""Whether it is alive and ready, its metrics, and the dashboard."""
+"""Whether it is alive and ready, its metrics, the dashboard and the reference."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.listing import conditional_response
 from api.parameters import NO_PARAMETERS
 from api.problems import ProblemError
+from api.responses import conditional_response
 from api.schemas import Health, Readiness
 from api.serialization import to_json
-from api.service import ServiceDep
+from api.service import Service, ServiceDep
 from demand_assets.errors import StoreError
 
-router = APIRouter(dependencies=[NO_PARAMETERS])
+router = APIRouter(dependencies=[NO_PARAMETERS], tags=["Operation"])
 _NO_STORE = {"Cache-Control": "no-store"}
 STATIC = Path(__file__).parents[1] / "static"
 
 
 @router.get("/health", summary="Alive", response_model=Health)
-async def health(request: Request, service: ServiceDep) -> Response:
+async def get_health(request: Request, service: ServiceDep) -> Response:
     """Answers 200 while the process serves requests, whatever the state of the store."""
     state = service.state
     if state.refreshed_at is None:
@@ -39,7 +39,7 @@ async def health(request: Request, service: ServiceDep) -> Response:
 
 
 @router.get("/ready", summary="Ready", response_model=Readiness)
-async def ready(request: Request, service: ServiceDep) -> Response:
+async def get_readiness(request: Request, service: ServiceDep) -> Response:
     """Answers 200 when the store can be read, has the schema of this code, and its newest forecast is not stale.
 
     503 otherwise, with why.
@@ -73,12 +73,20 @@ async def metrics(service: ServiceDep) -> Response:
     return Response(text, media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
 
-def serve_dashboard(app: FastAPI) -> None:
-    """The dashboard at `/`, its files under `/static`."""
+def serve_pages(app: FastAPI) -> None:
+    """The dashboard at `/`, the reference at `/docs`, their files under `/static`."""
 
     @app.get("/", include_in_schema=False)
     async def dashboard(request: Request, service: ServiceDep) -> Response:
-        page = await service.in_thread((STATIC / "index.html").read_bytes)
-        return conditional_response(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return await _page(request, service, "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def reference(request: Request, service: ServiceDep) -> Response:
+        return await _page(request, service, "docs.html")
 
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+
+
+async def _page(request: Request, service: Service, name: str) -> Response:
+    page = await service.in_thread((STATIC / name).read_bytes)
+    return conditional_response(request, page, "text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from api.bodies import NewOverride
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, envelope, list_response
 from api.parameters import NO_PARAMETERS, IdempotencyKey, OverridePath, SeriesFilters, WeekFilter
 from api.problems import ProblemError, problem_responses
-from api.routes.existence import require_series
+from api.responses import conditional_response
+from api.routes.existence import find_series
 from api.row_models import columns_of
 from api.schemas import Override, OverrideResponse, OverrideScore, OverrideScores, Status
 from api.serialization import to_json
@@ -22,7 +23,7 @@ from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
 from demand_assets.store.overrides import OverrideRequest, override_scores, record_override
 from demand_assets.store.reads import overrides as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Overrides"])
 
 
 def _status(service: Service, row: Mapping[str, Any]) -> Status:
@@ -82,7 +83,7 @@ async def create_override(request: Request, service: ServiceDep, key: Idempotenc
         to_json({**item, **envelope(service)}),
         status_code=201 if is_new else 200,
         media_type="application/json",
-        headers={"Location": f"/v1/overrides/{row['override_id']}"},
+        headers={"Location": f"{service.settings.root_path}/v1/overrides/{row['override_id']}"},
     )
 
 
@@ -98,8 +99,8 @@ async def list_overrides(
     request: Request, service: ServiceDep, query: Annotated[OverridesParameters, Query()]
 ) -> Response:
     """Every number ever given, the newest first."""
-    await require_series(service, query.store_id, query.dept_id)
-    statement = reads.overrides_of({"store_id": query.store_id, "dept_id": query.dept_id, "target_week": query.week})
+    series = await find_series(service, query.store_id, query.dept_id)
+    statement = reads.overrides_of(series | {"target_week": query.week})
     if query.status is not None:
         statement = statement.where(reads.override_is(query.status, service.now()))
     listing = Listing(
@@ -117,12 +118,12 @@ async def list_overrides(
     summary="What planners' numbers added",
     **list_responses(OverrideScore, 404, body=OverrideScores),
 )
-async def override_accuracy(
+async def list_override_accuracy(
     request: Request, service: ServiceDep, query: Annotated[SeriesFilters, Query()]
 ) -> Response:
     """Numbers in force when their week ended against what was sold: forecast value added of the planner."""
-    await require_series(service, query.store_id, query.dept_id)
-    statement, order, summary = reads.scores_and_summary(override_scores(query.store_id, query.dept_id))
+    series = await find_series(service, query.store_id, query.dept_id)
+    statement, order, summary = reads.scores_and_summary(override_scores(**series))
     total = (await service.fetch_maps(summary))[0]
     count = int(total["overrides"])
     listing = Listing(
@@ -148,7 +149,7 @@ async def override_accuracy(
     responses=problem_responses(404),
     dependencies=[NO_PARAMETERS],
 )
-async def one_override(request: Request, service: ServiceDep, override_id: OverridePath) -> Response:
+async def get_override(request: Request, service: ServiceDep, override_id: OverridePath) -> Response:
     """One number and how it stands now."""
     found = await override_items(service, {"override_id": override_id})
     if not found:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, envelope, list_response
 from api.parameters import (
     NO_PARAMETERS,
     HorizonFilter,
@@ -20,7 +20,8 @@ from api.parameters import (
     SeriesFilters,
 )
 from api.problems import ProblemError, problem_responses
-from api.routes.existence import require_series
+from api.responses import conditional_response
+from api.routes.existence import find_series
 from api.row_models import columns_of
 from api.schemas import Scenario, ScenarioForecast, ScenarioMover, ScenarioResponse, ScenarioWeek, Vintage
 from api.serialization import to_json
@@ -28,7 +29,7 @@ from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads import scenarios as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Scenarios"])
 
 _MOST_MOVERS = 20
 
@@ -55,7 +56,7 @@ async def list_scenarios(
     responses=problem_responses(404),
     dependencies=[NO_PARAMETERS],
 )
-async def one_scenario(request: Request, service: ServiceDep, name: ScenarioPath) -> Response:
+async def get_scenario(request: Request, service: ServiceDep, name: ScenarioPath) -> Response:
     """What was changed, the chain week by week beside the base vintage, and the series that it moves most."""
     row, vintage = await _find(service, name)
     ids = (row["vintage_id"], row["base_vintage_id"])
@@ -77,13 +78,13 @@ class ScenarioForecastsParameters(SeriesFilters, PeriodParameters):
 
 
 @router.get("/scenarios/{name}/forecasts", summary="Forecasts of a scenario", **list_responses(ScenarioForecast, 404))
-async def scenario_forecasts(
+async def list_scenario_forecasts(
     request: Request, service: ServiceDep, name: ScenarioPath, query: Annotated[ScenarioForecastsParameters, Query()]
 ) -> Response:
     """Forecasts by store, department and target week, each beside that of the base vintage, with the difference."""
     row, vintage = await _find(service, name)
-    await require_series(service, query.store_id, query.dept_id)
-    filters = query.model_dump(include={"store_id", "dept_id", "horizon", "start", "end"})
+    series = await find_series(service, query.store_id, query.dept_id)
+    filters = series | query.model_dump(include={"horizon", "start", "end"})
     statement, order = reads.differences_of(row["vintage_id"], row["base_vintage_id"], **filters)
     listing = Listing(f"scenario-{name}", ScenarioForecast, statement, order, vintage=vintage)
     return await list_response(request, service, query, listing)

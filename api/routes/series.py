@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, envelope, list_response
 from api.parameters import DeptId, Level, Parameters, PeriodParameters, SeriesFilters, StoreId
 from api.problems import ProblemError, problem_responses
-from api.routes.existence import require_level, require_series
+from api.responses import conditional_response
+from api.routes.existence import find_series, require_level, require_series
 from api.routes.overrides import override_items
 from api.row_models import columns_of
 from api.schemas import EarlierForecast, Series, SeriesDetail, Total
@@ -22,7 +23,7 @@ from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads import series as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Series"])
 _YEAR = timedelta(weeks=52)
 _EARLIER_ORIGINS = 26
 
@@ -30,10 +31,10 @@ _EARLIER_ORIGINS = 26
 @router.get("/series", summary="Series", **list_responses(Series, 404))
 async def list_series(request: Request, service: ServiceDep, query: Annotated[SeriesFilters, Query()]) -> Response:
     """Every store x department that ever sold."""
-    await require_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query.store_id, query.dept_id)
     last = await service.fetch_value(reads.LAST_ACTUAL_WEEK)
     since = None if last is None else last - _YEAR + timedelta(weeks=1)
-    statement = reads.series_of(store_id=query.store_id, dept_id=query.dept_id, since=since)
+    statement = reads.series_of(**filters, since=since)
     return await list_response(request, service, query, Listing("series", Series, statement, reads.SERIES_ORDER))
 
 
@@ -51,7 +52,7 @@ class SeriesParameters(Parameters):
     response_model=SeriesDetail,
     responses=problem_responses(404),
 )
-async def one_series(request: Request, service: ServiceDep, query: Annotated[SeriesParameters, Query()]) -> Response:
+async def get_series(request: Request, service: ServiceDep, query: Annotated[SeriesParameters, Query()]) -> Response:
     """History, the newest forecast, forecasts of the same weeks from up to 26 earlier origins, and overrides.
 
     `history` goes on over the weeks forecast, with what is known of them: last year's sales, holidays, markdowns.
@@ -131,13 +132,13 @@ class TotalsParameters(SeriesFilters, PeriodParameters):
 
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))
-async def totals(request: Request, service: ServiceDep, query: Annotated[TotalsParameters, Query()]) -> Response:
+async def list_totals(request: Request, service: ServiceDep, query: Annotated[TotalsParameters, Query()]) -> Response:
     """Sales of the chain, its departments or stores beside the newest forecast of each week.
 
     Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'.
     """
-    await require_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query.store_id, query.dept_id)
     require_level(query.level, query.store_id, query.dept_id)
-    statement, order = reads.totals(**query.model_dump(include={"level", "store_id", "dept_id", "start", "end"}))
+    statement, order = reads.totals(query.level, **filters, start=query.start, end=query.end)
     listing = Listing("totals", Total, statement, order, shared={"level": query.level})
     return await list_response(request, service, query, listing)

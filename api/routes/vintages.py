@@ -9,15 +9,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.documents import list_responses
-from api.listing import Listing, conditional_response, envelope, list_response
+from api.listing import Listing, envelope, list_response
 from api.parameters import NO_PARAMETERS, OriginFilter, PeriodParameters, VintagePath
 from api.problems import ProblemError, problem_responses
+from api.responses import conditional_response
 from api.schemas import VintageResponse, VintageSize
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts as reads
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["Forecasts"])
 
 
 class VintagesParameters(PeriodParameters):
@@ -65,7 +66,7 @@ async def _read_sizes(service: Service, vintage_ids: Sequence[str]) -> None:
     responses=problem_responses(404),
     dependencies=[NO_PARAMETERS],
 )
-async def one_vintage(request: Request, service: ServiceDep, vintage_id: VintagePath) -> Response:
+async def get_vintage(request: Request, service: ServiceDep, vintage_id: VintagePath) -> Response:
     """What it was made of and how much is in it."""
     found = await service.fetch_maps(reads.vintages(vintage_id=vintage_id))
     if not found:

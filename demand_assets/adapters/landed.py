@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.assemble import Tables
     from demand_assets.ingestion.dataset import Dataset
     from demand_assets.ingestion.delivery import Delivery
+    from demand_assets.ingestion.locating import LinesOf
     from demand_assets.ingestion.mapping import Part
-    from demand_assets.ingestion.screening import LineOf, Refusal, Screening
+    from demand_assets.ingestion.screening import Refusal, Screening
     from demand_assets.ingestion.understanding import Understanding
 
 _CACHE_BYTES = 256 * 2**20
@@ -43,7 +44,7 @@ class Contents:
         parts: Sequence[Part],
         refused: Sequence[Refusal],
         screening: Screening,
-        line_of: LineOf,
+        lines_of: LinesOf,
     ) -> Contents:
         """The contents that these rows make."""
         from demand_assets.ingestion.context import context_of
@@ -54,10 +55,10 @@ class Contents:
 
         facts = Dataset.of(understood.spec, understood.form)
         context = context_of(understood.spec, screening.today, IdTexts(), screening.accepted)
-        kept, set_aside, wrong_files = screen_rows(parts, context, screening.quarantine, line_of)
+        kept, set_aside, wrong_files = screen_rows(parts, context, screening.quarantine, lines_of)
         adds_up = understood.spec.sales.repeated == "sum"
         landed = deliveries_of(kept, facts.week_ends, facts.calendar(), add_repeated=adds_up)
-        good, more = screen_deliveries(landed.deliveries, context)
+        good, more = screen_deliveries(landed.deliveries, context, parts, lines_of)
         notes = (*understood.notes, *landed.notes)
         return cls(understood, tuple(good), notes, (*refused, *wrong_files, *more), tuple(set_aside))
 
@@ -79,11 +80,13 @@ class Contents:
 
     def require_answers(self) -> None:
         """SchemaError with every refused file and open question if there is one, or if no sales are left."""
+        from demand_assets.ingestion.inspection import NOT_READ
         from demand_assets.ingestion.recognise import open_questions
 
         # What a question is about may be in a file that could not be read.
         wrong = [one.message for one in self.refused]
-        if self.understanding.questions:
+        is_any_read = any(one.role != NOT_READ for one in self.understanding.files)
+        if self.understanding.questions and (is_any_read or not wrong):
             raise SchemaError("; ".join([*wrong, open_questions(self.understanding)]))
         if wrong and not any(one.kind == "sales" for one in self.deliveries):
             raise SchemaError("; ".join(wrong))

@@ -21,6 +21,9 @@ from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from demand_assets.ingestion.dataspec import Accept
     from demand_assets.ingestion.mapping import Part
     from demand_assets.ingestion.screening import Refusal, Screening
@@ -119,13 +122,13 @@ class LandingZone:
         if understood.questions:
             return Contents(understood, refused=tuple(broken))
         parts, wrong = self._parts(understood, held)
-        return Contents.of(understood, parts, (*broken, *wrong), screening, self._line_of)
+        return Contents.of(understood, parts, (*broken, *wrong), screening, self._lines_of)
 
-    def _line_of(self, part: Part, row: int) -> int:
-        """The line of a row in its file, which is read once more: rows are seldom wrong."""
-        from demand_assets.ingestion.reading import line_of
+    def _lines_of(self, part: Part, rows: NDArray[np.intp]) -> list[int]:
+        """The lines of rows in their file, which is read once more: rows are seldom wrong."""
+        from demand_assets.ingestion.reading import lines_of
 
-        return line_of(part.source, self._bytes(part.file), row)
+        return lines_of(part.source, self._bytes(part.file), part.file_rows(rows)) if len(rows) else []
 
     def _holding(
         self, held: dict[LandedFile, bytes], files: Sequence[LandedFile], stated: LandedFile | None

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from demand_assets.store.ledger import PromotionRecord
 
 _LOCK_ALIAS = 0x64656D616E6406
-# What a stage of older MLflow was: each version carries it as a tag, for people who look at the registry alone.
-STAGE_TAG = "stage"
 
 
 class PromotionLedger(dg.ConfigurableResource):
@@ -95,6 +93,8 @@ class PromotionLedger(dg.ConfigurableResource):
         )
         with opened(self.store_url) as engine:
             record = record_decision(engine, wanted)
+            # Before the alias: who finds that set finds no other decision that was made.
+            self._tell(record)
             self._follow(engine)
         return record
 
@@ -106,7 +106,14 @@ class PromotionLedger(dg.ConfigurableResource):
         with opened(self.store_url) as engine:
             record = record_rollback(engine, self.model_name, (reason,), requested_by, now)
             self._follow(engine)
+            self._tell(record)
         return record
+
+    def _tell(self, record: "PromotionRecord") -> None:
+        """Write a decision into the card of the version that it is about."""
+        forced = ", forced" if record.forced else ""
+        words = f"{record.decided_at:%Y-%m-%d}, {record.action} by {record.requested_by}: {record.outcome}{forced}."
+        self.registry.tell_decision(record.to_version, "\n- ".join([words + "\n", *record.reasons]))
 
     def _follow(self, engine: "Engine") -> RegisteredVersion | None:
         """Set the alias to the ledger's champion, one process at a time, and return that version."""
@@ -123,11 +130,7 @@ class PromotionLedger(dg.ConfigurableResource):
             with write_transaction(engine, _LOCK_ALIAS) as conn:
                 # Asked again under the lock: another promotion may have come first.
                 wanted = champion_version(conn, name) or wanted
-                before = self.registry.with_alias(PRODUCTION)
                 self.registry.set_alias(PRODUCTION, wanted)
-                self.registry.tag(wanted, {STAGE_TAG: "Production"})
-                if before is not None and before.version != wanted:
-                    self.registry.tag(before.version, {STAGE_TAG: "Archived"})
             held = self.registry.with_alias(PRODUCTION)
         if held is None:
             raise ModelError(

@@ -14,6 +14,8 @@ from demand_assets.provenance import fingerprint
 if TYPE_CHECKING:
     import pandas as pd
 
+    from demand_assets.ingestion.dataset import Dataset
+
 MANIFESTS = "input_manifests"
 MANIFEST_KEY = "manifest"
 WEEKLY = ("raw_sales", "raw_covariates")
@@ -50,17 +52,19 @@ class Manifest:
         return {table: keys for table, keys in changed.items() if keys}
 
 
-def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int, has_drivers: bool = False) -> str:
+def record_manifest(lake: ParquetLake, newest: str, horizon_weeks: int, facts: "Dataset | None" = None) -> str:
     """Write the manifest of features made from every week up to `newest`; its fingerprint.
 
-    `has_drivers`: what is known ahead was read of the weeks after `newest` as well, as far as it was in the lake.
+    By its `facts` what is known ahead was read of the weeks after `newest` as well, as far as it was in the lake.
     """
     import pandas as pd
 
     versions: dict[str, Mapping[str | None, str]] = {}
+    has_drivers = facts is not None and facts.has_drivers
     last = f"{pd.Timestamp(newest) + pd.Timedelta(weeks=horizon_weeks):%Y-%m-%d}" if has_drivers else newest
     tables = {"raw_sales": newest, "raw_covariates": last}
-    tables |= {"raw_series_covariates": last, "plans_ahead": newest} if has_drivers else {}
+    tables |= {"raw_series_covariates": last} if has_drivers or (facts and facts.tells_stock) else {}
+    tables |= {"plans_ahead": newest} if has_drivers else {}
     for table, end in tables.items():
         keys = [key for key in lake.partitions(table) if key <= end]
         versions[table] = {str(key): version for key, version in lake.versions_of(table, keys).items()}

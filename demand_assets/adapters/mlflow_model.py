@@ -1,6 +1,7 @@
 """A registered forecaster as MLflow's own tools load it: `mlflow.pyfunc.load_model("models:/demand_forecaster/1")`.
 
-MLflow copies this file beside the forecaster's files and runs it when a model is loaded; nothing is pickled.
+MLflow copies this file beside the forecaster's files and its code, and runs it when a model is loaded; nothing is
+pickled, and neither this package nor its other dependencies need be installed.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from demand_assets.forecasting.forecaster import Forecaster
 
 
 class ForecasterModel(PythonModel):
-    """Rows of demand_features in, keys with forecast and quantiles out."""
+    """Rows of demand_features as the lake has them in; out keys, `forecast` and quantiles in the unit of sales."""
 
     def load_context(self, context: Any) -> None:
         """Read the forecaster's files."""

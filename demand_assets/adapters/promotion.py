@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.model_card import LearntFrom, learnt_from, model_card
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.errors import LakeError, ModelError
@@ -185,7 +186,9 @@ class Gate:
             return Outcome(False, found.decision.reasons, found.decision.figures)
         version = challenger
         if challenger.is_trained or challenger.method != found.forecaster.method:
-            version = register_untrained(self.registry, found, challenger, self._sample(challenger.as_of), self.run_id)
+            data = learnt_from(self.lake, challenger.as_of)
+            sample = self._sample(challenger.as_of)
+            version = register_untrained(self.registry, found, challenger, sample, data, self.run_id)
         record = self._record(version, champion, found.decision)
         return Outcome(record.outcome == PROMOTED, record.reasons, found.decision.figures)
 
@@ -204,7 +207,12 @@ class Gate:
 
 
 def register_untrained(
-    registry: ModelRegistry, untrained: Untrained, challenger: RegisteredVersion, sample: pd.DataFrame, run_id: str
+    registry: ModelRegistry,
+    untrained: Untrained,
+    challenger: RegisteredVersion,
+    sample: pd.DataFrame,
+    data: LearntFrom,
+    run_id: str,
 ) -> RegisteredVersion:
     """An untrained method as a registered version, made from what the challenger was; the same is registered once."""
     made_from = fingerprint([challenger.fingerprint, untrained.forecaster.method])
@@ -216,7 +224,7 @@ def register_untrained(
         "code_version": challenger.code_version,
     }
     return registry.with_fingerprint(made_from) or registered_untrained(
-        registry, untrained.forecaster, untrained.judged, tags, sample, run_id
+        registry, untrained.forecaster, untrained.judged, tags, sample, data, run_id
     )
 
 
@@ -226,6 +234,7 @@ def registered_untrained(
     judged: pd.DataFrame,
     tags: Mapping[str, str],
     sample: pd.DataFrame,
+    data: LearntFrom,
     run_id: str,
 ) -> RegisteredVersion:
     """A new version of an untrained method, with the WMAE of each that was judged beside it."""
@@ -239,6 +248,8 @@ def registered_untrained(
         figures={},
         sample=sample,
         backtest=judged,
+        card=model_card(forecaster, judged, data),
+        learnt_from=data.tables,
     )
 
 

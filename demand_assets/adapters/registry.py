@@ -4,10 +4,11 @@ A version carries a fingerprint of everything that made it (data, code, configur
 fingerprint is never registered twice, so a run repeated after a crash ends where an undisturbed one does.
 """
 
+import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,22 +18,32 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from demand_assets.adapters.mlflow_files import follow_artifacts
+from demand_assets.adapters.pyfunc import FORECASTER, save_pyfunc
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.models.baseline import Baseline
-from demand_assets.provenance import libraries
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
     from mlflow.entities.model_registry import ModelVersion
 
+    from demand_assets.adapters.model_card import TableSpan
     from demand_assets.forecasting.forecaster import Forecaster
 
 STAGING = "staging"
 PRODUCTION = "production"
+# What a stage of older MLflow was: each version carries it as a tag, for people who look at the registry alone.
+STAGE_TAG = "stage"
 EXPERIMENT = "demand"
+# Without it MLflow guesses what an experiment is about, and may open it in the view for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+_ABOUT = (
+    "Weekly demand per store and department. `mlflow.pyfunc.load_model` takes rows of the lake's `demand_features` and "
+    "returns forecast and quantiles in the unit of sales. Alias `production` is what is published, `staging` what was "
+    "trained last; the description of a version is its card."
+)
 BACKTEST_FILE, MODEL_FOLDER = "backtest.parquet", "model"
-FORECASTER = "forecaster"
 # Where MLflow's flavour pyfunc puts the files that a model is made of.
 FORECASTER_FOLDER = f"{MODEL_FOLDER}/artifacts/{FORECASTER}"
 # The tag that dagster-mlflow gives its runs too. Its resource is not used: it begins an MLflow run for each Dagster run
@@ -80,6 +91,8 @@ class ModelRegistry(dg.ConfigurableResource):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # A model's requirements are given; a uv.lock in the folder of the process is someone else's.
+        os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
         import mlflow
 
         for name in ("mlflow", "alembic"):
@@ -97,9 +110,11 @@ class ModelRegistry(dg.ConfigurableResource):
     def _experiment_id(self, client: "MlflowClient") -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
+            for name in _KIND.keys() - experiment.tags.keys():
+                client.set_experiment_tag(experiment.experiment_id, name, _KIND[name])
             return str(experiment.experiment_id)
         # Without an address of its own the server chooses, and hands artefacts through.
-        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri or None))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=self.artifact_uri or None, tags=_KIND))
 
     def _described(self, client: "MlflowClient", version: "ModelVersion") -> RegisteredVersion:
         tags, run_id = version.tags, str(version.run_id)
@@ -186,8 +201,10 @@ class ModelRegistry(dg.ConfigurableResource):
         figures: Mapping[str, bytes],
         sample: "pd.DataFrame",
         backtest: "pd.DataFrame",
+        card: str,
+        learnt_from: "Sequence[TableSpan]",
     ) -> RegisteredVersion:
-        """Log one training and register it; the version appears in one call, complete with its tags.
+        """Log one training and register it; the version appears in one call, complete with its tags and card.
 
         `sample` are some rows of demand_features, from which MLflow reads the model's signature. `backtest` is kept
         beside the model, so that a later challenger is judged on the same points.
@@ -201,7 +218,8 @@ class ModelRegistry(dg.ConfigurableResource):
             self._run(client, f"as of {tags['as_of']}", named) as run_id,
             tempfile.TemporaryDirectory() as folder,
         ):
-            _save_model(forecaster, sample, Path(folder) / MODEL_FOLDER)
+            client.log_inputs(run_id, [_dataset(table) for table in learnt_from])
+            save_pyfunc(forecaster, sample, Path(folder) / MODEL_FOLDER)
             client.log_artifacts(run_id, str(Path(folder) / MODEL_FOLDER), MODEL_FOLDER)
             for name, content in figures.items():
                 path = Path(folder) / name
@@ -218,7 +236,7 @@ class ModelRegistry(dg.ConfigurableResource):
             for name, number in metrics.items():
                 client.log_metric(run_id, name, number)
         try:
-            client.create_registered_model(self.model_name)
+            client.create_registered_model(self.model_name, description=_ABOUT)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -227,6 +245,7 @@ class ModelRegistry(dg.ConfigurableResource):
             source=f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}",
             run_id=run_id,
             tags=tags,
+            description=card,
         )
         return self._described(client, client.get_model_version(self.model_name, version.version))
 
@@ -252,14 +271,29 @@ class ModelRegistry(dg.ConfigurableResource):
             client.set_terminated(run.info.run_id, "KILLED")
 
     def set_alias(self, alias: str, version: str) -> None:
-        """Point `alias` at `version`."""
-        self._client().set_registered_model_alias(self.model_name, alias, version)
+        """Point `alias` at `version`; `STAGE_TAG` of it, and of the version that had the alias, says so."""
+        client, wanted = self._client(), self.version(version)
+        before = self.with_alias(alias)
+        stages = {version: _stage({*wanted.aliases, alias})}
+        if before is not None and before.version != version:
+            stages[before.version] = _stage({*before.aliases} - {alias})
+        # Before the alias: a process that dies in between has not moved it, and whoever moves it sets them again.
+        for number, stage in stages.items():
+            client.set_model_version_tag(self.model_name, number, STAGE_TAG, stage)
+        client.set_registered_model_alias(self.model_name, alias, version)
 
-    def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a version."""
+    def tell_decision(self, version: str, decision: str) -> None:
+        """Write what the gate said of a version into its card."""
         client = self._client()
-        for name, value in tags.items():
-            client.set_model_version_tag(self.model_name, version, name, value)
+        from demand_assets.adapters.model_card import with_decision
+
+        card = client.get_model_version(self.model_name, version).description or ""
+        client.update_model_version(self.model_name, version, with_decision(card, decision))
+
+    def log_table(self, version: RegisteredVersion, name: str, rows: "pd.DataFrame") -> None:
+        """Keep a table as CSV under the run of a version; one whose run was deleted for good has no place for it."""
+        if version.metrics:
+            self._client().log_text(version.run_id, rows.to_csv(index=False), name)
 
     def load(self, version: RegisteredVersion) -> "Forecaster":
         """The forecaster of a version; ModelError when its files are gone."""
@@ -285,6 +319,28 @@ class ModelRegistry(dg.ConfigurableResource):
             return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
 
 
+def _stage(aliases: set[str]) -> str:
+    """The stage of older MLflow that a version with these aliases would be in."""
+    if PRODUCTION in aliases:
+        return "Production"
+    return "Staging" if STAGING in aliases else "Archived"
+
+
+def _dataset(table: "TableSpan") -> "DatasetInput":
+    """Weeks of a table as MLflow keeps the data sets of a run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    span = {"weeks": table.weeks, "first week": table.first, "last week": table.last}
+    dataset = Dataset(
+        name=table.name,
+        digest=table.version,
+        source_type="s3" if table.uri.startswith("s3://") else "local",
+        source=json.dumps({"uri": table.uri}),
+        profile=json.dumps(span),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
 @cache
 def _follow(database: Path, artifacts: str) -> None:
     """Once in a process."""
@@ -301,28 +357,3 @@ def _metrics_of(client: "MlflowClient", run_id: str) -> dict[str, float]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return {}
-
-
-def _save_model(forecaster: "Forecaster", sample: "pd.DataFrame", folder: Path) -> None:
-    """Write the model in MLflow's flavour pyfunc, with the forecaster's own files inside."""
-    import warnings
-
-    import mlflow.pyfunc
-    from mlflow.models import infer_signature
-
-    from demand_assets.adapters import mlflow_model
-
-    rows = sample[forecaster.inputs]
-    with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():
-        # Hints about integer columns and missing values: the keys are never missing.
-        warnings.simplefilter("ignore", UserWarning)
-        parts = Path(parent) / FORECASTER
-        forecaster.save(parts)
-        mlflow.pyfunc.save_model(
-            str(folder),
-            python_model=mlflow_model.__file__,
-            artifacts={FORECASTER: str(parts)},
-            signature=infer_signature(rows, forecaster.predict(rows)),
-            # Given, because MLflow would otherwise load the model in a second process to find them.
-            pip_requirements=[f"{name}=={version}" for name, version in libraries().items() if name != "python"],
-        )

@@ -20,10 +20,13 @@ from demand_assets.assets.describe import columns_from, frame_markdown
 from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.contract.store import DRIFT_REPORTS
+from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.monitoring.distributions import histograms, quantiles
 from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
+from demand_assets.monitoring.drift_metrics import NEAREST, PREDICTION
 from demand_assets.origins import comparable_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
@@ -31,6 +34,9 @@ from demand_assets.provenance import code_version
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
+QUANTILES_TABLE, HISTOGRAMS_TABLE = "distribution_quantiles", "distribution_histograms"
+# Beside the features: what is published of a week, in the unit of sales, and over the scale of its series.
+FORECAST_VARIABLES = ("forecast", "p10", "p50", "p90", PREDICTION)
 CHAMPION_KEY = "model_version"
 WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
@@ -64,6 +70,7 @@ def keep_predictions(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("drift"),
+    deps=["promoted_model", *MEMBER_TABLES],
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": columns_from(REPORT_COLUMNS, **_TYPES)},
     ins={"demand_features": dg.AssetIn(metadata={"columns": _READ})},
 )
@@ -112,6 +119,7 @@ def drift_report(
         rows = DriftRows(
             *(TableRef(lake.table_uri(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
+        _keep_distributions(lake, registry, champion, week, forecast.assign(**{PREDICTION: predictions[PREDICTION]}))
         report = stored_report(
             rows,
             JudgedWeek.of(now, as_of),
@@ -145,6 +153,20 @@ def drift_report(
             "reused": stored is not None,
         },
     )
+
+
+def _keep_distributions(
+    lake: ParquetLake, registry: ModelRegistry, champion: RegisteredVersion, week: pd.Timestamp, forecast: pd.DataFrame
+) -> None:
+    """Write the week's quantiles and histograms to the lake, and under the champion's run in MLflow."""
+    key = week_key(week)
+    features = TableRef(lake.table_uri("demand_features"), "demand_features", (key,))
+    values = features.read([*features_of(features.columns())], NEAREST)
+    values = values.assign(**{name: forecast[name].to_numpy() for name in FORECAST_VARIABLES})
+    for table, made in ((QUANTILES_TABLE, quantiles), (HISTOGRAMS_TABLE, histograms)):
+        rows = made(week, values)
+        lake.write(table, key, rows)
+        registry.log_table(champion, f"{table}/{key}.csv", rows)
 
 
 def _reports(lake: ParquetLake, keys: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:

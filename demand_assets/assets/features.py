@@ -41,7 +41,7 @@ def _schema(texts: Mapping[str, str]) -> dg.TableSchema:
         COLUMN_SCHEMA: _schema(column_texts()),
     },
     # Read in the body: a retailer without drivers has no such tables.
-    deps=[dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in DRIVERS],
+    deps=[*(dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in DRIVERS), "departments"],
     ins={
         "raw_sales": dg.AssetIn(
             partition_mapping=dg.AllPartitionMapping(), metadata={**HISTORY, "columns": list(SALES_COLUMNS)}
@@ -63,13 +63,11 @@ def demand_features(
     """One row per active series x horizon at each origin week: what was known at the origin, nothing later."""
     origins = run_weeks(context)
     newest = week_key(origins[-1])
-    manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset).has_drivers)
+    manifest = record_manifest(lake, newest, training.horizon_weeks, Dataset.read(dataset))
     absent = absent_rows(lake)
     horizon = training.horizon_weeks
     drivers = driver_frames(lake, newest, horizon)
-    panel = build_panel(
-        raw_sales, raw_covariates, stores, holiday_calendar, horizon, absent.missing, absent.closed, drivers
-    )
+    panel = build_panel(raw_sales, raw_covariates, stores, holiday_calendar, horizon, absent, drivers)
     texts = column_texts(driver_columns(panel.drivers))
     recipes = feature_recipes(lake, training.horizon_weeks)
     metadata = {week_key(week): {**recipes[week_key(week)].metadata, MANIFEST_KEY: manifest} for week in origins}

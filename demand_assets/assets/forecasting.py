@@ -1,6 +1,7 @@
 """production model x demand_features -> weekly_forecast, its totals and attributions -> published_forecast."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.columns import texts
@@ -316,6 +317,7 @@ def forecast_totals(
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
+    deps=[*MEMBER_TABLES],
 )
 @retry_on_store_outage
 def published_forecast(
@@ -372,3 +374,13 @@ def published_forecast(
             "file": dg.MetadataValue.path(lake.path("published_forecast", file)),
         },
     )
+
+
+def expected_weekly(published: dg.AssetsDefinition, deadline_hours: int) -> dg.AssetsDefinition:
+    """The asset of vintages, late when a week and the hours of the deadline have passed since the last one.
+
+    A vintage comes within those hours after the end of each week, so two are never further apart.
+    """
+    late = timedelta(weeks=1, hours=deadline_hours)
+    policy = dg.FreshnessPolicy.time_window(fail_window=late, warn_window=timedelta(weeks=1, hours=deadline_hours / 2))
+    return published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, policy))

@@ -22,7 +22,7 @@ from demand_assets.assets.checks import check_results, check_specs, refuse, rows
 from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.assets.versions import ROWS_METADATA, record_partition_versions
 from demand_assets.contract.store import STORE_CONDITIONS
 from demand_assets.errors import DemandError
@@ -147,6 +147,7 @@ def _keys_of_weeks(deliveries: Sequence[Delivery]) -> list[str]:
     group_name=GROUP,
     owners=OWNERS,
     kinds={"parquet"},
+    deps=[*MEMBER_TABLES, dg.AssetDep("raw_covariates", partition_mapping=dg.AllPartitionMapping())],
     metadata={KEEP_VERSIONS: True, "dagster/column_schema": columns_of(CALENDAR_COLUMNS)},
 )
 def holiday_calendar(landing: Landing, lake: ParquetLake, dataset: pd.DataFrame) -> dg.MaterializeResult:
@@ -194,7 +195,8 @@ def raw_covariates(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """One row per store and week: its covariates as delivered, and the holiday flag.
 
-    A store that sells without covariates has a row with the flag alone.
+    A store that sells without covariates has a row with the flag alone. Of raw_sales, which is made from this, the
+    weeks that are there and the sales before the run are read: no dependency says so, which would be a circle.
     """
     keys = _keys_in(stores, departments)
     deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
@@ -360,6 +362,7 @@ def published_columns(covariates: pd.DataFrame) -> pd.DataFrame:
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[*MEMBER_TABLES],
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(STORE_CONDITIONS)},
 )
 @retry_on_store_outage

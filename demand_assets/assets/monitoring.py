@@ -10,7 +10,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import accuracy_plot
-from demand_assets.assets.rows import absent_rows, lake_frame, member_keys, store_table
+from demand_assets.assets.rows import ABSENT_TABLES, MEMBER_TABLES, absent_rows, lake_frame, member_keys, store_table
 from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.baselines import BASELINES
@@ -40,12 +40,19 @@ def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.Dateti
     return LakeTable(frame, {key: scoring_recipe(table, versions[key], past.get(key, ())).metadata for key in keys})
 
 
+# Those of earlier weeks, that forecast the week.
+VINTAGES = [
+    dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in ("published_forecast", PAST_FORECASTS)
+]
+
+
 @dg.asset(
     group_name="monitoring",
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[*ABSENT_TABLES, *VINTAGES],
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_ACCURACY)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
@@ -104,6 +111,7 @@ def forecast_accuracy(
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[*MEMBER_TABLES, *VINTAGES],
     metadata={PARTITION_COLUMN: "week", "dagster/column_schema": schema_of(FORECAST_EXCEPTIONS)},
     ins={"raw_sales": WEEKS_OF_SALES},
 )
@@ -154,11 +162,14 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
     if not vintages:
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
-    absent, members = absent_rows(lake), member_keys(lake)
+    absent, members = absent_rows(lake, [week_key(week)]), member_keys(lake)
     for vintage in vintages:
         forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), members)
         if not forecasts.empty:
-            stored = _with_baselines(lake, vintage, week, forecasts)
+            # Sales of a series that was out of stock are not what was asked for.
+            ids = forecasts["store_id"].to_numpy(), forecasts["dept_id"].to_numpy()
+            out = absent.ran_out(pd.DatetimeIndex([week] * len(forecasts)), *ids)
+            stored = _with_baselines(lake, vintage, week, forecasts[~out].reset_index(drop=True))
             made_by = vintage["vintage_id"], vintage["method"]
             points.append(realised_points(stored, actuals, *made_by, absent.missing, absent.stores_shut(week)))
     found = pd.concat(points, ignore_index=True) if points else None

@@ -11,10 +11,11 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.forecasting import GROUP, OWNERS, PUBLISHED, champion_of
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_TOTALS
 from demand_assets.forecasting.baselines import BASELINES, model_rows
+from demand_assets.forecasting.intervals import COLUMNS
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.planning import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY
@@ -33,7 +34,11 @@ _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    deps=[promoted_model],
+    deps=[
+        promoted_model,
+        *MEMBER_TABLES,
+        dg.AssetDep("demand_features", partition_mapping=dg.AllPartitionMapping()),
+    ],
 )
 @retry_on_store_outage
 def past_forecasts(
@@ -112,10 +117,10 @@ def _forecast(tested: pd.DataFrame, costs: OrderCosts) -> pd.DataFrame:
 
 def _totals(forecast: pd.DataFrame, known: pd.DataFrame, horizon_weeks: int) -> pd.DataFrame:
     """Totals of one origin, with intervals from the errors `known` then; without any where there were none."""
-    from demand_assets.forecasting.totals import QUANTILE_COLUMNS, calibrate_totals, total
+    from demand_assets.forecasting.totals import calibrate_totals, total
 
     calibrations = calibrate_totals(known, horizon_weeks)
     made = total(forecast, calibrations)
     bare = made["level"].isin([level for level, calibration in calibrations.items() if calibration.is_none])
-    made.loc[bare, list(QUANTILE_COLUMNS)] = np.nan
+    made.loc[bare, list(COLUMNS)] = np.nan
     return made

@@ -3,9 +3,10 @@
 A total that spans all stores or departments has the key `ALL` in the lake and no id in the store.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 
@@ -14,7 +15,7 @@ from demand_assets.contract.columns import Table
 from demand_assets.contract.spreadsheet import FORMULA_BUT_NO_NUMBER, MARK
 from demand_assets.errors import LakeError
 from demand_assets.forecasting.absent import AbsentRows
-from demand_assets.ingestion.dataset import Dataset
+from demand_assets.ingestion.dataset import OUT_OF_STOCK, Dataset
 from demand_assets.ingestion.delivery import KEYS, MEMBERS
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import keys_of
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from demand_assets.store.dataset import Member
 
 DIMENSIONS = {column: table for table, column in MEMBERS.items()}
+# The assets that `member_keys` reads, and those that `absent_rows` reads.
+MEMBER_TABLES = tuple(DIMENSIONS.values())
+ABSENT_TABLES = (
+    "dataset",
+    *MEMBER_TABLES,
+    dg.AssetDep("raw_series_covariates", partition_mapping=dg.AllPartitionMapping()),
+)
 _LEVELS = {"store_id": "store", "dept_id": "department"}
 Keys = Mapping[str, Mapping[str, int]]
 
@@ -43,10 +51,15 @@ def dataset_of(lake: ParquetLake) -> Dataset:
     return Dataset.read(frame)
 
 
-def absent_rows(lake: ParquetLake) -> AbsentRows:
-    """What a week without a row of a series means in this data set."""
-    facts = dataset_of(lake)
-    return AbsentRows(facts.missing, facts.closed_weeks(member_keys(lake)["store_id"]))
+def absent_rows(lake: ParquetLake, weeks: Sequence[str] | None = None) -> AbsentRows:
+    """What a week without a row of a series means in this data set, and which weeks do not tell demand.
+
+    Of `weeks`, where they are given, the series that were out of stock; else of all.
+    """
+    facts, table = dataset_of(lake), "raw_series_covariates"
+    wanted = lake.partitions(table) if weeks is None else weeks
+    out = lake.read(table, wanted, [*KEYS["series_covariates"], OUT_OF_STOCK]) if facts.tells_stock else None
+    return facts.absent_rows(member_keys(lake)["store_id"], out)
 
 
 def driver_frames(lake: ParquetLake, newest: str, horizon_weeks: int) -> "DriverFrames | None":

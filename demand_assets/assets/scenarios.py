@@ -165,12 +165,11 @@ class _Base:
 
 def _inputs(lake: ParquetLake, newest: str) -> dict[str, Any]:
     """Arguments of `build_panel` from the lake, of the weeks up to `newest`."""
-    absent = absent_rows(lake)
     weekly = {"sales": ("raw_sales", list(SALES_COLUMNS)), "covariates": ("raw_covariates", None)}
     keys = {table: [key for key in lake.partitions(table) if key <= newest] for table, _ in weekly.values()}
     frames = {name: lake.read(table, keys[table], columns) for name, (table, columns) in weekly.items()}
     whole = {"stores": lake.read("stores", None), "calendar": lake.read("holiday_calendar", None)}
-    return {**frames, **whole, "missing": absent.missing, "closed": absent.closed}
+    return {**frames, **whole, "absent": absent_rows(lake)}
 
 
 def _series_of(moved: pd.DataFrame, plannable: Plannable) -> int:

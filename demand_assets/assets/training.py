@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.model_card import LearntFrom, learnt_from, model_card
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG, Gate, registered_untrained
 from demand_assets.adapters.registry import STAGING, ModelRegistry, RegisteredVersion
@@ -13,7 +14,7 @@ from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import backtest_plot, decision_plot, importance_plot
-from demand_assets.assets.rows import absent_rows
+from demand_assets.assets.rows import ABSENT_TABLES, absent_rows
 from demand_assets.contract.columns import texts
 from demand_assets.contract.store import (
     ACTUAL,
@@ -47,6 +48,8 @@ GROUP = "training"
 OWNERS = ["team:forecasting"]
 # By reference: the workers that train read the rows.
 ALL_ROWS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping(), metadata=HISTORY, input_manager_key="table_refs")
+# Of these the gate reads what it needs: the champion forecasts again where it is judged.
+ALL_WEEKS = [dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in ("demand_features", "raw_sales")]
 
 BACKTEST_COLUMNS = {
     **texts(STORE_ID, DEPT_ID, ORIGIN_WEEK, TARGET_WEEK, HORIZON),
@@ -65,6 +68,7 @@ BACKTEST_COLUMNS = {
     kinds={"parquet"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
+    deps=[*ABSENT_TABLES],
     metadata={"dagster/column_schema": columns_from(BACKTEST_COLUMNS)},
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
@@ -168,6 +172,7 @@ def _wmae_metadata(scores: pd.DataFrame) -> dict[str, float]:
     kinds={"mlflow"},
     partitions_def=weeks_partitions,
     code_version=code_version("training"),
+    deps=[*ABSENT_TABLES],
     ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 def trained_model(
@@ -203,9 +208,9 @@ def trained_model(
             "horizon_weeks": str(training.horizon_weeks),
             "settings": training_settings(training),
         }
-        sample = demand_features.only(demand_features.keys[-1:]).read().head(5)
+        sample, data = demand_features.only(demand_features.keys[-1:]).read().head(5), learnt_from(lake, key)
         if model_rows(backtest_report).empty:
-            version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample)
+            version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample, data)
         else:
             forecaster = _trained(as_of, lake, training, compute, demand_features, raw_sales, backtest_report)
             seconds = forecaster.fit_seconds
@@ -228,6 +233,8 @@ def trained_model(
                 figures={"importance.png": importance},
                 sample=sample,
                 backtest=backtest_report,
+                card=model_card(forecaster, backtest_report, data),
+                learnt_from=data.tables,
             )
             plots = {
                 "feature importance": plot_markdown(importance, "feature importance"),
@@ -271,6 +278,7 @@ def _register_best_method(
     tested: pd.DataFrame,
     tags: dict[str, str],
     sample: pd.DataFrame,
+    data: LearntFrom,
 ) -> RegisteredVersion:
     """The best method that a history too short for a model allows, as a version."""
     landed = sum(week <= tags["as_of"] for week in sales.keys)
@@ -278,7 +286,7 @@ def _register_best_method(
     made = untrained_forecaster(
         method, tested, pd.Timestamp(tags["as_of"]), training.horizon_weeks, training.config().quantiles
     )
-    return registered_untrained(registry, *made, tags, sample, context.run_id)
+    return registered_untrained(registry, *made, tags, sample, data, context.run_id)
 
 
 @dg.asset(
@@ -286,7 +294,7 @@ def _register_best_method(
     owners=OWNERS,
     kinds={"mlflow", "sql"},
     partitions_def=weeks_partitions,
-    deps=[trained_model],
+    deps=[trained_model, *ALL_WEEKS, "dataset"],
 )
 @retry_on_store_outage
 def promoted_model(

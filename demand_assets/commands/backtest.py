@@ -43,10 +43,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     contents = LandingZone(raw_dir).contents()
     landed, facts = contents.tables(), contents.dataset
     sales, stores = landed.sales, landed.stores
-    closed = facts.closed_weeks(keys_of(stores, "store_id"))
-    panel = build_panel(
-        sales, landed.covariates, stores, landed.calendar, horizon, facts.missing, closed, drivers=landed.drivers
-    )
+    absent = facts.absent_rows(keys_of(stores, "store_id"), landed.of_series)
+    panel = build_panel(sales, landed.covariates, stores, landed.calendar, horizon, absent, landed.drivers)
     weeks = sorted({week_of("--origins", text, panel.weeks) for text in asked})
     first = first_origin(panel.weeks)
     outside = [week for week in weeks if not first < week <= panel.weeks[-1]]
@@ -55,13 +53,18 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
             f"origin {outside[0]:%Y-%m-%d} cannot be tested; the data allows {first:%Y-%m-%d} (exclusive) "
             f"to {panel.weeks[-1]:%Y-%m-%d}: {history_needs(len(panel.weeks), horizon)}"
         )
+    console.print(f"  {len(sales):,} rows of sales; building features ...")
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
     config = build_training(settings).config()
-    with Progress(console=console) as bar:
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("Training at each origin", total=len(weeks) + WARM_UP_ORIGINS)
-        result = backtest(
-            features, sales, weeks, horizon, config, lambda week: bar.update(task, advance=1, refresh=True)
-        )
+
+        def tell(week: pd.Timestamp) -> None:
+            bar.update(task, advance=1, refresh=True)
+            if not console.is_terminal:
+                console.print(f"  trained and forecast at {week:%Y-%m-%d}")
+
+        result = backtest(features, sales, weeks, horizon, config, tell, absent)
         bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")

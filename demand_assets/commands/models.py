@@ -1,4 +1,4 @@
-"""`demand models`, `promote`, `rollback`: what is registered, what is in production, and how that changes."""
+"""`demand models`, `promote`, `rollback`: what is registered, in staging and production, and how that changes."""
 
 import getpass
 import os
@@ -91,6 +91,19 @@ def promote_version(version: str, reason: str, force: bool, as_json: bool) -> in
     record = ledger.decide(challenger, champion, decision, _who(), resources["clock"].now(), force=force)
     _print_record(record, as_json, outcome_in_words(record))
     return 0 if record.outcome == PROMOTED else 1
+
+
+def stage_version(version: str, as_json: bool) -> None:
+    """Move the alias `staging` to a version."""
+    from demand_assets.adapters.registry import STAGING
+    from demand_assets.resources import build_resources
+
+    registry = build_resources(read_settings())["registry"]
+    registry.set_alias(STAGING, version)
+    if as_json:
+        print_json(asdict(registry.version(version)))
+    else:
+        terminal().print(f"version {version} is in staging")
 
 
 def roll_back(reason: str, as_json: bool) -> None:

@@ -128,9 +128,8 @@ def _made_again(
         inputs["stores"],
         inputs["holiday_calendar"],
         horizon,
-        facts.missing,
-        facts.closed_weeks(keys_of(inputs["stores"], "store_id")),
-        drivers=driver_frames_of(
+        facts.absent_rows(keys_of(inputs["stores"], "store_id"), inputs.get("raw_series_covariates")),
+        driver_frames_of(
             facts.covariates,
             covariates,
             inputs.get("raw_series_covariates", pd.DataFrame()),

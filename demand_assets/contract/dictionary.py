@@ -7,13 +7,14 @@ from pathlib import Path
 
 from demand_assets.contract.columns import Column, Table
 from demand_assets.contract.store import TABLES
+from demand_assets.contract.views import VIEWS
 
 BEGIN, END = "<!-- tables: written by `make dictionary` -->\n", "<!-- end of tables -->\n"
 
 
 def dictionary() -> str:
-    """Markdown of every table of the store: a section each, a row per column."""
-    return "\n".join(map(_section, TABLES))
+    """Markdown of every table and view of the store: a section each, a row per column."""
+    return "\n".join(map(_section, (*TABLES, *VIEWS)))
 
 
 def with_dictionary(text: str) -> str:

@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from demand_assets.contract import columns as contract
 from demand_assets.contract.columns import Type
+from demand_assets.contract.models import described
 from demand_assets.errors import StoreError
 
 
@@ -72,6 +73,7 @@ def sql_table(table: contract.Table, metadata: MetaData) -> Table:
         *map(_column, table.columns),
         *(Index(name, *columns) for name, columns in table.indexes.items()),
         *(UniqueConstraint(*columns, name=name) for name, columns in table.unique.items()),
+        comment=table.text,
     )
 
 
@@ -85,4 +87,12 @@ def _column(column: contract.Column) -> Column[Any]:
         primary_key=column.key,
         nullable=nullable,
         unique=column.unique or None,
+        comment=_comment(column),
     )
+
+
+def _comment(column: contract.Column) -> str:
+    if column.type is not Type.ID:
+        return described(column)
+    dimension = "stores" if column.name == "store_id" else "departments"
+    return f"Its key in {dimension}" + ("; 0 where the total spans them all" if column.nullable else "")

@@ -1,4 +1,4 @@
-"""What a week without a row of a series means: that nothing was sold, or that nothing is known."""
+"""Weeks whose demand the rows of sales do not tell: without a row, with a closed store, or out of stock."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.forecasting.weeks import week_number
+
 Missing = Literal["zero", "unknown"]
 
 
@@ -14,11 +16,23 @@ Missing = Literal["zero", "unknown"]
 class AbsentRows:
     """`missing` says what an absent row means; `closed` [week, store_id] when stores were shut, NA for the whole chain.
 
-    Sales of a closed week are unknown, whatever `missing` says.
+    `out_of_stock` [week, store_id, dept_id] are the weeks in which a series could not sell all that was asked for.
+    Demand of a closed week, and of one out of stock, is unknown, whatever `missing` and the row of sales say.
     """
 
     missing: Missing = "unknown"
     closed: pd.DataFrame | None = None
+    out_of_stock: pd.DataFrame | None = None
+
+    def ran_out(
+        self, weeks: pd.DatetimeIndex, stores: NDArray[np.integer[Any]], depts: NDArray[np.integer[Any]]
+    ) -> NDArray[np.bool_]:
+        """(n,) whether the series was out of stock in the week, of (n,) weeks, store and department ids."""
+        out = self.out_of_stock
+        if out is None or out.empty:
+            return np.zeros(len(weeks), dtype=np.bool_)
+        held = series_week(out["store_id"].to_numpy(), out["dept_id"].to_numpy(), pd.DatetimeIndex(out["week"]))
+        return np.isin(series_week(stores, depts, weeks), held)
 
     def shut(self, weeks: pd.DatetimeIndex, stores: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """(n,) whether the store was shut in the week, of (n,) weeks and store ids."""
@@ -45,6 +59,13 @@ class AbsentRows:
         if self.missing == "unknown":
             return np.zeros(len(weeks), dtype=np.bool_)
         return (weeks <= newest) & ~self.shut(weeks, stores)
+
+
+def series_week(
+    stores: NDArray[np.integer[Any]], depts: NDArray[np.integer[Any]], weeks: pd.DatetimeIndex
+) -> NDArray[np.int64]:
+    """(n,) one integer for each store, department and week: a sorted search takes a tenth of a merge's memory."""
+    return stores.astype(np.int64) << 40 | depts.astype(np.int64) << 20 | week_number(weeks)
 
 
 UNKNOWN = AbsentRows()

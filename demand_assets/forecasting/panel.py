@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from demand_assets.errors import SchemaError
-from demand_assets.forecasting.absent import AbsentRows, Missing
+from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
 from demand_assets.forecasting.drivers import Driver, DriverFrames, dense_drivers
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number, weeks_between
 
@@ -82,15 +82,14 @@ def build_panel(
     stores: pd.DataFrame,
     calendar: pd.DataFrame,
     horizon_weeks: int,
-    missing: Missing = "unknown",
-    closed: pd.DataFrame | None = None,
+    absent: AbsentRows = UNKNOWN,
     drivers: DriverFrames | None = None,
 ) -> Panel:
     """The panel of sales, covariates, stores and calendar frames; covariates after the last sales week are left out.
 
     Covariates and stores may lack columns: their values are unknown then. The holiday flag of a store and week is that
-    of the covariates, else that of the calendar, which is one of `calendar_of` and covers the horizon. `missing` and
-    `closed` are those of `AbsentRows`: with "zero" an absent row is 0 if the series had one in the 52 weeks before.
+    of the covariates, else that of the calendar, which is one of `calendar_of` and covers the horizon. Where `absent`
+    says "zero" an absent row is 0 if the series had one in the 52 weeks before.
     SchemaError when there are no sales, a store is unknown or the calendar lacks a week.
     """
     if sales.empty:
@@ -105,8 +104,8 @@ def build_panel(
     matrix = np.full((len(weeks), len(series)), np.nan)
     place = np.multiply(at, len(series), out=at)
     matrix.ravel()[np.add(place, column, out=place)] = sales["sales"].to_numpy()
-    absent = AbsentRows(missing, closed)
     has_row = _filled(matrix, weeks, series["store_id"].to_numpy(), absent)
+    _censor(matrix, weeks, series, absent.out_of_stock)
 
     ahead = weeks_between(weeks[0], add_weeks(weeks[-1], horizon_weeks))
     by_store = _ByStore.of(covariates, ahead, known)
@@ -155,6 +154,19 @@ def _filled(
         nothing &= ~shut[:, place]
     matrix[nothing] = 0.0
     return has_row
+
+
+def _censor(
+    matrix: NDArray[np.float64], weeks: pd.DatetimeIndex, series: pd.DataFrame, out_of_stock: pd.DataFrame | None
+) -> None:
+    """Make (T, S) sales NaN in place where a series was out of stock: more was asked for than was sold."""
+    if out_of_stock is None:
+        return
+    ids = ["store_id", "dept_id"]
+    row = week_number(pd.DatetimeIndex(out_of_stock["week"])) - week_number(weeks[:1])[0]
+    column = pd.MultiIndex.from_frame(series[ids]).get_indexer(pd.MultiIndex.from_frame(out_of_stock[ids]))
+    there = (row >= 0) & (row < len(weeks)) & (column >= 0)
+    matrix[row[there], column[there]] = np.nan
 
 
 def _flags(calendar: pd.DataFrame, weeks: pd.DatetimeIndex) -> NDArray[np.bool_]:

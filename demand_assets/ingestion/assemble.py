@@ -30,6 +30,7 @@ class Tables:
     stores: pd.DataFrame
     departments: pd.DataFrame
     calendar: pd.DataFrame
+    of_series: pd.DataFrame | None = None
     drivers: DriverFrames | None = None
 
     @property
@@ -61,19 +62,21 @@ def tables_of(deliveries: Sequence[Delivery], facts: Dataset) -> Tables:
         name: merge_members(column, None, (), by_kind[name], keys[column]).frame for name, column in MEMBERS.items()
     }
     calendar = calendar_with(landed_flags([sales, covariates], by_store=facts.holidays.by_store), facts)
-    drivers = _drivers(covariates, by_kind["series_covariates"], facts)
-    return Tables(sales, covariates, members["stores"], members["departments"], calendar, drivers)
+    of_series = _of_series(by_kind["series_covariates"])
+    drivers = None
+    if facts.has_drivers:
+        # Of one look at a zone: what is told of later weeks counts as planned at each origin.
+        series = pd.DataFrame() if of_series is None else of_series
+        drivers = driver_frames_of(facts.covariates, covariates, series, pd.DataFrame())
+    return Tables(sales, covariates, members["stores"], members["departments"], calendar, of_series, drivers)
 
 
-def _drivers(covariates: pd.DataFrame, of_series: Sequence[Delivery], facts: Dataset) -> DriverFrames | None:
-    """The drivers of one look at a zone: what is told of later weeks counts as planned at each origin."""
-    if not facts.has_drivers:
+def _of_series(own: Sequence[Delivery]) -> pd.DataFrame | None:
+    """The covariates of series of all weeks; None without any."""
+    if not own:
         return None
-    series = pd.DataFrame()
-    if of_series:
-        weeks = pd.DatetimeIndex(sorted({week for one in of_series for week in one.weeks}), name="week")
-        series = merge_columnwise(None, {}, of_series, KEYS["series_covariates"], weeks=weeks).frame
-    return driver_frames_of(facts.covariates, covariates, series, pd.DataFrame())
+    weeks = pd.DatetimeIndex(sorted({week for one in own for week in one.weeks}), name="week")
+    return merge_columnwise(None, {}, own, KEYS["series_covariates"], weeks=weeks).frame
 
 
 def calendar_with(flags: pd.DataFrame, facts: Dataset) -> pd.DataFrame:

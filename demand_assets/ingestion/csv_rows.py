@@ -60,7 +60,10 @@ def sample(table: CsvText) -> tuple[pa.Table, int | None]:
         raise SchemaError(f"{table.name} has a header and no rows; expected at least one row below {_listed(table)}")
     pieces = [body] if len(body) <= _SMALL else list(_places(table, body))
     ragged: list[Ragged] = []
-    read = [_parse(table, piece, strings=True, ragged=ragged) for piece in pieces]
+    try:
+        read = [_parse(table, piece, strings=True, ragged=ragged) for piece in pieces]
+    except pa.ArrowInvalid as error:
+        raise _unreadable(table, error) from None
     rows = pa.concat_tables(read)
     if not rows.num_rows and ragged:
         raise ragged_error(table, ragged[0])
@@ -122,8 +125,19 @@ def texts(table: CsvText, columns: Mapping[str, ColumnType]) -> tuple[pa.Table, 
         except pa.ArrowInvalid:
             rows = _parse(table, None, types=types, strings=True, ragged=ragged)
     except pa.ArrowInvalid as error:
-        raise SchemaError(f"{table.name} cannot be read as CSV: {short(str(error))}; save it as CSV (UTF-8)") from None
+        raise _unreadable(table, error) from None
     return rows.rename_columns([table.names[position] for position in kinds]), ragged
+
+
+def _unreadable(table: CsvText, error: pa.ArrowInvalid) -> SchemaError:
+    """Why a CSV cannot be parsed: a row longer than a block, with its line, or what Arrow says."""
+    found = next(((line, size) for line, size in _sizes(table) if size > _BLOCK), None)
+    if found is None:
+        return SchemaError(f"{table.name} cannot be read as CSV: {short(str(error))}; save it as CSV (UTF-8)")
+    return SchemaError(
+        f"{table.name} line {found[0]}: the row has {found[1]:,} characters, expected up to {_BLOCK:,}; "
+        "close its quotes or shorten it, and land the file again"
+    )
 
 
 def wanted(table: CsvText, columns: Mapping[str, ColumnType]) -> dict[int, str]:
@@ -144,7 +158,9 @@ def ragged_error(table: CsvText, row: Ragged) -> SchemaError:
 def field_count(table: CsvText, row: Ragged) -> str:
     """How many fields a ragged row has, and how many it should have."""
     hint = " (a trailing comma?)" if row.fields == len(table.names) + 1 else ""
-    return f"has {row.fields} fields{hint}, expected {len(table.names)}: {_listed(table)}"
+    return (
+        f"has {row.fields} field{'' if row.fields == 1 else 's'}{hint}, expected {len(table.names)}: {_listed(table)}"
+    )
 
 
 def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
@@ -162,8 +178,7 @@ def lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> lis
 
 
 def _quoted_lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]) -> Iterator[int]:
-    text = io.TextIOWrapper(io.BytesIO(line_feeds(table.text)[table.body :]), "utf-8", "replace", newline="\n")
-    reader = csv.reader(text, delimiter=table.separator, quotechar=table.quote)
+    reader = _records(table)
     records = filter(None, reader)
     done = 0
     for row in rows:
@@ -174,6 +189,23 @@ def _quoted_lines(table: CsvText, rows: Sequence[int] | NDArray[np.integer[Any]]
             before = reader.line_num
         done = int(row) + 1
         yield table.first_line + before
+
+
+def _records(table: CsvText) -> csv._reader:  # type: ignore[name-defined]
+    """The rows as the standard library reads them, which counts lines; a field may be as long as the text."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(table.text)))
+    text = io.TextIOWrapper(io.BytesIO(line_feeds(table.text)[table.body :]), "utf-8", "replace", newline="\n")
+    if not table.quote:
+        return csv.reader(text, delimiter=table.separator, quoting=csv.QUOTE_NONE)
+    return csv.reader(text, delimiter=table.separator, quotechar=table.quote)
+
+
+def _sizes(table: CsvText) -> Iterator[tuple[int, int]]:
+    """The line in which each row begins, and its characters."""
+    reader, before = _records(table), 0
+    for record in reader:
+        yield table.first_line + before, sum(map(len, record)) + len(record)
+        before = reader.line_num
 
 
 def _places(table: CsvText, body: memoryview) -> Iterator[memoryview]:

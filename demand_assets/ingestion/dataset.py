@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.forecasting.absent import AbsentRows
 from demand_assets.forecasting.holidays import HolidayRule, holiday_weeks
 from demand_assets.ingestion.dataspec import WEEKDAYS, Accept, Closed, DataSpec, Holidays
+from demand_assets.ingestion.delivery import KEYS
 from demand_assets.ingestion.layout import columns_of
 from demand_assets.ingestion.mapping import lake_name
 
@@ -30,6 +32,10 @@ TEXTS: Mapping[str, str] = {
     "accepted": "Unusual findings that were accepted, JSON",
     "covariates": "Columns beside sales: name in the lake, level, whether known ahead; JSON",
 }
+
+
+# The covariate of series that says when more was asked for than could be sold.
+OUT_OF_STOCK = "out_of_stock"
 
 
 @dataclass(frozen=True)
@@ -139,3 +145,15 @@ class Dataset:
     def has_drivers(self) -> bool:
         """Whether any covariate is known ahead."""
         return any(one.known_ahead for one in self.covariates)
+
+    @property
+    def tells_stock(self) -> bool:
+        """Whether a covariate of series says when they were out of stock."""
+        return any(one.name == OUT_OF_STOCK and one.level == "series" for one in self.covariates)
+
+    def absent_rows(self, stores: Mapping[str, int], of_series: pd.DataFrame | None) -> AbsentRows:
+        """Which weeks do not tell demand. `stores`: id -> key; `of_series`: covariates of series, if there are any."""
+        out = None
+        if self.tells_stock and of_series is not None and OUT_OF_STOCK in of_series:
+            out = of_series.loc[of_series[OUT_OF_STOCK] > 0, list(KEYS["series_covariates"])]
+        return AbsentRows(self.missing, self.closed_weeks(stores), out)

@@ -72,7 +72,14 @@ def open_csv(name: str, data: bytes, dialect: Dialect) -> CsvText:
     for _ in range(dialect.skipped):
         start, line = text.find(b"\n", start) + 1, line + 1
     stop = _record_end(text, start, dialect.quote)
+    if stop - start > _HEAD:
+        raise SchemaError(
+            f"{name} line {line}: the header has {stop - start:,} bytes, expected up to {_HEAD:,}; "
+            "close its quotes or shorten it, and land the file again"
+        )
     header = text[start:stop].decode("utf-8", "replace")
+    # Of one field, which the standard library bounds, the header may consist.
+    csv.field_size_limit(max(csv.field_size_limit(), _HEAD))
     names = [column.strip() for column in next(_reader(header, dialect), [])]
     first_line = line + header.count("\n") + 1
     return CsvText(name, text, names, min(stop + 1, len(text)), first_line, dialect.separator, dialect.quote)
@@ -88,7 +95,7 @@ def dialect_of(name: str, data: bytes) -> Dialect:
     # DuckDB counts no blank lines before a header when it pads rows, and all of them otherwise.
     blank = len(text) - len(text.lstrip(b"\n"))
     head = _whole_lines(text[blank : blank + _HEAD], len(text) <= blank + _HEAD)
-    separator, quote, skipped, has_header = _sniffed(head)
+    separator, quote, skipped, has_header = _with_header(head, *_sniffed(head))
     if not has_header:
         first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
         raise SchemaError(f"{name} has no header: its first line is {short(first)}; add a line that names the columns")
@@ -106,6 +113,28 @@ def short(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def _own_mark(head: bytes, sniffed: str) -> str:
+    """The separator of the first two lines where they lack the one that was sniffed: the rows below are mixed."""
+    first, _, rest = head.partition(b"\n")
+    second = rest.partition(b"\n")[0]
+    if sniffed.encode() in first + second:
+        return sniffed
+    own = [mark for mark in _SEPARATORS if first.count(mark.encode()) == second.count(mark.encode()) > 0]
+    return own[0] if own else sniffed
+
+
+def _with_header(head: bytes, separator: str, quote: str, skipped: int, has_header: bool) -> tuple[str, str, int, bool]:
+    """The same, with a line of words above one that is none for the header: DuckDB skips it if its fields are fewer."""
+    lines = [line.decode("utf-8", "replace").split(separator) for line in head.split(b"\n", skipped + 2)[: skipped + 2]]
+    named = [len(fields) > 1 and all(_WORD.match(name.strip(" \"'")) for name in fields) for fields in lines]
+    if (has_header and named[skipped]) or not any(named):
+        return separator, quote, skipped, has_header
+    place = named.index(True)
+    # A title above the table has fewer fields.
+    is_header = not any(named[place + 1 :]) and len(lines[place]) >= len(lines[-1]) - 1
+    return (separator, quote, place, True) if is_header else (separator, quote, skipped, has_header)
+
+
 def _reader(text: str, dialect: Dialect) -> csv._reader:  # type: ignore[name-defined]
     if not dialect.quote:
         return csv.reader([text], delimiter=dialect.separator, quoting=csv.QUOTE_NONE)
@@ -120,6 +149,7 @@ def _sniffed(head: bytes) -> tuple[str, str, int, bool]:
     if found[0] not in _SEPARATORS or found[0].encode() not in head:
         # One ragged row among few makes DuckDB see a single column; padded, it sees through it.
         found = _sniff(head, padded=True)
+    found = (_own_mark(head, found[0]), *found[1:])
     if found[0].encode() not in head:
         # A single column: any separator does that is not in it.
         found = (next((mark for mark in _SEPARATORS if mark.encode() not in head), "\x1f"), *found[1:])
@@ -178,7 +208,8 @@ def _normal(name: str, data: bytes, encoding: str) -> bytes:
     """A text as UTF-8, with LF line ends if its start has others."""
     if encoding != "utf-8":
         try:
-            data = data.decode(encoding).removeprefix("\ufeff").encode()
+            # Programs put the mark of UTF-8 before other encodings too.
+            data = data.removeprefix(_BOM).decode(encoding).removeprefix("\ufeff").encode()
         except UnicodeDecodeError as error:
             raise SchemaError(
                 f"{name} is not {encoding} at byte {error.start:,}, as its start is; save it as CSV (UTF-8)"

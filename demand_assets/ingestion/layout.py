@@ -251,13 +251,15 @@ def _beside(table: Table, sales: Layout, wanted: DataSpec) -> Layout:
     dept = _key(table, wanted.departments.key, "dept") if wanted.departments.key else ()
     dept = dept or _shared_key(table, sales.table, sales.dept, "dept")
     layout = Layout(table, "not understood", store, dept, day)
-    if named(table, wanted.stores.files) or named(table, wanted.departments.files):
-        day = ""
-    if day:
+    members: tuple[tuple[FileRole, Headers, bool], ...] = (
+        ("stores", store, named(table, wanted.stores.files)),
+        ("departments", dept, named(table, wanted.departments.files)),
+    )
+    if day and not any(is_named for _, _, is_named in members):
         return _dated_layout(layout, sales)
-    members: tuple[tuple[FileRole, Headers], ...] = (("stores", store), ("departments", dept))
-    for role, key in members:
-        if key and len(table.headers) > len(key) and table.is_unique(key):
+    for role, key, is_named in members:
+        # Rows that contradict each other in a file that is named are refused with their lines.
+        if key and len(table.headers) > len(key) and (is_named or table.is_unique(key)):
             return replace(
                 layout, role=role, store=store if role == "stores" else (), dept=dept if role == "departments" else ()
             )

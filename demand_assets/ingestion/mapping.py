@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demand_assets.contract.columns import ID_RULE, LONGEST_ID
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion.delivery import KEYS, MEMBERS, LandedFile
 from demand_assets.ingestion.extras import MOST_WORDS
@@ -47,7 +48,8 @@ class Part:
     """The rows of one plan of one source under the names of the lake: rows of weeks by their keys, others as they came.
 
     `ids` as of a Delivery. `day` is the date of a row that covers a day; `week` that of a row that covers a week.
-    `order`: (n,) the row of the file that each row was; None where they are as in the file.
+    `order`: (n,) the row of the file that each row was; None where they are as in the file. `starts`: of a table with
+    a column per date the first row that each row of the file makes, ascending.
     """
 
     source: Source
@@ -56,6 +58,13 @@ class Part:
     ids: Mapping[str, tuple[str, ...]]
     content_hash: str
     order: NDArray[np.intp] | None = None
+    starts: NDArray[np.intp] | None = None
+
+    def file_rows(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The 0-based data rows of the file that rows at these positions of `frame` come from."""
+        if self.starts is not None:
+            return np.searchsorted(self.starts, rows, side="right") - 1
+        return rows if self.order is None else self.order[rows]
 
     @property
     def known_ahead(self) -> tuple[str, ...]:
@@ -92,7 +101,8 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
             if column.texts is not None:
                 ids[name] = column.texts
     if plan.dates:
-        return Part(source, plan, _long(table, plan, keys), ids, content_hash)
+        frame, starts = _long(table, plan, keys)
+        return Part(source, plan, frame, ids, content_hash, starts=starts)
     order = None
     if plan.date:
         keys["day" if plan.days else "week"] = _days(source, plan, table)
@@ -108,7 +118,8 @@ def part_of(source: Source, plan: Plan, table: pa.Table, content_hash: str) -> P
     frame = pd.DataFrame(columns, copy=False)
     if plan.kind in MEMBERS:
         # A file of sales tells the facts of a store in each of its rows.
-        frame = frame.drop_duplicates(ignore_index=True)
+        order = np.flatnonzero(~frame.duplicated())
+        frame = frame.iloc[order].reset_index(drop=True)
     return Part(source, plan, frame, ids, content_hash, order)
 
 
@@ -191,7 +202,10 @@ def _id_column(table: pa.Table, headers: Sequence[str]) -> IdColumn:
     """The ids that these columns make together; `ONLY_ID` where there are none."""
     if not headers:
         return IdColumn(np.zeros(len(table), dtype=np.int64), (ONLY_ID,))
-    return joined([_one_id(table.column(header)) for header in headers])
+    made = joined([_one_id(table.column(header)) for header in headers])
+    if long := next((text for text in made.texts or () if len(text) > LONGEST_ID), ""):
+        raise SchemaError(f"{' and '.join(headers)} make the id {long[:60]!r}..., expected {ID_RULE}")
+    return made
 
 
 def _one_id(column: pa.ChunkedArray) -> IdColumn:
@@ -216,8 +230,11 @@ def _values(column: pa.ChunkedArray) -> Any:
     return column.to_numpy(zero_copy_only=False)
 
 
-def _long(table: pa.Table, plan: Plan, ids: dict[str, Any]) -> pd.DataFrame:
-    """One row per series and date of a table with a column per date, from the first sale of each series on."""
+def _long(table: pa.Table, plan: Plan, ids: dict[str, Any]) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """One row per series and date of a table with a column per date, from the first sale of each series on.
+
+    And the first of the rows that each row of the table makes.
+    """
     headers = sorted(plan.dates, key=lambda header: plan.dates[header])
     cells = np.column_stack([table.column(header).to_numpy() for header in headers])
     # Such a table has a cell for every date, also before a series existed.
@@ -228,7 +245,8 @@ def _long(table: pa.Table, plan: Plan, ids: dict[str, Any]) -> pd.DataFrame:
     )
     columns = {name: codes[row] for name, codes in ids.items()}
     columns["day" if plan.days else "week"] = dates[at].astype("datetime64[ns]")
-    return pd.DataFrame({**columns, "sales": cells[kept]})
+    starts = np.concatenate([[0], np.cumsum(kept.sum(axis=1))[:-1]])
+    return pd.DataFrame({**columns, "sales": cells[kept]}), starts
 
 
 def columns_of_covariate(name: str, columns: Iterable[str]) -> Iterator[str]:

@@ -163,6 +163,12 @@ def faults_of(outcomes: Sequence[CheckOutcome]) -> list[str]:
     return list(dict.fromkeys(said for said in failed if not said.startswith(_UNJUDGED)))
 
 
+def failing_rows(outcomes: Sequence[CheckOutcome]) -> pd.DataFrame:
+    """The rows, 20 of each at most, that made checks of severity `error` fail; ids are text."""
+    failed = [one.failing_rows for one in outcomes if not one.passed and one.severity == "error"]
+    return pd.concat([pd.DataFrame(), *(rows for rows in failed if len(rows))], ignore_index=True)
+
+
 def _validate(
     delivery: Delivery, known: NDArray[np.int64], context: Context, past: pd.DataFrame | None
 ) -> list[CheckOutcome]:

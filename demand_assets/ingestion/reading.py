@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,14 @@ from demand_assets.errors import SchemaError
 from demand_assets.ingestion import csv_rows
 from demand_assets.ingestion.delivery import LandedFile
 from demand_assets.ingestion.dialect import CsvText, dialect_of, open_csv, short
+from demand_assets.ingestion.json_lines import first_fault
 from demand_assets.ingestion.marks import date_formats, number_marks
 from demand_assets.ingestion.source import ColumnType, Dialect, Source
 from demand_assets.ingestion.unpacking import form_of, is_table_name, unpacked
 from demand_assets.ingestion.values import NULLS, convert, expected, texts
 from demand_assets.ingestion.workbooks import sheets
 
-__all__ = ["Fault", "date_formats", "line_of", "number_marks", "read", "read_or_collect", "sources"]
+__all__ = ["Fault", "date_formats", "lines_of", "number_marks", "read", "read_or_collect", "sources"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,10 @@ def read_or_collect(source: Source, data: bytes, columns: Mapping[str, ColumnTyp
     return _collect(opened, source, columns, all_faults=True)
 
 
-def line_of(source: Source, data: bytes, row: int) -> int:
-    """The 1-based line of the file (row of the sheet, row of Parquet) in which the 0-based data row begins."""
-    return _lines(_open(source, data), np.array([row]))[0]
+def lines_of(source: Source, data: bytes, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
+    """The 1-based lines of the file (rows of the sheet, rows of Parquet) in which these 0-based data rows begin."""
+    distinct, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+    return [int(line) for line in np.array(_lines(_open(source, data), distinct), dtype=np.int64)[place]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +150,8 @@ def _json(name: str, content: bytes) -> pa.Table:
     try:
         return pa_json.read_json(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")))
     except pa.ArrowInvalid as error:
-        raise SchemaError(
-            f"{name} cannot be read as JSON lines: {short(str(error))}; write one object a line"
-        ) from None
+        reason = first_fault(content) or f"cannot be read as JSON lines: {short(str(error))}"
+        raise SchemaError(f"{name} {reason}; write one object a line") from None
 
 
 def _collect(
@@ -203,9 +204,10 @@ def _faults(
         return []
     rows = np.unique([*(places[row] for row, _ in wrong), *(row.row for row in ragged)])
     line = dict(zip(rows.tolist(), _lines(opened, rows), strict=True))
+    values = [_text(raw.column(name)[row]) for row, name in wrong]
     faults = [
-        Fault(line[int(places[row])], name, _text(raw.column(name)[row]), expected(columns[name]))
-        for row, name in wrong
+        Fault(line[int(places[row])], name, value, expected(columns[name], value))
+        for (row, name), value in zip(wrong, values, strict=True)
     ]
     if isinstance(opened, CsvText):
         faults += [Fault(line[row.row], "", row.text, csv_rows.field_count(opened, row)) for row in ragged]

@@ -145,13 +145,18 @@ def _add_numbers(found: _Found, frame: pd.DataFrame, schema: Schema, dated: NDAr
         taken = taken | wrong
 
 
-def too_many(wrong: pd.DataFrame, rows: int, file: str) -> str:
-    """Why a file of so many rows is refused for its `wrong_rows`; empty where these can be set aside."""
+def too_many(wrong: pd.DataFrame, rows: int) -> str:
+    """Why a file of so many rows is refused for its wrong rows; empty where these can be set aside.
+
+    `wrong` has `file`, `line`, `check` and `reason`.
+    """
     if len(wrong) <= max(ROWS, SHARE * rows):
         return ""
     checks = wrong["check"].value_counts()
     named = some([f"{check} {number:,}" for check, number in checks.items()])
+    first = wrong.loc[wrong["line"].idxmin()]
     return (
-        f"{file}: {len(wrong):,} of {count(rows, 'row')} are wrong, more than {SHARE:.0%} and {ROWS}, so none is taken "
-        f"({named}); first: {wrong['reason'].iloc[0]}; {SPECS[str(checks.index[0])].answer}"
+        f"{first['file']}: {len(wrong):,} of {count(rows, 'row')} are wrong, more than {SHARE:.0%} and {ROWS}, "
+        f"so none is taken ({named}); first, line {first['line']}: {first['reason']}; "
+        f"{SPECS[str(checks.index[0])].answer}"
     )

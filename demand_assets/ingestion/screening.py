@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -14,16 +14,16 @@ from demand_assets.ingestion.context import Context
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import KEYS, MEMBERS, Delivery, LandedFile
 from demand_assets.ingestion.ids import IdTexts
+from demand_assets.ingestion.locating import LinesOf, in_lines, lines_of_keys
 from demand_assets.ingestion.mapping import Part, week_of_day
 from demand_assets.ingestion.order import sort_order, taken
 from demand_assets.ingestion.outcome import in_words
-from demand_assets.ingestion.quality import faults_of, validate_deliveries
+from demand_assets.ingestion.quality import failing_rows, faults_of, validate_deliveries
 from demand_assets.ingestion.rows import too_many, without_repeats, wrong_rows
+from demand_assets.ingestion.weekly import file_names
 
 # In the name of what is left of a delivery: what follows was set aside because of stored sales.
 BESIDE_STORED = " beside stored sales without "
-# Position of a row of a part -> its line in the file.
-LineOf = Callable[[Part, int], int]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Refusal:
 
 
 def screen_rows(
-    parts: Sequence[Part], context: Context, quarantine: bool, line_of: LineOf
+    parts: Sequence[Part], context: Context, quarantine: bool, lines_of: LinesOf
 ) -> tuple[list[Part], list[pd.DataFrame], list[Refusal]]:
     """The parts without rows that are wrong by themselves; those rows with `line`, `check`, `reason`; refused files.
 
@@ -64,7 +64,7 @@ def screen_rows(
             kept[place] = part
             continue
         is_sales = part.plan.kind == "sales"
-        screened, rows, message = _screened(part, context, quarantine, past if is_sales else None, line_of)
+        screened, rows, message = _screened(part, context, quarantine, past if is_sales else None, lines_of)
         if message:
             refused.append(Refusal(part.file, message))
             continue
@@ -78,15 +78,15 @@ def screen_rows(
 
 
 def _screened(
-    part: Part, context: Context, quarantine: bool, past: pd.DataFrame | None, line_of: LineOf
+    part: Part, context: Context, quarantine: bool, past: pd.DataFrame | None, lines_of: LinesOf
 ) -> tuple[Part, pd.DataFrame, str]:
     """The part without its wrong rows, those rows, and why its file is refused or nothing."""
     ordered, order = _ordered(part, context.weekday)
     wrong = wrong_rows(part.plan.kind, _by_week(ordered, context.weekday), replace(context, ids=_texts(part.ids)), past)
     if wrong.empty:
         return replace(part, frame=ordered, order=None), wrong, ""
-    rows = _named(part, ordered, order, wrong, line_of)
-    message = too_many(wrong, len(ordered), part.file.name) or ("" if quarantine else _refusal(rows))
+    rows = _named(part, ordered, order, wrong, lines_of)
+    message = too_many(rows, len(ordered)) or ("" if quarantine else _refusal(rows))
     # Other rows of the same bytes: what is set aside belongs to the name of what is left.
     content = f"{part.content_hash} without {' '.join(map(str, rows['line']))}"
     return replace(part, frame=_left(ordered, wrong), content_hash=content, order=None), rows, message
@@ -107,9 +107,9 @@ def _by_week(frame: pd.DataFrame, weekday: int) -> pd.DataFrame:
 
 
 def _ordered(part: Part, weekday: int) -> tuple[pd.DataFrame, NDArray[np.intp]]:
-    """The rows sorted as their kind is, days by the week they are in, and where each row was in the file."""
+    """The rows sorted as their kind is, days by the week they are in, and where each row was in the part."""
     if part.order is not None:
-        return part.frame, part.order
+        return part.frame, np.arange(len(part.frame))
     week = part.frame["week"] if "week" in part.frame else week_of_day(part.frame["day"].to_numpy(), weekday)
     order = sort_order([np.asarray(week), *(part.frame[key].to_numpy() for key in KEYS[part.plan.kind][1:])])
     if order is None:
@@ -122,14 +122,16 @@ def _texts(ids: Mapping[str, tuple[str, ...]]) -> IdTexts:
 
 
 def _named(
-    part: Part, ordered: pd.DataFrame, order: NDArray[np.intp], wrong: pd.DataFrame, line_of: LineOf
+    part: Part, ordered: pd.DataFrame, order: NDArray[np.intp], wrong: pd.DataFrame, lines_of: LinesOf
 ) -> pd.DataFrame:
     """The wrong rows in the words of the retailer, with their lines in the file."""
     at = wrong["row"].to_numpy()
     rows = in_words(ordered.iloc[at].reset_index(drop=True), _texts(part.ids))
-    lines = [line_of(part, int(row)) for row in order[at]]
     return rows.assign(
-        file=part.file.name, line=lines, check=wrong["check"].to_numpy(), reason=wrong["reason"].to_numpy()
+        file=part.file.name,
+        line=lines_of(part, order[at]),
+        check=wrong["check"].to_numpy(),
+        reason=wrong["reason"].to_numpy(),
     )
 
 
@@ -140,15 +142,22 @@ def _refusal(rows: pd.DataFrame) -> str:
     return f"{rows['file'].iloc[0]} {named}{more}; correct the file and land it again"
 
 
-def screen_deliveries(deliveries: Sequence[Delivery], context: Context) -> tuple[list[Delivery], list[Refusal]]:
-    """The deliveries that are right by themselves, each row once, and the refused files."""
+def screen_deliveries(
+    deliveries: Sequence[Delivery], context: Context, parts: Sequence[Part], lines_of: LinesOf
+) -> tuple[list[Delivery], list[Refusal]]:
+    """The deliveries that are right by themselves, each row once, and the refused files with the lines at fault.
+
+    `parts` are those that the deliveries were made of.
+    """
     good: list[Delivery] = []
     refused: list[Refusal] = []
     for delivery in deliveries:
-        name = delivery.file.name
         outcomes = validate_deliveries([delivery], None, replace(context, ids=_texts(delivery.ids)))
         if faults := faults_of(outcomes):
-            refused.append(Refusal(delivery.file, f"{name}: {'; '.join(faults)}"))
+            own = [one for one in parts if one.plan.kind == delivery.kind and one.file.name in file_names(delivery)]
+            lines = lines_of_keys(own, failing_rows(outcomes), context.weekday, lines_of)
+            where = " ".join(filter(None, [delivery.file.name, in_lines(lines)]))
+            refused.append(Refusal(delivery.file, f"{where}: {'; '.join(faults)}"))
         elif all(one.passed for one in outcomes):
             good.append(delivery)
         else:

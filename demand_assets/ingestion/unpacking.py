@@ -24,11 +24,13 @@ _FOREIGN = {
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a zstd archive",
-    b"<!DOCTYPE": "a web page",
-    b"<html": "a web page",
-    b"<?xml": "XML",
     b"PK\x05\x06": "an empty archive",
+    _GZIP: "a gzip in another",
 }
+# A tar has its mark behind the name of its first member.
+_TAR, _TAR_AT = b"ustar", 257
+# In what is written as text, blanks and either case may stand before it.
+_PAGES = {b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "XML"}
 _TABLES = (".csv", ".tsv", ".dat", ".gz", ".xlsx", ".xlsm", ".xls", ".parquet", ".json", ".jsonl", ".ndjson")
 # Real tables shrink 5 to 50 times; what unpacks to far more is made to fill a disk.
 _RATIO, _HARMLESS_BYTES = 200, 64 * 2**20
@@ -57,12 +59,20 @@ def form_of(name: str, data: bytes) -> Form:
         return "parquet"
     if data[:8] == _OLE or data[:4] == _ZIP:
         return "excel"
-    if foreign := next((what for magic, what in _FOREIGN.items() if data[: len(magic)] == magic), ""):
-        raise SchemaError(f"{name} is {foreign}; expected a table: save it as CSV (UTF-8), Excel or Parquet")
     start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if foreign := _foreign(data, start):
+        raise SchemaError(f"{name} is {foreign}; expected a table: save it as CSV (UTF-8), Excel or Parquet")
     if start[:1] == b"[" and start[1:].lstrip()[:1] == b"{":
         raise SchemaError(f"{name} is one JSON array; expected JSON lines: write one object a line")
     return "json lines" if start[:1] == b"{" else "csv"
+
+
+def _foreign(data: bytes, start: bytes) -> str:
+    """What bytes are that hold no table, by their marks; empty where none is known. `start`: less blanks before it."""
+    if data[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+        return "a tar archive"
+    of_bytes = next((what for magic, what in _FOREIGN.items() if data.startswith(magic)), "")
+    return of_bytes or next((what for magic, what in _PAGES.items() if start[:16].lower().startswith(magic)), "")
 
 
 def is_table_name(member: str) -> bool:

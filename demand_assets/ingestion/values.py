@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demand_assets.contract.columns import ID_PATTERN, ID_RULE, LONGEST_ID
 from demand_assets.ingestion.source import ColumnType
 
 # What says in common exports that there is no value.
@@ -44,13 +45,15 @@ def convert(column: pa.ChunkedArray, kind: ColumnType) -> Parsed:
     return _from_typed(values, kind)
 
 
-def expected(kind: ColumnType) -> str:
-    """What a message says that a value should have been."""
+def expected(kind: ColumnType, value: str) -> str:
+    """What a message says that a wrong value should have been."""
+    if kind.content == "id":
+        return "an id" if value.strip() in NULLS else ID_RULE
     if kind.content == "date":
         return f"a date like {date(2010, 2, 5).strftime(kind.date_format or '%Y-%m-%d')}"
     if kind.content == "number" and (kind.thousands or kind.decimal != "."):
         return f"a number like 1{kind.thousands}234{kind.decimal}5"
-    return {"id": "an id", "number": "a number", "flag": "TRUE or FALSE", "text": "text"}[kind.content]
+    return {"number": "a number", "flag": "TRUE or FALSE", "text": "text"}[kind.content]
 
 
 def plain_numbers(text: Any) -> Any:
@@ -153,6 +156,11 @@ def _ids(text: Any) -> Any:
     return text.dictionary_encode()
 
 
+def _can_be_ids(text: Any) -> Any:
+    """Which texts the store takes as ids."""
+    return pc.and_(pc.match_substring_regex(text, ID_PATTERN), pc.less_equal(pc.utf8_length(text), LONGEST_ID))
+
+
 def _numbers(text: Any, kind: ColumnType) -> Any:
     text = plain_numbers(text)
     fits = pc.match_substring_regex(text, number_pattern(kind.decimal, kind.thousands))
@@ -170,7 +178,7 @@ def _flags(text: Any, _: ColumnType) -> Any:
 
 
 _PARSE: Mapping[str, Callable[[Any, ColumnType], Any]] = {
-    "id": lambda text, _: text,
+    "id": lambda text, _: pc.if_else(_can_be_ids(text), text, None),
     "number": _numbers,
     "date": lambda text, kind: parse_dates(text, kind.date_format),
     "flag": _flags,

@@ -20,6 +20,8 @@ from demand_assets.ingestion.understanding import COVARIATES, Kind
 _SERIES_DAY = ("day", "store_id", "dept_id")
 _STORE_WEEK = ["week", "store_id"]
 _DAYS = 7
+# Between the names of files that make one delivery.
+_TOGETHER = " + "
 # Week dates -> flags of a calendar that is known without landed flags.
 Calendar = Callable[[pd.DatetimeIndex], NDArray[np.bool_]]
 
@@ -76,7 +78,12 @@ def _file_of(parts: Sequence[Part]) -> LandedFile:
     """The file of the parts; of several the newest under all their names."""
     newest = max((part.file for part in parts), key=lambda file: file.modified_at)
     names = dict.fromkeys(part.file.name for part in parts)
-    return replace(newest, name=" + ".join(names))
+    return replace(newest, name=_TOGETHER.join(names))
+
+
+def file_names(delivery: Delivery) -> list[str]:
+    """The names of the files that a delivery was made of."""
+    return delivery.file.name.split(_TOGETHER)
 
 
 def _hash_of(parts: Sequence[Part]) -> str:
@@ -251,8 +258,11 @@ def _with_flags_of(others: Sequence[Delivery], deliveries: Sequence[Delivery], c
     """The deliveries with a flag in every row; the flags of the others are looked up only where one lacks some."""
     if all(_is_flagged(delivery) for delivery in deliveries):
         return list(deliveries)
-    flags = _flags(others)
-    return [one if _is_flagged(one) else _with_flags(one, flags, calendar) for one in deliveries]
+    flags, lacking = _flags(others), [one for one in deliveries if not _is_flagged(one)]
+    # Asked once for all files: there may be ten thousand of them, and a calendar costs more than a small file.
+    weeks = pd.DatetimeIndex(np.unique(np.concatenate([one.weeks.to_numpy() for one in lacking])))
+    known = pd.Series(calendar(weeks), index=weeks)
+    return [one if _is_flagged(one) else _with_flags(one, flags, known) for one in deliveries]
 
 
 def _is_flagged(delivery: Delivery) -> bool:
@@ -281,11 +291,12 @@ def _texts(delivery: Delivery, codes: NDArray[np.int64]) -> NDArray[np.object_]:
     return codes.astype(str).astype(object) if texts is None else np.array(texts, dtype=object)[codes]
 
 
-def _with_flags(delivery: Delivery, other: pd.Series, calendar: Calendar) -> Delivery:
+def _with_flags(delivery: Delivery, other: pd.Series, known: pd.Series) -> Delivery:
+    """The delivery with a flag in every row: its own, else that of `other` by store and week, else that of the week."""
     frame = delivery.frame
     weeks = frame["week"].to_numpy()
     starts = run_starts([weeks, frame["store_id"].to_numpy()])
-    flags = calendar(pd.DatetimeIndex(weeks[starts]))
+    flags = known.reindex(weeks[starts]).to_numpy()
     if len(other):
         stores = _texts(delivery, frame["store_id"].to_numpy()[starts])
         told = other.reindex(pd.MultiIndex.from_arrays([stores, weeks[starts]])).to_numpy(dtype=object)

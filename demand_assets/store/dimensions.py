@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Select, Table, func, insert, select
 from sqlalchemy.sql import Subquery
 
 from demand_assets.contract.columns import key_name
@@ -27,6 +27,18 @@ def key_of(name: str, value: str) -> ScalarSelect[Any]:
     """The key of an id in SQL, for the column of that name; NULL for an id that nothing was published of."""
     dimension = DIMENSIONS[name]
     return select(dimension.c[key_name(name)]).where(dimension.c[name] == value).scalar_subquery()
+
+
+def keys_in(name: str, values: Sequence[str]) -> Select[Any]:
+    """The keys of these ids in SQL, for the column of that name."""
+    dimension = DIMENSIONS[name]
+    return select(dimension.c[key_name(name)]).where(dimension.c[name].in_(values))
+
+
+def ids_among(name: str, values: Sequence[str]) -> Select[Any]:
+    """Those of `values` that are ids of the column of that name."""
+    column = DIMENSIONS[name].c[name]
+    return select(column).where(column.in_(values))
 
 
 def id_of(column: ColumnElement[Any]) -> ColumnElement[Any]:

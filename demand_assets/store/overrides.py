@@ -30,7 +30,7 @@ from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
 from demand_assets.store.dimensions import key_of, shown
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.queries import latest_forecast
-from demand_assets.store.reads.statements import matching
+from demand_assets.store.reads.statements import Ids, matching
 from demand_assets.store.tables import actuals, overrides
 
 LOCK_OVERRIDES = 0x64656D616E6409
@@ -143,7 +143,7 @@ def _in_force(ranked: Subquery, now: datetime) -> ColumnElement[bool]:
     return and_(o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at > now))
 
 
-def override_scores(store_id: str | None = None, dept_id: str | None = None) -> Select[Any]:
+def override_scores(store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
     """Rows of `overrides` in force when their week ended, with `actual` and `fva`, for weeks that have sales.
 
     fva = |forecast - actual| - |override - actual|: what the override came nearer by than the

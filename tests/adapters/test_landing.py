@@ -17,6 +17,7 @@ from demand_assets.adapters import landed, landing
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.errors import LandingError, SchemaError
 from demand_assets.ingestion.delivery import LandedFile
+from demand_assets.ingestion.members import keys_of
 from demand_assets.ingestion.screening import Screening
 from demand_assets.ingestion.understanding import Understanding
 
@@ -331,3 +332,15 @@ def test_a_small_file_beside_the_largest_is_read_once(tmp_path: Path, monkeypatc
     land(tmp_path, "train.csv", SALES, 1)
     LandingZone(str(tmp_path)).contents()
     assert names == ["stores.csv", "train.csv"]
+
+
+def test_weeks_out_of_stock_are_recognised_with_the_series_that_had_none(tmp_path: Path) -> None:
+    rows = [f"2012-01-{day:02d},{store},{item},10.5,{int(day == 13 and item == 'b')}" for day in (6, 13, 20)
+            for store in (1, 2) for item in "ab"]  # fmt: skip
+    (tmp_path / "sales.csv").write_text("\n".join(["date,store,item,sales,out_of_stock", *rows]) + "\n")
+    contents = LandingZone(str(tmp_path)).contents()
+    tables = contents.tables()
+    absent = contents.dataset.absent_rows(keys_of(tables.stores, "store_id"), tables.of_series)
+    assert absent.out_of_stock is not None
+    found = absent.out_of_stock.assign(week=absent.out_of_stock["week"].dt.strftime("%Y-%m-%d"))
+    assert found[["week", "store_id", "dept_id"]].to_numpy().tolist() == [["2012-01-13", 1, 2], ["2012-01-13", 2, 2]]

@@ -1,6 +1,7 @@
 """The registry, as MLflow's own tools see it."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -9,53 +10,97 @@ import mlflow
 import pandas as pd
 import pytest
 
-from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.commands.models import _version_cells
-from demand_assets.forecasting.forecaster import fit
+from demand_assets.forecasting.forecaster import Forecaster, fit
+from demand_assets.forecasting.models.base import ModelConfig
+from demand_assets.forecasting.models.baseline import BaselineConfig
+from demand_assets.forecasting.models.lightgbm import LightGBMConfig
 from demand_assets.forecasting.models.xgboost import XGBoostConfig
 from demand_assets.sample import SampleData
 
 
-# MLflow's modules of models warn of themselves while they load.
-@pytest.mark.filterwarnings("ignore::UserWarning:mlflow")
-def test_a_registered_version_is_loaded_by_mlflows_own_tools(
-    features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig, tmp_path: Path
-) -> None:
-    registry = ModelRegistry(
-        tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
-        artifact_uri=str(tmp_path / "artifacts"),
-        model_name="demand",
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With one database for all tests: to make one takes MLflow seconds."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture
+def registry(folder: Path, tmp_path: Path) -> ModelRegistry:
+    """A registered model of the test's own."""
+    return ModelRegistry(
+        tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
+        artifact_uri=str(folder / "artifacts"),
+        model_name=tmp_path.name,
     )
+
+
+def registered(
+    registry: ModelRegistry, features: pd.DataFrame, sales: pd.DataFrame, config: ModelConfig
+) -> tuple[RegisteredVersion, Forecaster]:
     as_of = features["origin_week"].max()
-    rows = features[features["origin_week"] == as_of].reset_index(drop=True)
-    forecaster = fit(features, retailer.sales, as_of, config)
+    forecaster = fit(features, sales, as_of, config)
     version = registry.register(
         forecaster, dagster_run_id="a", tags={"as_of": f"{as_of:%Y-%m-%d}"}, params={}, metrics={}, figures={},
-        sample=rows.head(5), backtest=pd.DataFrame({"x": [1.0]}),
+        sample=features[features["origin_week"] == as_of].head(5), backtest=pd.DataFrame({"x": [1.0]}),
+        card="", learnt_from=(),
     )  # fmt: skip
+    return version, forecaster
+
+
+# MLflow's modules of models warn of themselves while they load.
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow")
+@pytest.mark.parametrize(
+    "config",
+    [
+        XGBoostConfig(rounds=15, seed=3, threads=1, subsample=1.0),
+        LightGBMConfig(rounds=5, seed=3, threads=1),
+        BaselineConfig(start="seasonal_naive", seed=3, threads=1),
+    ],
+    ids=["xgboost", "lightgbm", "baseline"],
+)
+def test_mlflows_own_tools_forecast_from_rows_as_the_lake_has_them(
+    config: ModelConfig,
+    registry: ModelRegistry,
+    features: pd.DataFrame,
+    retailer: SampleData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A pyfunc puts its own code in front.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    version, forecaster = registered(registry, features, retailer.sales, config)
     registry.set_alias("production", version.version)
+    ParquetLake(uri=str(tmp_path)).write("demand_features", "x", features)
+    rows = pd.read_parquet(tmp_path / "demand_features" / "x.parquet")
+    assert {"int16", "int32", "float32", "float64"} <= set(rows.dtypes.astype(str))
     expected = forecaster.predict(rows)
     pd.testing.assert_frame_equal(registry.load(version).predict(rows), expected)
     mlflow.set_tracking_uri(registry.tracking_uri)
-    loaded = mlflow.pyfunc.load_model("models:/demand@production")
-    assert loaded.metadata.signature.inputs.input_names() == forecaster.inputs
+    loaded = mlflow.pyfunc.load_model(f"models:/{registry.model_name}@production")
     # MLflow knows no 16-bit integers.
-    pd.testing.assert_frame_equal(loaded.predict(rows[forecaster.inputs]), expected, check_dtype=False)
-    assert not list((tmp_path / "artifacts").rglob("*.pkl"))
+    pd.testing.assert_frame_equal(loaded.predict(rows), expected, check_dtype=False, check_exact=True)
+    inputs = loaded.metadata.signature.inputs
+    assert inputs.input_names() == forecaster.inputs == list(loaded.input_example)
+    assert all(column.required for column in inputs)
+    assert loaded.metadata.signature.outputs.input_names() == list(expected)
+    assert not list(Path(registry.artifact_uri).rglob("*.pkl"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow")
-def test_a_version_whose_run_was_deleted_for_good_is_listed_without_scores(tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    registry = ModelRegistry(tracking_uri=address, artifact_uri=str(tmp_path / "artifacts"), model_name="demand")
-    client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
-    experiment = client.create_experiment("demand", artifact_location=str(tmp_path / "artifacts"))
-    client.create_registered_model("demand")
+def test_a_version_whose_run_was_deleted_for_good_is_listed_without_scores(
+    registry: ModelRegistry, folder: Path, tmp_path: Path
+) -> None:
+    client = mlflow.MlflowClient(tracking_uri=registry.tracking_uri, registry_uri=registry.tracking_uri)
+    experiment = client.create_experiment("another", artifact_location=str(tmp_path))
+    client.create_registered_model(registry.model_name)
     runs = [client.create_run(experiment).info.run_id for _ in range(2)]
     for run_id, wmae in zip(runs, (1.0, 2.0), strict=True):
         client.log_metric(run_id, "backtest_wmae_xgboost", wmae)
-        client.create_model_version("demand", source=str(tmp_path), run_id=run_id, tags={"model": "xgboost"})
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        client.create_model_version(registry.model_name, source=str(tmp_path), run_id=run_id, tags={"model": "xgboost"})
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         for table in ("latest_metrics", "metrics", "tags", "params", "runs"):
             connection.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (runs[0],))
         connection.commit()

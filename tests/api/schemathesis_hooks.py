@@ -8,9 +8,9 @@ import schemathesis
 from hypothesis import strategies as st
 
 FIRST_FRIDAY, FRIDAYS = date(1900, 1, 5), 15_600
-# A week is the Friday that ends it.
+# A week is the Friday that ends it; any other date may be a Friday too.
 schemathesis.openapi.format(
-    "week",
+    "date",
     st.integers(0, FRIDAYS).map(lambda number: (FIRST_FRIDAY + timedelta(weeks=number)).isoformat()),
 )
 

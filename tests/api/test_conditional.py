@@ -14,7 +14,7 @@ from tests.api.stores import ASKED, ORIGIN, fill_full, publish_full_vintage
 from tests.waiting import until
 
 PAGES = (
-    "/", "/health", "/ready", "/openapi.json", "/static/index.html", "/v1/series/detail?store_id=1&dept_id=3",
+    "/", "/docs", "/health", "/ready", "/openapi.json", "/static/index.html", "/v1/series/detail?store_id=1&dept_id=3",
     "/v1/overrides/1",
     "/forecast?store_id=1&dept_id=3&week=2012-11-02", "/forecast?week=2012-11-02&store_id=%31&dept_id=3",
     "/forecast?store_id=1&dept_id=3&week=2012-10-19", "/forecast?store_id=1&dept_id=3&week=2012-11-02&horizon=2",

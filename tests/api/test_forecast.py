@@ -132,7 +132,7 @@ def test_the_frameworks_own_errors_are_problems(client: Client) -> None:
     assert problem(refused, 405)
     assert refused.headers["allow"] == "GET, HEAD"
     assert "secret" not in problem(client.get("/broken"), 500)
-    assert problem(client.get("/docs"), 404)
+    assert problem(client.get("/redoc"), 404)
 
 
 def test_health_names_the_newest_origin(client: Client) -> None:

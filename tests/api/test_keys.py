@@ -54,7 +54,7 @@ def test_a_key_is_needed(guarded: tuple[httpx.Client, Keys]) -> None:
         assert client.head("/v1/forecasts", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/openapi.json", "/static/index.html"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/ready", "/openapi.json", "/static/index.html"])
 def test_what_everybody_may_see_needs_no_key(guarded: tuple[httpx.Client, Keys], path: str) -> None:
     assert guarded[0].get(path).status_code == 200
 

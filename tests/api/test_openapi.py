@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from api.__main__ import openapi_text
+from api.documents import document
 from tests.api.conftest import serving
 from tests.api.stores import fill
 
@@ -17,6 +20,15 @@ CASES = int(os.environ.get("FUZZ_CASES", "4"))
 
 def test_the_document_checked_in_is_the_services() -> None:
     assert (ROOT / "docs" / "openapi.json").read_text() == openapi_text(), "run `make openapi`"
+
+
+def test_a_service_that_has_started_makes_its_document_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr("api.app.document", lambda app: made.append(app) or document(app))
+    with serving(fill(tmp_path)) as client:
+        before = len(made)
+        assert [client.post("/v1/series").status_code, client.get("/health?x=1").status_code] == [405, 422]
+    assert (before, len(made)) == (1, 1)
 
 
 def test_generated_requests_get_only_what_the_document_says(tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def test_pages_visit_every_row_once(full: httpx.Client, path: str, filters: dict
     assert all(page["vintage"] == whole["vintage"] for page in pages)
 
 
+def test_pages_of_all_vintages_stay_within_those_they_began_with_when_the_clock_steps_back(full_url: str) -> None:
+    engine = create_engine_for(full_url)
+    origins, cursor = [], {}
+    with serving(full_url) as client:
+        while True:
+            page = client.get("/v1/forecasts", params={"vintages": "all", "limit": "7"} | cursor).json()
+            origins += [origin for (origin,) in columns(page["items"], "origin_week")]
+            if not cursor:
+                earlier = RECORD.published_at - timedelta(days=400)
+                publish_full_vintage(engine, ORIGIN + timedelta(weeks=1), published_at=earlier)
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+    engine.dispose()
+    assert max(origins) == f"{ORIGIN}"
+
+
 @every_list
 def test_parameters_it_does_not_know_or_knows_once_are_refused(
     full: httpx.Client, path: str, filters: dict[str, str]
@@ -107,8 +124,9 @@ def test_a_cursor_belongs_to_its_list_and_filters(full: httpx.Client) -> None:
         ("/v1/forecasts", {}, lambda key, token: (["\ud800", *key[1:]], token)),
         ("/v1/forecasts", {}, lambda key, token: (["a\x00", *key[1:]], token)),
         ("/v1/forecasts", {}, lambda key, token: ([1, *key[1:]], token)),
-        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "2012-10-27T06:00:00")),
-        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "0001-01-01T00:00:00+14:00")),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "0")),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "2147483648")),
+        ("/v1/forecasts", {"vintages": "all"}, lambda key, token: (key, "9" * 5000)),
         ("/v1/forecasts", {}, lambda key, token: (key[:2], token)),
         ("/v1/forecasts", {}, lambda key, token: (key, 7)),
         ("/v1/forecasts", {}, lambda key, token: (key, "\x00")),

@@ -28,14 +28,19 @@ def _closed(*rows: tuple[int, int | None]) -> pd.DataFrame:
     return closed.assign(week=[add_weeks(FIRST, week) for week in closed["week"]])
 
 
-def _built(rows: Sequence[tuple[int, int, float]], missing: str = "zero", closed: pd.DataFrame | None = None) -> Panel:
+def _built(
+    rows: Sequence[tuple[int, int, float]],
+    missing: str = "zero",
+    closed: pd.DataFrame | None = None,
+    out_of_stock: pd.DataFrame | None = None,
+) -> Panel:
     """A panel of weeks, stores and sales of one department; nothing else is known."""
     sales = pd.DataFrame(rows, columns=["at", "store_id", "sales"]).assign(dept_id=1)
     sales = sales.assign(week=[add_weeks(FIRST, week) for week in sales["at"]])
     stores = pd.DataFrame({"store_id": sorted(sales["store_id"].unique())})
     calendar = calendar_for(NO_FLAGS, HolidayRule(), sales["week"], 2)
     nothing = pd.DataFrame({"store_id": np.array([], np.int32), "week": pd.DatetimeIndex([])})
-    return build_panel(sales, nothing, stores, calendar, 2, missing, closed)
+    return build_panel(sales, nothing, stores, calendar, 2, AbsentRows(missing, closed, out_of_stock))
 
 
 def test_an_absent_row_is_zero_for_a_year_after_the_last_one_and_unknown_before_the_first() -> None:
@@ -96,7 +101,7 @@ def test_no_feature_moves_with_the_future_where_absent_rows_are_zero(retailer: S
     rng = np.random.default_rng(5)
 
     def features(sales: pd.DataFrame) -> pd.DataFrame:
-        panel = build_panel(sales, retailer.conditions, retailer.stores, calendar, 4, "zero")
+        panel = build_panel(sales, retailer.conditions, retailer.stores, calendar, 4, AbsentRows("zero"))
         return build_features(panel, [ORIGIN], 4)
 
     gaps = (retailer.sales["week"] < ORIGIN) & (rng.random(len(retailer.sales)) < 0.2)
@@ -113,6 +118,29 @@ def test_no_feature_moves_with_the_future_where_absent_rows_are_zero(retailer: S
     assert not features(sales[~before])["lag_1"].equals(expected["lag_1"])
     unknown = build_panel(sales, retailer.conditions, retailer.stores, calendar, 4)
     assert not build_features(unknown, [ORIGIN], 4)["weeks_observed"].equals(expected["weeks_observed"])
+
+
+def _out(*rows: tuple[int, int]) -> pd.DataFrame:
+    """Weeks after the first, and the store whose one department was out of stock."""
+    out = pd.DataFrame(rows, columns=["week", "store_id"]).assign(dept_id=1)
+    return out.assign(week=[add_weeks(FIRST, week) for week in out["week"]])
+
+
+@pytest.mark.parametrize("missing", ["zero", "unknown"])
+def test_demand_of_a_week_out_of_stock_is_unknown_and_its_series_lives(missing: str) -> None:
+    rows = [(week, store, 10.0 if week != 2 else 1.0) for week in range(60) for store in (7, 8)]
+    # A week, a store and a week that the panel does not have.
+    panel = _built(rows, missing, out_of_stock=_out((2, 7), (59, 9), (70, 7)))
+    assert np.argwhere(np.isnan(panel.sales)).tolist() == [[2, 0]]
+    made = build_features(panel, [panel.weeks[2], panel.weeks[3]], 1)
+    assert made["store_id"].tolist() == [7, 8, 7, 8]
+    assert made["scale"].tolist() == [10.0, 7.0, 10.0, 7.75]
+
+
+def test_a_week_out_of_stock_is_no_target() -> None:
+    sales = pd.DataFrame({"store_id": 7, "dept_id": 1, "week": weeks_between(FIRST, add_weeks(FIRST, 3)), "sales": 5.0})
+    absent = AbsentRows(out_of_stock=_out((1, 7), (2, 8)))
+    np.testing.assert_array_equal(actuals_of(_targets(0, 1, 2), sales, absent), [5.0, NAN, 5.0])
 
 
 def _targets(*weeks: int) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
-from demand_assets.ingestion.reading import line_of, read, sources
+from demand_assets.ingestion.reading import lines_of, read, sources
 from demand_assets.ingestion.source import ColumnType, Dialect
 from tests.ingestion.test_reading import COLUMNS, PLAIN, ROWS, landed, message, one, read_one, rows
 
@@ -90,7 +90,7 @@ def test_sheets_of_a_workbook_are_sources_with_their_types() -> None:
         [1, date(2010, 2, 5), 24924.5, "A-1", date(2010, 2, 5)],
         [2, date(2010, 2, 12), None, "7", date(2010, 2, 12)],
     ]
-    assert line_of(source, data, 1) == 6
+    assert lines_of(source, data, [1]) == [6]
     assert message(data, {"Article": ColumnType("number")}, "sales.xlsx") == (
         'sales.xlsx sheet "Sales" row 4: Article is "A-1", expected a number'
     )
@@ -160,7 +160,7 @@ NO_TABLES = [
     (b"<html><table>", "is a web page; expected a table"),
     (bytes(range(1, 256)) * 9, "is no table but binary data; expected CSV"),
     (b'[{"Store": 1}]', "is one JSON array; expected JSON lines: write one object a line"),
-    (b'{"Store": 1\n', "cannot be read as JSON lines: "),
+    (b'{"Store": 1\n', "line 1: expected a whole JSON object, got "),
     (b"PAR1 nothing", "cannot be read as Parquet: "),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 nothing", "cannot be read as Excel ("),
     (gzip.compress(PLAIN.encode())[:-9], "is a truncated gzip: "),

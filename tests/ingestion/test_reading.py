@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demand_assets.errors import SchemaError
 from demand_assets.ingestion import dialect
 from demand_assets.ingestion.delivery import LandedFile
-from demand_assets.ingestion.reading import Fault, line_of, read, read_or_collect, sources
+from demand_assets.ingestion.reading import Fault, lines_of, read, read_or_collect, sources
 from demand_assets.ingestion.source import SAMPLE_ROWS, ColumnType, Dialect, Source
 
 COLUMNS = {
@@ -243,9 +243,36 @@ def test_lines_count_blank_lines_and_line_breaks_in_quotes() -> None:
     data = b'\n\nStore,"a\nnote",Sales\n\n1,"x\n\ny",1\n\n2,z,2\n3,"w ""v""",abc\n'
     kinds = {"Store": ColumnType("id"), "Sales": ColumnType("number")}
     source = one(data)
-    assert [line_of(source, data, row) for row in range(3)] == [6, 10, 11]
+    assert lines_of(source, data, [2, 0, 1]) == [11, 6, 10]
     assert message(data, kinds) == 'train.csv line 11: Sales is "abc", expected a number'
     assert message(data.replace(b"\n", b"\r"), kinds) == 'train.csv line 11: Sales is "abc", expected a number'
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_a_row_of_ten_megabytes_is_named_with_its_line(mark: str) -> None:
+    note = f"{mark}{'x' * 10_000_000}{mark}"
+    text = PLAIN.replace("FALSE", "FALSE,a").replace("TRUE", f"TRUE,{note}").replace("IsHoliday", "IsHoliday,Note")
+    assert message(text.encode()) == (
+        "train.csv line 3: the row has 10,000,029 characters, expected up to 1,048,576; "
+        "close its quotes or shorten it, and land the file again"
+    )
+
+
+def test_a_quote_that_is_never_closed_is_named_with_its_line() -> None:
+    text = PLAIN.replace("24924.5", '"24924.5') + PLAIN.split("\n", 1)[1] * 40_000
+    assert message(text.encode()).startswith("train.csv line 2: the row has 3,")
+
+
+def test_a_header_of_ten_megabytes_is_named_with_its_line() -> None:
+    assert message(PLAIN.replace("IsHoliday", "h" * 10_000_000).encode()).startswith(
+        "train.csv line 1: the header has 10,000,017 bytes, expected up to 262,144; "
+    )
+
+
+def test_a_long_field_before_a_wrong_value_hides_no_line() -> None:
+    text = PLAIN.replace("IsHoliday", "IsHoliday,Note").replace("FALSE", f'FALSE,"{"x" * 200_000}"', 1)
+    text = text.replace("TRUE", "TRUE,a").replace("NA,FALSE", "NA,FALSE,a").replace("-46039.49", "many")
+    assert message(text.encode()) == 'train.csv line 3: Sales is "many", expected a number'
 
 
 def test_wrong_rows_are_collected_and_the_others_read() -> None:

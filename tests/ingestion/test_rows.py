@@ -69,12 +69,15 @@ def test_wrong_rows_of_covariates_are_far_ahead_or_infinite() -> None:
 
 
 def test_more_than_1_percent_and_more_than_10_rows_refuse_the_file() -> None:
-    wrong = pd.DataFrame({"row": range(11), "check": "sales_are_finite", "reason": "sales is missing"})
-    assert too_many(wrong, 1_100, "train.csv") == ""
-    assert too_many(wrong[:10], 20, "train.csv") == ""
-    assert too_many(wrong, 1_099, "train.csv") == (
+    reasons = ["sales is infinite", *["sales is missing"] * 10]
+    wrong = pd.DataFrame({"file": "train.csv", "line": [9, *range(3, 13)], "check": "sales_are_finite"}).assign(
+        reason=reasons
+    )
+    assert too_many(wrong, 1_100) == ""
+    assert too_many(wrong[:10], 20) == ""
+    assert too_many(wrong, 1_099) == (
         "train.csv: 11 of 1,099 rows are wrong, more than 1% and 10, so none is taken (sales_are_finite 11); "
-        "first: sales is missing; correct the file and land it again"
+        "first, line 3: sales is missing; correct the file and land it again"
     )
 
 

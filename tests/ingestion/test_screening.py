@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import partial
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from demand_assets.adapters.landed import Contents
 from demand_assets.ingestion.context import Context, context_of
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.mapping import Part
-from demand_assets.ingestion.reading import line_of
+from demand_assets.ingestion.reading import lines_of
 from demand_assets.ingestion.screening import Screening, screen_rows
 from tests.ingestion.landed import csv, days, parts
 
@@ -37,11 +40,11 @@ def screened(
     """The contents of a zone of these files."""
     found, rows = parts(files)
     how = Screening(today, accepted, quarantine)
-    return Contents.of(found, rows, (), how, lambda part, row: line(files, part, row))
+    return Contents.of(found, rows, (), how, partial(lines, files))
 
 
-def line(files: Mapping[str, str], part: Part, row: int) -> int:
-    return line_of(part.source, files[part.file.name].encode(), row)
+def lines(files: Mapping[str, str], part: Part, rows: NDArray[np.intp]) -> list[int]:
+    return lines_of(part.source, files[part.file.name].encode(), part.file_rows(rows))
 
 
 def judging(files: Mapping[str, str]) -> Context:
@@ -62,7 +65,7 @@ def test_a_row_of_the_future_is_set_aside_with_its_line_and_the_others_land() ->
 def test_good_files_are_kept_as_they_are() -> None:
     files = {"sales.csv": sales(*GOOD)}
     whole = parts(files)[1]
-    kept, set_aside, refused = screen_rows(whole, judging(files), True, lambda part, row: line(files, part, row))
+    kept, set_aside, refused = screen_rows(whole, judging(files), True, partial(lines, files))
     assert (set_aside, refused) == ([], [])
     assert [part.content_hash for part in kept] == [part.content_hash for part in whole]
 
@@ -82,7 +85,7 @@ def test_too_many_wrong_rows_refuse_the_file_and_leave_the_others() -> None:
     (refusal,) = contents.refused
     assert refusal.message.startswith(
         "sales.csv: 11 of 35 rows are wrong, more than 1% and 10, so none is taken (sales_weeks_have_begun 11); "
-        f"first: {REASON}"
+        f"first, line 26: {REASON}"
     )
     assert contents.set_aside == ()
     assert [one.file.name for one in contents.deliveries] == ["good.csv"]
@@ -129,12 +132,51 @@ def test_rows_that_contradict_each_other_refuse_their_file_and_leave_the_others(
     contents = screened({"good.csv": sales(*GOOD), "sales.csv": sales(*GOOD, (FRIDAYS[0], "ZRH-01", 7.5))})
     (refusal,) = contents.refused
     assert refusal.message == (
-        "sales.csv: 2 rows contradict another of the same week, store and dept, "
+        "sales.csv lines 2 and 26: 2 rows contradict another of the same week, store and dept, "
         "first 2010-02-05 store ZRH-01 dept all; "
         "keep the row that is right and land the file again; "
         'or set [sales] repeated = "sum" in demand.toml if they add up'
     )
     assert [one.file.name for one in contents.deliveries] == ["good.csv"]
+
+
+def test_values_out_of_range_refuse_their_file_with_their_lines() -> None:
+    weather = [(day, shop, 40.5) for day, shop in itertools.product(FRIDAYS, SHOPS)]
+    weather[3], weather[5] = (*weather[3][:2], 999.0), (*weather[5][:2], -999.0)
+    contents = screened({"sales.csv": sales(*GOOD), "weather.csv": csv("date,shop,temperature_f", *weather)})
+    (refusal,) = contents.refused
+    assert refusal.message == (
+        "weather.csv lines 5 and 7: temperature_f is outside -100 to 150 in 2 rows, first 999.0; "
+        "correct the file and land it again"
+    )
+
+
+def test_stores_that_contradict_each_other_refuse_their_file_with_their_lines() -> None:
+    shops = [("ZRH-01", 900), ("BRN-02", 80), ("BRN-02", 80), ("ZRH-01", 700)]
+    files = {"sales.csv": sales(*GOOD), "shops.csv": csv("shop,size", *shops)}
+    found, rows = parts(files, '[stores]\nfiles = ["shops.csv"]\n')
+    (refusal,) = Contents.of(found, rows, (), Screening(TODAY), partial(lines, files)).refused
+    assert refusal.message.startswith("shops.csv lines 2 and 5: 2 rows contradict another of the same store")
+
+
+def test_an_amount_of_a_table_with_a_column_per_date_is_named_with_its_line() -> None:
+    amounts = [[shop, *(100.5 + number for number in range(12))] for shop in ("a", "b", "c", "d")]
+    amounts[2][7] = 1e12
+    contents = screened({"wide.csv": csv(",".join(["shop", *map(str, FRIDAYS)]), *amounts)})
+    assert contents.set_aside[0][["line", "store_id", "sales"]].to_numpy().tolist() == [[4, "c", 1e12]]
+
+
+def test_a_file_is_read_once_for_the_lines_of_all_its_wrong_rows() -> None:
+    wrong = [(date(2099, 1, 2) + timedelta(weeks=week), "ZRH-01", 7.5) for week in range(7)]
+    files, asked = {"sales.csv": sales(*GOOD, *wrong)}, []
+    found, rows = parts(files)
+
+    def lines_once(part: Part, rows: NDArray[np.intp]) -> list[int]:
+        asked.append(part.file.name)
+        return lines(files, part, rows)
+
+    Contents.of(found, rows, (), Screening(TODAY), lines_once)
+    assert asked == ["sales.csv"]
 
 
 def test_a_row_that_comes_twice_counts_once() -> None:

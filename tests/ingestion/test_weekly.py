@@ -116,6 +116,20 @@ def test_sales_without_flags_take_those_of_covariates_then_those_of_the_calendar
     assert plain.frame["is_holiday"].tolist() == [True, False]
 
 
+def test_the_calendar_is_asked_once_for_all_files() -> None:
+    plan, asked = Plan("sales", store=("shop",), date="week", values=SALES), []
+    weeks = [date(2012, 11, 2), date(2012, 11, 9), date(2012, 11, 16)]
+    files = [part(f"{week}.csv", plan, {"shop": ["A"], "week": [week], "qty": [1.0]}) for week in weeks]
+
+    def of_the_9th(known: pd.DatetimeIndex) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        asked.append(list(known.date))
+        return np.asarray(known.day == 9)
+
+    made = deliveries_of(files, FRIDAY, of_the_9th).deliveries
+    assert [one.frame["is_holiday"].tolist() for one in made] == [[False], [True], [False]]
+    assert asked == [weeks]
+
+
 def test_covariates_of_the_chain_are_those_of_every_store_and_join_those_of_stores() -> None:
     week = date(2012, 11, 2)
     parts = [

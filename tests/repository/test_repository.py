@@ -112,7 +112,7 @@ def test_every_make_target_is_described() -> None:
 def test_private_modules_of_dagster_are_named_in_one_file_alone() -> None:
     private = "dagster" + "._"
     sources = [path for ending in ("*.py", "*.yaml", "*.toml", "Makefile") for path in ROOT.glob(ending)]
-    for folder in ("demand_assets", "api", "benchmarks", "docker", "tests"):
+    for folder in ("demand_assets", "api", "demand_client", "benchmarks", "docker", "tests"):
         sources += [path for ending in ("*.py", "*.yaml", "*.toml") for path in (ROOT / folder).rglob(ending)]
     named = {str(path.relative_to(ROOT)) for path in sources if private in path.read_text()}
     assert named == {"demand_assets/adapters/dagster_internals.py"}
@@ -120,7 +120,7 @@ def test_private_modules_of_dagster_are_named_in_one_file_alone() -> None:
 
 def test_no_page_or_source_names_a_registry_or_this_machine() -> None:
     names = ("pypi" + ".org", "python" + "hosted", "/" + "root/", "/" + "work/", "/opt/" + "pypi")
-    folders = ("demand_assets", "api", "tests", "benchmarks")
+    folders = ("demand_assets", "api", "demand_client", "tests", "benchmarks")
     sources = [path for pattern in ("*.md", "*.toml", "*.yaml", "Makefile", "docs/*.md") for path in ROOT.glob(pattern)]
     sources += [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     texts = {str(path): path.read_text() for path in sources}

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 
-from demand_assets.automation import TASK_SIZES
+from demand_assets.adapters.fargate import TASK_SIZES
 from demand_assets.sample import generate, write_csvs
 from demand_assets.store.engine import parse_url
 from demand_assets.store.tables import forecasts

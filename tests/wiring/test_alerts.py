@@ -205,6 +205,26 @@ def test_a_sensor_that_fails_is_one_alert_per_stretch_of_failures(instance: dg.D
     assert later.key != first.key
 
 
+def test_a_code_server_that_does_not_answer_is_an_alert_at_the_third_tick_in_a_row(
+    instance: dg.DagsterInstance,
+) -> None:
+    ticks = Ticks(instance, "landing_zone_sensor")
+    late = ("deadline exceeded", "DagsterUserCodeUnreachableError", "_InactiveRpcError")
+    told = []
+    for error in [late, late, None, late, late, late]:
+        ticks.add(TickStatus.FAILURE if error else TickStatus.SUCCESS, *(error or ()))
+        told.append(len(tick_alerts(instance)[0]))
+    assert told == [0, 0, 0, 0, 0, 1]
+
+
+def test_code_that_cannot_be_loaded_is_an_alert_at_once(instance: dg.DagsterInstance) -> None:
+    ticks = Ticks(instance, "landing_zone_sensor")
+    kinds = ("DagsterUserCodeUnreachableError", "DagsterCodeLocationLoadError")
+    ticks.add(TickStatus.FAILURE, "no module named x", *kinds)
+    ((alert,), _) = tick_alerts(instance)
+    assert alert.summary.endswith("no module named x")
+
+
 def report(lake: ParquetLake, severity: str) -> None:
     """The drift report of a week in which one department with a tenth of sales drifted."""
     rows = [

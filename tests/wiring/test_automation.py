@@ -2,14 +2,21 @@
 
 import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.automation import landing_zone_sensor, retraining_sensor, stale_features_sensor, weekly_schedule
+from demand_assets.automation import (
+    landing_zone_sensor,
+    retraining_sensor,
+    sensors,
+    stale_features_sensor,
+    weekly_request,
+    weekly_schedule,
+)
 from demand_assets.definitions import defs, job_named
 from demand_assets.partitions import range_tags, register_weeks, week_key
 from demand_assets.planning import stale_origins
@@ -235,7 +242,7 @@ def test_the_schedule_says_why_it_skips(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule("0 6 * * 1")(context, lake=lake, ledger=resources["ledger"])
+        return weekly_request(context, lake=lake, ledger=resources["ledger"])
 
     assert "no week of sales has landed yet" in str(tick())
     register_weeks(instance, weeks_sold(retailer))
@@ -291,7 +298,7 @@ def test_a_finished_workspace_says_why_it_does_not_retrain_and_forecasts_once(
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2011, 9, 26, 6, tzinfo=UTC)
         )
-        return weekly_schedule("0 6 * * 1")(context, lake=parts["lake"], ledger=parts["ledger"])
+        return weekly_request(context, lake=parts["lake"], ledger=parts["ledger"])
 
     assert f"{newest}, is forecast already" in str(tick())
     shutil.rmtree(workspace[0] / "lake" / "published_forecast")
@@ -324,6 +331,25 @@ def test_every_asset_is_described_grouped_and_owned() -> None:
         assert node.kinds
 
 
+def test_an_asset_declares_what_it_reads_beside_its_inputs() -> None:
+    graph, members = defs.resolve_asset_graph(), {"stores", "departments"}
+    vintages = {"published_forecast", "past_forecasts"}
+    read = {
+        "stores": {"dataset", "departments"},
+        "holiday_calendar": {"dataset", "raw_covariates"} | members,
+        "published_conditions": {"raw_covariates"} | members,
+        "backtest_report": {"demand_features", "raw_sales", "raw_series_covariates", "dataset"} | members,
+        "promoted_model": {"trained_model", "demand_features", "raw_sales", "dataset"},
+        "published_forecast": {"weekly_forecast", "forecast_totals", "forecast_attributions", "dataset"} | members,
+        "past_forecasts": {"promoted_model", "demand_features", "dataset"} | members,
+        "forecast_accuracy": {"raw_sales", "raw_series_covariates", "dataset"} | vintages | members,
+        "forecast_exceptions": {"raw_sales"} | vintages | members,
+        "drift_report": {"demand_features", "weekly_forecast", "holiday_calendar", "promoted_model"} | members,
+    }
+    declared = {name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys} for name in read}
+    assert declared == read
+
+
 @pytest.mark.parametrize("name", ["ingest", "build_features", "train_and_forecast", "weekly"])
 def test_every_job_is_made_of_known_assets(name: str) -> None:
     assert job_named(name).nodes
@@ -331,3 +357,17 @@ def test_every_job_is_made_of_known_assets(name: str) -> None:
 
 def test_definitions_write_nothing(tmp_path: Path) -> None:
     assert not os.path.exists(read_settings(home=tmp_path / "nothing").home)
+
+
+@pytest.mark.parametrize(("running", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_what_asks_for_runs_is_on_from_the_start_as_the_setting_says(running: bool, status: str) -> None:
+    asking = [one for one in sensors(running) if one.name != "end_mlflow_runs"]
+    found = {one.name: one.default_status.value for one in [*asking, weekly_schedule("0 6 * * 1", running)]}
+    asked = ("landing_zone", "stale_features", "past_forecasts", "retraining")
+    assert found == dict.fromkeys([*(f"{name}_sensor" for name in asked), "weekly_schedule"], status)
+
+
+def test_a_vintage_is_late_a_week_and_the_hours_of_the_deadline_after_the_last() -> None:
+    policy = defs.resolve_asset_graph().get(dg.AssetKey("published_forecast")).freshness_policy
+    late = timedelta(weeks=1, hours=72)
+    assert policy == dg.FreshnessPolicy.time_window(late, timedelta(weeks=1, hours=36))

@@ -12,8 +12,8 @@ from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
 from demand_assets.forecasting.features import FEATURES
 from demand_assets.monitoring.drift import REPORT_COLUMNS
-from demand_assets.resources import build_compute
-from demand_assets.settings import Settings
+from demand_assets.resources import build_compute, build_resources
+from demand_assets.settings import Settings, read_settings
 
 
 def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dict[str, object]]) -> None:
@@ -38,6 +38,23 @@ def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dic
     assert page.endswith("</body></html>\n")
     assert "src=" not in page
     assert 'href="http' not in page
+
+
+def test_the_distributions_of_a_week_land_in_lake_and_mlflow(finished: tuple[Path, dict[str, object]]) -> None:
+    home, week = finished[0], finished[1]["origin_week"]
+    quantiles, histograms = (
+        pd.read_parquet(home / "lake" / f"distribution_{name}" / f"{week}.parquet")
+        for name in ("quantiles", "histograms")
+    )
+    assert set(quantiles["variable"]) == {*FEATURES, "forecast", "p10", "p50", "p90", "prediction"}
+    forecast = pd.read_parquet(home / "lake" / "weekly_forecast" / f"{week}.parquet").query("horizon == 1")["forecast"]
+    of_forecast = quantiles.set_index("variable").loc["forecast"]
+    assert (of_forecast["rows"], of_forecast["q100"]) == (len(forecast), forecast.max())
+    assert histograms.groupby("variable")["rows"].sum().loc["forecast"] == len(forecast)
+    registry = build_resources(read_settings(home=home))["registry"]
+    run = registry.with_alias("production").run_id
+    kept = {item.path for item in registry._client().list_artifacts(run, "distribution_quantiles")}
+    assert kept == {f"distribution_quantiles/{week}.csv"}
 
 
 class _Registry:

@@ -128,8 +128,10 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
     assert summary["fit_seconds"] == 0
 
 
-def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspace: tuple[Path, Path]) -> None:
-    home, zone = workspace
+def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
+    workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]
+) -> None:
+    (home, zone), vintages = workspace, finished[1]["vintages_in_store"]
     train = (zone / "train.csv").read_text().splitlines()
     store, dept, week, _, holiday = train[-1].split(",")
     correction = "\n".join([train[0], ",".join([store, dept, week, "4321.5", holiday])]) + "\n"
@@ -147,7 +149,7 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(workspa
     landings = json.loads(footer[b"landings"])
     assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
     assert summary["vintage_is_new"] is True
-    assert summary["vintages_in_store"] == 2
+    assert summary["vintages_in_store"] == vintages + 1
     with closing(sqlite3.connect(home / "store.db")) as connection:
         query = "select store_id, is_holiday from store_conditions join stores using (store_key) where week = ?"
         assert connection.execute(query, (later,)).fetchall() == [(last[0], 1)]
@@ -326,6 +328,9 @@ def test_the_backtest_file_alone_gives_its_wmae(csv_folder: Path, tmp_path: Path
     printed = {row["model"]: row["wmae"] for row in json.loads(ended.stdout)}
     assert printed == pytest.approx(recomputed.to_dict())
     assert {"xgboost", "seasonal_naive"} <= set(printed)
+    # Without a terminal a line for each origin, those that warm up first.
+    told = [line.split()[-1] for line in ended.stderr.splitlines() if "trained and forecast at" in line]
+    assert told[-2:] == ["2011-06-24", "2011-08-19"]
 
 
 @pytest.mark.parametrize(

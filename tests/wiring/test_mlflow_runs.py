@@ -61,7 +61,7 @@ def register(registry: ModelRegistry, features: pd.DataFrame, sales: pd.DataFram
     registry.register(
         fit(features, sales, as_of, XGBoostConfig(rounds=2, seed=3, threads=1, subsample=1.0)),
         dagster_run_id="a", tags={"as_of": f"{as_of:%Y-%m-%d}"}, params={}, metrics={}, figures={figure: b""},
-        sample=features.head(5), backtest=pd.DataFrame({"x": [1.0]}),
+        sample=features.head(5), backtest=pd.DataFrame({"x": [1.0]}), card="", learnt_from=(),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.manifests import read_manifest, record_manifest
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.plans import PLANS, ahead_is_kept, ahead_metadata
-from demand_assets.assets.rows import driver_frames
+from demand_assets.assets.rows import dataset_of, driver_frames
 from demand_assets.forecasting.drivers import DriverFrames
 from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.ingestion.assemble import tables_of
@@ -109,7 +109,7 @@ def test_the_drivers_of_the_lake_are_those_that_its_manifest_gives_again(lake: P
     )
     assert found.plans["price"].tolist() == [1.5] * 3
     assert found.plans["origin_week"].unique().tolist() == [pd.Timestamp(NEWEST)]
-    manifest = read_manifest(lake, record_manifest(lake, NEWEST, HORIZON, has_drivers=True))
+    manifest = read_manifest(lake, record_manifest(lake, NEWEST, HORIZON, dataset_of(lake)))
     assert list(manifest.versions["plans_ahead"]) == [NEWEST]
     pd.testing.assert_frame_equal(manifest.inputs(lake)["plans_ahead"], found.plans)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from demand_assets.adapters.ledger import STAGE_TAG, PromotionLedger, outcome_in_words
-from demand_assets.adapters.registry import PRODUCTION
+from demand_assets.adapters.ledger import PromotionLedger, outcome_in_words
+from demand_assets.adapters.registry import PRODUCTION, STAGE_TAG
 from demand_assets.forecasting.promotion import Decision
 from demand_assets.resources import build_resources
 from demand_assets.settings import read_settings
@@ -143,6 +143,20 @@ def test_promote_refuses_below_the_gate_unless_forced_and_rollback_undoes_it(hom
     )
 
 
+def test_staging_is_an_alias_and_a_tag_and_needs_no_gate(home: Path) -> None:
+    moved = demand(home, "promote", "--to", "staging", "2")
+    assert (moved.returncode, moved.stdout.strip()) == (0, "version 2 is in staging")
+    ledger = ledger_of(home)
+    assert ledger.registry.version("2").aliases == ("staging",)
+    assert ledger.registry.version("1").aliases == ("production",)
+    client = ledger.registry._client()
+    stages = {version: client.get_model_version(ledger.model_name, version).tags[STAGE_TAG] for version in "12"}
+    assert stages == {"1": "Production", "2": "Staging"}
+    refused = demand(home, "promote", "--to", "production", "2")
+    assert refused.returncode == 2
+    assert "say why it goes to production" in refused.stderr
+
+
 def test_of_several_promotions_at_once_one_is_in_production_in_registry_and_ledger(home: Path, tmp_path: Path) -> None:
     code = (
         CHILD.split("class DyingRegistry")[0]
@@ -200,7 +214,8 @@ def test_a_decision_is_forced_only_against_the_gate_and_recorded_whole(home: Pat
     assert outcome_in_words(record) == "version 2 is in production: better"
     client = ledger.registry._client()
     stages = {version: client.get_model_version(ledger.model_name, version).tags[STAGE_TAG] for version in "12"}
-    assert stages == {"1": "Archived", "2": "Production"}
+    # Version 1 was trained last.
+    assert stages == {"1": "Staging", "2": "Production"}
     # Forced against the gate, and too late: version 1 is no longer the champion.
     late = ledger.decide(challenger, first, Decision(False, ("worse",), {}), "me", NOW, force=True)
     assert (late.outcome, late.forced) == ("superseded", True)

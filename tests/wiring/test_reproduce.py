@@ -57,7 +57,8 @@ def test_a_changed_row_in_the_store_is_named_with_both_values(
 ) -> None:
     home = workspace[0]
     with closing(sqlite3.connect(home / "store.db")) as connection, connection:
-        key = connection.execute("select store_id, dept_id, target_week from latest_forecast limit 1").fetchone()
+        query = "select store_id, dept_id, target_week from latest_forecast where kind = 'forecast' limit 1"
+        key = connection.execute(query).fetchone()
         series = (
             "(select store_key from stores where store_id = ?), (select dept_key from departments where dept_id = ?)"
         )

@@ -35,9 +35,9 @@ def test_the_closing_summary_prints_addresses_and_units_as_they_are(
         terminal.terminal(),
         numbers | dict.fromkeys(
             ("origin_week", "first_week", "last_week", "unit", "backtest_origins", "model_version",
-             "production_version", "vintage", "store", "parquet", "method", "retraining"), text
-        ) | {"wmae": {text: 1.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text], "vintage_is_new": True,
-             "seconds_per_asset": {text: 1.0}},
+             "production_version", "vintage", "store", "parquet", "method", "retraining", "example"), text
+        ) | {"wmae": {text: 1.0, "seasonal_naive": 2.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text],
+             "vintage_is_new": True, "retrained": True},
     )  # fmt: skip
-    # Title, two weeks, unit, score, origins, two versions, method, training, gate, vintage, store, file, an asset.
-    assert capsys.readouterr().out.count(text) == 15
+    # Title, last week, unit, origins, version, method, training, gate, vintage, the request.
+    assert capsys.readouterr().out.count(text) == 10

@@ -57,9 +57,10 @@ async function asked(path, options) {
   throw new ApiError(answer.status, body.detail ?? body.title ?? "unknown error", body.request_id ?? requestId);
 }
 
+// Relative to the page: behind a proxy the service may have a prefix that only the browser's address bar knows.
 function address(path, query) {
   const given = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;
+  return given.length === 0 ? `.${path}` : `.${path}?${new URLSearchParams(given)}`;
 }
 
 /**
@@ -99,7 +100,7 @@ export async function getAll(path, query, signal) {
  * @returns {Promise<any>}
  */
 export function post(path, body, idempotencyKey) {
-  return asked(path, {
+  return asked(address(path), {
     method: "POST",
     headers: { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey },
     body: JSON.stringify(body),

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from demand_assets.store.comments import describe
 from demand_assets.store.tables import metadata
 
 context.configure(
@@ -10,3 +11,4 @@ context.configure(
     transactional_ddl=True,
 )
 context.run_migrations()
+describe(context.get_bind())

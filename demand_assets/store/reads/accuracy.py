@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, or
 from sqlalchemy.sql import Subquery
 
 from demand_assets.store.dimensions import DIMENSIONS, shown
-from demand_assets.store.reads.statements import Order, between, matching, total_key
+from demand_assets.store.reads.statements import Ids, Order, between, matching, total_key
 from demand_assets.store.tables import drift_reports, forecast_accuracy, forecast_exceptions, forecast_vintages
 
 ACCURACY_ORDER = Order(tuple(forecast_accuracy.primary_key.columns))
@@ -182,7 +182,7 @@ _E = forecast_exceptions.c
 EXCEPTIONS_ORDER = Order((_E.rank, _E.store_key, _E.dept_key, _E.vintage_id))
 
 
-def exceptions(week: date, *, store_id: str | None = None, dept_id: str | None = None) -> Select[Any]:
+def exceptions(week: date, *, store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
     """Rows of `forecast_exceptions` of one week; order by EXCEPTIONS_ORDER."""
     filters = {"week": week, "store_id": store_id, "dept_id": dept_id}
     return matching(select(*shown(forecast_exceptions)), forecast_exceptions, filters)

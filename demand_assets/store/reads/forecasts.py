@@ -14,7 +14,7 @@ from sqlalchemy.sql import Subquery
 
 from demand_assets.contract.store import SCENARIO_KIND
 from demand_assets.store.dimensions import shown
-from demand_assets.store.reads.statements import Order, between, matching
+from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import (
     actuals,
     departments,
@@ -57,8 +57,8 @@ LATEST_FORECAST: Select[Any] = (
 )
 """The newest forecast of one series and week, with its vintage; takes store_id, dept_id, target_week."""
 
-LAST_PUBLISHED: Select[Any] = select(func.max(_V.published_at))
-"""When the vintage published last was published."""
+LAST_SEQUENCE: Select[Any] = select(func.max(_V.sequence))
+"""The sequence of the vintage published last."""
 
 VINTAGE_COUNT: Select[Any] = select(func.count()).select_from(forecast_vintages)
 """How many vintages there are."""
@@ -154,8 +154,8 @@ def latest_forecasts(keys: Sequence[tuple[str, str, date]]) -> Select[Any]:
 def forecasts_of(
     vintage_id: str,
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,
@@ -166,28 +166,31 @@ def forecasts_of(
     return between(matching(statement, forecasts, filters), _F.target_week, start, end)
 
 
-def newest_of_origin(as_of: datetime | None = None) -> Subquery:
-    """Of each origin the vintage published last, up to `as_of` if given."""
+def newest_of_origin(as_of: datetime | None = None, until: int | None = None) -> Subquery:
+    """Of each origin the vintage published last, up to the time `as_of` and the sequence `until` if given."""
     ranked = select(
         *_V, func.row_number().over(partition_by=_V.origin_week, order_by=_V.sequence.desc()).label("age")
     ).where(IS_FORECAST)
     if as_of is not None:
         ranked = ranked.where(_V.published_at <= as_of)
+    if until is not None:
+        ranked = ranked.where(_V.sequence <= until)
     inner = ranked.subquery()
     return select(*shown(inner, "age")).where(inner.c.age == 1).subquery()
 
 
 def forecasts_of_all(
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,
     as_of: datetime | None = None,
+    until: int | None = None,
 ) -> tuple[Select[Any], Order]:
     """Forecasts of the newest vintage of each origin, with its columns, oldest origin first; and the order."""
-    newest = newest_of_origin(as_of)
+    newest = newest_of_origin(as_of, until)
     statement = select(*newest.c, *shown(forecasts, "vintage_id")).join(newest, newest.c.vintage_id == _F.vintage_id)
     filters = {"store_id": store_id, "dept_id": dept_id, "horizon": horizon}
     statement = between(matching(statement, forecasts, filters), _F.target_week, start, end)
@@ -200,7 +203,7 @@ def weeks_forecast(store_id: str, dept_id: str) -> Select[Any]:
     return weeks.distinct().order_by(_F.target_week)
 
 
-def store_exists(store_id: str | None, dept_id: str | None) -> Select[Any]:
+def store_exists(store_id: Ids, dept_id: Ids) -> Select[Any]:
     """A row if the store, the department or the series was ever forecast or sold."""
     filters = {"store_id": store_id, "dept_id": dept_id}
     sold = matching(select(literal(1)), actuals, filters).limit(1).subquery()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -14,11 +15,11 @@ ORDERS = {name: Order((table.c[key_name(name)],)) for name, table in DIMENSIONS.
 """Order of `members` by the column of ids."""
 
 
-def members(name: str, value: str | None = None) -> Select[Any]:
-    """(id, name, attributes) of every store, or of one; `name` is store_id, or dept_id for departments."""
+def members(name: str, ids: Sequence[str] | None = None) -> Select[Any]:
+    """(id, name, attributes) of every store, or of these; `name` is store_id, or dept_id for departments."""
     d = DIMENSIONS[name].c
     statement = select(d[name], d.name.label(name_column(name)), d.attributes)
-    return statement if value is None else statement.where(d[name] == value)
+    return statement if ids is None else statement.where(d[name].in_(ids))
 
 
 def name_column(name: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Double, ScalarSelect, Select, and_, func, select
 from sqlalchemy.sql import FromClause, Subquery
 
 from demand_assets.store.dimensions import id_of
-from demand_assets.store.reads.statements import Order, between, matching
+from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import forecast_totals, forecast_vintages, forecasts, scenarios
 
 _S, _V = scenarios.c, forecast_vintages.c
@@ -76,8 +76,8 @@ def differences_of(
     vintage_id: str,
     base_vintage_id: str,
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,

@@ -11,14 +11,14 @@ from sqlalchemy import Double, Integer, Select, and_, case, func, literal_column
 from demand_assets.contract.columns import SPANS_ALL
 from demand_assets.store.dimensions import id_of
 from demand_assets.store.reads.forecasts import newest_of_origin
-from demand_assets.store.reads.statements import Order, between, matching
+from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import actuals, forecast_totals, store_conditions
 
 _A = actuals.c
 SERIES_ORDER = Order((_A.store_key, _A.dept_key))
 
 
-def series_of(*, store_id: str | None = None, dept_id: str | None = None, since: date | None = None) -> Select[Any]:
+def series_of(*, store_id: Ids = None, dept_id: Ids = None, since: date | None = None) -> Select[Any]:
     """(store_id, dept_id, weeks, first_week, last_week, mean since `since`) of each series that ever sold."""
     recent = _A.actual if since is None else case((_A.week >= since, _A.actual))
     statement = select(
@@ -53,8 +53,8 @@ def conditions_of(store_id: str, start: date, end: date) -> Select[Any]:
 def totals(
     level: str,
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     start: date | None = None,
     end: date | None = None,
 ) -> tuple[Select[Any], Order]:

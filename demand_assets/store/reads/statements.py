@@ -12,9 +12,11 @@ from sqlalchemy.sql import FromClause
 from sqlalchemy.types import TypeEngine
 
 from demand_assets.contract.columns import SPANS_ALL, key_name
-from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of
+from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of, keys_in
 
 Key = Sequence[Any]
+Ids = str | tuple[str, ...] | None
+"""A filter of stores or departments: one id, any of several, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,18 @@ def total_key(name: str, value: str | None) -> ColumnElement[Any]:
 
 
 def matching(statement: Select[Any], table: FromClause, filters: Mapping[str, Any]) -> Select[Any]:
-    """`statement` where each column named in `filters` has that value, ids as text; None leaves it out."""
+    """`statement` where each column named in `filters` has that value, ids as `Ids`; None leaves it out."""
     given = {name: value for name, value in filters.items() if value is not None}
     return statement.where(*(_equals(table, name, value) for name, value in given.items()))
 
 
 def _equals(table: FromClause, name: str, value: Any) -> ColumnElement[bool]:
-    return table.c[key_name(name)] == key_of(name, value) if name in DIMENSIONS else table.c[name] == value
+    column: ColumnElement[Any] = table.c[key_name(name) if name in DIMENSIONS else name]
+    if name not in DIMENSIONS:
+        is_value: ColumnElement[bool] = column == value
+        return is_value
+    ids = (value,) if isinstance(value, str) else value
+    return column == key_of(name, ids[0]) if len(ids) == 1 else column.in_(keys_in(name, ids))
 
 
 def between(
