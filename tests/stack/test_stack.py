@@ -79,7 +79,7 @@ def alerts(stack: Stack) -> list[str]:
 
 VINTAGES = """
 SELECT v.origin_week, v.vintage_id, v.model_version, count(*)
-FROM forecast_vintages v JOIN forecasts f USING (vintage_id) GROUP BY 1, 2, 3 ORDER BY 1
+FROM forecast_vintages v JOIN forecasts f USING (vintage_id) WHERE v.kind = 'forecast' GROUP BY 1, 2, 3 ORDER BY 1
 """
 
 

@@ -38,9 +38,9 @@ data "aws_iam_policy_document" "trust" {
 }
 
 resource "aws_iam_role" "deploy" {
-  name                 = "${var.name}-deploy"
-  description          = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  name               = "${var.name}-deploy"
+  description        = "Deployments of ${var.github_owner}/${var.github_repository} to ${var.environment}"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
   # A roll-out waits up to an hour for running runs.
   max_session_duration = 7200
 }
