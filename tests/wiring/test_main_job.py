@@ -254,7 +254,7 @@ def _spoil(zone: Path, how: str) -> None:
     [
         ("missing column", "no column of amounts sold was recognised"),
         ("thursdays", "is a Thursday, not a Friday"),
-        ("contradicting rows", "train.csv: 2 rows contradict another"),
+        ("contradicting rows", "2 rows contradict another of the same week"),
         ("text in a number", '"many"'),
         ("empty file", "train.csv is empty"),
         ("truncated gzip", "more.csv.gz is a truncated gzip"),
