@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -9,7 +10,6 @@ import pytest
 
 from demand_assets.adapters.landed import Contents, forget, held
 from demand_assets.errors import LandingError, SchemaError
-from demand_assets.ingestion.dataspec import DataSpec
 from demand_assets.ingestion.delivery import Delivery, LandedFile
 from demand_assets.ingestion.screening import Refusal
 from demand_assets.ingestion.understanding import Question, Understanding
@@ -23,7 +23,9 @@ MEMBERS = Delivery(FILE, "stores", pd.DataFrame({"store_id": [1]}), "", pd.Datet
 
 
 def asking(*texts: str) -> Understanding:
-    return Understanding(DataSpec(), "", (), (), tuple(Question(text, "[sales]\ndate = 1") for text in texts))
+    """Of one file that was read."""
+    questions = tuple(Question(text, "[sales]\ndate = 1") for text in texts)
+    return replace(UNDERSTOOD, plans=(), questions=questions)
 
 
 def test_refused_files_do_not_stop_those_that_hold_sales() -> None:
@@ -44,6 +46,11 @@ def test_open_questions_and_refusals_are_said_together() -> None:
         "bad.csv is a PDF; 2 open questions, to be answered in demand.toml: (1) Which?: add [sales] date = 1; "
         "(2) When?: add [sales] date = 1"
     )
+
+
+def test_where_no_file_could_be_read_nothing_is_asked() -> None:
+    with pytest.raises(SchemaError, match=r"^bad\.csv is a PDF$"):
+        Contents(replace(asking("Which?"), files=()), refused=REFUSED[:1]).require_answers()
 
 
 def test_files_without_sales_make_no_tables() -> None:

@@ -123,7 +123,7 @@ def test_files_that_are_no_tables_are_named_with_the_reason(tmp_path: Path) -> N
     with pytest.raises(SchemaError) as raised:
         LandingZone(str(tmp_path)).read_all()
     assert re.fullmatch(
-        r"a\.csv is a PDF; expected a table: .*; b\.csv is empty.*; 1 open question, to be answered in demand\.toml.*",
+        r"a\.csv is a PDF; expected a table: .*; b\.csv is empty; expected a header and rows below it",
         str(raised.value),
     )
     land(tmp_path, "train.csv", SALES)
@@ -243,7 +243,7 @@ def test_a_truncated_and_a_corrupt_gzip_name_the_file_and_stop_no_other(
     tmp_path: Path, name: str, data: bytes, fault: str
 ) -> None:
     land(tmp_path, name, data)
-    with pytest.raises(SchemaError, match=f"^{fault}; 1 open question, "):
+    with pytest.raises(SchemaError, match=f"^{fault}$"):
         LandingZone(str(tmp_path)).read_all()
     land(tmp_path, "train.csv", SALES)
     contents = LandingZone(str(tmp_path)).contents()

@@ -24,7 +24,7 @@ def test_the_document_checked_in_is_the_services() -> None:
 
 def test_a_service_that_has_started_makes_its_document_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr("api.app.document", lambda app: made.append(app) or document(app))
+    monkeypatch.setattr("api.app.document", lambda app, path: made.append(app) or document(app, path))
     with serving(fill(tmp_path)) as client:
         before = len(made)
         assert [client.post("/v1/series").status_code, client.get("/health?x=1").status_code] == [405, 422]

@@ -126,12 +126,12 @@ def test_the_sample_has_the_traits_of_retail(large: SampleData) -> None:
 def test_stores_and_departments_have_names_where_they_are_asked_for(tmp_path: Path) -> None:
     made = generate(50, 3, 20, 9)
     write_csvs(made, tmp_path, named=True)
-    found = LandingZone(str(tmp_path)).contents().deliveries
-    members = {one.kind: one.frame for one in found if one.kind in ("stores", "departments")}
-    names = members["stores"].set_index("store_id")["name"]
+    tables = LandingZone(str(tmp_path)).contents().tables()
+    names = tables.stores.set_index("id")["name"]
     assert (len(names), names["1"], names["46"]) == (50, "Lakeside", "Lakeside 2")
     assert names.is_unique
-    assert set(members["departments"]["dept_id"]) == {str(one) for one in made.sales["dept_id"]}
+    assert set(tables.departments["id"]) == {str(one) for one in made.sales["dept_id"]}
+    assert tables.departments["name"].is_unique
 
 
 def test_the_last_week_may_be_named_and_is_that_of_the_last_friday_else() -> None:
