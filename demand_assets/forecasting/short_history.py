@@ -7,6 +7,7 @@ methods forecast from them and are scored on them. They lack last year, so no mo
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from demand_assets.forecasting.absent import UNKNOWN, AbsentRows
@@ -18,7 +19,7 @@ from demand_assets.forecasting.intervals import QUANTILES, Calibration
 from demand_assets.forecasting.methods import weeks_to_learn
 from demand_assets.forecasting.models.baseline import Baseline, BaselineConfig
 from demand_assets.forecasting.ports import WeeklyTable, Workers
-from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.forecasting.weeks import add_weeks, weeks_between
 
 # A forecast needs an error to say how far off it may be: one week to forecast from, and the one after it.
 LEAST_WEEKS = 2
@@ -37,12 +38,18 @@ def with_a_year_behind(origins: pd.DatetimeIndex, landed: pd.DatetimeIndex) -> p
 def model_origins(
     origins: pd.DatetimeIndex, landed: pd.DatetimeIndex, as_of: pd.Timestamp, count: int, step: int, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The origins that a model trained at `as_of` is judged at, of those with features; none: its history is short."""
-    able = with_a_year_behind(origins, landed)
+    """The origins that a model trained at `as_of` is judged at, of those with features; none: its history is short.
+
+    Where no sales landed in a week of the grid, the newest origin of the `step` weeks up to it stands in.
+    """
+    able = with_a_year_behind(origins, landed).sort_values()
     if not len(able):
         return []
     first = add_weeks(able.min(), weeks_to_learn(horizon_weeks))
-    return rolling_origins(as_of, first, count, step, horizon_weeks)
+    grid = pd.DatetimeIndex(rolling_origins(as_of, first, len(weeks_between(able[0], as_of)), step, horizon_weeks))
+    newest = able[np.maximum(able.searchsorted(grid, side="right") - 1, 0)]
+    stands_in = (newest >= first) & (newest <= grid) & (grid - newest < pd.Timedelta(weeks=step))
+    return list(newest[stands_in][-count:])
 
 
 def untrained_origins(origins: pd.DatetimeIndex, as_of: pd.Timestamp) -> list[pd.Timestamp]:

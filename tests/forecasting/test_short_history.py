@@ -31,6 +31,15 @@ def test_a_model_is_never_judged_at_nor_learns_from_origins_without_a_last_year(
     assert min(short_ones_kept) >= WEEKS[60]
 
 
+def test_an_origin_before_stands_in_where_no_sales_landed() -> None:
+    whole = model_origins(WEEKS, WEEKS, WEEKS[-1], 3, 4, 4)
+    # The last of them is missing; of the first all four weeks.
+    lost = WEEKS.get_indexer(whole)
+    held = WEEKS.delete([lost[2], *range(lost[0] - 3, lost[0] + 1)])
+    found = model_origins(held, held, WEEKS[-1], 3, 4, 4)
+    assert found == [WEEKS[lost[0] - 4], whole[1], WEEKS[lost[2] - 1]]
+
+
 def test_untrained_methods_are_judged_before_the_week_they_forecast_from() -> None:
     assert untrained_origins(WEEKS[:3], WEEKS[2]) == list(WEEKS[:2])
     assert untrained_origins(WEEKS[:1], WEEKS[0]) == []
