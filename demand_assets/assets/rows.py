@@ -94,13 +94,16 @@ def id_texts(keys: Keys) -> IdTexts:
 
 
 def members_of(frame: pd.DataFrame) -> "list[Member]":
-    """The rows of a dimension table as the store takes them; an attribute that is missing is left out."""
+    """The rows of a dimension table as the store takes them: a name that is the id is none; no missing attribute."""
     from demand_assets.store.dataset import Member
 
     facts = frame.drop(columns=[column for column in (*DIMENSIONS, "id", "name") if column in frame])
     rows = facts.to_dict("records") if len(facts.columns) else [{}] * len(facts)
     known = ({str(name): value for name, value in row.items() if pd.notna(value)} for row in rows)
-    return [Member(one, name, own or None) for one, name, own in zip(frame["id"], frame["name"], known, strict=True)]
+    return [
+        Member(one, None if name == one else name, own or None)
+        for one, name, own in zip(frame["id"], frame["name"], known, strict=True)
+    ]
 
 
 def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":

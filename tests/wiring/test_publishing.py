@@ -9,10 +9,12 @@ from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.forecasting import require_attributions_of
 from demand_assets.assets.ingestion import published_columns
+from demand_assets.assets.rows import members_of
 from demand_assets.errors import ModelError
 from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.planning import unpublished_weeks
 from demand_assets.sample import SampleData
+from demand_assets.store.dataset import Member
 
 
 def test_reasons_of_another_model_version_are_refused() -> None:
@@ -43,3 +45,8 @@ def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, 
     # Other weeks ahead than those that were published with the newest week.
     assert weeks_ahead(deliveries, weeks[-1]).conditions is not None
     assert unpublished_weeks(lake, []) == [weeks[3], weeks[-1]]
+
+
+def test_a_member_has_a_name_only_where_one_was_brought() -> None:
+    frame = pd.DataFrame({"store_id": [1, 2], "id": ["1", "ZRH"], "name": ["1", "Lakeside"], "size": [5.0, None]})
+    assert members_of(frame) == [Member("1", None, {"size": 5.0}), Member("ZRH", "Lakeside", None)]
