@@ -1,7 +1,7 @@
 """Jobs, the weekly schedule, and the sensors that make the graph run by itself."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -20,9 +20,7 @@ from demand_assets.planning import (
     BUILD_FEATURES,
     FORECAST,
     INGEST,
-    PAST_FORECASTS,
     SCORE,
-    SCORED_TABLES,
     TRAIN_AND_FORECAST,
     WEEKLY,
     Plan,
@@ -33,6 +31,7 @@ from demand_assets.planning import (
     plan_training,
     plan_week,
 )
+from demand_assets.recipes import PAST_FORECASTS, SCORED_TABLES
 from demand_assets.resources import Landing, RetrainingRules, Training
 
 # Says in the UI why a run was asked for.
@@ -241,36 +240,28 @@ def end_mlflow_runs(context: dg.RunFailureSensorContext, registry: ModelRegistry
     registry.end_runs_of(context.dagster_run.run_id)
 
 
+# What asks for runs: the sensor, its job, the least seconds between two ticks, and what it does.
+_ASKING: tuple[tuple[Callable[..., Any], Any, int, str], ...] = (
+    (landing_zone_sensor, ingest_job, 60, "Requests the weeks that new files cover, once."),
+    (stale_features_sensor, features_job, 60, "Rebuilds features whose data changed."),
+    (past_forecasts_sensor, score_job, 60, "Scores what the backtest forecast of past weeks."),
+    (
+        retraining_sensor,
+        forecast_job,
+        300,
+        "Retrains when realised loss has left its band, drift is severe, or the champion is too old.",
+    ),
+)
+
+
 def sensors(running: bool) -> list[dg.SensorDefinition]:
     """The sensors; `running` are those that ask for runs, unless someone has turned them off or on by hand."""
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
-    return [
-        dg.sensor(
-            job=ingest_job,
-            minimum_interval_seconds=60,
-            default_status=status,
-            description="Requests the weeks that new files cover, once.",
-        )(landing_zone_sensor),
-        dg.sensor(
-            job=features_job,
-            minimum_interval_seconds=60,
-            default_status=status,
-            description="Rebuilds features whose data changed.",
-        )(stale_features_sensor),
-        dg.sensor(
-            job=score_job,
-            minimum_interval_seconds=60,
-            default_status=status,
-            description="Scores what the backtest forecast of past weeks.",
-        )(past_forecasts_sensor),
-        dg.sensor(
-            job=forecast_job,
-            minimum_interval_seconds=300,
-            default_status=status,
-            description="Retrains when realised loss has left its band, drift is severe, or the champion is too old.",
-        )(retraining_sensor),
-        end_mlflow_runs,
+    asking = [
+        dg.sensor(job=job, minimum_interval_seconds=seconds, default_status=status, description=text)(look)
+        for look, job, seconds, text in _ASKING
     ]
+    return [*asking, end_mlflow_runs]
 
 
 def weekly_schedule(cron: str, running: bool) -> dg.ScheduleDefinition:

@@ -1,12 +1,11 @@
 """What is due and why. The `demand` command, the sensors, the schedule and reuse inside assets all ask here.
 
-A recipe is everything that decides a result: the versions of its inputs, the code, the configuration. Its version is
-kept in the footer of the result's file, so a result is up to date exactly when its file names the present version.
+What decides a result is its recipe (`recipes`); a result whose file names another one is due.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +13,32 @@ import pandas as pd
 
 from demand_assets.adapters.evidence import gather_evidence
 from demand_assets.adapters.manifests import MANIFEST_KEY
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
-from demand_assets.adapters.plans import ahead_is_kept, planned_versions
-from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
-from demand_assets.forecasting.weeks import add_weeks
+from demand_assets.adapters.parquet import ParquetLake
+from demand_assets.adapters.plans import ahead_is_kept
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.delivery import MEMBERS, Delivery
 from demand_assets.ingestion.members import extended_keys
 from demand_assets.ingestion.merge import Landing
 from demand_assets.ingestion.screening import BESIDE_STORED
 from demand_assets.ingestion.understanding import COVARIATES, Kind
-from demand_assets.origins import features_up_to, judged_origins, wanted_origins
+from demand_assets.origins import judged_origins, wanted_origins
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
+from demand_assets.recipes import (
+    SCORED_TABLES,
+    Recipe,
+    feature_recipes,
+    outdated,
+    past_vintages,
+    publishing_recipe,
+    scoring_recipes,
+    training_settings,
+)
 from demand_assets.resources import Training
 
 if TYPE_CHECKING:
     from demand_assets.adapters.ledger import PromotionLedger
-    from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
+    from demand_assets.adapters.registry import ModelRegistry
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
@@ -43,132 +50,11 @@ WEEKLY_TABLES: Mapping[Kind, str] = {
     "covariates": "raw_covariates",
     "series_covariates": "raw_series_covariates",
 }
-# Made of a week's sales and of what was forecast for it.
-SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXCEPTIONS)}
-
-# Made of a backtest, an origin a file: what vintages say of the origins before the first that was published.
-PAST_FORECASTS = "past_forecasts"
-
 # Metadata in the footer of a file of the lake.
-RECIPE_KEY = "recipe"
-VINTAGE_KEY = "vintage"
-HORIZON_KEY = "horizon_weeks"
 LANDINGS_KEY = "landings"
 ACCEPTED_KEY = "accepted"
 # Starting a run takes as long as this many weeks of it, so stretches of weeks this close to each other share a run.
 WEEKS_PER_RUN_START = 13
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides a result, as JSON-like values; `code` is empty where code does not count."""
-
-    inputs: Mapping[str, Any]
-    code: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def version(self) -> str:
-        """Hash of the recipe, 16 hex digits."""
-        return fingerprint(asdict(self))
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """What the file of the result keeps of the recipe."""
-        return {RECIPE_KEY: self.version}
-
-
-def outdated(lake: ParquetLake, table: str, wanted: Mapping[str, Recipe]) -> list[str]:
-    """Of the `wanted` partitions of a table those that are missing or were made by another recipe, sorted."""
-    metadata = lake.metadata(table, wanted)
-    return sorted(key for key, recipe in wanted.items() if metadata.get(key, {}).get(RECIPE_KEY) != recipe.version)
-
-
-def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.DataFrame | None:
-    """The stored partition if it was made by this recipe."""
-    return None if outdated(lake, table, {key: recipe}) else lake.read(table, [key])
-
-
-def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
-    """Recipe of the features of each landed week, in order. It covers that week and all weeks before it."""
-    sales, covariates, of_series = map(lake.versions, ("raw_sales", "raw_covariates", "raw_series_covariates"))
-    whole: dict[str, str | None] = {
-        name: lake.metadata(name, [None]).get(None, {}).get(VERSION_KEY) for name in ("stores", "holiday_calendar")
-    }
-    facts = lake.read("dataset", None)
-    if facts is not None:
-        whole |= {name: str(facts.iloc[0][name]) for name in ("missing", "closed")}
-    planned = planned_versions(lake, facts, covariates, of_series, horizon_weeks)
-    recipes: dict[str, Recipe] = {}
-    before = fingerprint(whole)
-    for key in sorted(sales):
-        inputs = {"before": before, "week": key, "sales": sales[key], "covariates": covariates.get(key)}
-        inputs |= {"of series": of_series[key]} if key in of_series else {}
-        recipe = Recipe(inputs, code_version("features"), {"horizon_weeks": horizon_weeks})
-        before = recipe.version
-        # What was planned at an origin is no input of the origins after it.
-        recipes[key] = replace(recipe, inputs=inputs | {"planned": planned.get(key)}) if planned else recipe
-    return recipes
-
-
-def training_recipe(lake: ParquetLake, training: Training, as_of: str) -> Recipe:
-    """Recipe of the backtest and the model as of a week."""
-    metadata = lake.metadata("demand_features", features_up_to(lake, training, as_of))
-    return Recipe(
-        {"as_of": as_of, "features": {str(key): note.get(RECIPE_KEY) for key, note in metadata.items()}},
-        code_version("training"),
-        # Threads decide how fast, not what.
-        {**training.model_dump(exclude={"threads"}), **training.config().model_dump(exclude={"threads"})},
-    )
-
-
-def training_settings(training: Training) -> str:
-    """Version of the settings that a model is trained with."""
-    settings = training.config().model_dump(exclude={"threads"})
-    return fingerprint({**settings, "model": training.model, "horizon_weeks": training.horizon_weeks})
-
-
-def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
-    """Recipe of the champion's predictions (`result` "drift") or "attributions" at one origin."""
-    inputs = {"features": features_version, "champion": [champion.version, champion.fingerprint]}
-    return Recipe(inputs, code_version(result))
-
-
-def drift_recipe(
-    lake: ParquetLake, champion: "RegisteredVersion", key: str, features: Mapping[str, str], shown: Sequence[str]
-) -> Recipe:
-    """Recipe of the drift report of a week. `features`: version by origin; `shown`: earlier reports."""
-    inputs = {
-        "features": features,
-        "forecast": lake.versions_of("weekly_forecast", [key]),
-        "champion": [champion.version, champion.fingerprint],
-        "weeks before": lake.versions_of("drift_report", shown),
-    }
-    return Recipe(inputs, code_version("drift"))
-
-
-def scoring_recipe(table: str, sales_version: str, past: Sequence[str] = ()) -> Recipe:
-    """Recipe of a week's rows in one of `SCORED_TABLES`; it changes with the columns of the table.
-
-    `past` are the vintages of the week that `past_forecasts` made after its sales had landed.
-    """
-    inputs = {"sales": sales_version} | ({"past forecasts": list(past)} if past else {})
-    return Recipe(inputs, config={"columns": list(SCORED_TABLES[table].names)})
-
-
-def past_vintages(lake: ParquetLake) -> dict[str, list[str]]:
-    """Week -> vintages of `past_forecasts` that forecast it, in order of origin."""
-    notes = lake.metadata(PAST_FORECASTS, lake.partitions(PAST_FORECASTS))
-    found: dict[str, list[str]] = {}
-    for origin, note in sorted(notes.items(), key=lambda item: str(item[0])):
-        for ahead in range(1, int(note[HORIZON_KEY]) + 1):
-            found.setdefault(week_key(add_weeks(pd.Timestamp(str(origin)), ahead)), []).append(note[VINTAGE_KEY])
-    return found
-
-
-def publishing_recipe(covariates_version: str) -> Recipe:
-    """Recipe of a week's published covariates."""
-    return Recipe({"covariates": covariates_version})
 
 
 def read_landings(text: str | None) -> tuple[Landing, ...]:
@@ -303,11 +189,10 @@ def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list
 
 def unscored_weeks(lake: ParquetLake) -> list[str]:
     """Weeks whose present sales have not been scored, by all vintages that forecast them."""
-    versions, past = lake.versions("raw_sales"), past_vintages(lake)
+    landed = lake.partitions("raw_sales")
     due: set[str] = set()
     for table in SCORED_TABLES:
-        wanted = {key: scoring_recipe(table, one, past.get(key, ())) for key, one in versions.items()}
-        due |= set(outdated(lake, table, wanted))
+        due |= set(outdated(lake, table, scoring_recipes(lake, table, landed)))
     return sorted(due)
 
 

@@ -25,11 +25,7 @@ from demand_assets.ingestion.merge import MergedTable
 from demand_assets.ingestion.quality import check_members
 from demand_assets.ingestion.schemas import schema_of as columns_in
 from demand_assets.ingestion.understanding import Kind
-from demand_assets.planning import (
-    LANDINGS_KEY,
-    landings_metadata,
-    read_landings,
-)
+from demand_assets.planning import LANDINGS_KEY, landings_metadata, read_landings
 from demand_assets.resources import Clock, ForecastStore, Landing
 
 GROUP = "ingestion"

@@ -29,8 +29,8 @@ from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS,
 from demand_assets.monitoring.drift_metrics import NEAREST, PREDICTION
 from demand_assets.origins import comparable_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.provenance import code_version
+from demand_assets.recipes import champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"

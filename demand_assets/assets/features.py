@@ -16,8 +16,8 @@ from demand_assets.forecasting.features import IN_SALES_UNIT, column_texts, driv
 from demand_assets.forecasting.panel import SALES_COLUMNS, SERIES_PER_BLOCK, build_panel
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import feature_recipes
 from demand_assets.provenance import code_version, fingerprint
+from demand_assets.recipes import feature_recipes
 from demand_assets.resources import Compute, Training
 
 COLUMN_SCHEMA = "dagster/column_schema"

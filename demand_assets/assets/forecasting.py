@@ -53,8 +53,8 @@ from demand_assets.forecasting.methods import METHODS, method_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import champion_recipe, reusable
 from demand_assets.provenance import code_version, environment
+from demand_assets.recipes import champion_recipe, reusable
 from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:

@@ -43,14 +43,9 @@ from demand_assets.ingestion.screening import without_impossible
 from demand_assets.ingestion.understanding import COVARIATES, Kind
 from demand_assets.landed_weeks import ROWS_KEY, landed_weeks
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import (
-    accepted_metadata,
-    applied_landings,
-    keyed,
-    landings_metadata,
-    publishing_recipe,
-)
+from demand_assets.planning import accepted_metadata, applied_landings, keyed, landings_metadata
 from demand_assets.provenance import fingerprint
+from demand_assets.recipes import publishing_recipe
 from demand_assets.resources import ForecastStore, Landing
 
 _NO_COVARIATES = pd.DataFrame(

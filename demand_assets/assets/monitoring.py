@@ -15,7 +15,7 @@ from demand_assets.contract.store import ACTUALS as STORE_ACTUALS
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import PAST_FORECASTS, past_vintages, scoring_recipe
+from demand_assets.recipes import PAST_FORECASTS, scoring_recipes
 from demand_assets.resources import ForecastStore, OrderCosts
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ ACTUALS_AT_ONCE = 4_000_000
 
 def _scored(lake: ParquetLake, table: str, frame: pd.DataFrame, weeks: pd.DatetimeIndex) -> LakeTable:
     """The frame with, for each week, what it was made from."""
-    keys = [week_key(week) for week in weeks]
-    versions = lake.versions_of("raw_sales", keys)
-    past = past_vintages(lake)
-    return LakeTable(frame, {key: scoring_recipe(table, versions[key], past.get(key, ())).metadata for key in keys})
+    recipes = scoring_recipes(lake, table, [week_key(week) for week in weeks])
+    return LakeTable(frame, {key: recipe.metadata for key, recipe in recipes.items()})
 
 
 # Those of earlier weeks, that forecast the week.

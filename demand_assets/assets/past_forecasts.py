@@ -18,9 +18,9 @@ from demand_assets.forecasting.baselines import BASELINES, model_rows
 from demand_assets.forecasting.intervals import COLUMNS
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY
 from demand_assets.provenance import code_version
-from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
+from demand_assets.recipes import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY
+from demand_assets.resources import Clock, ForecastStore, OrderCosts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -47,7 +47,6 @@ def past_forecasts(
     store: ForecastStore,
     registry: ModelRegistry,
     ledger: PromotionLedger,
-    training: Training,
     order_costs: OrderCosts,
     clock: Clock,
     dataset: pd.DataFrame,
@@ -61,36 +60,38 @@ def past_forecasts(
     from demand_assets.forecasting.totals import total_points
     from demand_assets.store.publish import VintageRecord, checked_vintage, publish_checked
 
-    newest = run_weeks(context)[0]
+    newest, unit = run_weeks(context)[0], Dataset.read(dataset).unit
     champion, engine, members = champion_of(ledger), store.engine(), member_keys(lake)
     tested = backtest_kept(registry, champion)
     forecast, errors = _forecast(tested, order_costs), total_points(tested)
+    # Of the backtest, not of today's settings.
+    horizon = int(forecast["horizon"].max())
     origins = [week for week in forecast["origin_week"].unique() if week < newest and not _has_vintage(engine, week)]
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
     for origin in origins:
         own = forecast[forecast["origin_week"] == origin].reset_index(drop=True)
         record = VintageRecord(
             origin_week=origin.date(),
-            horizon_weeks=training.horizon_weeks,
+            horizon_weeks=horizon,
             method=champion.method,
             model_version=champion.version,
             data_version=versions[week_key(origin)],
             code_version=code_version("training"),
             published_at=clock.now(),
-            unit=Dataset.read(dataset).unit,
+            unit=unit,
             kind=BACKTEST_KIND,
         )
         vintage = checked_vintage(
             record,
             store_table(own, PUBLISHED, members),
             store_table(
-                _totals(own, errors[errors["target_week"] <= origin], training.horizon_weeks),
+                _totals(own, errors[errors["target_week"] <= origin], horizon),
                 FORECAST_TOTALS.without("vintage_id"),
                 members,
             ),
         )
         # The file comes first: an origin that has a vintage is not looked at again.
-        notes = {VINTAGE_KEY: vintage.vintage_id, HORIZON_KEY: str(training.horizon_weeks)}
+        notes = {VINTAGE_KEY: vintage.vintage_id, HORIZON_KEY: str(horizon)}
         lake.write(PAST_FORECASTS, week_key(origin), own[[*PUBLISHED.names, *BASELINES]], notes)
         publish_checked(engine, vintage)
     return dg.MaterializeResult(metadata={"origins": [week_key(origin) for origin in origins]})

@@ -40,8 +40,8 @@ from demand_assets.forecasting.promotion import best_untrained, untrained_foreca
 from demand_assets.forecasting.short_history import LEAST_WEEKS, untrained_backtest, untrained_origins
 from demand_assets.origins import features_up_to, judged_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
-from demand_assets.planning import reusable, training_recipe, training_settings
 from demand_assets.provenance import code_version, fingerprint
+from demand_assets.recipes import reusable, training_recipe, training_settings
 from demand_assets.resources import Clock, Compute, PromotionGate, Training
 
 GROUP = "training"

@@ -40,7 +40,7 @@ LATEST_FORECAST = Table(
     "The newest forecast of each series and week.",
     (
         STORE_ID, DEPT_ID, TARGET_WEEK, HORIZON, FORECAST, P10, P50, P90, ORDER_QUANTITY, _UNIT, ORIGIN_WEEK, _ID,
-        _KIND, _METHOD, MODEL_VERSION, _PUBLISHED_AT, *_NAMES,
+        _METHOD, MODEL_VERSION, _PUBLISHED_AT, _KIND, *_NAMES,
     ),
 )  # fmt: skip
 FORECAST_VS_ACTUAL = Table(
@@ -48,7 +48,7 @@ FORECAST_VS_ACTUAL = Table(
     "What was forecast at each origin, of its newest vintage, beside the sales that came.",
     (
         STORE_ID, DEPT_ID, WEEK, replace(ORIGIN_WEEK, key=True), HORIZON, FORECAST, P10, P50, P90, ACTUAL,
-        amount("error", "Forecast less actual"), IS_HOLIDAY, _UNIT, _ID, _KIND, _METHOD, MODEL_VERSION, *_NAMES,
+        amount("error", "Forecast less actual"), IS_HOLIDAY, _UNIT, _ID, _METHOD, MODEL_VERSION, _KIND, *_NAMES,
     ),
 )  # fmt: skip
 ACCURACY_BY_WEEK = Table(

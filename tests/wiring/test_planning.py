@@ -6,17 +6,8 @@ import pandas as pd
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.planning import (
-    BUILD_FEATURES,
-    INGEST,
-    Plan,
-    Recipe,
-    outdated,
-    plan_features,
-    plan_ingestion,
-    plan_landing,
-    reusable,
-)
+from demand_assets.planning import BUILD_FEATURES, INGEST, Plan, plan_features, plan_ingestion, plan_landing
+from demand_assets.recipes import Recipe, outdated, reusable
 from demand_assets.resources import build_training
 from demand_assets.settings import read_settings
 

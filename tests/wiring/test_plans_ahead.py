@@ -14,7 +14,8 @@ from demand_assets.assets.rows import dataset_of, driver_frames
 from demand_assets.forecasting.drivers import DriverFrames
 from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.ingestion.assemble import tables_of
-from demand_assets.planning import feature_recipes, keyed
+from demand_assets.planning import keyed
+from demand_assets.recipes import feature_recipes
 
 HORIZON = 3
 WEEKS = [f"{week:%Y-%m-%d}" for week in pd.date_range("2012-09-14", periods=11, freq="7D")]
