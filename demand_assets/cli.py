@@ -292,7 +292,12 @@ def keys() -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, required=True, help="Repeatable."
+    "--scope",
+    "scopes",
+    type=click.Choice(["read", "write", "approve"]),
+    multiple=True,
+    required=True,
+    help="Repeatable.",
 )
 @click.option("--expires", metavar="ISO", help="First moment it is not valid, e.g. 2027-01-01 (UTC).  [default: none]")
 @click.option("--secret", metavar="ID", help="Put the key into this secret of AWS Secrets Manager; print it nowhere.")
