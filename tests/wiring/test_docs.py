@@ -202,6 +202,13 @@ def test_every_setting_that_is_named_exists() -> None:
     assert sorted(named - known) == []
 
 
+def test_every_address_of_the_dashboard_is_one_of_its_pages() -> None:
+    script = (ROOT / "api" / "static" / "js" / "shell.js").read_text()
+    known = set(re.findall(r'^  \["(\w+)", "', script, re.MULTILINE)) | {""}
+    named = {page for text in PAGES for page in re.findall(r"8000/#/(\w*)", text.read_text())}
+    assert {"drift", "exceptions", ""} <= named <= known
+
+
 REQUEST = re.compile(r"(?:GET|POST|HEAD|PUT|DELETE) /|/v1/")
 
 
