@@ -18,6 +18,7 @@ from demand_assets.sample.story import (
 )
 
 _DASHBOARD = "http://127.0.0.1:8000/#/"
+_ASSET = "http://127.0.0.1:3000/assets/raw_sales"
 
 
 def in_words(story: Story) -> str:
@@ -51,8 +52,8 @@ def _items(roles: Roles) -> Iterator[tuple[str, str]]:
         )
     yield (
         f"A correction: train.csv has {REPORTED_SHARE:.0%} of the sales of {_store(roles.corrected)} in the week "
-        f"{corrected:%Y-%m-%d}, train_correction.csv, which is newer, all of them.",
-        _address("", level="store", store=roles.corrected),
+        f"{corrected:%Y-%m-%d}, train_correction.csv, which is newer, all. The asset counts what each file replaced.",
+        _ASSET,
     )
 
 

@@ -55,8 +55,8 @@ def test_the_roles_are_different_and_known_to_everybody(both: tuple[Story, pd.Da
         f"series?store=1&dept={roles.failed}",
         f"exceptions?dept={roles.drifting}",
         "?level=store&store=3",
-        "?level=store&store=1",
     ]
+    assert "3000/assets/raw_sales" in text
     assert "2026-03-06" in text
 
 
