@@ -210,6 +210,7 @@ def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, 
 def test_models_show_what_is_in_production_and_what_was_refused(page: Page, service: str) -> None:
     settled(page, f"{service}/#/models")
     expect(page.get_by_role("row", name=re.compile("in production"))).to_contain_text("demand_forecaster 2")
+    expect(page.get_by_text("FVA against seasonal naive").locator("..")).to_contain_text(re.compile(r"\+\d"))
     decisions = page.get_by_role("list", name="Decisions, the newest first")
     expect(decisions.get_by_role("heading").first).to_have_text("Version 3 refused, against version 2")
     expect(decisions).to_contain_text("WMAE 1,340 is worse than the champion's 1,250")
