@@ -115,6 +115,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             for run in scoring.runs:
                 console.print(f"  {scoring.reason}")
                 _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
+        _tell_news(console, resources)
         summary = summary_of(settings, lake, resources, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"retrained": trains, "retraining": words}
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
@@ -141,6 +142,15 @@ def _tell(console: Console, contents: "Contents") -> None:
         console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", style="yellow")
     for refusal in contents.refused:
         console.print(f"  refused: {refusal.message}", style="red")
+
+
+def _tell_news(console: Console, resources: "Mapping[str, Any]") -> None:
+    """Tell who is to hear of published vintages; one that cannot be told now is told by the next run or tick."""
+    for told in resources["events"].tell(resources["clock"].now()):
+        if told.failure:
+            console.print(f"  {told.target} is told again of new forecasts: {told.failure}", style="yellow")
+        elif told.events:
+            console.print(f"  {told.target}: told of {told.events} new forecasts")
 
 
 def _plans(

@@ -9,7 +9,8 @@ from demand_assets.errors import SettingsError
 from demand_assets.partitions import key_ranges, known_weeks, passed_over, register_weeks, stray_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.resources import build_training
-from demand_assets.settings import read_settings, remember_workspace, settings_table, workspace_for
+from demand_assets.settings import read_settings, remember_workspace, workspace_for
+from demand_assets.settings_page import settings_table
 from tests.wiring import commands
 from tests.wiring.conftest import environment_of
 
