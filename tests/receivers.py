@@ -44,7 +44,7 @@ def webhook() -> Iterator[Webhook]:
     state = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.asked += 1
             if 200 <= state.status < 300:

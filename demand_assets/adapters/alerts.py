@@ -6,10 +6,12 @@ channel to the table `alerts` first sends the alert over that channel. If the ch
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import dagster as dg
@@ -45,6 +47,8 @@ LOG = "log"
 # What a channel that is down or refuses raises.
 CHANNEL_ERRORS = (OSError, BotoCoreError, ClientError, DeliveryError)
 REDELIVERY_LASTS = timedelta(hours=24)
+# A tick of the sensor that redelivers must end within a minute.
+_PATIENCE_S = 30.0
 # SNS takes 100 characters of printable ASCII.
 _SUBJECT_LENGTH = 100
 
@@ -152,12 +156,15 @@ class Alerts(dg.ConfigurableResource):
     def redeliver(self) -> int:
         """Fire again what was fired in the last day; how many a channel had missed and has now.
 
-        For alerts that are seen once, such as a failed run, while a channel is down.
+        For alerts that are seen once, such as a failed run, while a channel is down. The newest go first; of a channel
+        that takes long to fail the rest is left to the next call.
         """
         if len(self._channels()) == 1:
             return 0
         since = datetime.now(UTC) - REDELIVERY_LASTS
-        return sum(self.fire(record.alert) for record in self.newest() if record.fired_at >= since)
+        until = time.monotonic() + _PATIENCE_S
+        missed = (record.alert for record in self.newest() if record.fired_at >= since)
+        return sum(map(self.fire, takewhile(lambda _: time.monotonic() < until, missed)))
 
     def put_metrics(self, metrics: Sequence[tuple[str, float, str]]) -> bool:
         """Put (name, value, unit) into the namespace, if one is set; whether it took them. A failure is logged."""
