@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -22,6 +22,9 @@ from demand_assets.resources import Clock
 PARTITION = "dagster/partition"
 # On runs of a command: somebody sits before them.
 COMMAND_TAG = "demand/command"
+
+# A run scores the week before and lists its exceptions once it has published.
+NEWS_AFTER = timedelta(minutes=5)
 
 # A daemon or a code server that is busy misses a call now and then; the daemon asks again.
 _PATIENCE_TICKS = 3
@@ -301,7 +304,7 @@ def monitoring_alerts(
 )
 def publication_events(context: dg.SensorEvaluationContext, events: Events, clock: Clock) -> dg.SkipReason:
     """Sends the events that a target has yet to take."""
-    told = events.tell(clock.now())
+    told = events.tell(clock.now(), NEWS_AFTER)
     for one in told:
         if one.failure:
             context.log.error(f"{one.target} is told again: {one.failure}")

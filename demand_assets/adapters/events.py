@@ -21,7 +21,6 @@ import dagster as dg
 
 from demand_assets.adapters.alerts import CHANNEL_ERRORS, client_of, one_line, revealed
 from demand_assets.adapters.notices import channels_of, notify
-from demand_assets.contract.store import FORECAST_KIND
 from demand_assets.errors import DeliveryError, StoreError
 from demand_assets.provenance import fingerprint
 
@@ -72,10 +71,11 @@ class Events(dg.ConfigurableResource):
     sns_topic_arn: str = ""
     addresses: str = ""
 
-    def tell(self, now: datetime) -> list[Told]:
+    def tell(self, now: datetime, news_after: timedelta = timedelta(0)) -> list[Told]:
         """Tell every target what it has yet to hear; a failure is logged in one line and tried again by the next call.
 
-        `now` is the clock that vintages are published by. A target that another process is telling is left to it.
+        `now` is by the clock that vintages are published by; people hear of a vintage `news_after` it was published. A
+        target that another process is telling is left to it.
         """
         from demand_assets.store.engine import is_to_come
         from demand_assets.store.migrations import opened
@@ -86,7 +86,7 @@ class Events(dg.ConfigurableResource):
         until = time.monotonic() + _PATIENCE_S
         try:
             with opened(self.store_url) as engine:
-                return [self._tell(engine, target, now, until) for target in targets]
+                return [self._tell(engine, target, now, now - news_after, until) for target in targets]
         except StoreError as error:
             _log.error("nobody can be told of published vintages: %s", one_line(str(error)))
             return []
@@ -102,7 +102,7 @@ class Events(dg.ConfigurableResource):
         people = channels_of(revealed(self.addresses))
         return [*targets, *(_Target(name, partial(_write, to), people=True) for name, to in people.items())]
 
-    def _tell(self, engine: "Engine", target: _Target, now: datetime, until: float) -> Told:
+    def _tell(self, engine: "Engine", target: _Target, now: datetime, news_until: datetime, until: float) -> Told:
         from demand_assets.store.events import Turn
 
         turn = Turn(engine, target.name)
@@ -111,9 +111,12 @@ class Events(dg.ConfigurableResource):
             return Told(target.name, 0)
         told = 0
         try:
-            while time.monotonic() < until and (sent := self._send_next(engine, target, position)):
+            while sent := self._send_next(engine, target, position, news_until):
                 position, told = sent, told + 1
                 turn.advance(position, datetime.now(UTC))
+                # Looked at after the first one, so that no target that is down takes the turn of another.
+                if time.monotonic() > until:
+                    break
         except CHANNEL_ERRORS as error:
             failure = one_line(str(error))
             _log.error(
@@ -124,19 +127,20 @@ class Events(dg.ConfigurableResource):
             turn.end()
         return Told(target.name, told)
 
-    def _send_next(self, engine: "Engine", target: _Target, after: int) -> int | None:
+    def _send_next(self, engine: "Engine", target: _Target, after: int, news_until: datetime) -> int | None:
         """Sequence of the event that was sent; None when there is none after that one."""
         from demand_assets.adapters.news import digest_of
         from demand_assets.store.engine import reading
-        from demand_assets.store.events import next_event
+        from demand_assets.store.events import next_event, next_news
 
         # Closed before the event is sent, which may take seconds.
         with reading(engine) as connection:
-            found = next_event(connection, after, FORECAST_KIND if target.people else None)
+            people = target.people
+            found = next_news(connection, after, news_until) if people else next_event(connection, after)
             if found is None:
                 return None
             event = {**found, "url": f"{self.public_url.rstrip('/')}/v1/vintages/{quote(found['vintage_id'])}"}
-            words = digest_of(connection, event) if target.people else ""
+            words = digest_of(connection, event) if people else ""
         target.send(event, words)
         return int(event["sequence"])
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, ScalarSelect, func, or_, select, update
 
+from demand_assets.contract.store import FORECAST_KIND
 from demand_assets.store.alerts import CLAIM_LASTS, INSERT
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.queries import rows_of
@@ -65,12 +66,20 @@ def _before(moment: datetime) -> ScalarSelect[Any]:
     return select(func.coalesce(last.scalar_subquery(), 0)).scalar_subquery()
 
 
-def next_event(connection: Connection, after: int, kind: str | None = None) -> dict[str, Any] | None:
-    """What is told of the first vintage after a sequence, of one kind if given; None if there is none.
+def next_event(connection: Connection, after: int) -> dict[str, Any] | None:
+    """What is told of the first vintage after a sequence; None if there is none.
 
     Its columns but the versions of data and code, how many forecasts it has, and the chain's totals by target week.
     """
-    wanted = [_V.sequence > after] if kind is None else [_V.sequence > after, _V.kind == kind]
+    return _event(connection, _V.sequence > after)
+
+
+def next_news(connection: Connection, after: int, until: datetime) -> dict[str, Any] | None:
+    """`next_event` of a vintage of kind forecast that was published up to `until`."""
+    return _event(connection, _V.sequence > after, _V.kind == FORECAST_KIND, _V.published_at <= until)
+
+
+def _event(connection: Connection, *wanted: ColumnElement[bool]) -> dict[str, Any] | None:
     columns = [column for column in _V if column.name not in ("data_version", "code_version")]
     row = connection.execute(select(*columns).where(*wanted).order_by(_V.sequence).limit(1)).mappings().first()
     if row is None:

@@ -208,6 +208,14 @@ def test_people_hear_of_forecasts_only(store: str, hook: Webhook) -> None:
     assert [body["title"] for body in hook.bodies] == ["Forecast of week 2012-10-26 published"]
 
 
+def test_people_hear_of_a_forecast_some_time_after_it_was_published(store: str, hook: Webhook) -> None:
+    publish(store)
+    events = Events(store_url=store, addresses=hook.address, webhooks=hook.url, secret=SECRET)
+    later = NOW + timedelta(minutes=5)
+    told = [events.tell(now, news_after=timedelta(minutes=5)) for now in (later - timedelta(seconds=1), later)]
+    assert [[one.events for one in each] for each in told] == [[1, 0], [0, 1]]
+
+
 def test_a_mail_says_what_is_expected_what_changed_how_good_it_was_and_the_exceptions(store: str, box: Mailbox) -> None:
     week = date(2012, 10, 26)
     before = replace(RECORD, origin_week=date(2012, 10, 19), published_at=NOW - timedelta(days=7))

@@ -2,7 +2,9 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,13 @@ def test_a_channel_is_named_by_its_scheme_and_a_hash() -> None:
     assert [name.split("-")[0] for name in names] == ["slack", "mailto", "json"]
     assert len(set(channels_of("json://a json://b json://a"))) == 2
     assert channels_of("") == {}
+
+
+def test_the_addresses_of_the_docs_can_be_read() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    (example,) = re.findall(r'export DEMAND_ALERT_URLS="(.*)"', text)
+    assert len(channels_of(example)) == 2
+    require_known(example, "DEMAND_ALERT_URLS")
 
 
 def test_no_part_of_an_address_is_shown_as_written_or_decoded() -> None:
