@@ -16,7 +16,7 @@ from sqlalchemy import update
 from demand_assets.adapters.alerts import Alert, Alerts
 from demand_assets.adapters.events import Events, signature
 from demand_assets.store.engine import create_engine_for
-from demand_assets.store.migrations import migrate
+from demand_assets.store.migrations import HEAD, migrate
 from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_exceptions, publish_vintage
 from demand_assets.store.tables import event_targets
 from tests.adapters.test_alerts import messages, topic_and_queue
@@ -283,5 +283,5 @@ def test_a_store_of_another_revision_is_one_line(tmp_path: Path, caplog: pytest.
     events = Events(store_url=f"sqlite:///{tmp_path / 'store.db'}", webhooks="http://127.0.0.1:9", secret=SECRET)
     assert events.tell(NOW) == []
     assert caplog.messages == [
-        "nobody can be told of published vintages: store is at no revision, code expects 0008: run `demand migrate`"
+        f"nobody can be told of published vintages: store is at no revision, code expects {HEAD}: run `demand migrate`"
     ]
