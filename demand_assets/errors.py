@@ -57,6 +57,10 @@ class ScenarioError(DemandError):
     """The changes of a scenario cannot be read or applied, its name is taken, or it cannot be adopted."""
 
 
+class DeliveryError(DemandError):
+    """A channel, or a target of events, did not take what it was sent."""
+
+
 class DeploymentError(DemandError):
     """The parts of a deployment do not work together."""
 

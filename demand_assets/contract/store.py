@@ -344,10 +344,20 @@ ALERTS = Table(
     "Alerts and their delivery: the process that adds a row delivers that alert over that channel.",
     (
         Column("alert_key", Type.TEXT, "What is wrong with what, when, and by which evidence", key=True),
-        Column("channel", Type.TEXT, "log, sns or cloudwatch", key=True),
+        Column("channel", Type.TEXT, "log, sns, cloudwatch, or an address by its scheme and a hash", key=True),
         Column("alert", Type.JSON, "What is wrong: kind, subject, week, severity, summary, figures, evidence"),
         Column("claimed_at", Type.TIME, "When its delivery began"),
         Column("sent_at", Type.TIME, "When it was delivered; null while it is being sent", nullable=True),
+    ),
+)
+EVENT_TARGETS = Table(
+    "event_targets",
+    "Who is told of published vintages, and how far: the process that claims a row tells that target of those after.",
+    (
+        Column("target", Type.TEXT, "webhook, sns or an alert channel, and a hash of its address", key=True),
+        Column("sequence", Type.INTEGER, "Sequence of the newest vintage that it was told of; 0 of none"),
+        Column("claimed_at", Type.TIME, "Since when a process is telling it; null while none is", nullable=True),
+        Column("told_at", Type.TIME, "When it last took an event; null while it has taken none", nullable=True),
     ),
 )
 API_KEYS = Table(
@@ -383,5 +393,6 @@ TABLES = (
     SCENARIOS,
     ACCEPTED_WEEKS,
     ALERTS,
+    EVENT_TARGETS,
     API_KEYS,
 )
