@@ -187,11 +187,13 @@ def test_a_shell_reads_each_block(snippet: Snippet) -> None:
 
 @each([*blocks()])
 def test_a_block_is_of_a_kind_that_is_tested(snippet: Snippet) -> None:
-    assert snippet.language in ("sh", "python", "sql", "toml", "mermaid", "text")
+    assert snippet.language in ("sh", "python", "sql", "toml", "json", "mermaid", "text")
     if snippet.language == "toml":
         read_spec(tomllib.loads(snippet.text) and snippet.text)
     if snippet.language == "python":
         ast.parse(snippet.text)
+    if snippet.language == "json":
+        json.loads(snippet.text)
 
 
 def test_every_setting_that_is_named_exists() -> None:
