@@ -76,6 +76,19 @@ def test_every_page_speaks_the_retailers_words(page: Page, address: str) -> None
         assert "Weeks are named by the Sunday that ends them. Amounts are per week, in EUR." in words
 
 
+def test_a_member_is_found_by_a_part_of_its_name(page: Page, address: str) -> None:
+    settled(page, f"{address}/#/exceptions")
+    article = page.get_by_label("Article", exact=True)
+    article.fill("of food/1")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("dept=food%2F1"))
+    settled(page, f"{address}/#/series")
+    page.get_by_label("Shop", exact=True).fill(NAME.upper())
+    page.get_by_label("Article", exact=True).fill("Name of food/1")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("food/1")
+
+
 def test_the_overview_shows_labels_names_and_the_unit(page: Page, address: str) -> None:
     settled(page, address)
     shops = page.get_by_role("region", name="Next week by Shop")

@@ -1,7 +1,11 @@
 // A panel asks for its own data and says honestly when there is none: one that fails leaves the others standing.
 import { KEYS, labelOf, levels } from "./dataset.js";
 import { announce, freshId, h } from "./dom.js";
+import { getAll } from "./fetching.js";
 import { go } from "./routing.js";
+
+// More would only make the browser slow.
+const MOST_SUGGESTED = 500;
 
 /**
  * A note in place of data: what is not there yet, and what makes it appear.
@@ -111,8 +115,42 @@ export function field(label, control, hint) {
  */
 export function idField(level, params) {
   const name = KEYS[level][2];
-  const input = h("input", { type: "text", class: "short", autocomplete: "off", value: params.get(name) ?? "", onchange: () => go({ [name]: input.value.trim() }) });
-  return field(labelOf(level), input);
+  const list = h("datalist", { id: freshId("members") });
+  const input = h("input", { type: "text", class: "short", autocomplete: "off", list: list.id, value: params.get(name) ?? "" });
+  input.addEventListener("change", async () => go({ [name]: await idNamed(level, input.value.trim()) }));
+  // Asked for only once somebody is about to choose.
+  input.addEventListener("focus", async () => list.replaceChildren(...(await members(level)).slice(0, MOST_SUGGESTED).map((row) => h("option", { value: idAndName(level, row).id }, idAndName(level, row).name ?? ""))), { once: true });
+  return h("div", { class: "field" }, ...field(labelOf(level), input).childNodes, list);
+}
+
+const idAndName = (level, row) => ({ id: row[KEYS[level][0]], name: row[KEYS[level][1]] });
+
+/**
+ * The id that a person means: as it is, or that of the one member whose name, or a part of it, was typed.
+ * @param {string} level store or department
+ * @param {string} text
+ * @returns {Promise<string>}
+ */
+export async function idNamed(level, text) {
+  if (text === "") return text;
+  const all = (await members(level)).map((row) => idAndName(level, row));
+  if (all.some(({ id }) => id === text)) return text;
+  const typed = text.toLocaleLowerCase();
+  const named = all.filter(({ name }) => name?.toLocaleLowerCase() === typed);
+  const meant = named.length > 0 ? named : all.filter(({ name }) => name?.toLocaleLowerCase().includes(typed));
+  return meant.length === 1 ? meant[0].id : text;
+}
+
+const known = new Map();
+
+/** Every store or department; none where they cannot be had, since the panels say what is wrong. */
+async function members(level) {
+  try {
+    if (!known.has(level)) known.set(level, (await getAll(level === "store" ? "/v1/stores" : "/v1/departments")).items);
+    return known.get(level);
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { getAll, get } from "../fetching.js";
 import { KEYS, elided, labelOf, levels, memberLink, memberName, seriesColumn, seriesName } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { amounts, whole } from "../formatting.js";
-import { emptyNote, errorBox, field, panel } from "../panels.js";
+import { emptyNote, errorBox, field, idNamed, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { compare, table } from "../table.js";
 import { seriesChart } from "../series_chart.js";
@@ -109,7 +109,8 @@ function chooser(store, dept, signal) {
   inputs.store?.input.addEventListener("change", fill);
   const submit = async (event) => {
     event.preventDefault();
-    const asked = { store: idIn("store"), dept: idIn("department") };
+    const [store, dept] = await Promise.all(["store", "department"].map((level) => idNamed(level, idIn(level))));
+    const asked = { store, dept };
     go({ ...(levels().length === 2 ? asked : await onlySeries(asked)), target: null });
   };
   return h(
