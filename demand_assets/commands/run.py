@@ -20,7 +20,7 @@ from demand_assets.commands.instance import (
 from demand_assets.commands.summary import Progress, print_summary, summary_of
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError, SchemaError
-from demand_assets.settings import read_settings, remember_workspace, workspace_for
+from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.delivery import Delivery
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
+
+# Old runs of which one command deletes no more, so that its end is near.
+_MOST_DELETED = 500
 
 
 def run_main_job(raw_dir: str | None, as_json: bool) -> None:
@@ -114,6 +117,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             for run in scoring.runs:
                 console.print(f"  {scoring.reason}")
                 _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
+            _delete_old_runs(console, instance, settings, resources)
         summary = summary_of(settings, lake, resources, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"retrained": trains, "retraining": words}
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
@@ -230,6 +234,17 @@ def _execute(
         console.print(f"  alert: {alert.summary}")
     if not result.success:
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
+
+
+def _delete_old_runs(
+    console: Console, instance: "dg.DagsterInstance", settings: Settings, resources: "Mapping[str, Any]"
+) -> None:
+    from demand_assets.run_history import delete_old_runs
+
+    now, weeks = resources["clock"].now(), settings.run_history_weeks
+    local = settings.deployment == "local"
+    if deleted := delete_old_runs(instance, now, weeks, _MOST_DELETED, with_logs=local):
+        console.print(f"  {deleted} runs older than {weeks} weeks deleted from Dagster's history")
 
 
 def _newest_run(instance: "dg.DagsterInstance") -> str | None:
