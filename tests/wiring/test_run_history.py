@@ -1,12 +1,14 @@
 """Runs of Dagster older than a setting are deleted, and with them all that they fill the disk with."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import dagster as dg
 import pytest
+import yaml
 
 from demand_assets.resources import Clock
 from demand_assets.run_history import delete_old_runs, old_runs_sensor
@@ -24,11 +26,18 @@ def speaking() -> None:
     speak()
 
 
+@contextmanager
+def opened(folder: Path, **settings: object) -> Iterator[dg.DagsterInstance]:
+    (folder / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}, **settings}))
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
+
+
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    with dg.DagsterInstance.from_config(str(tmp_path)) as opened:
-        yield opened
+    """One on SQLite, without a run."""
+    with opened(tmp_path) as made:
+        yield made
 
 
 def ran(instance: dg.DagsterInstance) -> str:
@@ -47,8 +56,17 @@ def test_a_run_older_than_the_history_goes_with_its_events_and_logs(
     assert delete_old_runs(instance, between + YEAR, 52, 10, with_logs=True) == 1
     assert [run.run_id for run in instance.get_runs()] == [new]
     assert files_of(tmp_path, old) == []
-    assert len(files_of(tmp_path, new)) > 1
+    assert files_of(tmp_path, new) != []
     assert len(instance.all_logs(new)) > 5
+
+
+def test_a_deleted_run_leaves_no_event_in_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    with opened(tmp_path, storage={"postgres": {"postgres_url": postgres_url}}) as instance:
+        old, between, new = ran(instance), datetime.now(UTC), ran(instance)
+        assert delete_old_runs(instance, between + YEAR, 52, 10, with_logs=True) == 1
+        assert [run.run_id for run in instance.get_runs()] == [new]
+        assert instance.all_logs(old) == []
+        assert len(instance.all_logs(new)) > 5
 
 
 def test_runs_that_have_not_ended_are_kept(instance: dg.DagsterInstance) -> None:
