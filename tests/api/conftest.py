@@ -28,7 +28,7 @@ from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from demand_assets.store.migrations import migrate
 from tests.api.stores import NOW, fill, fill_full
-from tests.waiting import GUARD_S
+from tests.waiting import GUARD_S, until
 
 
 def monday() -> datetime:
@@ -81,6 +81,10 @@ def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: An
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
+        # What is made meanwhile would share its warnings' filters, which belong to the process: a server whose start
+        # meets them ends, and what asks it waits for ever.
+        until(lambda: server.started or not thread.is_alive())
+        assert server.started, "the server did not start; its log says why"
         with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=GUARD_S) as client:
             yield client
     finally:
