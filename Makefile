@@ -39,6 +39,7 @@ $(SAMPLE): | $(STAMP)
 ifeq ($(strip $(RAW_DIR)),)
 demo: $(STAMP) | $(SAMPLE) ## the whole main job on invented data, or on your CSVs: RAW_DIR=folder make demo
 	@$(BIN)/demand run --raw-dir $(SAMPLE)
+	@if [ -f $(SAMPLE)/README.txt ]; then echo; cat $(SAMPLE)/README.txt; fi
 else
 demo: $(STAMP)
 	@$(BIN)/demand run --raw-dir "$(RAW_DIR)"

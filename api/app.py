@@ -19,7 +19,18 @@ from api.middleware import ServiceMiddleware
 from api.parameters import refuse_repeated
 from api.points import PointReads
 from api.responses import conditional_response
-from api.routes import dataset, forecasts, models, monitoring, operations, overrides, scenarios, series, vintages
+from api.routes import (
+    dataset,
+    forecasts,
+    models,
+    monitoring,
+    operations,
+    overrides,
+    scenarios,
+    series,
+    uploads,
+    vintages,
+)
 from api.serialization import to_json
 from api.service import Service, announce_weekday
 from api.settings import ApiSettings
@@ -77,7 +88,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     problems.install(app)
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
-        models.router, overrides.router, scenarios.router,
+        models.router, overrides.router, uploads.router, scenarios.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from api.parameters import DeptId, StoreId, Week
+from api.parameters import MAX_INTEGER, DeptId, StoreId, Week
 
 _YEARS = (1900, 2200)
 # Not empty, not only space, and no NUL, which PostgreSQL cannot hold.
@@ -42,18 +42,42 @@ class Batch(BaseModel):
     keys: Annotated[list[SeriesKey], Field(min_length=1, max_length=10_000)]
 
 
-class NewOverride(SeriesKey):
-    """A planner's number."""
+_BOTH = {"properties": {name: {"type": "number"} for name in ("override", "change_percent")}}
+_NOT_BOTH: dict[str, Any] = {"not": {**_BOTH, "required": ["override", "change_percent"]}}
+_ONE_OF_THEM: dict[str, Any] = {"anyOf": [{"required": [name]} for name in ("override", "change_percent")]}
+
+
+class GivenNumber(SeriesKey):
+    """A planner's number, as a row of an upload has it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_NOT_BOTH)
 
     override: Annotated[
         Amount | None,
         Field(description="In the forecast's unit; null withdraws the number before.", examples=[15000.0]),
-    ]
-    author: Annotated[str, Field(max_length=100, pattern=_TEXT, examples=["M. Planner"])]
-    reason: Annotated[str, Field(max_length=1000, pattern=_TEXT, examples=["Local fair on Saturday"])]
+    ] = None
+    change_percent: Annotated[
+        Annotated[float, Field(ge=-100, le=10_000, allow_inf_nan=False), BeforeValidator(_is_a_number)] | None,
+        Field(description="In place of a number: a change of the system's forecast, in percent.", examples=[None]),
+    ] = None
+    reason: Annotated[
+        Annotated[str, Field(max_length=1000, pattern=_TEXT)] | None,
+        Field(description="Why, in words.", examples=["Local fair on Saturday"]),
+    ] = None
+    reason_code: Annotated[
+        Annotated[str, Field(max_length=50, pattern=_TEXT)] | None,
+        Field(description="Why, as one of the service's codes, if it has any.", examples=[None]),
+    ] = None
     expires_at: Annotated[
         AwareDatetime | None,
         Field(description="From when it no longer counts; null: never.", examples=["2030-01-01T00:00:00Z"]),
+    ] = None
+    version: Annotated[
+        Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None,
+        Field(
+            description="The newest version that the planner has seen, 0 for none: a later one is not overwritten.",
+            examples=[None],
+        ),
     ] = None
 
     @field_validator("expires_at")
@@ -64,3 +88,35 @@ class NewOverride(SeriesKey):
         if not _YEARS[0] <= moment.year < _YEARS[1]:
             raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[1] - 1}")
         return moment.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _is_one_number(self) -> GivenNumber:
+        if self.override is not None and self.change_percent is not None:
+            raise ValueError("expected a number or a change in percent, got both")
+        return self
+
+
+class NewOverride(GivenNumber):
+    """A planner's number."""
+
+    model_config = ConfigDict(json_schema_extra=_NOT_BOTH | _ONE_OF_THEM)
+
+    reason: Annotated[str, Field(max_length=1000, pattern=_TEXT, examples=["Local fair on Saturday"])]
+
+    @model_validator(mode="after")
+    def _says_what(self) -> NewOverride:
+        # A number that was left out by mistake must not withdraw the one before.
+        if not {"override", "change_percent"} & self.model_fields_set:
+            raise ValueError("expected override or change_percent; override null withdraws")
+        return self
+
+
+class NewReview(BaseModel):
+    """What a second person says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approved: Annotated[bool, Field(strict=True, description="Whether the number is to be in force.", examples=[True])]
+    comment: Annotated[
+        Annotated[str, Field(max_length=1000, pattern=_TEXT)] | None, Field(examples=["Agreed with the store"])
+    ] = None

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.formats import COMPRESSED_MEDIA_TYPES
 from api.problems import Problem, problem_responses
-from api.schemas import Listing
+from api.schema_parts import Listing
 
 LIST_CONTENT: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},

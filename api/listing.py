@@ -28,9 +28,9 @@ from demand_assets.store.reads.statements import Order
 class Listing:
     """One list: rows of `statement` in `order`, answered as the columns of `item`.
 
-    A column is one of the statement, one of `shared`, whose value all rows have, or one that `derive` makes from a
-    row. `prepare` is given the rows before that. `snapshot_token`: what later pages have to go on with, such as the
-    vintage. `extra`: further members of the JSON body.
+    A column is one of the statement, one of `shared`, whose value all rows have, one that `complete` makes from these
+    columns, or one that `derive` makes from a row. `prepare` is given the rows before that. `snapshot_token`: what
+    later pages have to go on with, such as the vintage. `extra`: further members of the JSON body.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Listing:
     order: Order
     vintage: Mapping[str, Any] | None = None
     shared: Mapping[str, Any] = field(default_factory=dict)
+    complete: Callable[[Mapping[str, Sequence[Any]]], Mapping[str, Sequence[Any]]] | None = None
     derive: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     prepare: Callable[[Sequence[dict[str, Any]]], Awaitable[None]] | None = None
     snapshot_token: str | None = None
@@ -56,6 +57,8 @@ class Listing:
         columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
         columns |= {name: (value,) * len(rows) for name, value in self.shared.items()}
         wanted = columns_of(self.item)
+        if self.complete is not None and rows:
+            columns |= self.complete(columns)
         if self.derive is not None and rows:
             derived = [self.derive(dict(zip(names, row, strict=True))) for row in rows]
             columns |= {name: [each[name] for each in derived] for name in derived[0]}

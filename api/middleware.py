@@ -151,8 +151,7 @@ class ServiceMiddleware:
                 f"more than {self.settings.rate_per_second:g} requests a second{shared}; wait {wait:.1f} s",
                 headers={"Retry-After": str(max(1, round(wait + 0.5)))},
             )
-        # A batch of reads is a POST because of its size alone.
-        needed = "write" if scope["method"] in _WRITES and not path.endswith(":batch") else "read"
+        needed = _scope_for(scope["method"], path)
         if needed not in principal.scopes:
             raise ProblemError(403, f"key {principal.key_id} lacks the scope {needed}")
         return principal
@@ -268,6 +267,13 @@ class _RecordedSend:
             if self.head:
                 message = {**message, "body": b""}
         await self.send(message)
+
+
+def _scope_for(method: str, path: str) -> str:
+    """The scope that a request needs. A batch of reads is a POST because of its size alone."""
+    if method not in _WRITES or path == "/v1/forecasts:batch":
+        return "read"
+    return "approve" if path.endswith("/review") else "write"
 
 
 def _too_large(limit: int) -> ProblemError:

@@ -26,6 +26,7 @@ MAX_CURSOR = 4000
 MAX_IDS = 8000
 # Years within reach of date arithmetic; the pattern also keeps out other spellings that parse as dates.
 _DATE = r"^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+BATCH_PATTERN = r"^[0-9a-f]{16}$"
 _VINTAGE = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9a-f]{16}$"
 # The weekday that ends the retailer's weeks, 0 (Monday) to 6; None where it is not known, and any day is taken. Set for
 # each request before its parameters are read: a validator is not told which application it works for.
@@ -98,6 +99,7 @@ DeptId = Annotated[Id, Field(description="Department, as the retailer writes it.
 Week = Annotated[WeekText, Field(description="The day that ends the week, YYYY-MM-DD.", examples=_WEEK_EXAMPLE)]
 VintagePath = Annotated[str, Path(pattern=_VINTAGE, max_length=27, examples=_VINTAGE_EXAMPLE)]
 ScenarioPath = Annotated[str, Path(pattern=SCENARIO_PATTERN, max_length=64, examples=["half-price"])]
+BatchPath = Annotated[str, Path(pattern=BATCH_PATTERN, max_length=16, examples=["0f3a9c5b7d1e2468"])]
 OverridePath = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[1])]
 
 StoreFilter = Annotated[Id | None, Field(description="Only this store.", examples=["1"])]

@@ -25,6 +25,7 @@ _EXAMPLES: dict[str, Any] = {
     "code_version": "8f3a5c1d90b2", "published_at": "2012-10-27T06:00:00Z", "author": "M. Planner",
     "reason": "Local fair on Saturday", "sequence": 12, "kind": "forecast", "store_label": "Store",
     "dept_label": "Department", "has_stores": True, "has_departments": True, "name": "half-price",
+    "final": 15000.0, "final_p10": 12032.2, "final_p50": 15000.0, "final_p90": 18563.2, "final_order_quantity": 16604.8,
     "base_vintage_id": "2012-10-26-0f3a9c5b7d1e2468", "changes": "covariate,change\nprice,*0.5\n",
 }  # fmt: skip
 

@@ -4,89 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from api.bodies import SeriesKey
+from api.override_schemas import ActiveOverride, Override
 from api.parameters import Level
 from api.row_models import with_columns
+from api.schema_parts import FINAL, QUANTILES, SERIES, Envelope, Stale, Vintage, named, nullable, of_final, some
 from demand_assets.contract import store
 from demand_assets.contract.columns import Column, Table, Type
 from demand_assets.contract.store import amount
 
-Item = TypeVar("Item")
-Status = Literal["active", "superseded", "withdrawn", "expired"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _FACTS = Field(description="Static facts, by name; null without any.", examples=[{"region": "north", "size": 1200}])
-Stale = Annotated[
-    bool, Field(description="There is a newer vintage than this one, or one is overdue.", examples=[False])
-]
-_NAMES = {
-    "group_id": Column("group_name", Type.TEXT, "Name of a group that is a store or department", nullable=True),
-    "store_id": Column("store_name", Type.TEXT, "Name of the store for people; null without one", nullable=True),
-    "dept_id": Column("dept_name", Type.TEXT, "Name of the department for people; null without one", nullable=True),
-}
-_QUANTILES = (store.P10, store.P50, store.P90)
-
-
-def _some(table: Table, *names: str) -> list[Column]:
-    return [table.column(name) for name in names]
-
-
-def _named(*columns: Column) -> list[Column]:
-    """The columns, a name after each id."""
-    return [each for column in columns for each in (column, _NAMES.get(column.name)) if each is not None]
-
-
-_SERIES = _named(store.STORE_ID, store.DEPT_ID)
-
-
-def _nullable(*columns: Column) -> list[Column]:
-    return [replace(column, nullable=True) for column in columns]
-
-
-@with_columns(*store.FORECAST_VINTAGES.columns)
-class Vintage(BaseModel):
-    """One published run: immutable."""
-
-
-class Envelope(BaseModel):
-    """What every body says of where it comes from."""
-
-    vintage: Annotated[
-        Vintage | None, Field(description="The vintage this is about, else the newest; null before one.")
-    ]
-    is_stale: Stale
-    unit: Annotated[
-        str | None,
-        Field(
-            description="What amounts count: the unit of the vintage, before one of the dataset; null before both.",
-            examples=["USD"],
-        ),
-    ]
-
-
-class Listing(Envelope, Generic[Item]):
-    """One page of a list."""
-
-    items: list[Item]
-    next_cursor: Annotated[str | None, Field(description="Ask again with it as `cursor`; null on the last page.")]
 
 
 @with_columns(
-    *_some(store.OVERRIDES, "override_id", "version", "override", "author", "reason", "created_at", "expires_at")
-)
-class ActiveOverride(BaseModel):
-    """A planner's number beside the model's."""
-
-
-@with_columns(
-    *_named(*store.FORECASTS.without("vintage_id").columns),
+    *named(*store.FORECASTS.without("vintage_id").columns),
+    FINAL,
+    *of_final(*QUANTILES, store.ORDER_QUANTITY),
     *store.FORECAST_VINTAGES.without("sequence", "horizon_weeks", "kind").columns,
 )
 class Forecast(BaseModel):
-    """One forecast of one store, department and week, and what it was made from."""
+    """One forecast of one store, department and week, what it was made from, and the number that counts."""
 
     is_stale: Stale
     override: Annotated[
@@ -103,7 +45,7 @@ class BatchResponse(Envelope):
 
 
 @with_columns(
-    *_SERIES,
+    *SERIES,
     Column("weeks", Type.INTEGER, "Weeks with sales"),
     replace(store.WEEK, name="first_week", text="First week with sales, by the day that ends it"),
     replace(store.WEEK, name="last_week", text="Last week with sales, by the day that ends it"),
@@ -115,32 +57,21 @@ class Series(BaseModel):
 
 @with_columns(
     store.WEEK,
-    *_nullable(store.ACTUAL),
+    *nullable(store.ACTUAL),
     amount("last_year", "Sales 52 weeks before", nullable=True),
-    *_nullable(store.IS_HOLIDAY),
-    *_some(store.STORE_CONDITIONS, "markdown", "temperature_f"),
+    *nullable(store.IS_HOLIDAY),
+    *some(store.STORE_CONDITIONS, "markdown", "temperature_f"),
 )
 class HistoryWeek(BaseModel):
     """One week of a series."""
 
 
-@with_columns(store.VINTAGE_ID, store.ORIGIN_WEEK, store.TARGET_WEEK, store.HORIZON, store.FORECAST, *_QUANTILES)
+@with_columns(store.VINTAGE_ID, store.ORIGIN_WEEK, store.TARGET_WEEK, store.HORIZON, store.FORECAST, *QUANTILES)
 class EarlierForecast(BaseModel):
     """A forecast of an earlier vintage."""
 
 
-@with_columns(*_named(*store.OVERRIDES.without("idempotency_key", "request_hash").columns))
-class Override(BaseModel):
-    """A planner's number for one forecast; a later one for the same forecast has a higher version."""
-
-    status: Status
-
-
-class OverrideResponse(Override, Envelope):
-    """One override."""
-
-
-@with_columns(*_SERIES)
+@with_columns(*SERIES)
 class SeriesDetail(Envelope):
     """One series: sales, the newest forecast, earlier forecasts, overrides."""
 
@@ -153,11 +84,12 @@ class SeriesDetail(Envelope):
 @with_columns(
     store.WEEK,
     store.LEVEL,
-    *_named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
-    *_nullable(
-        store.ACTUAL, store.FORECAST, *_QUANTILES, store.ORIGIN_WEEK, store.HORIZON, store.VINTAGE_ID, store.IS_HOLIDAY
+    *named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
+    *nullable(
+        store.ACTUAL, store.FORECAST, *QUANTILES, store.ORIGIN_WEEK, store.HORIZON, store.VINTAGE_ID,
+        store.IS_HOLIDAY, FINAL, *of_final(*QUANTILES),
     ),
-)
+)  # fmt: skip
 class Total(BaseModel):
     """Sales and forecast of a store, a department or the chain."""
 
@@ -177,44 +109,44 @@ class VintageResponse(VintageSize, Envelope):
     """One vintage."""
 
 
-@with_columns(*_named(*store.FORECAST_ACCURACY.columns))
+@with_columns(*named(*store.FORECAST_ACCURACY.columns))
 class Accuracy(BaseModel):
     """Accuracy of one vintage for one total in one week."""
 
 
 @with_columns(
     store.WEEK,
-    *_some(store.FORECAST_ACCURACY, "points"),
-    *_nullable(
-        *_some(store.FORECAST_ACCURACY, "wmae", "bias", "coverage", "fva"),
+    *some(store.FORECAST_ACCURACY, "points"),
+    *nullable(
+        *some(store.FORECAST_ACCURACY, "wmae", "bias", "coverage", "fva"),
         amount("seasonal_naive_wmae", "WMAE of seasonal naive"),
     ),
-    *_some(store.FORECAST_ACCURACY, "actual", "total_error", "tracking_signal"),
+    *some(store.FORECAST_ACCURACY, "actual", "total_error", "tracking_signal"),
 )
 class AccuracyWeek(BaseModel):
     """One week of the published method over all horizons."""
 
 
-@with_columns(*_named(*store.DRIFT_REPORTS.columns))
+@with_columns(*named(*store.DRIFT_REPORTS.columns))
 class Drift(BaseModel):
     """One variable of one group in one week against a reference."""
 
 
 @with_columns(
-    *_some(store.DRIFT_REPORTS, "week", "variable", "kind", "severity"),
+    *some(store.DRIFT_REPORTS, "week", "variable", "kind", "severity"),
     Column("warn", Type.INTEGER, "Comparisons with a warning"),
     Column("severe", Type.INTEGER, "Comparisons with a severe drift"),
     *(
         replace(column, name=f"worst_{column.name}")
-        for column in _some(store.DRIFT_REPORTS, "group_kind", "group_id", "reference")
+        for column in some(store.DRIFT_REPORTS, "group_kind", "group_id", "reference")
     ),
-    *_some(store.DRIFT_REPORTS, "psi", "ks", "mean_shift", "missing_shift"),
+    *some(store.DRIFT_REPORTS, "psi", "ks", "mean_shift", "missing_shift"),
 )
 class DriftWeek(BaseModel):
     """The worst of one variable in one week."""
 
 
-@with_columns(*_named(*store.FORECAST_EXCEPTIONS.columns))
+@with_columns(*named(*store.FORECAST_EXCEPTIONS.columns))
 class ForecastException(BaseModel):
     """A series whose sales lay outside p10 to p90, by amount at risk."""
 
@@ -228,14 +160,14 @@ class Promotion(BaseModel):
 
 
 @with_columns(
-    *_some(store.PROMOTIONS, "model_name"),
+    *some(store.PROMOTIONS, "model_name"),
     replace(store.PROMOTIONS.column("to_version"), name="version"),
     Column("in_production", Type.FLAG, "Whether it is the champion"),
-    *_some(store.PROMOTIONS, "outcome", "decided_at", "as_of"),
+    *some(store.PROMOTIONS, "outcome", "decided_at", "as_of"),
     amount("wmae", "WMAE in its backtest", nullable=True),
     amount("seasonal_naive_wmae", "WMAE of seasonal naive there", nullable=True),
     amount("champion_wmae", "WMAE of the champion of that time", nullable=True),
-    *_some(store.PROMOTIONS, "data_version", "code_version"),
+    *some(store.PROMOTIONS, "data_version", "code_version"),
     Column("vintages", Type.INTEGER, "Vintages it has made"),
 )
 class Model(BaseModel):
@@ -245,17 +177,20 @@ class Model(BaseModel):
 
 
 @with_columns(
-    *_SERIES,
+    *SERIES,
     store.TARGET_WEEK,
     store.ORIGIN_WEEK,
     store.HORIZON,
     Column("service_level", Type.NUMBER, "Share of weeks in which the stock should suffice"),
     replace(store.ORDER_QUANTITY, nullable=False),
+    store.FORECAST,
     store.P50,
     store.P90,
+    FINAL,
+    *of_final(store.P50, store.P90),
 )
 class OrderQuantity(BaseModel):
-    """How much to have in stock for one week at a service level."""
+    """How much to have in stock for one week at a service level, for the final number."""
 
 
 class Attribution(BaseModel):
@@ -265,36 +200,11 @@ class Attribution(BaseModel):
     amount: Annotated[float, Field(description="What it moved the forecast by, in `unit`.", examples=[420.5])]
 
 
-@with_columns(*_SERIES, store.TARGET_WEEK, store.HORIZON, store.FORECAST)
+@with_columns(*SERIES, store.TARGET_WEEK, store.HORIZON, store.FORECAST)
 class Explanation(Envelope):
     """Why a forecast is what it is: attributions that sum to it, the largest first."""
 
     attributions: list[Attribution]
-
-
-@with_columns(
-    *_named(
-        *_some(store.OVERRIDES, "override_id", "store_id", "dept_id", "target_week", "author", "override", "forecast")
-    ),
-    store.ACTUAL,
-    amount("fva", "|forecast - actual| - |override - actual|; positive: the planner was nearer"),
-)
-class OverrideScore(BaseModel):
-    """An override in force when its week ended, against what was sold."""
-
-
-class OverrideSummary(BaseModel):
-    """Over all overrides scored."""
-
-    overrides: int
-    fva: Annotated[float, Field(description="Sum of their forecast value added, in `unit`.")]
-    share_better: Annotated[float | None, Field(description="Share of them that were nearer; null without any.")]
-
-
-class OverrideScores(Listing[OverrideScore]):
-    """Scores and their sum."""
-
-    summary: OverrideSummary
 
 
 @with_columns(*store.DATASET.without("dataset_key", "unit", "week_ends", "updated_at").columns)
@@ -306,6 +216,9 @@ class DatasetResponse(Envelope):
         Weekday | None, Field(description="Weekday that ends a week; null before it is known.", examples=["friday"])
     ]
     updated_at: Annotated[datetime | None, Field(description="When it last changed; null before it was written.")]
+    reason_codes: Annotated[
+        list[str], Field(description="Codes of which a planner's number has to name one; empty: none.", examples=[[]])
+    ]
 
 
 @with_columns(
@@ -325,7 +238,7 @@ def _beside_base(*columns: Column) -> list[Column]:
 
 @with_columns(
     store.TARGET_WEEK,
-    *_beside_base(store.FORECAST, *_nullable(*_QUANTILES), store.ORDER_QUANTITY),
+    *_beside_base(store.FORECAST, *nullable(*QUANTILES), store.ORDER_QUANTITY),
     *_beside_base(amount("money", "The forecast at its prices; null where no price is known", nullable=True)),
 )
 class ScenarioWeek(BaseModel):
@@ -333,7 +246,7 @@ class ScenarioWeek(BaseModel):
 
 
 @with_columns(
-    *_SERIES,
+    *SERIES,
     amount("forecast", "Forecast of all weeks together"),
     amount("base_forecast", "The same of the base vintage"),
     amount("difference", "The scenario's less the base's"),
@@ -350,7 +263,7 @@ class ScenarioResponse(Scenario, Envelope):
 
 
 @with_columns(
-    *_named(*store.FORECASTS.without("vintage_id").columns),
+    *named(*store.FORECASTS.without("vintage_id").columns),
     replace(store.FORECAST, name="base_forecast", text="Forecast of the base vintage"),
     replace(store.ORDER_QUANTITY, name="base_order_quantity", text="Order quantity of the base vintage"),
     amount("difference", "The scenario's forecast less the base's"),
@@ -360,7 +273,7 @@ class ScenarioForecast(BaseModel):
 
 
 def _member(name: str, table: Table) -> list[Column]:
-    return [*_named(replace(table.column(name), type=Type.ID)), table.column("attributes")]
+    return [*named(replace(table.column(name), type=Type.ID)), table.column("attributes")]
 
 
 @with_columns(*_member("store_id", store.STORES))

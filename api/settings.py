@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from demand_assets.store.overrides import OverrideRules
+
 PREFIX = "DEMAND_API_"
 # What the service shares with the pipeline: one address of the store, one deadline of a forecast.
 STORE_URL, DEADLINE = "DEMAND_STORE_URL", "DEMAND_FORECAST_DEADLINE_HOURS"
@@ -69,6 +71,29 @@ class ApiSettings(BaseSettings):
             description="Prefix that a proxy serves it under, such as /demand; whether or not the proxy takes it off.",
         ),
     ] = ""
+    local_user: Annotated[
+        str, Field(min_length=1, max_length=100, description="Who gives the numbers where API keys are off.")
+    ] = "local"
+    reason_codes: Annotated[
+        str,
+        Field(description="Codes of which a planner's number has to name one, comma-separated; empty: any."),
+    ] = ""
+    approval_percent: Annotated[
+        float | None,
+        Field(gt=0, description="Change of a forecast, in percent, over which a second person has to approve."),
+    ] = None
+    approval_amount: Annotated[
+        float | None,
+        Field(gt=0, description="Change of a forecast, in its unit, over which a second person has to approve."),
+    ] = None
+    lock_days: Annotated[
+        int | None,
+        Field(
+            ge=-6,
+            le=365,
+            description="Days before the first day of a week from which on its numbers are fixed.",
+        ),
+    ] = None
     rate_per_second: Annotated[
         float, Field(gt=0, le=1e6, description="Requests per second and API key, in all processes together.")
     ] = 50.0
@@ -118,6 +143,19 @@ class ApiSettings(BaseSettings):
                 f"{self.processes}, since each process lets one request through"
             )
         return self
+
+    @model_validator(mode="after")
+    def _keys_for_approval(self) -> ApiSettings:
+        limits = (self.approval_percent, self.approval_amount)
+        if limits != (None, None) and not self.keys_required:
+            raise ValueError("approval by a second person needs to know who asks; set DEMAND_API_AUTH=on")
+        return self
+
+    @property
+    def override_rules(self) -> OverrideRules:
+        """What a planner's number needs."""
+        codes = tuple(part.strip() for part in self.reason_codes.split(",") if part.strip())
+        return OverrideRules(self.approval_percent, self.approval_amount, self.lock_days, codes)
 
     @property
     def keys_required(self) -> bool:

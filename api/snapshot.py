@@ -20,9 +20,9 @@ from demand_assets.errors import StoreError
 from demand_assets.store.dataset import DATASET
 from demand_assets.store.keys import valid_keys
 from demand_assets.store.migrations import require_current
-from demand_assets.store.overrides import active_overrides
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads.members import NAMES
+from demand_assets.store.reads.overrides import active_overrides
 
 LOG = logging.getLogger("api.snapshot")
 _FORECAST_COLUMNS = tuple(forecasts.forecasts_of("").selected_columns.keys())

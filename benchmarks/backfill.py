@@ -227,7 +227,7 @@ def main(weeks: int, stores: int, assets: str, child: str | None, home: Path | N
         return
     home = Path(tempfile.mkdtemp(prefix="backfill-"))
     csvs = home / "csvs"
-    demand = [sys.executable, "-m", "demand_assets.cli", "sample", str(csvs), "--stores", str(stores)]
+    demand = [sys.executable, "-m", "demand_assets.cli", "sample", str(csvs), "--plain", "--stores", str(stores)]
     own = [sys.executable, "-m", "benchmarks.backfill", "--home", str(home), "--child"]
     measured: dict[str, Any] = {}
     try:

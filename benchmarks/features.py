@@ -238,7 +238,7 @@ def _sample(folder: Path, stores: int, write: Any) -> None:
     import subprocess
     import sys
 
-    command = [sys.executable, "-m", "demand_assets.cli", "sample", str(folder), "--stores", str(stores)]
+    command = [sys.executable, "-m", "demand_assets.cli", "sample", str(folder), "--plain", "--stores", str(stores)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -43,7 +43,9 @@ def measure(size: int, folder: Path, threads: int, settings: dict[str, str], mem
     demand = [sys.executable, "-m", "demand_assets.cli"]
     stores = str(WALMART_STORES * size)
     if not raw.exists():
-        subprocess.run([*demand, "sample", str(raw), "--stores", stores], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*demand, "sample", str(raw), "--plain", "--stores", stores], check=True, stdout=subprocess.DEVNULL
+        )
     # Address space is larger than what is touched: a bound on it, not a measure, so that a machine is not dragged down.
     limit = f"ulimit -v {int(memory_gib * 2**20) * 3}; exec "
     command = limit + " ".join([*demand, "run", "--raw-dir", str(raw), "--json"])

@@ -178,7 +178,7 @@ def measure(way: str, folder: Path, small: Path) -> Mapping[str, Any]:
 def _sample(folder: Path, stores: int) -> Path:
     if not folder.exists():
         subprocess.run(
-            [sys.executable, "-m", "demand_assets.cli", "sample", str(folder), "--stores", str(stores)],
+            [sys.executable, "-m", "demand_assets.cli", "sample", str(folder), "--plain", "--stores", str(stores)],
             check=True,
             stdout=subprocess.DEVNULL,
         )

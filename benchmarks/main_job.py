@@ -36,7 +36,7 @@ def main(raw_dir: str | None, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if raw_dir is None:
             raw_dir = str(Path(folder) / "sample")
-            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", raw_dir], check=True)
+            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", raw_dir, "--plain"], check=True)
         home = Path(folder) / "workspace"
         first, second = (_run(os.path.abspath(raw_dir), home, threads) for _ in range(2))
     facts = {"machine": platform.platform(), "cores": threads, "python": platform.python_version()}

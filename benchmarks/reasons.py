@@ -45,7 +45,7 @@ def main(raw_dir: str | None, horizon: int, threads: int, repeat: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if raw_dir is None:
             raw_dir = folder
-            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder], check=True)
+            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder, "--plain"], check=True)
         landed = LandingZone(raw_dir).contents().tables()
     sales = landed.sales
     panel = build_panel(sales, landed.covariates, landed.stores, landed.calendar, horizon)

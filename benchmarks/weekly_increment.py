@@ -157,7 +157,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         if raw_dir is None:
             raw_dir = Path(folder)
-            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder], check=True)
+            subprocess.run([sys.executable, "-m", "demand_assets.cli", "sample", folder, "--plain"], check=True)
         dates = sorted(set(pd.read_csv(raw_dir / "train.csv", usecols=["Date"])["Date"]))
         weeks = dates[-lived - 2 :]
         # MLflow keeps absolute paths, so the state is copied away and back instead of being made elsewhere.

@@ -1,14 +1,15 @@
-"""What raises an alert: runs, their checks, ticks of sensors and schedules, and the health of store and lake."""
+"""What raises an alert: runs, checks, ticks, and the health of store and lake; and the news of published vintages."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType
 
 from demand_assets.adapters.alerts import Alert, Alerts, one_line
 from demand_assets.adapters.dagster_internals import InstigatorStatus, SerializableErrorInfo, TickStatus
+from demand_assets.adapters.events import Events
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.metrics import health_metrics
 from demand_assets.adapters.parquet import ParquetLake
@@ -21,6 +22,9 @@ from demand_assets.resources import Clock
 PARTITION = "dagster/partition"
 # On runs of a command: somebody sits before them.
 COMMAND_TAG = "demand/command"
+
+# A run scores the week before and lists its exceptions once it has published.
+NEWS_AFTER = timedelta(minutes=5)
 
 # A daemon or a code server that is busy misses a call now and then; the daemon asks again.
 _PATIENCE_TICKS = 3
@@ -293,4 +297,18 @@ def monitoring_alerts(
     return dg.SkipReason(f"{looked}: {_in_words(found, new)}{caught_up}")
 
 
-alert_sensors = [run_failure_alerts, run_success_alerts, monitoring_alerts]
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells webhooks, an SNS topic and the addresses of alerts of each published vintage, in order.",
+)
+def publication_events(context: dg.SensorEvaluationContext, events: Events, clock: Clock) -> dg.SkipReason:
+    """Sends the events that a target has yet to take."""
+    told = events.tell(clock.now(), NEWS_AFTER)
+    for one in told:
+        if one.failure:
+            context.log.error(f"{one.target} is told again: {one.failure}")
+    return dg.SkipReason(f"told {len(told)} targets of {sum(one.events for one in told)} events")
+
+
+alert_sensors = [run_failure_alerts, run_success_alerts, monitoring_alerts, publication_events]

@@ -89,13 +89,20 @@ def last_friday(today: date) -> date:
     metavar="DATE",
     help="Last week of sales, by the day that ends it.  [default: the last Friday before today]",
 )
-def sample(folder: Path, stores: int, departments: int, weeks: int, seed: int, end: datetime | None) -> None:
-    """Write the sales files of an invented retailer into FOLDER, and a demand.toml that names its stores."""
+@click.option("--plain", is_flag=True, help="Only sales, conditions and names: no promotions, no prices, no story.")
+def sample(
+    folder: Path, stores: int, departments: int, weeks: int, seed: int, end: datetime | None, plain: bool
+) -> None:
+    """Write the files of an invented retailer into FOLDER.
+
+    README.txt says what to look for in them: a store that opened, promotions, a department that drifts, a correction.
+    """
     click.echo(f"Inventing {weeks} weeks of {stores} stores x {departments} departments ...")
-    from demand_assets.sample import stream, write_csvs
+    from demand_assets.sample import stream, tell, write_csvs, write_story
 
     last = end.date() if end else last_friday(date.today())
-    paths = write_csvs(stream(stores, departments, weeks, seed, last_week=last), folder, named=True)
+    data = stream(stores, departments, weeks, seed, last_week=last)
+    paths = write_csvs(data, folder, named=True) if plain else write_story(tell(data), folder)
     with open(paths[0], "rb") as train:
         rows = sum(1 for _ in train) - 1
     click.echo(f"{rows:,} rows of sales in {', '.join(str(path) for path in paths)}")
@@ -292,7 +299,12 @@ def keys() -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", type=click.Choice(["read", "write"]), multiple=True, required=True, help="Repeatable."
+    "--scope",
+    "scopes",
+    type=click.Choice(["read", "write", "approve"]),
+    multiple=True,
+    required=True,
+    help="Repeatable.",
 )
 @click.option("--expires", metavar="ISO", help="First moment it is not valid, e.g. 2027-01-01 (UTC).  [default: none]")
 @click.option("--secret", metavar="ID", help="Put the key into this secret of AWS Secrets Manager; print it nowhere.")

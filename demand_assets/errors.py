@@ -45,8 +45,20 @@ class IdempotencyConflictError(DemandError):
     """An idempotency key was used before, for another request."""
 
 
+class OverrideError(DemandError):
+    """A planner's number is not taken: its week is locked, somebody else was faster, or its reason is no known code."""
+
+
+class UnknownOverrideError(OverrideError):
+    """There is no override or upload of that number."""
+
+
 class ScenarioError(DemandError):
     """The changes of a scenario cannot be read or applied, its name is taken, or it cannot be adopted."""
+
+
+class DeliveryError(DemandError):
+    """A channel, or a target of events, did not take what it was sent."""
 
 
 class DeploymentError(DemandError):

@@ -1,6 +1,7 @@
 """build_resources(settings): the only choice of where the parts run."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ import dagster as dg
 from pydantic import PrivateAttr, ValidationError
 
 from demand_assets.adapters.alerts import Alerts
+from demand_assets.adapters.events import Events
 from demand_assets.adapters.io_manager import ParquetIOManager
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
+from demand_assets.adapters.notices import require_known
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.adapters.table_refs import TableRefManager
@@ -20,7 +23,7 @@ from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.errors import ModelError, SettingsError
 from demand_assets.ingestion.dataspec import Accept
 from demand_assets.ingestion.screening import Screening
-from demand_assets.settings import Settings
+from demand_assets.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -202,12 +205,32 @@ def build_compute(settings: Settings) -> Compute:
 
 
 def build_alerts(settings: Settings) -> Alerts:
-    """Where these settings send alerts."""
+    """Where these settings send alerts; SettingsError for an address that Apprise cannot read."""
+    require_known(settings.alert_urls, f"{PREFIX}ALERT_URLS")
     return Alerts(
         store_url=settings.store,
         sns_topic_arn=settings.alert_sns_topic,
         metrics_namespace=settings.metrics_namespace,
+        addresses=_unshown("ALERT_URLS", settings.alert_urls),
     )
+
+
+def build_events(settings: Settings) -> Events:
+    """Whom these settings tell of published vintages."""
+    return Events(
+        store_url=settings.store,
+        public_url=settings.public_url,
+        webhooks=_unshown("EVENT_URLS", settings.event_urls),
+        secret=_unshown("EVENT_SECRET", settings.event_secret),
+        sns_topic_arn=settings.event_sns_topic,
+        addresses=_unshown("ALERT_URLS", settings.alert_urls),
+    )
+
+
+def _unshown(name: str, value: str) -> str:
+    """The environment variable of a secret, which is what Dagster's UI then shows of it; else the value itself."""
+    variable = PREFIX + name
+    return dg.EnvVar(variable) if value and os.environ.get(variable) == value else value
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -239,4 +262,5 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "order_costs": OrderCosts(underage=settings.underage_cost, overage=settings.overage_cost),
         "clock": Clock(fixed_at=settings.clock),
         "alerts": build_alerts(settings),
+        "events": build_events(settings),
     }

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demand_assets.errors import SettingsError
@@ -17,6 +16,7 @@ from demand_assets.errors import SettingsError
 PREFIX = "DEMAND_"
 # The workspace of the last `demand run`: `demand dev` and `demand models` show the same one.
 CURRENT_WORKSPACE = Path(".demand/current.env")
+_TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
 _WORKSPACE = "the last workspace used; before the first run `.demand/workspace`"
 
 
@@ -81,10 +81,43 @@ class Settings(BaseSettings):
             json_schema_extra=_shown("`home`/mlflow-artifacts; on AWS the MLflow server decides"),
         ),
     ] = ""
-    alert_sns_topic: Annotated[
+    alert_sns_topic: Annotated[str, Field(pattern=_TOPIC, description="ARN of the SNS topic that receives alerts.")] = (
+        ""
+    )
+    alert_urls: Annotated[
         str,
         Field(
-            pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$", description="ARN of the SNS topic that receives alerts."
+            repr=False,
+            description="Apprise addresses, separated by spaces, that receive alerts and the news of each forecast: "
+            "[alerts, news and events](#alerts-news-and-events).",
+        ),
+    ] = ""
+    event_urls: Annotated[
+        str,
+        Field(
+            repr=False,
+            pattern=r"^(https?://\S+(\s+https?://\S+)*)?$",
+            description="Addresses, separated by spaces, to which a signed event is sent for each published vintage.",
+        ),
+    ] = ""
+    event_secret: Annotated[
+        str,
+        Field(
+            repr=False,
+            pattern=r"^(whsec_[A-Za-z0-9+/]{32,88}={0,2})?$",
+            description="Key of the events' signatures: `whsec_` and base64 of 24 to 64 bytes.",
+            json_schema_extra=_shown("none; required with `event_urls`"),
+        ),
+    ] = ""
+    event_sns_topic: Annotated[
+        str, Field(pattern=_TOPIC, description="ARN of the SNS topic, standard or FIFO, that receives the events.")
+    ] = ""
+    public_url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://[^\s?#]+)?$",
+            description="Address at which others reach the API, for the links in events and news.",
+            json_schema_extra=_shown("none: links are paths"),
         ),
     ] = ""
     metrics_namespace: Annotated[
@@ -242,6 +275,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"deployment aws requires {', '.join(missing)}")
         return self
 
+    @model_validator(mode="after")
+    def _events_are_signed(self) -> "Settings":
+        if self.event_urls and not self.event_secret:
+            raise ValueError("DEMAND_EVENT_URLS requires DEMAND_EVENT_SECRET, the key that signs what is sent to them")
+        return self
+
     def _place(self, prefix: str, folder: str) -> str:
         """A prefix of the bucket on aws, else a folder of the workspace."""
         return f"{self.bucket.rstrip('/')}/{prefix}" if self.deployment == "aws" else str(self.home / folder)
@@ -310,9 +349,11 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            raise SettingsError(first["msg"].removeprefix("Value error, ")) from error
+            raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
         name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
-        raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
+        value = "a secret" if name in _secrets() else repr(first["input"])
+        # Without its cause: pydantic's error shows values of other settings, too.
+        raise SettingsError(f"{name} is {value}: {first['msg']}") from None
     home = Path(os.path.abspath(settings.home))
     if settings.deployment == "local" and "?" in str(home):
         # In the addresses by which Dagster and MLflow name their SQLite files all after it is options.
@@ -320,6 +361,11 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
             f"DEMAND_HOME is {str(home)!r}: expected a path without a question mark; name another folder"
         )
     return settings.model_copy(update={"home": home, "landing_uri": _absolute(settings.landing_uri)})
+
+
+def _secrets() -> set[str]:
+    """Variables whose values are never shown: they may hold a password, a token or a key."""
+    return {PREFIX + name.upper() for name, field in Settings.model_fields.items() if not field.repr}
 
 
 def _absolute(address: str) -> str:
@@ -332,21 +378,6 @@ def _from_here(address: str) -> str:
     here = os.getcwd()
     inside = "://" not in address and os.path.commonpath([here, address]) == here
     return os.path.relpath(address) if inside else address
-
-
-def settings_table() -> str:
-    """The settings as a Markdown table for the docs."""
-    rows = [
-        f"| `{PREFIX}{name.upper()}` | {_default_text(field)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
-
-
-def _default_text(field: FieldInfo) -> str:
-    if isinstance(field.json_schema_extra, dict):
-        return str(field.json_schema_extra["default_text"])
-    return "none" if field.default == "" else f"`{field.default}`"
 
 
 def workspace_for(raw_dir: str) -> Path:

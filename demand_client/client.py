@@ -163,19 +163,22 @@ class DemandClient:
         week: Week,
         amount: float | None,
         *,
-        author: str,
         reason: str,
+        reason_code: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """Give a planner's number; None withdraws the one before. A repeat with the same key changes nothing."""
+        """Give a planner's number; None withdraws the one before. A repeat with the same key changes nothing.
+
+        Its author is whom the API key belongs to.
+        """
         body = {
             "store_id": store_id,
             "dept_id": dept_id,
             "week": _text(week),
             "override": amount,
-            "author": author,
             "reason": reason,
+            "reason_code": reason_code,
             "expires_at": None if expires_at is None else _text(expires_at),
         }
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}

@@ -84,13 +84,13 @@ data "aws_iam_policy_document" "data" {
   }
 }
 
-# Alerts, and measures of one namespace.
+# Alerts and events, and measures of one namespace.
 data "aws_iam_policy_document" "tell" {
   # cloudwatch:PutMetricData knows no resource; the condition names the namespace.
   statement {
     sid       = "Alerts"
     actions   = ["sns:Publish"]
-    resources = [module.monitoring.topic_arn]
+    resources = compact([module.monitoring.topic_arn, lookup(var.settings, "DEMAND_EVENT_SNS_TOPIC", "")])
   }
 
   statement {

@@ -23,6 +23,7 @@ locals {
     DEMAND_HOME                    = "/tmp/demand"
     DEMAND_METRICS_NAMESPACE       = local.metrics_namespace
     DEMAND_MLFLOW_TRACKING_URI     = "http://${local.mlflow_host}:5000"
+    DEMAND_PUBLIC_URL              = "https://${var.api_domain}"
   })
 
   # Of those that open Dagster's instance to launch, stop or look at runs. Deployments put the newest revision of `run`.
@@ -44,10 +45,10 @@ locals {
     DEMAND_DASK_WORKERS   = tostring(var.dask_workers_max)
   }
 
-  pipeline_secrets = {
+  pipeline_secrets = merge(var.setting_secrets, {
     DAGSTER_POSTGRES_URL = module.database.secret_arns["dagster-url"]
     DEMAND_STORE_URL     = module.database.secret_arns["store-url"]
-  }
+  })
 
   services = {
     webserver = {

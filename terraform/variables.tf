@@ -236,6 +236,17 @@ variable "settings" {
   }
 }
 
+variable "setting_secrets" {
+  description = "Settings of the pipeline whose values are secrets, such as DEMAND_ALERT_URLS and DEMAND_EVENT_SECRET, by the ARN of the secret that holds each."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, arn in var.setting_secrets : startswith(name, "DEMAND_") && startswith(arn, "arn:")])
+    error_message = "Expected names that begin with DEMAND_, and ARNs of secrets."
+  }
+}
+
 variable "api_settings" {
   description = "Further settings of the service, such as DEMAND_API_CORS_ORIGINS; docs/api.md lists them."
   type        = map(string)

@@ -39,6 +39,7 @@ async def get_dataset(request: Request, service: ServiceDep) -> Response:
         "updated_at": None,
         **(known or {}),
         "week_ends": None if ends is None else _DAYS[ends],
+        "reason_codes": list(service.settings.override_rules.reason_codes),
     }
     return conditional_response(request, to_json(body))
 

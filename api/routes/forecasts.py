@@ -12,7 +12,7 @@ from pydantic import Field
 from api.bodies import Batch
 from api.cursors import decode_snapshot_token, parse_sequence
 from api.documents import list_responses
-from api.forecasts import Key, active_override, encoded, key_of
+from api.forecasts import QUANTILES, Key, active_override, encoded, final_columns, finals, key_of
 from api.listing import Listing, envelope, list_response
 from api.orders import order_quantity
 from api.parameters import (
@@ -32,7 +32,8 @@ from api.parameters import (
 from api.problems import ProblemError, problem_responses
 from api.responses import conditional_response
 from api.routes.existence import find_series, find_vintage, no_forecast
-from api.schemas import BatchResponse, Explanation, Forecast, OrderQuantity, Vintage
+from api.schema_parts import Vintage
+from api.schemas import BatchResponse, Explanation, Forecast, OrderQuantity
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts as reads
@@ -122,9 +123,8 @@ async def _of_one(
         reads.forecasts_of(vintage["vintage_id"], **filters),
         reads.FORECASTS_ORDER,
         vintage=vintage,
-        shared={**vintage, "is_stale": service.state.is_stale(vintage), "override": None},
-        # Without any override no row needs a look at them.
-        derive=(lambda row: {"override": active_override(overrides.get(key_of(row)))}) if overrides else None,
+        shared={**vintage, "is_stale": service.state.is_stale(vintage)},
+        complete=lambda columns: final_columns(columns, overrides),
         snapshot_token=vintage["vintage_id"],
         # Without its id the same question has another answer once there is another vintage.
         immutable=query.vintage_id is not None and service.state.is_past(vintage),
@@ -146,7 +146,8 @@ async def _of_all(
 
     def derive(row: Mapping[str, Any]) -> dict[str, Any]:
         override = service.state.active_overrides(row).get(key_of(row))
-        return {"is_stale": service.state.is_stale(row), "override": active_override(override)}
+        is_stale = service.state.is_stale(row)
+        return {"is_stale": is_stale, "override": active_override(override), **finals(row, override)}
 
     return Listing(
         "forecasts",
@@ -193,8 +194,9 @@ class OrderParameters(SeriesFilters):
 
 @router.get("/orders", summary="Order quantities", **list_responses(OrderQuantity, 404))
 async def list_orders(request: Request, service: ServiceDep, query: Annotated[OrderParameters, Query()]) -> Response:
-    """Stock to have for each week at a service level, at selling prices, from the newest vintage; never negative.
+    """Stock to have for each week at a service level, at selling prices, for the final number; never negative.
 
+    Of the newest vintage, with planners' numbers in force in place of its forecasts.
     The quantile of demand at that level, linear in the normal score through p10, p50 and p90: exact for a
     normal error, and one that is wider upwards stays so. `order_quantity` of a forecast is at the level of the
     pipeline's own costs.
@@ -202,9 +204,12 @@ async def list_orders(request: Request, service: ServiceDep, query: Annotated[Or
     filters = await find_series(service, query.store_id, query.dept_id)
     began_with = decode_snapshot_token(request, query.cursor, str)
     vintage = await find_vintage(service, vintage_id=began_with)
+    overrides = service.state.active_overrides(vintage)
 
     def derive(row: Mapping[str, Any]) -> dict[str, Any]:
-        return {"order_quantity": order_quantity(row["p10"], row["p50"], row["p90"], query.service_level)}
+        final = finals(row, overrides.get(key_of(row)))
+        p10, p50, p90 = (final[f"final_{name}"] for name in QUANTILES)
+        return {**final, "order_quantity": order_quantity(p10, p50, p90, query.service_level)}
 
     listing = Listing(
         "orders",

@@ -23,7 +23,8 @@ from api.problems import ProblemError, problem_responses
 from api.responses import conditional_response
 from api.routes.existence import find_series
 from api.row_models import columns_of
-from api.schemas import Scenario, ScenarioForecast, ScenarioMover, ScenarioResponse, ScenarioWeek, Vintage
+from api.schema_parts import Vintage
+from api.schemas import Scenario, ScenarioForecast, ScenarioMover, ScenarioResponse, ScenarioWeek
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.reads import forecasts

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from api.documents import list_responses
+from api.forecasts import QUANTILES
 from api.listing import Listing, envelope, list_response
 from api.parameters import DeptId, Level, Parameters, PeriodParameters, SeriesFilters, StoreId
 from api.problems import ProblemError, problem_responses
@@ -20,6 +21,7 @@ from api.row_models import columns_of
 from api.schemas import EarlierForecast, Series, SeriesDetail, Total
 from api.serialization import to_json
 from api.service import Service, ServiceDep
+from demand_assets.store.finals import final_quantile
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads import series as reads
 
@@ -133,12 +135,24 @@ class TotalsParameters(SeriesFilters, PeriodParameters):
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))
 async def list_totals(request: Request, service: ServiceDep, query: Annotated[TotalsParameters, Query()]) -> Response:
-    """Sales of the chain, its departments or stores beside the newest forecast of each week.
+    """Sales of the chain, its departments or stores beside the newest forecast of each week, and the final number.
 
+    The final number of a total is the sum of those of its series.
     Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'.
     """
     filters = await find_series(service, query.store_id, query.dept_id)
     require_level(query.level, query.store_id, query.dept_id)
-    statement, order = reads.totals(query.level, **filters, start=query.start, end=query.end)
-    listing = Listing("totals", Total, statement, order, shared={"level": query.level})
+    statement, order = reads.totals(query.level, service.now(), **filters, start=query.start, end=query.end)
+    listing = Listing("totals", Total, statement, order, shared={"level": query.level}, derive=_with_final)
     return await list_response(request, service, query, listing)
+
+
+def _with_final(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The final number of a total, and its quantiles, which move with it; null without a forecast."""
+    forecast = row["forecast"]
+    final = None if forecast is None else forecast + row["adjustment"]
+    quantiles = {
+        f"final_{name}": None if final is None or row[name] is None else final_quantile(row[name], forecast, final)
+        for name in QUANTILES
+    }
+    return {"final": final, **quantiles}

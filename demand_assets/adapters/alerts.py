@@ -6,15 +6,19 @@ channel to the table `alerts` first sends the alert over that channel. If the ch
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
-from demand_assets.errors import StoreError
+from demand_assets.adapters.notices import channels_of, notify
+from demand_assets.errors import DeliveryError, StoreError
 from demand_assets.provenance import fingerprint
 
 if TYPE_CHECKING:
@@ -40,9 +44,11 @@ METRIC = "Alerts"
 # The channel that every alert goes to.
 LOG = "log"
 
-# What SNS or CloudWatch that is down or refuses raises.
-CHANNEL_ERRORS = (OSError, BotoCoreError, ClientError)
+# What a channel that is down or refuses raises.
+CHANNEL_ERRORS = (OSError, BotoCoreError, ClientError, DeliveryError)
 REDELIVERY_LASTS = timedelta(hours=24)
+# A tick of the sensor that redelivers must end within a minute.
+_PATIENCE_S = 30.0
 # SNS takes 100 characters of printable ASCII.
 _SUBJECT_LENGTH = 100
 
@@ -84,6 +90,11 @@ class Alert:
         figures = "; ".join(f"{name}: {_shown(value)}" for name, value in self.figures.items())
         return f"{self.severity} alert {self.kind}{week}: {self.summary} ({figures}); see {self.runbook}"
 
+    @property
+    def title(self) -> str:
+        """The subject of a mail."""
+        return f"[{self.severity}] {self.kind}: {self.summary}"
+
     def body(self) -> str:
         """The same for a mail: a line per figure."""
         figures = [f"  {name}: {_shown(value)}" for name, value in self.figures.items()]
@@ -114,15 +125,16 @@ def _shown(value: Any) -> str:
 
 
 class Alerts(dg.ConfigurableResource):
-    """Where alerts go: the log, SNS and CloudWatch if named; the store at `store_url` holds what was delivered.
+    """Where alerts go: the log, and what is named; the store at `store_url` holds what was delivered.
 
-    `sns_topic_arn` and `metrics_namespace` turn those channels on. Nothing here raises because a channel or the store
-    is down.
+    `sns_topic_arn`, `metrics_namespace` and `addresses` (of Apprise) turn those channels on. Nothing here raises
+    because a channel or the store is down.
     """
 
     store_url: str
     sns_topic_arn: str = ""
     metrics_namespace: str = ""
+    addresses: str = ""
 
     def fire(self, alert: Alert) -> bool:
         """Deliver `alert` to each channel that has not had it; True when this call delivered it to any.
@@ -144,12 +156,15 @@ class Alerts(dg.ConfigurableResource):
     def redeliver(self) -> int:
         """Fire again what was fired in the last day; how many a channel had missed and has now.
 
-        For alerts that are seen once, such as a failed run, while a channel is down.
+        For alerts that are seen once, such as a failed run, while a channel is down. The newest go first; of a channel
+        that takes long to fail the rest is left to the next call.
         """
         if len(self._channels()) == 1:
             return 0
         since = datetime.now(UTC) - REDELIVERY_LASTS
-        return sum(self.fire(record.alert) for record in self.newest() if record.fired_at >= since)
+        until = time.monotonic() + _PATIENCE_S
+        missed = (record.alert for record in self.newest() if record.fired_at >= since)
+        return sum(map(self.fire, takewhile(lambda _: time.monotonic() < until, missed)))
 
     def put_metrics(self, metrics: Sequence[tuple[str, float, str]]) -> bool:
         """Put (name, value, unit) into the namespace, if one is set; whether it took them. A failure is logged."""
@@ -157,7 +172,7 @@ class Alerts(dg.ConfigurableResource):
             return False
         data = [{"MetricName": name, "Value": value, "Unit": unit} for name, value, unit in metrics]
         try:
-            self._client("cloudwatch").put_metric_data(Namespace=self.metrics_namespace, MetricData=data)
+            self._cloudwatch().put_metric_data(Namespace=self.metrics_namespace, MetricData=data)
         except CHANNEL_ERRORS as error:
             _log.error("cloudwatch did not take the metrics: %s", one_line(str(error)))
             return False
@@ -183,6 +198,8 @@ class Alerts(dg.ConfigurableResource):
             channels["sns"] = self._publish
         if self.metrics_namespace:
             channels["cloudwatch"] = self._count
+        for name, address in channels_of(revealed(self.addresses)).items():
+            channels[name] = partial(_notify, address)
         return channels
 
     def _deliver(self, claim: "Claim", alert: Alert) -> bool:
@@ -212,7 +229,7 @@ class Alerts(dg.ConfigurableResource):
         return True
 
     def _publish(self, alert: Alert) -> None:
-        subject = f"[{alert.severity}] {alert.kind}: {alert.summary}".encode("ascii", "replace").decode()
+        subject = alert.title.encode("ascii", "replace").decode()
         attributes = {
             "kind": alert.kind,
             "severity": alert.severity,
@@ -220,7 +237,7 @@ class Alerts(dg.ConfigurableResource):
             "week": alert.week or "none",
             "figures": json.dumps(alert.figures, default=str),
         }
-        self._client("sns").publish(
+        client_of("sns", self.sns_topic_arn).publish(
             TopicArn=self.sns_topic_arn,
             Subject=subject[:_SUBJECT_LENGTH],
             Message=alert.body(),
@@ -232,7 +249,7 @@ class Alerts(dg.ConfigurableResource):
     def _count(self, alert: Alert) -> None:
         # One datum per question asked of it: an alarm on a kind, and one on anything critical.
         dimensions = ({"Name": "Kind", "Value": alert.kind}, {"Name": "Severity", "Value": alert.severity})
-        self._client("cloudwatch").put_metric_data(
+        self._cloudwatch().put_metric_data(
             Namespace=self.metrics_namespace,
             MetricData=[
                 {"MetricName": METRIC, "Dimensions": [dimension], "Value": 1.0, "Unit": "Count"}
@@ -240,16 +257,30 @@ class Alerts(dg.ConfigurableResource):
             ],
         )
 
-    def _client(self, service: str) -> Any:
-        import boto3
-        from botocore.config import Config
+    def _cloudwatch(self) -> Any:
+        return client_of("cloudwatch", self.sns_topic_arn)
 
-        # The caller has other work to do, so a channel that does not answer soon is tried again later.
-        config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-        region = self.sns_topic_arn.split(":")[3] if self.sns_topic_arn.count(":") >= 5 else None
-        # A session each: the default one is not safe among threads.
-        session: Any = boto3.session.Session(region_name=region)
-        return session.client(service, config=config)
+
+def client_of(service: str, topic_arn: str = "") -> Any:
+    """A client of an AWS service that gives up soon, in the region of a topic if one is named."""
+    import boto3
+    from botocore.config import Config
+
+    # The caller has other work to do, so a channel that does not answer soon is tried again later.
+    config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+    region = topic_arn.split(":")[3] if topic_arn.count(":") >= 5 else None
+    # A session each: the default one is not safe among threads.
+    session: Any = boto3.session.Session(region_name=region)
+    return session.client(service, config=config)
+
+
+def revealed(value: str) -> str:
+    """A field of a resource that may name an environment variable, as Dagster's UI shows it, instead of a secret."""
+    return value.get_value() or "" if isinstance(value, dg.EnvVar) else value
+
+
+def _notify(address: str, alert: Alert) -> None:
+    notify(address, alert.title, alert.body(), "failure" if alert.severity == "critical" else "warning")
 
 
 def _write_log(alert: Alert) -> None:

@@ -95,7 +95,8 @@ def _weekly(
         raise dg.Failure(f"{table} has nothing to read: no file of its kind has landed", allow_retries=False)
     merged = merge_columnwise(stored, applied_landings(lake, table, week_keys), deliveries, keys, weeks=weeks)
     metadata = {week_key(week): landings_metadata(landings) for week, landings in merged.landings.items()}
-    changed = {landing for week in merged.recorded_weeks for landing in merged.landings[week]}
+    # A file may do the same to several weeks: each counts.
+    changed = [landing for week in merged.recorded_weeks for landing in merged.landings[week]]
     context.add_asset_metadata(
         {"weeks changed": len(merged.changed_weeks), "landings": landings_markdown(changed)},
         asset_key=context.asset_key,

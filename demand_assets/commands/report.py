@@ -89,7 +89,7 @@ def _table(points: pd.DataFrame) -> str:
     body = ""
     for row in rows.to_dict("records"):
         money = (row[name] for name in ("wmae", "mae", "rmse", "bias"))
-        fva = ("", "") if pd.isna(row["fva"]) else (f"{row['fva']:,.0f}", f"{row['fva_share']:.1%}")
+        fva = ("", "") if pd.isna(row["fva"]) else (f"{row['fva']:+,.0f}", f"{row['fva_share']:+.1%}")
         values = [
             html.escape(row["model"]),
             *(f"{value:,.0f}" for value in money),

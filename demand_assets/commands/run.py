@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     rows_in = sum(len(delivery.frame) for delivery in deliveries if delivery.kind == "sales")
     console.print(f"  {rows_in:,} rows of sales, {len(weeks)} weeks, in {contents.dataset.unit}")
 
-    with only_run(settings.home), console.status("Starting Dagster ...") as status:
+    with only_run(settings.home), _news(console, resources), console.status("Starting Dagster ...") as status:
         import dagster as dg
 
         from demand_assets.partitions import passed_over, range_tags, register_weeks, stray_partitions
@@ -155,6 +156,26 @@ def _follow_set_aside(console: Console, rows: Iterable[Mapping[Any, Any]], progr
     fresh = {key: row for row in rows if (key := (row["file"], row["line"])) not in progress.set_aside}
     _tell_set_aside(console, fresh.values())
     progress.set_aside |= fresh
+
+
+@contextmanager
+def _news(console: Console, resources: "Mapping[str, Any]") -> Iterator[None]:
+    """Tell of what was published at the end, also of a run that failed after it had published."""
+    try:
+        yield
+    except DemandError:
+        _tell_news(console, resources)
+        raise
+    _tell_news(console, resources)
+
+
+def _tell_news(console: Console, resources: "Mapping[str, Any]") -> None:
+    """Tell who is to hear of published vintages; one that cannot be told now is told by the next run or tick."""
+    for told in resources["events"].tell(resources["clock"].now()):
+        if told.failure:
+            console.print(f"  {told.target} is told again of new forecasts: {told.failure}", style="yellow")
+        elif told.events:
+            console.print(f"  {told.target}: told of {told.events} new forecasts")
 
 
 def _plans(

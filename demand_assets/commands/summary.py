@@ -132,10 +132,11 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     )
     own, naive = summary["wmae"].get(summary["method"]), summary["wmae"].get("seasonal_naive")
     if own is not None and naive:
+        added = f"FVA {1 - own / naive:+.1%} against {shown(naive)} of seasonal naive"
         table.add_row(
             "accuracy",
-            f"WMAE {shown(own)} {summary['unit']}, {own / naive - 1:+.1%} against {shown(naive)} of seasonal naive; "
-            f"p10 to p90 held {summary['coverage_p10_p90']:.0%}; judged at {summary['backtest_origins']}",
+            f"WMAE {shown(own)} {summary['unit']}, {added}; p10 to p90 held {summary['coverage_p10_p90']:.0%}; "
+            f"judged at {summary['backtest_origins']}",
         )
     table.add_row("in production", f"version {summary['production_version']}, {summary['method']}")
     table.add_row("training", summary["retraining"])

@@ -273,14 +273,31 @@ OVERRIDES = Table(
         replace(TARGET_WEEK, key=False),
         Column("version", Type.INTEGER, "1 for the first number given for this series and week"),
         amount("override", "The planner's number; null withdraws the one before", nullable=True),
-        Column("author", Type.TEXT, "Who gave it"),
-        Column("reason", Type.TEXT, "Why"),
+        Column("author", Type.TEXT, "Who gave it: whom the API key belongs to, or the account of the command"),
+        Column("reason", Type.TEXT, "Why, in words"),
+        Column("reason_code", Type.TEXT, "Why, as one of the codes that the service is set to", nullable=True),
+        Column("batch_id", Type.TEXT, "The upload that it came with; null for one given by itself", nullable=True),
+        Column("client", Type.TEXT, "Network address that it came from; null for a command", nullable=True),
+        Column("needs_approval", Type.FLAG, "Whether it is not in force before a second person approves of it"),
         Column("created_at", Type.TIME, "When it was given"),
         Column("expires_at", Type.TIME, "Until when it is in force; null for ever", nullable=True),
         Column("vintage_id", Type.TEXT, "The published forecast it was given against"),
         amount("forecast", "What that forecast was"),
     ),
+    indexes={"ix_overrides_batch_id": ("batch_id",)},
     unique={"uq_overrides_series_week_version": ("store_key", "dept_key", "target_week", "version")},
+)
+OVERRIDE_REVIEWS = Table(
+    "override_reviews",
+    "What a second person said of overrides that need approval; rows are only ever added.",
+    (
+        Column("override_id", Type.INTEGER, "The override", key=True, references="overrides.override_id"),
+        Column("approved", Type.FLAG, "Whether it is in force from then on"),
+        Column("reviewer", Type.TEXT, "Who said so; never its author"),
+        Column("comment", Type.TEXT, "Why, in words", nullable=True),
+        Column("client", Type.TEXT, "Network address that it came from", nullable=True),
+        Column("reviewed_at", Type.TIME, "When it was said"),
+    ),
 )
 SCENARIOS = Table(
     "scenarios",
@@ -327,10 +344,20 @@ ALERTS = Table(
     "Alerts and their delivery: the process that adds a row delivers that alert over that channel.",
     (
         Column("alert_key", Type.TEXT, "What is wrong with what, when, and by which evidence", key=True),
-        Column("channel", Type.TEXT, "log, sns or cloudwatch", key=True),
+        Column("channel", Type.TEXT, "log, sns, cloudwatch, or an address by its scheme and a hash", key=True),
         Column("alert", Type.JSON, "What is wrong: kind, subject, week, severity, summary, figures, evidence"),
         Column("claimed_at", Type.TIME, "When its delivery began"),
         Column("sent_at", Type.TIME, "When it was delivered; null while it is being sent", nullable=True),
+    ),
+)
+EVENT_TARGETS = Table(
+    "event_targets",
+    "Who is told of published vintages, and how far: the process that claims a row tells that target of those after.",
+    (
+        Column("target", Type.TEXT, "webhook, sns or an alert channel, and a hash of its address", key=True),
+        Column("sequence", Type.INTEGER, "Sequence of the newest vintage that it was told of; 0 of none"),
+        Column("claimed_at", Type.TIME, "Since when a process is telling it; null while none is", nullable=True),
+        Column("told_at", Type.TIME, "When it last took an event; null while it has taken none", nullable=True),
     ),
 )
 API_KEYS = Table(
@@ -340,7 +367,7 @@ API_KEYS = Table(
         Column("key_id", Type.TEXT, "Names the key", key=True),
         Column("name", Type.TEXT, "Whose key it is"),
         Column("key_hash", Type.TEXT, "SHA-256 of the key", unique=True),
-        Column("scopes", Type.JSON, "read, write or both"),
+        Column("scopes", Type.JSON, "Some of read, write and approve"),
         Column("created_at", Type.TIME, "When it was made"),
         Column("expires_at", Type.TIME, "Until when it is valid; null for ever", nullable=True),
         Column("revoked_at", Type.TIME, "When it was revoked", nullable=True),
@@ -362,8 +389,10 @@ TABLES = (
     DRIFT_REPORTS,
     PROMOTIONS,
     OVERRIDES,
+    OVERRIDE_REVIEWS,
     SCENARIOS,
     ACCEPTED_WEEKS,
     ALERTS,
+    EVENT_TARGETS,
     API_KEYS,
 )

@@ -41,6 +41,8 @@ LATEST_FORECAST = Table(
     (
         STORE_ID, DEPT_ID, TARGET_WEEK, HORIZON, FORECAST, P10, P50, P90, ORDER_QUANTITY, _UNIT, ORIGIN_WEEK, _ID,
         _METHOD, MODEL_VERSION, _PUBLISHED_AT, _KIND, *_NAMES,
+        amount("override", "The planner's number in force; null without one", nullable=True),
+        amount("final", "What counts: the override in force, else the forecast"),
     ),
 )  # fmt: skip
 FORECAST_VS_ACTUAL = Table(

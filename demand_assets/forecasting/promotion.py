@@ -259,7 +259,7 @@ def _against_champion(
         "champion_p": p_value,
         "champion_age_weeks": float(age_weeks),
     }
-    words = f"on {len(mine):,} shared points {ours:,.1f} against the champion's {other:,.1f} ({-gain:+.2%})"
+    words = f"on {len(mine):,} shared points {ours:,.1f} against the champion's {other:,.1f} ({gain:+.2%})"
     if gain >= policy.margin and p_value <= policy.significance:
         case.found.append(f"better {words}, p = {p_value:.3f}")
     elif age_weeks >= policy.max_age_weeks and gain > -policy.margin:

@@ -2,7 +2,7 @@
 
 import filecmp
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -10,16 +10,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+import tomlkit
 
 from demand_assets.errors import LandingError
+from demand_assets.ingestion.forms import known_forms
 from demand_assets.sample.generator import SampleData, SampleStream
 from demand_assets.sample.names import department_names, store_names
+from demand_assets.sample.story import Story
+from demand_assets.sample.words import in_words
+
+Writer = Callable[[IO[bytes]], object]
 
 _NAMED = b"""# The files are in a known form; only the columns of names are not part of it.
 [series]
 store_name = "Name"
 dept_name = "Name"
 """
+_PLANNED = {
+    "files": ["promotions.csv"],
+    "level": "series",
+    "known_ahead": True,
+    "columns": {"price": "Price", "promo": "Promo"},
+}
+_FORM = "walmart"
 _AS_IS = pa_csv.WriteOptions(include_header=False, quoting_style="none")
 
 
@@ -30,9 +43,23 @@ def write_csvs(data: SampleData | SampleStream, folder: Path, named: bool = Fals
     Sales that come as a stream are written as they come. LandingError when a file of that name holds something else:
     nothing is overwritten.
     """
+    return _write(_writers(data, named), folder)
+
+
+def write_story(story: Story, folder: Path) -> list[Path]:
+    """`write_csvs` with names, and beside it promotions.csv, the correction in a newer file, and README.txt."""
+    writers = _writers(story.data, named=True)
+    writers["demand.toml"] = lambda file: file.write(_NAMED + b"\n" + _covariates())
+    writers["promotions.csv"] = lambda file: _write_plan(story.plan, file)
+    writers["train_correction.csv"] = lambda file: _write_train([story.correction], file)
+    writers["README.txt"] = lambda file: file.write(in_words(story).encode())
+    return _write(writers, folder)
+
+
+def _writers(data: SampleData | SampleStream, named: bool) -> dict[str, Writer]:
     sales = [data.sales] if isinstance(data, SampleData) else data.sales
     departments: set[int] = set()
-    writers: dict[str, Callable[[IO[bytes]], object]] = {
+    writers: dict[str, Writer] = {
         "train.csv": lambda file: departments.update(_write_train(sales, file)),
         "features.csv": lambda file: _write_features(data.conditions, file),
         "stores.csv": lambda file: _write_stores(data.stores, file, named),
@@ -41,6 +68,10 @@ def write_csvs(data: SampleData | SampleStream, folder: Path, named: bool = Fals
         # After the sales, which tell the departments.
         writers["departments.csv"] = lambda file: _write_departments(departments, file)
         writers["demand.toml"] = lambda file: file.write(_NAMED)
+    return writers
+
+
+def _write(writers: Mapping[str, Writer], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = {name: folder / f".{name}.{os.getpid()}" for name in writers}
     try:
@@ -105,6 +136,37 @@ def _write_features(conditions: pd.DataFrame, file: IO[bytes]) -> None:
         "CPI": _number(rows["cpi"]),
         "Unemployment": _number(rows["unemployment_pct"]),
         "IsHoliday": _flag(rows["is_holiday"]),
+    }
+    file.write(",".join(columns).encode() + b"\n")
+    pa_csv.write_csv(pa.table(columns), file, _AS_IS)
+
+
+def _covariates() -> bytes:
+    """The covariates of the known form, which counts for none once some are stated, and the plan."""
+    (form,) = (form for form in known_forms() if form.name == _FORM)
+    stated = [*(block.model_dump(exclude_unset=True) for block in form.covariates), _PLANNED]
+    blocks = tomlkit.aot()
+    for block in stated:
+        table = tomlkit.table()
+        for key, value in block.items():
+            table[key] = _inline(value) if isinstance(value, Mapping) else value
+        blocks.append(table)
+    return tomlkit.dumps({"covariates": blocks}).encode()
+
+
+def _inline(columns: Mapping[str, str]) -> tomlkit.items.InlineTable:
+    table = tomlkit.inline_table()
+    table.update(columns)
+    return table
+
+
+def _write_plan(plan: pd.DataFrame, file: IO[bytes]) -> None:
+    columns = {
+        "Store": pa.array(plan["store_id"]),
+        "Dept": pa.array(plan["dept_id"]),
+        "Date": _date(plan["week"]),
+        "Price": _number(plan["price"]),
+        "Promo": pa.array(plan["promo"]),
     }
     file.write(",".join(columns).encode() + b"\n")
     pa_csv.write_csv(pa.table(columns), file, _AS_IS)

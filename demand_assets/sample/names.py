@@ -29,13 +29,23 @@ _GOODS = (
 
 def store_names(ids: Iterable[int]) -> list[str]:
     """A name for each store; ids beyond the known places have their number in it."""
-    return [_name(_PLACES, one) for one in ids]
+    return [store_name(one) for one in ids]
 
 
 def department_names(ids: Iterable[int]) -> pd.DataFrame:
     """[dept_id, name] of the departments."""
     known = sorted(ids)
-    return pd.DataFrame({"dept_id": known, "name": [_name(_GOODS, one) for one in known]})
+    return pd.DataFrame({"dept_id": known, "name": [department_name(one) for one in known]})
+
+
+def store_name(store: int) -> str:
+    """The name of a store."""
+    return _name(_PLACES, store)
+
+
+def department_name(department: int) -> str:
+    """The name of a department."""
+    return _name(_GOODS, department)
 
 
 def _name(words: tuple[str, ...], number: int) -> str:

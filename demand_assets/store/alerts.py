@@ -16,7 +16,7 @@ from demand_assets.store.tables import alerts
 # A process that died between claiming and sending must not silence the alert; sending takes seconds.
 CLAIM_LASTS = timedelta(minutes=10)
 _LOCK_ALERTS = 0x64656D616E640D
-_INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Claim:
     def take(self, alert: Mapping[str, Any], now: datetime) -> bool:
         """Whether it is the caller's to deliver: nobody has, and nobody has been about to for `CLAIM_LASTS`."""
         row = {"alert_key": self.alert_key, "channel": self.channel, "alert": alert, "claimed_at": now}
-        new = _INSERT[self.engine.dialect.name](alerts).values(row).on_conflict_do_nothing()
+        new = INSERT[self.engine.dialect.name](alerts).values(row).on_conflict_do_nothing()
         abandoned = update(alerts).where(self._unsent, alerts.c.claimed_at <= now - CLAIM_LASTS)
         with write_transaction(self.engine, _LOCK_ALERTS) as connection:
             if connection.execute(new, execution_options={"preserve_rowcount": True}).rowcount == 1:

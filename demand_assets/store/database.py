@@ -12,11 +12,11 @@ from sqlalchemy import exc as sa_exc
 
 from demand_assets.errors import StoreError
 
-# Of the service (api): it reads everything and adds overrides.
+# Of the service (api): it reads everything and adds overrides and what is said of them.
 SERVICE_ROLE = "demand_api"
 _SERVICE_GRANTS = (
     "GRANT SELECT ON ALL TABLES IN SCHEMA public TO demand_api",
-    "GRANT INSERT ON overrides TO demand_api",
+    "GRANT INSERT ON overrides, override_reviews TO demand_api",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO demand_api",
     # So that tables of later revisions can be read at once.
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO demand_api",
@@ -94,7 +94,7 @@ def _admission(admin: psycopg.Connection, login: Login) -> str:
 
 
 def grant_service(connection: Connection) -> None:
-    """Let the service's role, where the server has one, read the store's tables and add overrides."""
+    """Let the service's role, where the server has one, read the store's tables and add overrides and reviews."""
     known = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": SERVICE_ROLE}).scalar()
     for statement in _SERVICE_GRANTS if known else ():
         connection.execute(text(statement))

@@ -14,7 +14,7 @@ from demand_assets.errors import ApiKeyError
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.tables import api_keys
 
-SCOPES = ("read", "write")
+SCOPES = ("read", "write", "approve")
 # The old key and the new one, while callers change over.
 MAX_ACTIVE_PER_NAME = 2
 _PREFIX = "dk_"
@@ -32,7 +32,7 @@ def create_key(
 ) -> tuple[str, Mapping[str, Any]]:
     """A new key and its row of `api_keys` less the hash; the key cannot be had again.
 
-    `scopes`: "read", "write" or both; neither implies the other. ApiKeyError for another scope or none, an
+    `scopes`: some of SCOPES; none implies another. ApiKeyError for another scope or none, an
     `expires_at` that has passed, or a name that has two valid keys already.
     """
     unknown = sorted(set(scopes) - set(SCOPES))

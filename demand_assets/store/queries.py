@@ -14,16 +14,6 @@ from demand_assets.store.reads.accuracy import newest_scored, same_scoring
 from demand_assets.store.tables import forecast_accuracy, forecast_vintages, forecasts, metadata
 
 
-def latest_forecast(conn: Connection, store_id: str, dept_id: str, target_week: date) -> Mapping[str, Any] | None:
-    """Columns of `forecasts` and `forecast_vintages` of the newest forecast of that week; None if there is none.
-
-    Newest: by origin week, then by the sequence in which vintages were published.
-    """
-    values = {"store_id": store_id, "dept_id": dept_id, "target_week": target_week}
-    row = conn.execute(reads.LATEST_FORECAST, values).mappings().first()
-    return None if row is None else dict(row)
-
-
 def newest_vintage(conn: Connection) -> Mapping[str, Any] | None:
     """The row of `forecast_vintages` of the newest origin, published last; None in an empty store."""
     row = conn.execute(reads.NEWEST_VINTAGE).mappings().first()

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Engine, String, cast, func, insert, literal, 
 from demand_assets.contract.columns import SCENARIO_PATTERN
 from demand_assets.errors import ScenarioError
 from demand_assets.store.engine import write_transaction
-from demand_assets.store.overrides import LOCK_OVERRIDES, keys_in_force
+from demand_assets.store.overrides import LOCK_OVERRIDES
 from demand_assets.store.publish import LOCK_VINTAGES, Given, VintageRecord, add_vintage, checked_vintage
 from demand_assets.store.queries import newest_vintage
+from demand_assets.store.reads.overrides import keys_in_force
 from demand_assets.store.reads.scenarios import beside, scenarios_with_totals
 from demand_assets.store.tables import overrides, scenarios
 
@@ -157,6 +158,7 @@ def _add_overrides(connection: Connection, scenario: Mapping[str, Any], author: 
         "override": o.forecast,
         "author": literal(author, String),
         "reason": literal(f"scenario {scenario['name']}", String),
+        "needs_approval": literal(False),
         "created_at": literal(now, v.created_at.type),
         "vintage_id": base.c.vintage_id,
         "forecast": base.c.forecast,

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from demand_assets.adapters.alerts import KINDS, Alert, Alerts, one_line
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
 from demand_assets.store.tables import alerts as alerts_table
+from tests.receivers import mailbox, webhook
 
 DRIFT = Alert(
     kind="severe_drift",
@@ -62,9 +64,11 @@ def change(store: str, statement: Any) -> None:
 
 
 def topic_and_queue(name: str) -> tuple[str, str]:
-    """A topic, and a queue that receives what is published to it."""
-    topic = boto3.client("sns").create_topic(Name=name)["TopicArn"]
-    queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    """A topic, and a queue that receives what is published to it; both FIFO if the name ends so."""
+    attributes = {"FifoTopic": "true"} if name.endswith(".fifo") else {}
+    topic = boto3.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
+    fifo = {"FifoQueue": "true"} if attributes else {}
+    queue = boto3.client("sqs").create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
     boto3.client("sns").subscribe(
         TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{topic.split(':')[4]}:{name}"
     )
@@ -201,6 +205,29 @@ def test_what_a_channel_missed_is_told_for_a_day(store: str, aws: str) -> None:
     assert message["Message"].splitlines()[-1] == f"Alert: {replace(DRIFT, evidence='young').key}"
     # An alert that is seen again is told however old it is.
     assert alerts.fire(replace(DRIFT, evidence="older"))
+
+
+def test_each_address_is_told_once_and_a_service_that_is_down_later(
+    store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with webhook() as hook, mailbox() as box:
+        alerts = Alerts(store_url=store, addresses=f"{hook.address} {box.address}")
+        hook.status = 500
+        assert [alerts.fire(DRIFT), alerts.fire(DRIFT)] == [True, False]
+        assert (len(hook.taken), len(box.mails)) == (0, 1)
+        (reason, _) = told(caplog, logging.ERROR)
+        assert re.fullmatch(
+            r"json-\w{16} did not take alert \S+ and is tried again: Failed to send .*error=500.*", reason
+        )
+        hook.status = 200
+        assert [alerts.redeliver(), alerts.redeliver()] == [1, 0]
+        assert (len(hook.taken), len(box.mails)) == (1, 1)
+        ((mail,), (body,)) = box.mails, hook.bodies
+    assert mail["subject"] == body["title"] == "[warning] severe_drift: 3 distributions drifted severely"
+    assert body["type"] == "warning"
+    assert "lag_52 of dept 7" in body["message"]
+    for secret in ("hunter2", "s3cret", "ann"):
+        assert secret not in caplog.text
 
 
 def test_a_topic_that_does_not_exist_raises_nothing(store: str, aws: str) -> None:

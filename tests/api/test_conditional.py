@@ -134,7 +134,7 @@ def test_nothing_changes_a_past_vintage_and_everything_the_newest(client: httpx.
         return all(a != b and a[1] != b[1] for a, b in zip(before, read(addresses), strict=True))
 
     kept, shown = read(of_vintage(past)), read(now)
-    body = {"store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair"}
+    body = {"store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "reason": "fair"}
     assert client.post("/v1/overrides", json=body, headers={"Idempotency-Key": "new"}).status_code == 201
     assert changed(shown, now)
     assert read(of_vintage(past)) == kept

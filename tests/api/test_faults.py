@@ -29,7 +29,7 @@ STORED = (
     "/v1/accuracy/weeks", "/v1/overrides", "/forecast?store_id=1&dept_id=3&week=2012-10-19",
 )  # fmt: skip
 BODY: dict[str, Any] = {
-    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
+    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "reason": "fair",
 }  # fmt: skip
 # Time is counted in forecasts that one caller was given from memory, one after the other: about a thousand a second on
 # an idle machine, and as much fewer on a busy one as everything else.

@@ -112,7 +112,7 @@ def test_the_dataset_says_unit_weekday_and_labels(client: httpx.Client) -> None:
     assert body.pop("vintage")["origin_week"] == str(ORIGIN)
     assert body == {
         "unit": "EUR", "week_ends": "sunday", "store_label": "Shop", "dept_label": "Article", "has_stores": True,
-        "has_departments": True, "updated_at": "2012-10-29T06:00:00Z", "is_stale": False,
+        "has_departments": True, "updated_at": "2012-10-29T06:00:00Z", "is_stale": False, "reason_codes": [],
     }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_another_weekday_names_the_nearest_weeks(client: httpx.Client, address: 
 def test_another_weekday_in_a_body_names_the_nearest_weeks(client: httpx.Client) -> None:
     key = {"store_id": STORE, "dept_id": "7", "week": "2012-11-01"}
     assert problem(client.post("/v1/forecasts:batch", json={"keys": [key]}), 422) == f"keys.0.week: {SAID}"
-    body = key | {"override": 1.0, "author": "Ada", "reason": "fair"}
+    body = key | {"override": 1.0, "reason": "fair"}
     answer = client.post("/v1/overrides", json=body, headers={"Idempotency-Key": "k"})
     assert problem(answer, 422) == f"week: {SAID}"
 
@@ -163,7 +163,7 @@ def test_a_name_is_shown_once_it_is_given(tmp_path: Path) -> None:
     with serving(url, lambda: hostile.NOW, refresh_seconds=3600) as client:
         assert client.get(asked).json()["store_name"] == NAME
         hostile.rename(url, "Basel")
-        posted = {"store_id": STORE, "dept_id": "00", "week": WEEK, "override": 1.0, "author": "Ada", "reason": "fair"}
+        posted = {"store_id": STORE, "dept_id": "00", "week": WEEK, "override": 1.0, "reason": "fair"}
         # A write refreshes what the service keeps in memory.
         assert client.post("/v1/overrides", json=posted, headers={"Idempotency-Key": "k"}).status_code == 201
         assert client.get(asked).json()["store_name"] == "Basel"

@@ -17,7 +17,7 @@ from tests.api.stores import ASKED, NOW, fill_full
 from tests.waiting import until
 
 BODY: dict[str, Any] = {
-    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "author": "Ada", "reason": "fair",
+    "store_id": "1", "dept_id": "3", "week": "2012-11-02", "override": 1.0, "reason": "fair",
 }  # fmt: skip
 
 

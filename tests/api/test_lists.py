@@ -44,6 +44,7 @@ def test_forecasts_are_of_the_newest_vintage_with_planners_numbers_beside_them(f
         "override": 170.0,
         "author": "Ada",
         "reason": UNICODE,
+        "reason_code": None,
         "created_at": "2012-10-29T08:00:00Z",
         "expires_at": None,
     }
@@ -200,11 +201,13 @@ def test_an_order_is_the_quantile_of_its_service_level(full: httpx.Client) -> No
         ]
         return float(found[0]["order_quantity"])
 
-    assert order(0.5) == 131.0
-    assert order(0.9) == pytest.approx(151.0)
-    assert order(0.1) == pytest.approx(121.0)
-    # z(0.75) / z(0.9) = 0.52630 of the 20 from p50 to p90
-    assert order(0.75) == pytest.approx(141.526, abs=0.001)
+    # A planner's 170 stands in place of 131, so the distances are 170 / 131 times those of the system.
+    ratio = 170 / 131
+    assert order(0.5) == 170.0
+    assert order(0.9) == pytest.approx(170 + 20 * ratio)
+    assert order(0.1) == pytest.approx(170 - 10 * ratio)
+    # z(0.75) / z(0.9) = 0.52630 of what lies between p50 and p90
+    assert order(0.75) == pytest.approx(170 + 10.526 * ratio, abs=0.001)
     assert columns(items(full, "orders", week="2012-11-09"), "store_id", "week") == [
         ("1", "2012-11-09"), ("1", "2012-11-09"), ("2", "2012-11-09"),
     ]  # fmt: skip

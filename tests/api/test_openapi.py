@@ -37,7 +37,8 @@ def test_generated_requests_get_only_what_the_document_says(tmp_path: Path) -> N
             [
                 str(Path(sys.executable).with_name("st")), "run", f"{client.base_url}/openapi.json", "--checks", "all",
                 "--max-examples", str(CASES), "--seed", os.environ.get("FUZZ_SEED", "7"), "--no-color",
-                "--warnings", "off",
+                # What makes a table of a body no schema says; test_uploads.py has it.
+                "--warnings", "off", "--exclude-path", "/v1/overrides:upload",
             ],
             env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
             cwd=tmp_path,

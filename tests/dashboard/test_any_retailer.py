@@ -85,7 +85,7 @@ def test_the_overview_shows_labels_names_and_the_unit(page: Page, address: str) 
         page.get_by_role("region", name="Next week by Article").get_by_role("link", name="Name of food/1")
     ).to_be_visible()
     expect(page.get_by_role("region", name="Accuracy by Article")).to_be_visible()
-    expect(page.get_by_label("Figures")).to_contain_text("500 EUR")
+    expect(page.get_by_label("Figures")).to_contain_text("1,604 EUR")
     page.get_by_label("Totals of").select_option("one Shop")
     expect(page.get_by_label("Shop", exact=True)).to_be_visible()
 

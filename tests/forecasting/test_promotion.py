@@ -105,7 +105,7 @@ def test_only_origins_at_which_both_differ_are_compared() -> None:
     theirs = pd.concat([points("xgboost", 40.0), points("xgboost", 50.0, origin=later)])
     found = decide(mine, LATER, theirs, WEEK)
     assert found.promote
-    assert "better on 20 shared points 30.0 against the champion's 50.0 (-40.00%), p = 0.000" in found.reasons
+    assert "better on 20 shared points 30.0 against the champion's 50.0 (+40.00%), p = 0.000" in found.reasons
 
 
 def test_where_nothing_tells_them_apart_yet_the_gate_says_so() -> None:
@@ -176,7 +176,7 @@ def test_a_champion_is_compared_on_shared_points_only() -> None:
         "champion_age_weeks": 1.0, "holiday_wmae": 30.0, "holiday_reference_wmae": 40.0, "bias_share": 0.0,
         "champion_bias_share": 0.0, "coverage": 0.8,
     }  # fmt: skip
-    assert decision.reasons[1] == "better on 20 shared points 30.0 against the champion's 40.0 (-25.00%), p = 0.000"
+    assert decision.reasons[1] == "better on 20 shared points 30.0 against the champion's 40.0 (+25.00%), p = 0.000"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_champion_is_compared_on_shared_points_only() -> None:
             30.0,
             30.1,
             False,
-            "hardly better on 20 shared points 30.0 against the champion's 30.1 (-0.33%); a margin of 0.5% is needed",
+            "hardly better on 20 shared points 30.0 against the champion's 30.1 (+0.33%); a margin of 0.5% is needed",
         ),
         (np.where(DEPTS == 1, 1.0, 41.0), 40.0, False, "it may be chance"),
     ],

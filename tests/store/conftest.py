@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
+from demand_assets.store.reads.forecasts import LATEST_FORECAST
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -31,3 +34,10 @@ def engine(store_url: str) -> Iterator[Engine]:
     engine = create_engine_for(store_url)
     yield engine
     engine.dispose()
+
+
+def latest_forecast(connection: Connection, store_id: str, dept_id: str, week: date) -> dict[str, Any] | None:
+    """The newest forecast of that week, as a point read has it."""
+    values = {"store_id": store_id, "dept_id": dept_id, "target_week": week}
+    row = connection.execute(LATEST_FORECAST, values).mappings().first()
+    return None if row is None else dict(row)

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine
 
 from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
-from demand_assets.store.overrides import OverrideRequest, active_overrides, override_scores, record_override
+from demand_assets.store.overrides import OverrideRequest, record_override
 from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
 from demand_assets.store.queries import counts
+from demand_assets.store.reads.overrides import active_overrides, override_scores
 
 ORIGIN, WEEK = date(2012, 10, 26), date(2012, 11, 2)
 NOW = datetime(2012, 10, 29, 9, 30, tzinfo=UTC)

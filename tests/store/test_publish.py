@@ -27,6 +27,7 @@ from demand_assets.store.publish import (
 )
 from demand_assets.store.reads import forecasts as reads
 from demand_assets.store.tables import forecast_attributions, forecast_totals
+from tests.store.conftest import latest_forecast
 from tests.waiting import until
 
 ORIGIN = date(2012, 10, 26)
@@ -52,6 +53,7 @@ import sys, dataclasses
 from datetime import UTC, date, datetime
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import VintageRecord, publish_vintage
+from tests.store.conftest import latest_forecast
 keys = [(str(s), str(d)) for s in range(1, int(sys.argv[2])) for d in range(300)]
 rows = [(*key, date(2012, 11, 2), 1, 1.5, 1.0, 1.5, 2.0, None) for key in keys]
 record = VintageRecord(date(2012, 10, 26), 1, "m", "1", "d", "c", datetime(2012, 10, 27, tzinfo=UTC), "USD")
@@ -146,7 +148,7 @@ def test_new_content_is_a_new_vintage_and_the_old_one_stays(engine: Engine) -> N
     later = replace(RECORD, published_at=RECORD.published_at + timedelta(hours=1))
     new = publish_vintage(engine, later, [("1", "3", WEEKS[0], 1, 101.0, 80.0, 99.0, 130.0, 120.0)])
     with engine.connect() as connection:
-        newest = queries.latest_forecast(connection, "1", "3", WEEKS[0])
+        newest = latest_forecast(connection, "1", "3", WEEKS[0])
         kept = queries.forecasts_for(connection, old.vintage_id, WEEKS[0])
         covering = queries.vintages_covering(connection, WEEKS[1])
         assert queries.vintages_covering(connection, ORIGIN) == []
@@ -168,7 +170,7 @@ def test_a_later_origin_wins_over_a_later_publication(engine: Engine) -> None:
     newer = publish_vintage(engine, next_week, [("1", "3", WEEKS[1], 1, 1.0, 1.0, 1.0, 1.0, None)])
     publish_vintage(engine, replace(RECORD, published_at=RECORD.published_at + timedelta(days=30)), ROWS)
     with engine.connect() as connection:
-        found = queries.latest_forecast(connection, "1", "3", WEEKS[1])
+        found = latest_forecast(connection, "1", "3", WEEKS[1])
         vintage = queries.newest_vintage(connection)
     assert found is not None
     assert vintage is not None

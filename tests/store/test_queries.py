@@ -12,6 +12,7 @@ from demand_assets.store import queries
 from demand_assets.store.publish import VintageRecord, publish_accuracy, publish_drift, publish_vintage
 from demand_assets.store.reads import accuracy as accuracy_reads
 from demand_assets.store.reads import forecasts as reads
+from tests.store.conftest import latest_forecast
 
 ORIGIN = date(2012, 1, 6)
 RECORD = VintageRecord(ORIGIN, 2, "demand_forecaster", "7", "data-1", "0.1.0", datetime(2012, 1, 7, tzinfo=UTC), "USD")
@@ -56,7 +57,7 @@ WEEK = ORIGIN + timedelta(weeks=3)
 @pytest.mark.parametrize(
     "query",
     [
-        lambda conn: queries.latest_forecast(conn, "7", "3", WEEK),
+        lambda conn: latest_forecast(conn, "7", "3", WEEK),
         lambda conn: conn.execute(reads.weeks_forecast("7", "3")).all(),
         lambda conn: conn.execute(reads.store_exists("7", "3")).all(),
     ],
@@ -93,7 +94,7 @@ def test_a_vintage_covers_the_weeks_after_its_origin_up_to_its_horizon(history: 
 def test_an_empty_store_answers_none(engine: Engine) -> None:
     with engine.connect() as connection:
         assert queries.newest_vintage(connection) is None
-        assert queries.latest_forecast(connection, "1", "3", WEEK) is None
+        assert latest_forecast(connection, "1", "3", WEEK) is None
         assert connection.execute(reads.weeks_forecast("1", "3")).all() == []
         assert not connection.execute(reads.store_exists("1", "3")).all()
 
@@ -252,7 +253,7 @@ def test_a_scenario_never_stands_for_a_forecast(engine: Engine) -> None:
     forecast = publish_vintage(engine, RECORD, [row(1.0)]).vintage_id
     scenario = publish_vintage(engine, replace(RECORD, kind="scenario"), [row(2.0)]).vintage_id
     with engine.connect() as connection:
-        newest, latest = queries.newest_vintage(connection), queries.latest_forecast(connection, "A-1", "0", week)
+        newest, latest = queries.newest_vintage(connection), latest_forecast(connection, "A-1", "0", week)
         assert newest is not None
         assert latest is not None
         assert (newest["vintage_id"], latest["forecast"], latest["store_id"]) == (forecast, 1.0, "A-1")
@@ -287,7 +288,7 @@ def test_a_corrected_vintage_is_the_newest_though_the_clock_stepped_back(engine:
     publish(3.0, datetime(2012, 1, 7, 10, tzinfo=UTC))
     publish(4.0, datetime(2012, 1, 7, 9, tzinfo=UTC))
     with engine.connect() as connection:
-        found = queries.latest_forecast(connection, "1", "1", week)
+        found = latest_forecast(connection, "1", "1", week)
         assert found is not None
         assert found["forecast"] == 4.0
         newest = queries.newest_vintage(connection)

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Engine, select
 
 from demand_assets.errors import ScenarioError
-from demand_assets.store.overrides import OverrideRequest, active_overrides, record_override
+from demand_assets.store.overrides import OverrideRequest, record_override
 from demand_assets.store.publish import VintageRecord, publish_vintage
 from demand_assets.store.queries import counts, newest_vintage
 from demand_assets.store.reads import scenarios as reads
+from demand_assets.store.reads.overrides import active_overrides
 from demand_assets.store.scenarios import ScenarioRecord, adopt_scenario, publish_scenario
 from demand_assets.store.tables import overrides, scenarios
 

@@ -182,7 +182,7 @@ def test_the_run_sensors_fire(
 
 
 def test_the_alert_sensors_run_by_default() -> None:
-    for name in ("run_failure_alerts", "run_success_alerts", "monitoring_alerts"):
+    for name in ("run_failure_alerts", "run_success_alerts", "monitoring_alerts", "publication_events"):
         assert defs.resolve_sensor_def(name).default_status == dg.DefaultSensorStatus.RUNNING
 
 

@@ -57,6 +57,15 @@ def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, ob
     pd.testing.assert_frame_equal(lake[columns].sort_values(keys, ignore_index=True), landed)
 
 
+def test_the_asset_says_how_many_rows_each_file_brought(workspace: tuple[Path, Path], retailer: SampleData) -> None:
+    with dg.DagsterInstance.from_config(str(workspace[0] / "dagster")) as instance:
+        (record,) = instance.fetch_materializations(dg.AssetKey("raw_sales"), limit=1).records
+    assert record.asset_materialization is not None
+    told = str(record.asset_materialization.metadata["landings"].value)
+    (line,) = (line for line in told.splitlines() if "train.csv" in line)
+    assert [cell.strip() for cell in line.split("|")][3:6] == [f"{len(retailer.sales):,}", "0", "0"]
+
+
 def test_every_active_series_is_forecast_for_every_week_ahead(
     finished: tuple[Path, dict[str, object]], retailer: SampleData
 ) -> None:

@@ -1,3 +1,4 @@
+import traceback
 import zlib
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from sqlalchemy import Engine, event
 from demand_assets.errors import SettingsError
 from demand_assets.partitions import key_ranges, known_weeks, passed_over, register_weeks, stray_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import build_training
-from demand_assets.settings import read_settings, remember_workspace, settings_table, workspace_for
+from demand_assets.resources import build_alerts, build_events, build_training
+from demand_assets.settings import read_settings, remember_workspace, workspace_for
+from demand_assets.settings_page import settings_table
 from tests.wiring import commands
 from tests.wiring.conftest import environment_of
 
@@ -39,6 +41,35 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DEMAND_HORIZON_WEEKS", "53")
     with pytest.raises(SettingsError, match="DEMAND_HORIZON_WEEKS is '53'"):
         read_settings()
+
+
+@pytest.mark.parametrize("name", ["DEMAND_EVENT_SECRET", "DEMAND_EVENT_URLS"])
+def test_a_bad_secret_is_refused_without_being_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(SettingsError, match=f"{name} is a secret: String should match") as refused:
+        read_settings()
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_webhooks_without_a_key_are_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMAND_EVENT_URLS", "https://shop.test/hunter2")
+    with pytest.raises(SettingsError, match="DEMAND_EVENT_URLS requires DEMAND_EVENT_SECRET") as refused:
+        read_settings()
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_secrets_are_not_part_of_what_is_shown_of_the_settings() -> None:
+    settings = read_settings(alert_urls="json://ann:hunter2@host", event_secret=f"whsec_{'hunter2A' * 4}")
+    assert "hunter2" not in repr(settings)
+    assert settings.environment()["DEMAND_ALERT_URLS"] == "json://ann:hunter2@host"
+
+
+def test_dagster_shows_the_name_of_a_secret_instead_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMAND_ALERT_URLS", "json://ann:hunter2@host")
+    for resource in (build_alerts(read_settings()), build_events(read_settings())):
+        shown = repr(resource.model_dump())
+        assert "DEMAND_ALERT_URLS" in shown
+        assert "hunter2" not in shown
 
 
 def test_the_docs_list_every_setting() -> None:

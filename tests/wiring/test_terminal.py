@@ -24,20 +24,31 @@ def test_a_decision_is_printed_with_its_reason_as_given(text: str, capsys: pytes
     assert capsys.readouterr().out == f"{text}\n"
 
 
+def summary_with(text: str, wmae: dict[str, float]) -> dict[str, Any]:
+    """A summary of which every text is `text` and every count 1."""
+    numbers: dict[str, Any] = dict.fromkeys(
+        ("rows_landed", "rows_in_lake", "weeks", "series", "forecasts", "seconds", "fit_seconds", "peak_memory_mb"), 1
+    )
+    texts = dict.fromkeys(
+        ("origin_week", "first_week", "last_week", "unit", "backtest_origins", "model_version",
+         "production_version", "vintage", "store", "parquet", "method", "retraining", "example"), text
+    )  # fmt: skip
+    judged = {"wmae": wmae, "coverage_p10_p90": 0.8, "promotion_reasons": [text]}
+    return numbers | texts | judged | {"vintage_is_new": True, "retrained": True}
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_closing_summary_prints_addresses_and_units_as_they_are(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    numbers: dict[str, Any] = dict.fromkeys(
-        ("rows_landed", "rows_in_lake", "weeks", "series", "forecasts", "seconds", "fit_seconds", "peak_memory_mb"), 1
-    )
-    summary.print_summary(
-        terminal.terminal(),
-        numbers | dict.fromkeys(
-            ("origin_week", "first_week", "last_week", "unit", "backtest_origins", "model_version",
-             "production_version", "vintage", "store", "parquet", "method", "retraining", "example"), text
-        ) | {"wmae": {text: 1.0, "seasonal_naive": 2.0}, "coverage_p10_p90": 0.8, "promotion_reasons": [text],
-             "vintage_is_new": True, "retrained": True},
-    )  # fmt: skip
+    summary.print_summary(terminal.terminal(), summary_with(text, {text: 1.0, "seasonal_naive": 2.0}))
     # Title, last week, unit, origins, version, method, training, gate, vintage, the request.
     assert capsys.readouterr().out.count(text) == 10
+
+
+@pytest.mark.parametrize(("own", "added"), [(1.5, "FVA +25.0% against 2"), (3.0, "FVA -50.0% against 2")])
+def test_what_is_better_than_seasonal_naive_is_positive(
+    own: float, added: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary.print_summary(terminal.terminal(), summary_with("model", {"model": own, "seasonal_naive": 2.0}))
+    assert added in capsys.readouterr().out

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { get } from "./fetching.js";
 import { link } from "./routing.js";
 
-let known = { unit: null, week_ends: null, store_label: "Store", dept_label: "Department", has_stores: true, has_departments: true };
+let known = { unit: null, week_ends: null, store_label: "Store", dept_label: "Department", has_stores: true, has_departments: true, reason_codes: [] };
 const LONG = 40;
 
 /** Ask for it, before the first page is drawn. */
@@ -37,6 +37,11 @@ export function weekday() {
 /** What the amounts of every page count; null before it is known. @returns {?string} */
 export function datasetUnit() {
   return known.unit;
+}
+
+/** The codes of reasons that an override has to name one of; empty where it need not. @returns {string[]} */
+export function reasonCodes() {
+  return known.reason_codes;
 }
 
 /** Name of the member of a row with an id, and of the filter in an address. */

@@ -108,6 +108,23 @@ export function post(path, body, idempotencyKey) {
 }
 
 /**
+ * Send a file, or text as one.
+ * @param {string} path
+ * @param {Object<string, any>} query
+ * @param {Blob|string} content
+ * @param {string} mediaType
+ * @param {string} idempotencyKey
+ * @returns {Promise<any>}
+ */
+export function upload(path, query, content, mediaType, idempotencyKey) {
+  return asked(address(path, query), {
+    method: "POST",
+    headers: { "Content-Type": mediaType, "Idempotency-Key": idempotencyKey },
+    body: content,
+  });
+}
+
+/**
  * A key for one filling of a form. randomUUID is only there over https and on loopback.
  * @returns {string}
  */

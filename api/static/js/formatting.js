@@ -74,6 +74,18 @@ export function change(now, before) {
 }
 
 /**
+ * Forecast value added, as per cent of a baseline's error: how much smaller another error is. Positive is better.
+ * @param {?number} error
+ * @param {?number} baseline
+ * @returns {string}
+ */
+export function valueAdded(error, baseline) {
+  const share = shareOfChange(error, baseline);
+  if (share === null) return NOTHING;
+  return share < 0 ? `+${percent(-share)}` : percent(-share);
+}
+
+/**
  * (now - before) / |before|; null where that says nothing.
  * @param {?number} now
  * @param {?number} before

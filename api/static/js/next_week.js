@@ -42,7 +42,7 @@ async function nextWeek(level, key, weeks, signal) {
     .filter((row) => row.forecast !== null)
     .map((row) => {
       const last_year = old.get(row[key])?.actual ?? null;
-      return { ...row, newest: sold.get(row[key])?.actual ?? null, last_year, change: shareOfChange(row.forecast, last_year) };
+      return { ...row, newest: sold.get(row[key])?.actual ?? null, last_year, change: shareOfChange(row.final, last_year) };
     });
   return { week, from, rows, unit: next.unit };
 }
@@ -60,12 +60,13 @@ function totalsPanel(level, weeks, params, signal) {
         caption: titled(`Week of ${week}, beside sales of ${from} and of last year`),
         rows,
         params,
-        sort: "-forecast",
+        sort: "-final",
         columns: [
           memberColumn(level),
-          { key: "forecast", label: "Forecast", numeric: true, show: amount },
-          { key: "p10", label: "p10", numeric: true, show: amount },
-          { key: "p90", label: "p90", numeric: true, show: amount },
+          { key: "final", label: "Final", numeric: true, show: amount },
+          { key: "forecast", label: "System", numeric: true, show: amount },
+          { key: "final_p10", label: "p10", numeric: true, show: amount },
+          { key: "final_p90", label: "p90", numeric: true, show: amount },
           { key: "newest", label: "Newest sales", numeric: true, show: amount },
           { key: "last_year", label: "Last year", numeric: true, show: amount },
           { key: "change", label: "Change", numeric: true, show: signedShare },
@@ -93,14 +94,14 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, s
         caption: titled(`Week of ${items[0].week}`),
         rows: items,
         params,
-        sort: "-forecast",
+        sort: "-final",
         columns: [
           seriesColumn(),
-          { key: "forecast", label: "Forecast", numeric: true, show: amount },
-          { key: "p10", label: "p10", numeric: true, show: amount },
-          { key: "p50", label: "p50", numeric: true, show: amount },
-          { key: "p90", label: "p90", numeric: true, show: amount },
-          { key: "order_quantity", label: "Order", numeric: true, show: amount },
+          { key: "final", label: "Final", numeric: true, show: amount },
+          { key: "forecast", label: "System", numeric: true, show: amount },
+          { key: "final_p10", label: "p10", numeric: true, show: amount },
+          { key: "final_p90", label: "p90", numeric: true, show: amount },
+          { key: "final_order_quantity", label: "Order", numeric: true, show: amount },
           { key: "override", label: "Override", numeric: true, value: (row) => row.override?.override ?? null, show: amount },
         ],
       });

@@ -1,4 +1,5 @@
 // A planner's number: the form, what came of it, the list of all versions, and what they added.
+import { reasonCodes } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { freshKey, get, post } from "./fetching.js";
 import { amounts, counted, percent } from "./formatting.js";
@@ -41,7 +42,7 @@ export function overridePanels(detail, params, signal, changed) {
  */
 export function summaryOf({ overrides, fva: value, share_better: share }, unit) {
   const { full, signed } = amounts(unit);
-  return `${counted(overrides, "override")} scored: FVA ${full(value, signed)}; nearer than the model in ${percent(share, 0)} of them.`;
+  return `${counted(overrides, "override")} scored: FVA ${full(value, signed)}; nearer than the system in ${percent(share, 0)} of them.`;
 }
 
 function listPanel(detail, params) {
@@ -59,15 +60,18 @@ function formPanel(detail, params, changed) {
     week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, row.week));
   }
   const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast]));
+  // What is changed by somebody else meanwhile must not be overwritten unseen.
+  const given = new Map();
+  const seen = (target) => Math.max(given.get(target) ?? 0, ...detail.overrides.filter((row) => row.week === target).map((row) => row.version));
   const model = h("span", {});
-  const showModel = () => (model.textContent = `Model: ${full(forecasts.get(week.value))}`);
+  const showModel = () => (model.textContent = `System: ${full(forecasts.get(week.value))}`);
   week.addEventListener("change", showModel);
   showModel();
   const amount = h("input", { name: "amount", type: "text", inputmode: "decimal", required: true, autocomplete: "off" });
-  const author = h("input", { name: "author", type: "text", required: true, maxlength: 100, autocomplete: "name", value: rememberedAuthor() });
   // Not type="date": browsers show that in the order of the locale.
   const expiry = h("input", { name: "expiry", type: "text", inputmode: "numeric", pattern: DAY, title: "A day as 2026-12-31", autocomplete: "off" });
   const reason = h("textarea", { name: "reason", required: true, maxlength: 1000, rows: 2 });
+  const code = codeSelect();
   const result = h("div", { class: "full", "aria-live": "polite" });
   const give = h("button", { type: "submit", class: "primary" }, "Give override");
   const withdraw = h("button", { type: "button" }, "Withdraw the number");
@@ -79,9 +83,10 @@ function formPanel(detail, params, changed) {
       store_id: detail.store_id,
       dept_id: detail.dept_id,
       week: week.value,
-      override: value,
-      author: author.value.trim(),
+      ...value,
       reason: reason.value.trim(),
+      reason_code: code?.value || null,
+      version: seen(week.value),
       expires_at: expiry.value ? `${expiry.value}T23:59:59Z` : null,
     };
     const text = JSON.stringify(body);
@@ -92,9 +97,10 @@ function formPanel(detail, params, changed) {
     try {
       const made = await post("/v1/overrides", body, sent.key);
       sent = { key: freshKey(), body: null };
-      rememberAuthor(body.author);
-      const message = made.override === null ? `Withdrawn for the week of ${made.week}` : `${full(made.override)} stands beside the forecast of ${full(made.forecast)} for the week of ${made.week}`;
-      result.replaceChildren(h("p", { class: "success" }, `${message} (version ${made.version}).`));
+      given.set(made.week, made.version);
+      const counts = made.status === "waiting" ? "waits for a second person's approval in place of" : "counts in place of";
+      const message = made.override === null ? `Withdrawn for the week of ${made.week}` : `${full(made.override)} ${counts} the forecast of ${full(made.forecast)} for the week of ${made.week}`;
+      result.replaceChildren(h("p", { class: "success" }, `${message} (version ${made.version}, by ${made.author}).`));
       amount.value = reason.value = "";
       changed();
     } catch (error) {
@@ -107,12 +113,14 @@ function formPanel(detail, params, changed) {
 
   const amountOf = () => {
     const text = amount.value.replaceAll(",", "").trim();
-    const value = text === "" ? Number.NaN : Number(text);
+    const isChange = text.endsWith("%");
+    const number = isChange ? text.slice(0, -1).trim() : text;
+    const value = number === "" ? Number.NaN : Number(number);
     const fine = Number.isFinite(value);
-    amount.setCustomValidity(fine ? "" : titled("A number such as 15,000"));
+    amount.setCustomValidity(fine ? "" : `${titled("A number such as 15,000")}, or a change such as +10%`);
     if (fine) amount.removeAttribute("aria-invalid");
     else amount.setAttribute("aria-invalid", "true");
-    return value;
+    return isChange ? { change_percent: value } : { override: value };
   };
   amount.addEventListener("input", () => amountOf());
   const form = h("form", { class: "form", novalidate: false });
@@ -126,13 +134,13 @@ function formPanel(detail, params, changed) {
     amount.setCustomValidity("");
     const fine = form.reportValidity();
     amount.required = true;
-    if (fine) send(null);
-    else announce("To withdraw, say who and why");
+    if (fine) send({ override: null });
+    else announce("To withdraw, say why");
   });
   form.append(
     field("Week", week, model),
-    field(titled("Amount"), amount),
-    field("Author", author),
+    field(titled("Amount"), amount, "Or +10%, of the system's forecast"),
+    ...(code === null ? [] : [field("Kind of reason", code)]),
     field("Expires after", expiry, "As 2026-12-31; empty: never"),
     h("div", { class: "full" }, field("Reason", reason)),
     h("div", { class: "buttons full" }, give, withdraw),
@@ -142,22 +150,13 @@ function formPanel(detail, params, changed) {
     "section",
     { class: "panel", "aria-labelledby": "override-title" },
     h("div", { class: "panel-head" }, h("h2", { id: "override-title" }, "Override the forecast")),
-    h("div", { class: "panel-body" }, h("p", { class: "muted" }, "Your number stands beside the model's, never in its place; both are scored later."), form),
+    h("div", { class: "panel-body" }, h("p", { class: "muted" }, "Your number counts: orders and totals follow it. The system's own stays beside it, and both are scored later."), form),
   );
 }
 
-function rememberedAuthor() {
-  try {
-    return sessionStorage.getItem("author") ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function rememberAuthor(author) {
-  try {
-    sessionStorage.setItem("author", author);
-  } catch {
-    // Storage can be switched off; then the name is typed again.
-  }
+/** The service's codes of reasons; null where it has none. @returns {?HTMLSelectElement} */
+export function codeSelect() {
+  const codes = reasonCodes();
+  if (codes.length === 0) return null;
+  return h("select", { name: "reason_code", required: true }, h("option", { value: "" }, "choose…"), codes.map((each) => h("option", { value: each }, each)));
 }

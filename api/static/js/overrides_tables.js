@@ -1,10 +1,10 @@
 // Tables of overrides, for one series and for all.
 import { seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
-import { amounts, moment } from "./formatting.js";
+import { amounts, moment, percent } from "./formatting.js";
 import { table } from "./table.js";
 
-const KINDS = { active: "good", superseded: "", withdrawn: "warn", expired: "warn" };
+const KINDS = { active: "good", waiting: "warn", rejected: "bad", superseded: "", withdrawn: "warn", expired: "warn" };
 
 const ofSeries = () => seriesColumn((row) => ({ target: row.week }));
 
@@ -28,9 +28,11 @@ export function overridesTable(name, rows, unit, params, withSeries) {
       { key: "week", label: "Week" },
       { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status] ?? ""}` }, status) },
       { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : amount(value)) },
-      { key: "forecast", label: "Model then", numeric: true, show: amount },
+      { key: "forecast", label: "System then", numeric: true, show: amount },
       { key: "author", label: "Author" },
       { key: "reason", label: "Reason", wide: true },
+      ...(rows.some((row) => row.reason_code !== null) ? [{ key: "reason_code", label: "Kind" }] : []),
+      ...(rows.some((row) => row.reviewer !== null) ? [{ key: "reviewer", label: "Reviewed by", show: (name, row) => (name === null ? "" : h("span", { title: row.review_comment ?? "" }, name)) }] : []),
       { key: "version", label: "Version", numeric: true },
       { key: "created_at", label: "Given", show: moment },
       { key: "expires_at", label: "Expires", show: (value) => (value ? moment(value) : "never") },
@@ -49,7 +51,7 @@ export function scoresTable(name, rows, unit, params) {
   const { amount, signed, titled } = amounts(unit);
   return table({
     name,
-    caption: titled("Error of the model less error of the override; above zero the planner was nearer"),
+    caption: titled("Error of the system less error of the override; above zero the planner was nearer"),
     rows,
     params,
     columns: [
@@ -57,9 +59,33 @@ export function scoresTable(name, rows, unit, params) {
       { key: "week", label: "Week" },
       { key: "author", label: "Author" },
       { key: "override", label: "Override", numeric: true, show: amount },
-      { key: "forecast", label: "Model", numeric: true, show: amount },
+      { key: "forecast", label: "System", numeric: true, show: amount },
       { key: "actual", label: "Sales", numeric: true, show: amount },
       { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value > 0 ? "good" : value < 0 ? "bad" : "" }, signed(value)) },
+    ],
+  });
+}
+
+/**
+ * What overrides added, by author or another column.
+ * @param {Array<Object>} rows
+ * @param {?string} unit
+ * @param {URLSearchParams} params
+ * @returns {HTMLElement}
+ */
+export function groupsTable(rows, unit, params) {
+  const { signed, titled } = amounts(unit);
+  return table({
+    name: "override-groups",
+    caption: titled("FVA: error saved; below zero: added"),
+    rows,
+    params,
+    sort: "-fva",
+    columns: [
+      { key: "value", label: "Who or what" },
+      { key: "overrides", label: "Scored", numeric: true },
+      { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value > 0 ? "good" : value < 0 ? "bad" : "" }, signed(value)) },
+      { key: "share_better", label: "Nearer", numeric: true, show: (share) => percent(share, 0) },
     ],
   });
 }

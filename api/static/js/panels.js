@@ -20,7 +20,7 @@ export function emptyNote(title, ...more) {
  * @returns {HTMLElement}
  */
 export function errorBox(error, retry) {
-  const titles = { 0: "No answer", 403: "Not allowed", 404: "Not found", 422: "Not accepted", 503: "The store cannot be reached" };
+  const titles = { 0: "No answer", 403: "Not allowed", 404: "Not found", 409: "Not taken", 422: "Not accepted", 503: "The store cannot be reached" };
   const title = titles[error.status] ?? (error.status ? `Error ${error.status}` : "Something went wrong");
   return h(
     "div",

@@ -37,6 +37,11 @@ export function note(changes) {
   history.replaceState(null, "", changed(changes));
 }
 
+/** Draw the present page again, as what it shows has changed. */
+export function redraw() {
+  window.dispatchEvent(new Event("hashchange"));
+}
+
 function changed(changes) {
   const { page, params } = currentRoute();
   for (const [name, value] of Object.entries(changes)) {

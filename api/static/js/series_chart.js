@@ -42,11 +42,11 @@ export function seriesChart(detail, params, signal) {
     bands: [["p90", "p10"]],
     lines: [
       ...(hasMarkdowns ? [{ key: "markdown", label: `Markdowns of the ${labelOf("store")}`, values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
-      ...interval(ahead),
+      ...interval((key) => ahead(`final_${key}`)),
       ...earlier,
       { key: "last_year", label: "Last year", values: column("last_year"), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
-      { key: "p50", label: "p50", values: ahead("p50"), colour: "--forecast", width: 1, dash: [1, 2] },
+      { key: "p50", label: "p50", values: ahead("final_p50"), colour: "--forecast", width: 1, dash: [1, 2] },
       { key: "forecast", label: "Forecast", values: ahead("forecast"), colour: "--forecast", width: 2.25, dash: [6, 3] },
       ...(active.size > 0 ? [{ key: "override", label: "Override", values: rows.map((row) => active.get(row.week) ?? null), kind: "points", colour: "--override" }] : []),
     ],
@@ -81,7 +81,8 @@ function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   const parts = [];
   if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${sold.at(-1).week}.`);
   for (const row of weeksAhead(detail.forecasts, detail.history).slice(0, 1)) {
-    parts.push(`Next week, ${row.week}: forecast ${full(row.forecast)}, p10 to p90 ${amount(row.p10)} to ${amount(row.p90)}.`);
+    const system = row.final === row.forecast ? "" : ` (system: ${amount(row.forecast)})`;
+    parts.push(`Next week, ${row.week}: forecast ${full(row.final)}${system}, p10 to p90 ${amount(row.final_p10)} to ${amount(row.final_p90)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
   if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${full(value)}`).join(", ")}.`);

@@ -89,13 +89,14 @@ function drawn(detail, about, orders, level) {
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
       { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, amount(value)) },
-      { key: "forecast", label: "Forecast", numeric: true, show: amount },
-      { key: "p10", label: "p10", numeric: true, show: amount },
-      { key: "p50", label: "p50", numeric: true, show: amount },
-      { key: "p90", label: "p90", numeric: true, show: amount },
+      { key: "final", label: "Final", numeric: true, show: (value) => h("strong", {}, amount(value)) },
+      { key: "forecast", label: "System", numeric: true, show: amount },
       { key: "planner", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, amount(value))) },
+      { key: "final_p10", label: "p10", numeric: true, show: amount },
+      { key: "final_p50", label: "p50", numeric: true, show: amount },
+      { key: "final_p90", label: "p90", numeric: true, show: amount },
       { key: "last_year", label: "Last year", numeric: true, show: amount },
-      { key: "order_quantity", label: "Published order", numeric: true, show: amount },
+      { key: "final_order_quantity", label: "Order by cost", numeric: true, show: amount },
     ],
   });
 }

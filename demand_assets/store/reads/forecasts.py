@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, Select, String, bindparam, column, func, literal, or_, select, values
+from sqlalchemy import Date, ScalarSelect, Select, String, bindparam, column, func, literal, or_, select, values
 from sqlalchemy.sql import Subquery
 
 from demand_assets.contract.store import SCENARIO_KIND
@@ -31,6 +31,12 @@ NEWEST_FIRST = (_V.origin_week.desc(), _V.sequence.desc())
 
 NEWEST_VINTAGE: Select[Any] = select(forecast_vintages).where(IS_FORECAST).order_by(*NEWEST_FIRST).limit(1)
 """The newest vintage."""
+
+
+def newest_vintage_id() -> ScalarSelect[str]:
+    """The id of the newest vintage in SQL."""
+    return NEWEST_VINTAGE.with_only_columns(_V.vintage_id).scalar_subquery()
+
 
 # Joined, as a million rows are looked up in half the time of a subquery per row.
 _WITH_IDS = forecasts.join(stores, stores.c.store_key == _F.store_key).join(

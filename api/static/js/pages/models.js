@@ -1,7 +1,7 @@
 // Versions of the model, and the ledger of what was and was not put into production.
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { amounts, change, decimal, moment, percent, shortVersion, whole, words } from "../formatting.js";
+import { amounts, decimal, moment, percent, shortVersion, valueAdded, whole, words } from "../formatting.js";
 import { chart } from "../chart.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go } from "../routing.js";
@@ -45,7 +45,7 @@ function versions(items, unit, params, signal) {
     parts.push(
       figure("In production", `Version ${champion.version}`, `since ${moment(champion.decided_at)}`),
       figure("Its WMAE in the backtest", full(champion.wmae)),
-      figure("Against seasonal naive", change(champion.wmae, champion.seasonal_naive_wmae), `seasonal naive ${amount(champion.seasonal_naive_wmae)}`),
+      figure("FVA against seasonal naive", valueAdded(champion.wmae, champion.seasonal_naive_wmae), `seasonal naive ${amount(champion.seasonal_naive_wmae)}`),
     );
   } else {
     parts.push(figure("In production", "None", "no version has passed yet"));

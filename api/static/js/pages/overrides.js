@@ -1,13 +1,16 @@
 // All planners' numbers and what they added.
-import { weekday } from "../dataset.js";
+import { labelOf, levels, weekday } from "../dataset.js";
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
 import { amounts, percent, whole } from "../formatting.js";
 import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
 import { go, link } from "../routing.js";
-import { overridesTable, scoresTable } from "../overrides_tables.js";
+import { groupsTable, overridesTable, scoresTable } from "../overrides_tables.js";
+import { uploadPanel, uploadsPanel, waitingPanel } from "../uploads.js";
 
-const STATUSES = [["", "any"], ["active", "active"], ["superseded", "superseded"], ["withdrawn", "withdrawn"], ["expired", "expired"]];
+const STATUSES = [["", "any"], ["active", "active"], ["waiting", "waiting"], ["rejected", "rejected"], ["superseded", "superseded"], ["withdrawn", "withdrawn"], ["expired", "expired"]];
+
+const groupings = () => [["author", "author"], ["reason_code", "kind of reason"], ...levels().map((level) => [level === "store" ? "store_id" : "dept_id", labelOf(level)])];
 
 /** @returns {string} */
 export function title() {
@@ -42,13 +45,21 @@ export function draw(params, signal) {
           { class: "figures" },
           figure("Scored", whole(summary.overrides), "in force at the end of their week"),
           figure("FVA, all together", full(summary.fva, signed), "error saved; below zero: added", summary.fva >= 0 ? "good" : "bad"),
-          figure("Nearer than the model", percent(summary.share_better, 0), "of the overrides scored"),
+          figure("Nearer than the system", percent(summary.share_better, 0), "of the overrides scored"),
         ),
         scoresTable("override-scores", items, unit, params),
       ];
     },
   });
-  return [filters(params), list, scores];
+  const by = params.get("by") ?? "author";
+  const groups = panel({
+    title: "Whose overrides help",
+    tools: field("By", choice(groupings(), by, (chosen) => go({ by: chosen }))),
+    signal,
+    load: () => getAll("/v1/overrides/accuracy/groups", { ...query, by }, signal),
+    draw: ({ items, unit }) => (items.length === 0 ? emptyNote("No override is scored yet.", "A number counts once its week has been sold.") : groupsTable(items, unit, params)),
+  });
+  return [filters(params), waitingPanel(query, params, signal), uploadPanel(signal), list, h("div", { class: "grid two" }, groups, uploadsPanel(signal)), scores];
 }
 
 function filters(params) {

@@ -110,10 +110,11 @@ function figuresOf(items, vintage, unit) {
   const parts = [];
   if (ahead.length > 0) {
     const next = ahead[0];
-    const range = next.p10 === null ? "" : `p10 to p90: ${amount(next.p10)} to ${amount(next.p90)}`;
-    parts.push(figure(`Forecast, week of ${next.week}`, full(next.forecast), range));
+    const range = next.final_p10 === null ? "" : `p10 to p90: ${amount(next.final_p10)} to ${amount(next.final_p90)}`;
+    const moved = next.final === next.forecast ? "" : `; system: ${amount(next.forecast)}`;
+    parts.push(figure(`Forecast, week of ${next.week}`, full(next.final), range + moved));
     const old = before.get(addWeeks(next.week, -52)) ?? null;
-    parts.push(figure("Against the same week last year", change(next.forecast, old), `last year ${amount(old)}`));
+    parts.push(figure("Against the same week last year", change(next.final, old), `last year ${amount(old)}`));
   }
   if (sold) parts.push(figure(`Sales, week of ${sold.week}`, full(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
   if (scored) {
@@ -126,7 +127,7 @@ function figuresOf(items, vintage, unit) {
     parts.push(figure("Sales less forecast", "–", "no forecast week has been sold yet"));
   }
   if (ahead.length > 0) {
-    const sum = ahead.reduce((total, row) => total + row.forecast, 0);
+    const sum = ahead.reduce((total, row) => total + row.final, 0);
     parts.push(figure(`Next ${counted(ahead.length, "week")} together`, full(sum), `to the week of ${ahead.at(-1).week}`));
   }
   return h("dl", { class: "figures", "aria-label": "Figures" }, parts);
@@ -145,7 +146,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
-    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.forecast)).join(", ")} ${unit}` : "",
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.final)).join(", ")} ${unit}` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
     ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
   ].join("");
@@ -165,6 +166,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
       { key: "last_year", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
       { key: "forecast", label: "Forecast", values: column("forecast"), colour: "--forecast", dash: [6, 3], width: 2 },
+      ...(ahead.some((row) => row.final !== row.forecast) ? [{ key: "final", label: "Final, with overrides", values: rows.map((row) => (row.final === row.forecast ? null : row.final)), kind: "points", colour: "--override" }] : []),
     ],
   });
 }
@@ -174,7 +176,7 @@ function comingOf(items, unit, params) {
   const before = new Map(items.map((row) => [row.week, row.actual]));
   const rows = weeksAhead(items, items)
     .map((row) => ({ ...row, last_year: before.get(addWeeks(row.week, -52)) ?? null }))
-    .map((row) => ({ ...row, change: shareOfChange(row.forecast, row.last_year) }));
+    .map((row) => ({ ...row, change: shareOfChange(row.final, row.last_year) }));
   if (rows.length === 0) return emptyNote("No week to come is forecast.", "The newest forecast's weeks have all been sold; the next run adds new ones.");
   return table({
     name: "weeks-to-come",
@@ -183,9 +185,10 @@ function comingOf(items, unit, params) {
     params,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "forecast", label: "Forecast", numeric: true, show: amount },
-      { key: "p10", label: "p10", numeric: true, show: amount },
-      { key: "p90", label: "p90", numeric: true, show: amount },
+      { key: "final", label: "Final", numeric: true, show: (value) => h("strong", {}, amount(value)) },
+      { key: "forecast", label: "System", numeric: true, show: amount },
+      { key: "final_p10", label: "p10", numeric: true, show: amount },
+      { key: "final_p90", label: "p90", numeric: true, show: amount },
       { key: "last_year", label: "Last year", numeric: true, show: amount },
       { key: "change", label: "Change", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
     ],
