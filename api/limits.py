@@ -6,11 +6,15 @@ _MOST_CALLERS = 10_000
 
 
 class RateLimiter:
-    """Lets `rate` requests a second through, `burst` at once; in one process, so each worker counts by itself."""
+    """Lets this process's share of `rate` requests a second through, and of `burst` at once.
 
-    def __init__(self, rate: float, burst: int) -> None:
-        self._interval = 1.0 / rate
-        self._tolerance = burst * self._interval
+    Each of `processes` counts by itself, so together they let no more through, and less where a caller's requests do
+    not come to all of them alike.
+    """
+
+    def __init__(self, rate: float, burst: int, processes: int = 1) -> None:
+        self._interval = processes / rate
+        self._tolerance = (burst // processes) * self._interval
         # Caller -> the time at which its bucket is full again.
         self._full_at: dict[str, float] = {}
 

@@ -54,7 +54,7 @@ class ServiceMiddleware:
     def __init__(self, app: ASGIApp, *, settings: ApiSettings, service: Service) -> None:
         self.app, self.settings, self.service = app, settings, service
         self.state, self.metrics, self.now = service.state, service.metrics, service.now
-        self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst)
+        self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst, settings.processes)
         self.root_path = settings.root_path
         self.hosts, self.keys_required = settings.hosts, settings.keys_required
         self.answer: ASGIApp = self._answer
@@ -144,9 +144,11 @@ class ServiceMiddleware:
         wait = self.limiter.wait(principal.key_id, time.monotonic())
         if wait > 0:
             self.metrics.limited.inc()
+            processes = self.settings.processes
+            shared = f" in {processes} processes, of which each lets its share through" if processes > 1 else ""
             raise ProblemError(
                 429,
-                f"more than {self.settings.rate_per_second:g} requests a second; wait {wait:.1f} s",
+                f"more than {self.settings.rate_per_second:g} requests a second{shared}; wait {wait:.1f} s",
                 headers={"Retry-After": str(max(1, round(wait + 0.5)))},
             )
         needed = _scope_for(scope["method"], path)

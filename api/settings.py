@@ -94,10 +94,17 @@ class ApiSettings(BaseSettings):
             description="Days before the first day of a week from which on its numbers are fixed.",
         ),
     ] = None
-    rate_per_second: Annotated[float, Field(gt=0, le=1e6, description="Requests per second and API key.")] = 50.0
-    rate_burst: Annotated[int, Field(ge=1, le=10_000_000, description="Requests at once before that rate counts.")] = (
-        200
-    )
+    rate_per_second: Annotated[
+        float, Field(gt=0, le=1e6, description="Requests per second and API key, in all processes together.")
+    ] = 50.0
+    rate_burst: Annotated[
+        int,
+        Field(ge=1, le=10_000_000, description="Requests at once before that rate counts, in all of them together."),
+    ] = 200
+    processes: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Processes behind one address; each lets its share of the rate through."),
+    ] = 1
     header_bytes: Annotated[
         int, Field(ge=4096, le=2**20, description="Largest head of a request: its line and headers.")
     ] = 32_768
@@ -126,6 +133,15 @@ class ApiSettings(BaseSettings):
     def _keys_unless_loopback(self) -> ApiSettings:
         if self.auth == "off" and not is_loopback(self.host):
             raise ValueError("API keys can be off only on loopback; set DEMAND_API_AUTH=auto or listen on 127.0.0.1")
+        return self
+
+    @model_validator(mode="after")
+    def _a_request_in_each_process(self) -> ApiSettings:
+        if self.rate_burst < self.processes:
+            raise ValueError(
+                f"DEMAND_API_RATE_BURST is {self.rate_burst}: expected at least DEMAND_API_PROCESSES, "
+                f"{self.processes}, since each process lets one request through"
+            )
         return self
 
     @model_validator(mode="after")

@@ -170,7 +170,8 @@ def landing_zone_sensor(
     problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
     deliveries = keyed(contents.deliveries, lake)
     found = landed_weeks(lake, deliveries, judging_context(landing, lake))
-    problems += [f"{row.file}: a row is set aside: {row.reason}" for row in found.set_aside.itertuples()]
+    aside = zone.located(found.set_aside)
+    problems += [f"{row.file} line {row.line}: a row is set aside: {row.reason}" for row in aside.itertuples()]
     for problem in problems:
         context.log.error(f"left out until it changes: {problem}")
     known = _registered(context, found.keys)

@@ -27,6 +27,7 @@ from demand_assets.assets.past_forecasts import past_forecasts
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, sensors, weekly_schedule
 from demand_assets.resources import build_resources
+from demand_assets.run_history import old_runs_sensor
 from demand_assets.settings import read_settings
 
 settings = read_settings()
@@ -60,7 +61,12 @@ defs = dg.Definitions(
     asset_checks=asset_checks,
     jobs=jobs,
     schedules=[weekly_schedule(settings.weekly_cron, runs_itself)],
-    sensors=[*sensors(runs_itself), *alert_sensors],
+    sensors=[
+        *sensors(runs_itself),
+        *alert_sensors,
+        # On AWS the bucket of logs has a rule of its own.
+        old_runs_sensor(settings.run_history_weeks, with_logs=settings.deployment == "local"),
+    ],
     resources=build_resources(settings),
     # A process per step would import everything again: 38 s instead of 7 s for five assets.
     executor=dg.in_process_executor,

@@ -1,8 +1,7 @@
 """The weeks of the dataset: those that are stored, and those of which a delivered row of sales passes."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from demand_assets.partitions import week_key
 
 # What the footer of a week's file says of its rows.
 ROWS_KEY = "rows"
-_TOLD = ("file", "week", "reason")
+_TOLD = ("file", "week", "check", "reason")
 
 
 def weeks_of(deliveries: Iterable[Delivery]) -> pd.DatetimeIndex:
@@ -52,10 +51,6 @@ class LandedWeeks:
     keys: tuple[str, ...]
     set_aside: pd.DataFrame
 
-    def told(self) -> list[dict[Hashable, Any]]:
-        """File, check and reason of each row that was set aside."""
-        return self.set_aside[["file", "check", "reason"]].to_dict("records")
-
 
 def landed_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], context: Context) -> LandedWeeks:
     """The weeks that are stored or have a row of sales that is possible beside stored sales.
@@ -67,9 +62,9 @@ def landed_weeks(lake: ParquetLake, deliveries: Sequence[Delivery], context: Con
     fresh = [_of_new_weeks(one, stored) for one in deliveries if one.kind == "sales"]
     screened = _screened(lake, stored, fresh, context)
     passed = {week_key(week) for one, _ in screened for week in one.frame["week"].unique()}
-    aside = pd.concat([pd.DataFrame(columns=_TOLD), *(rows for _, rows in screened)])
+    aside = pd.concat([pd.DataFrame(columns=_TOLD), *(rows for _, rows in screened)], ignore_index=True)
     gone = ~aside["week"].map(week_key).isin(passed)
-    return LandedWeeks(tuple(sorted({*stored, *passed})), aside[gone].assign(check="sales_are_possible"))
+    return LandedWeeks(tuple(sorted({*stored, *passed})), aside[gone])
 
 
 def _require_weekday_kept(stored: Sequence[str], deliveries: Sequence[Delivery], context: Context) -> None:

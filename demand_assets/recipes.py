@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
 from demand_assets.adapters.plans import planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.weeks import add_weeks
@@ -28,6 +28,9 @@ SCORED_TABLES = {table.name: table for table in (FORECAST_ACCURACY, FORECAST_EXC
 
 # Made of a backtest, an origin a file: what vintages say of the origins before the first that was published.
 PAST_FORECASTS = "past_forecasts"
+
+# What features are made of; which flags have landed changes with every week.
+FLAGS = ("week", "is_holiday", "holiday")
 
 # Metadata in the footer of a file of the lake.
 RECIPE_KEY = "recipe"
@@ -68,8 +71,10 @@ def reusable(lake: ParquetLake, table: str, key: str, recipe: Recipe) -> pd.Data
 def feature_recipes(lake: ParquetLake, horizon_weeks: int) -> dict[str, Recipe]:
     """Recipe of the features of each landed week, in order. It covers that week and all weeks before it."""
     sales, covariates, of_series = map(lake.versions, ("raw_sales", "raw_covariates", "raw_series_covariates"))
+    calendar = lake.read("holiday_calendar", None, FLAGS)
     whole: dict[str, str | None] = {
-        name: lake.metadata(name, [None]).get(None, {}).get(VERSION_KEY) for name in ("stores", "holiday_calendar")
+        "stores": lake.metadata("stores", [None]).get(None, {}).get(VERSION_KEY),
+        "holiday_calendar": None if calendar is None else content_version(calendar),
     }
     facts = lake.read("dataset", None)
     if facts is not None:

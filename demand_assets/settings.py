@@ -153,6 +153,12 @@ class Settings(BaseSettings):
             json_schema_extra=_shown("`stopped`; Terraform sets `running`"),
         ),
     ] = "stopped"
+    run_history_weeks: Annotated[
+        int,
+        Field(
+            ge=0, le=5200, description="Weeks for which Dagster's runs are kept, with their events and logs; 0: all."
+        ),
+    ] = 52
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
     backtest_origins: Annotated[

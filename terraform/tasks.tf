@@ -118,7 +118,8 @@ locals {
       health       = ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=10); c.request('GET', '/health', headers={'Host': os.environ['DEMAND_API_ALLOWED_HOSTS']}); sys.exit(c.getresponse().status != 200)"]
       port         = 8000
       discoverable = false
-      environment = merge(var.api_settings, {
+      # Each task counts a key's requests by itself; while more than `tasks` run, a key has more than its rate.
+      environment = merge({ DEMAND_API_PROCESSES = tostring(var.sizes["api"].tasks) }, var.api_settings, {
         DEMAND_API_ALLOWED_HOSTS       = var.api_domain
         DEMAND_API_HOST                = "0.0.0.0"
         DEMAND_API_PORT                = "8000"

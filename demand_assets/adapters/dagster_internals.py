@@ -8,6 +8,7 @@ Pipeline:
 - `SerializableErrorInfo`: what failed steps and ticks say of their error (`alerting`).
 - `DynamicPartitionsTable`, `SqlEventLogStorage`: partitions are put into another order in one transaction
   (`partitions`).
+- `SqliteEventLogStorage`: whose files of deleted runs are removed (`run_history`).
 - `LocalArtifactStorage`: the class that a `dagster.yaml` must name to give the folder another place (`docker/`).
 
 Tests only:
@@ -43,6 +44,7 @@ from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defi
 if TYPE_CHECKING:
     from dagster._core.storage.event_log import InMemoryEventLogStorage, SqlEventLogStorage
     from dagster._core.storage.event_log.schema import DynamicPartitionsTable
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 __all__ = [
     "ComputeIOType",
@@ -61,6 +63,7 @@ __all__ = [
     "SensorInstigatorData",
     "SerializableErrorInfo",
     "SqlEventLogStorage",
+    "SqliteEventLogStorage",
     "TickData",
     "TickStatus",
 ]
@@ -69,6 +72,7 @@ _LATE = {
     "DynamicPartitionsTable": "dagster._core.storage.event_log.schema",
     "InMemoryEventLogStorage": "dagster._core.storage.event_log",
     "SqlEventLogStorage": "dagster._core.storage.event_log",
+    "SqliteEventLogStorage": "dagster._core.storage.event_log",
 }
 
 

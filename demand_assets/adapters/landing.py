@@ -22,6 +22,7 @@ from demand_assets.ingestion.understanding import Kind, Plan, Understanding
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from demand_assets.ingestion.dataspec import Accept
@@ -83,6 +84,27 @@ class LandingZone:
         contents = self.contents()
         contents.require_answers()
         return [one for one in contents.deliveries if kinds is None or one.kind in kinds]
+
+    def located(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of deliveries of sales (`file`, `week`, ids as text) with `line`, the first that each was made of.
+
+        Their files are read once more. Of a delivery that several files made, `file` is the one with that line.
+        """
+        import pandas as pd  # heavy; listing a zone does not need it
+
+        from demand_assets.ingestion.locating import first_lines
+        from demand_assets.ingestion.weekly import file_names
+
+        rows, contents = rows.reset_index(drop=True), self.contents()
+        if rows.empty:
+            return rows.assign(line=0)
+        weekday, found = contents.dataset.week_ends, []
+        sales = [(source, plan) for source, plan in contents.understanding.plans if plan.kind == "sales"]
+        for name, own in rows.groupby("file", sort=False):
+            files = [one for one in sales if one[0].file.name in file_names(str(name))]
+            parts = [_part(source, plan, self._bytes(source.file)) for source, plan in files]
+            found.append(first_lines(parts, own, weekday, self._lines_of))
+        return rows.drop(columns="file").join(pd.concat(found)).astype({"line": "int64"})
 
     def loaded(self) -> Iterator[tuple[LandedFile, bytes]]:
         """Each file with its bytes, `demand.toml` first; files that are passed over by their names are not read."""

@@ -9,11 +9,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -98,8 +99,26 @@ class ModelRegistry(dg.ConfigurableResource):
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        self._make_tables()
         self.follow_artifacts()
         return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def _make_tables(self) -> None:
+        """Let MLflow make a new SQLite file under another name: killed half-way, it could never finish its tables."""
+        import mlflow
+
+        scheme, _, file = self.tracking_uri.partition(":///")
+        if scheme != "sqlite" or not file or Path(file).exists():
+            return
+        # MLflow keeps what it has opened by name, so each name is new.
+        made = Path(f"{file}.{uuid4().hex}.new")
+        try:
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{made}", registry_uri=f"sqlite:///{made}")
+            # Not replaced: another process may have made it meanwhile.
+            with suppress(FileExistsError):
+                os.link(made, file)
+        finally:
+            made.unlink(missing_ok=True)
 
     def follow_artifacts(self) -> None:
         """Make ready a database in a workspace, which may have been moved since it was used last."""

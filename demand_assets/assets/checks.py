@@ -12,6 +12,8 @@ from demand_assets.ingestion.outcome import CheckOutcome, CheckSpec
 from demand_assets.partitions import weeks_partitions
 
 ROWS_SHOWN = 20
+# Metadata of a materialisation or a check: a table of rows with file, line, check and reason.
+ROWS_SET_ASIDE = "rows set aside"
 FEATURE_CHECK_COLUMNS = ["store_id", "dept_id", "origin_week", "target_week", "base", "scale"]
 
 

@@ -11,7 +11,7 @@ from demand_assets.adapters.parquet import (
     ParquetLake,
     content_version,
 )
-from demand_assets.assets.checks import check_results, check_specs, rows_table
+from demand_assets.assets.checks import ROWS_SET_ASIDE, check_results, check_specs, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import id_texts, member_keys, members_of, sheet_of
@@ -81,7 +81,7 @@ def dataset(
         passed=wrong.empty,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(wrong)} rows" if len(wrong) else "none",
-        metadata={"rows set aside": rows_table(wrong)},
+        metadata={ROWS_SET_ASIDE: rows_table(wrong)},
     )
     for rows in contents.set_aside:
         name = str(rows["file"].iloc[0])

@@ -18,7 +18,7 @@ from demand_assets.adapters.parquet import (
     content_version,
 )
 from demand_assets.adapters.plans import PLANS, ahead_metadata
-from demand_assets.assets.checks import check_results, check_specs, refuse, rows_table
+from demand_assets.assets.checks import ROWS_SET_ASIDE, check_results, check_specs, refuse, rows_table
 from demand_assets.assets.dataset import GROUP, OWNERS, judging_context
 from demand_assets.assets.describe import columns_of, landings_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
@@ -255,7 +255,8 @@ def raw_sales(
     metadata = {key: kept | accepted_metadata(judged.accepted, pd.Timestamp(key)) for key, kept in metadata.items()}
     impossible = pd.concat([rows for _, rows in screened]) if screened else pd.DataFrame()
     if len(impossible):
-        context.add_asset_metadata({"rows set aside": rows_table(impossible)}, asset_key=context.asset_key)
+        located = landing.zone().located(impossible)
+        context.add_asset_metadata({ROWS_SET_ASIDE: rows_table(located)}, asset_key=context.asset_key)
     covered = with_values(raw_covariates)
     yield from check_results(context, check_sales(frame, history, covered, with_facts(stores), judged))
     metadata = _rows_noted(context, frame, metadata)

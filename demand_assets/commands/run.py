@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from demand_assets.commands.instance import (
 from demand_assets.commands.summary import Progress, print_summary, summary_of
 from demand_assets.commands.terminal import log_alerts, print_json, terminal
 from demand_assets.errors import DemandError, LandingError, SchemaError
-from demand_assets.settings import read_settings, remember_workspace, workspace_for
+from demand_assets.settings import Settings, read_settings, remember_workspace, workspace_for
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.delivery import Delivery
     from demand_assets.planning import Plan
     from demand_assets.resources import Training
+
+# Old runs of which one command deletes no more, so that its end is near.
+_MOST_DELETED = 500
 
 
 def run_main_job(raw_dir: str | None, as_json: bool) -> None:
@@ -90,8 +93,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         with sync_at_checkpoints(records), dg.DagsterInstance.get() as instance:
             fail_orphaned_runs(instance, settings)
             found = landed_weeks(lake, deliveries, judging_context(landing, lake))
-            for row in found.set_aside.itertuples():
-                console.print(f"  set aside: {row.file}: {row.reason}", style="yellow")
+            _follow_set_aside(console, zone.located(found.set_aside).to_dict("records"), progress)
             known = found.keys
             register_weeks(instance, known)
             if strays := stray_partitions(instance, known):
@@ -116,11 +118,12 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
             for run in scoring.runs:
                 console.print(f"  {scoring.reason}")
                 _execute(console, status, instance, run.job, range_tags(run.first, run.last), progress)
+            _delete_old_runs(console, instance, settings, resources)
         summary = summary_of(settings, lake, resources, progress, rows_in, newest, time.perf_counter() - started)
         summary |= {"retrained": trains, "retraining": words}
         summary |= {"unit": contents.dataset.unit, "refused": [one.message for one in contents.refused]}
-        told = ["file", "line", "check", "reason"]
-        summary["set_aside"] = [*contents.wrong_rows()[told].to_dict("records"), *found.told()]
+        rows = [*contents.wrong_rows().to_dict("records"), *progress.set_aside.values()]
+        summary["set_aside"] = [{name: row[name] for name in ("file", "line", "check", "reason")} for row in rows]
     if own_workspace:
         remember_workspace(settings)
     if as_json:
@@ -138,10 +141,21 @@ def _tell(console: Console, contents: "Contents") -> None:
         console.print(f"  {file.name}: {file.role}{left_out}")
     for note in contents.notes:
         console.print(f"  {note}")
-    for row in contents.wrong_rows().itertuples():
-        console.print(f"  set aside: {row.file} line {row.line}: {row.reason}", style="yellow")
+    _tell_set_aside(console, contents.wrong_rows().to_dict("records"))
     for refusal in contents.refused:
         console.print(f"  refused: {refusal.message}", style="red")
+
+
+def _tell_set_aside(console: Console, rows: Iterable[Mapping[Any, Any]]) -> None:
+    for row in rows:
+        console.print(f"  set aside: {row['file']} line {row['line']}: {row['reason']}", style="yellow")
+
+
+def _follow_set_aside(console: Console, rows: Iterable[Mapping[Any, Any]], progress: Progress) -> None:
+    """Tell rows that are impossible beside stored sales, each once: a run records them with each of its weeks."""
+    fresh = {key: row for row in rows if (key := (row["file"], row["line"])) not in progress.set_aside}
+    _tell_set_aside(console, fresh.values())
+    progress.set_aside |= fresh
 
 
 @contextmanager
@@ -243,6 +257,17 @@ def _execute(
         raise DemandError(progress.failures[0] if progress.failures else f"run {result.run_id} of {job} failed")
 
 
+def _delete_old_runs(
+    console: Console, instance: "dg.DagsterInstance", settings: Settings, resources: "Mapping[str, Any]"
+) -> None:
+    from demand_assets.run_history import delete_old_runs
+
+    now, weeks = resources["clock"].now(), settings.run_history_weeks
+    local = settings.deployment == "local"
+    if deleted := delete_old_runs(instance, now, weeks, _MOST_DELETED, with_logs=local):
+        console.print(f"  {deleted} runs older than {weeks} weeks deleted from Dagster's history")
+
+
 def _newest_run(instance: "dg.DagsterInstance") -> str | None:
     import dagster as dg
 
@@ -296,6 +321,8 @@ def _read_events(
 
 
 def _follow(console: Console, status: "Status", entry: Any, progress: Progress) -> None:
+    from demand_assets.assets.checks import ROWS_SET_ASIDE
+
     event, step = entry.dagster_event, entry.step_key
     match event.event_type_value:
         case "STEP_START":
@@ -304,6 +331,9 @@ def _follow(console: Console, status: "Status", entry: Any, progress: Progress) 
             made = event.step_materialization_data.materialization
             name = made.asset_key.to_user_string()
             progress.metadata[name] = {key: value.value for key, value in made.metadata.items()}
+            if ROWS_SET_ASIDE in made.metadata:
+                rows = (record.data for record in made.metadata[ROWS_SET_ASIDE].records)
+                _follow_set_aside(console, rows, progress)
         case "STEP_SUCCESS" if step in progress.metadata:
             seconds = event.step_success_data.duration_ms / 1000
             progress.seconds[step] = progress.seconds.get(step, 0.0) + seconds

@@ -22,6 +22,8 @@ class Progress:
 
     seconds: dict[str, float] = field(default_factory=dict)
     metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    # File and line of a row -> the row with its check and reason.
+    set_aside: dict[tuple[str, int], Mapping[str, Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
     # Why it could no longer be followed; raised by the thread that waits for it, not printed by the one that follows.

@@ -31,6 +31,16 @@ def lines_of_keys(parts: Iterable[Part], rows: pd.DataFrame, weekday: int, lines
     return sorted(set(found))
 
 
+def first_lines(parts: Sequence[Part], rows: pd.DataFrame, weekday: int, lines_of: LinesOf) -> pd.DataFrame:
+    """`file` and `line` of the first row of the parts that has the keys of each of `rows`, by the index of `rows`.
+
+    Keys as in `lines_of_keys`; rows that no part has are absent.
+    """
+    names = [name for name in ("week", *_IDS) if name in rows]
+    found = [_lines_in(part, rows[names], weekday, lines_of) for part in parts]
+    return pd.concat([pd.DataFrame(columns=["file", "line"]), *found]).groupby(level=0).first()
+
+
 def in_lines(lines: Sequence[int]) -> str:
     """`line 3`, `lines 3 and 7`, `lines 3, 7, 8, 9, 12, ...`; empty without any."""
     texts = [str(line) for line in lines[:_NAMED]]
@@ -43,11 +53,7 @@ def in_lines(lines: Sequence[int]) -> str:
 
 def _matching(part: Part, rows: pd.DataFrame, weekday: int) -> NDArray[np.intp]:
     """Positions of the rows of a part that have the keys of some of `rows`."""
-    wanted = rows.drop_duplicates()
-    for name in _IDS:
-        if name in wanted and name in part.frame:
-            codes = _codes(part.ids.get(name), wanted[name])
-            wanted = wanted.assign(**{name: wanted[name].map(codes)}).dropna(subset=name)
+    wanted = _coded(part, rows.drop_duplicates())
     own = _keys(part.frame, weekday)
     names = [str(name) for name in wanted if name in own]
     # Few rows have such a week, store and department, and only they are compared as a whole.
@@ -57,6 +63,24 @@ def _matching(part: Part, rows: pd.DataFrame, weekday: int) -> NDArray[np.intp]:
         return at
     left = pd.MultiIndex.from_arrays([np.asarray(own[name])[at] for name in names])
     return at[left.isin(pd.MultiIndex.from_frame(wanted[names]))]
+
+
+def _lines_in(part: Part, rows: pd.DataFrame, weekday: int, lines_of: LinesOf) -> pd.DataFrame:
+    """`file` and `line` of the rows of a part with the keys of `rows`, by the index of `rows`; lines ascend."""
+    at = _matching(part, rows, weekday)
+    keys = {name: np.asarray(values)[at] for name, values in _keys(part.frame, weekday).items() if name in rows}
+    held = pd.DataFrame(keys).assign(file=part.file.name, line=lines_of(part, at))
+    wanted = _coded(part, rows).rename_axis("row").reset_index()
+    return wanted.merge(held, on=list(keys)).sort_values("line").set_index("row")[["file", "line"]]
+
+
+def _coded(part: Part, rows: pd.DataFrame) -> pd.DataFrame:
+    """`rows` with the numbers that stand for their ids in a part; those whose ids it does not have are absent."""
+    for name in _IDS:
+        if name in rows and name in part.frame:
+            codes = _codes(part.ids.get(name), rows[name])
+            rows = rows.assign(**{name: rows[name].map(codes)}).dropna(subset=name)
+    return rows
 
 
 def _codes(texts: Sequence[str] | None, ids: pd.Series) -> dict[str, int]:

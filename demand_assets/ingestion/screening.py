@@ -154,7 +154,11 @@ def screen_deliveries(
     for delivery in deliveries:
         outcomes = validate_deliveries([delivery], None, replace(context, ids=_texts(delivery.ids)))
         if faults := faults_of(outcomes):
-            own = [one for one in parts if one.plan.kind == delivery.kind and one.file.name in file_names(delivery)]
+            own = [
+                one
+                for one in parts
+                if one.plan.kind == delivery.kind and one.file.name in file_names(delivery.file.name)
+            ]
             lines = lines_of_keys(own, failing_rows(outcomes), context.weekday, lines_of)
             where = " ".join(filter(None, [delivery.file.name, in_lines(lines)]))
             refused.append(Refusal(delivery.file, f"{where}: {'; '.join(faults)}"))
@@ -173,4 +177,5 @@ def without_impossible(delivery: Delivery, context: Context, past: pd.DataFrame)
     rows = in_words(delivery.frame.iloc[wrong["row"]].reset_index(drop=True), context.ids)
     content = f"{delivery.content_hash}{BESIDE_STORED}{' '.join(map(str, wrong['row']))}"
     left = replace(delivery, frame=_left(delivery.frame, wrong), content_hash=content)
-    return left, rows.assign(file=delivery.file.name, reason=wrong["reason"].to_numpy())
+    told = {name: wrong[name].to_numpy() for name in ("check", "reason")}
+    return left, rows.assign(file=delivery.file.name, **told)

@@ -81,9 +81,9 @@ def _file_of(parts: Sequence[Part]) -> LandedFile:
     return replace(newest, name=_TOGETHER.join(names))
 
 
-def file_names(delivery: Delivery) -> list[str]:
-    """The names of the files that a delivery was made of."""
-    return delivery.file.name.split(_TOGETHER)
+def file_names(name: str) -> list[str]:
+    """The names of the files that a delivery of this name was made of."""
+    return name.split(_TOGETHER)
 
 
 def _hash_of(parts: Sequence[Part]) -> str:

@@ -344,3 +344,37 @@ def test_weeks_out_of_stock_are_recognised_with_the_series_that_had_none(tmp_pat
     assert absent.out_of_stock is not None
     found = absent.out_of_stock.assign(week=absent.out_of_stock["week"].dt.strftime("%Y-%m-%d"))
     assert found[["week", "store_id", "dept_id"]].to_numpy().tolist() == [["2012-01-13", 1, 2], ["2012-01-13", 2, 2]]
+
+
+def located(folder: Path, *rows: tuple[object, ...]) -> list[list[object]]:
+    """File and line of rows of deliveries: file, week, store, department."""
+    asked = pd.DataFrame(rows, columns=["file", "week", "store_id", "dept_id"]).astype({"week": "datetime64[ns]"})
+    return LandingZone(str(folder)).located(asked)[["file", "line"]].to_numpy().tolist()
+
+
+def test_rows_of_two_files_are_found_in_their_own_lines(tmp_path: Path) -> None:
+    land(tmp_path, "a.csv", SALES)
+    land(tmp_path, "b.csv", SALES + b"2,1,2010-02-12,7.5,TRUE\n", 1)
+    row = ("2010-02-12", "1", "1")
+    assert located(tmp_path, ("b.csv", *row), ("a.csv", *row), ("b.csv", "2010-02-12", "2", "1")) == [
+        ["b.csv", 3], ["a.csv", 3], ["b.csv", 4],
+    ]  # fmt: skip
+
+
+def test_a_week_of_days_from_two_files_is_found_in_the_line_of_its_first_day(tmp_path: Path) -> None:
+    days = [
+        f"s-7,food,{day:%Y-%m-%d},{100 + number}" for number, day in enumerate(pd.date_range("2024-01-01", periods=21))
+    ]
+    land(tmp_path, "a.csv", "\n".join(["shop,article,date,sales", *days[:10]]).encode())
+    land(tmp_path, "b.csv", "\n".join(["shop,article,date,sales", *days[10:]]).encode(), 1)
+    found = LandingZone(str(tmp_path)).read_all(["sales"])
+    rows = [(one.file.name, f"{week:%Y-%m-%d}", "s-7", "food") for one in found for week in one.weeks]
+    assert [row[:2] for row in rows] == [
+        ("a.csv", "2024-01-07"), ("b.csv", "2024-01-21"), ("a.csv + b.csv", "2024-01-14"),
+    ]  # fmt: skip
+    assert located(tmp_path, *rows) == [["a.csv", 2], ["b.csv", 6], ["a.csv", 9]]
+
+
+def test_no_row_is_found_in_no_line(tmp_path: Path) -> None:
+    land(tmp_path, "a.csv", SALES)
+    assert located(tmp_path) == []

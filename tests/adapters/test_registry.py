@@ -107,3 +107,20 @@ def test_a_version_whose_run_was_deleted_for_good_is_listed_without_scores(
     assert [version.metrics for version in registry.versions()] == [{"backtest_wmae_xgboost": 2.0}, {}]
     cells = [_version_cells(asdict(version))["WMAE"] for version in registry.versions()]
     assert cells == ["2", "run deleted"]
+
+
+def test_tables_that_mlflow_did_not_finish_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = ModelRegistry(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_uri=str(tmp_path / "artifacts"), model_name="model"
+    )
+    with monkeypatch.context() as patched:
+
+        def killed(engine: object) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr("mlflow.store.db.utils._upgrade_db", killed)
+        with pytest.raises(KeyboardInterrupt):
+            registry.with_alias("production")
+    assert not (tmp_path / "mlflow.db").exists()
+    assert registry.with_alias("production") is None
+    assert [path.name for path in tmp_path.glob("*.db*")] == ["mlflow.db"]

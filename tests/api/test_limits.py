@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +20,9 @@ from fastapi import FastAPI
 from api.limits import RateLimiter
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
-from tests.api.conftest import application, problem
+from tests.api.conftest import application, bearer, environment, problem
 from tests.api.stores import NOW, fill
+from tests.waiting import GUARD_S, answers, until
 
 KEY = {"store_id": "1", "dept_id": "3", "week": "2012-11-02"}
 LIMIT = 1024
@@ -192,19 +197,58 @@ def test_a_caller_over_its_rate_is_told_to_wait_long_enough(tmp_path: Path) -> N
     assert -0.05 <= int(second.headers["retry-after"]) - float(told) <= 1.05
 
 
-def test_each_worker_counts_a_keys_requests_by_itself(tmp_path: Path) -> None:
+def knows_keys(address: str) -> bool:
+    return httpx.get(f"{address}/v1/vintages", headers=bearer("none"), timeout=GUARD_S).status_code == 401
+
+
+@contextmanager
+def processes_over(url: str, count: int, **settings: str) -> Iterator[list[str]]:
+    """Addresses of as many processes that serve one store."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "api", "--port", str(port)],
+            env=environment(DEMAND_STORE_URL=url, **settings),
+            stderr=subprocess.DEVNULL,
+        )
+        for port in ports
+    ]
+    try:
+        addresses = [f"http://127.0.0.1:{port}" for port in ports]
+        for address, process in zip(addresses, started, strict=True):
+            until(partial(answers, f"{address}/ready"), process)
+            # Keys are read from the store soon after the start.
+            until(partial(knows_keys, address), process)
+        yield addresses
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait()
+
+
+def test_two_processes_over_one_store_let_a_key_through_at_its_rate_together(tmp_path: Path) -> None:
     url = fill(tmp_path)
     engine = create_engine_for(url)
     token, _ = create_key(engine, "busy", ["read"], NOW)
     engine.dispose()
-    workers = [application(url, auth="on", rate_per_second=0.001, rate_burst=2) for _ in range(2)]
-    for app in workers:
-        answered(app, "GET", "/ready")
-    # Behind two workers a key has twice its rate: what docs/api.md says, and no more.
-    statuses = [answered(app, "GET", "/v1/vintages", x_api_key=token).status for app in workers * 3]
-    assert statuses == [200, 200, 200, 200, 429, 429]
-    for app in workers:
-        asyncio.run(app.state.service.stop())
+    settings = {"AUTH": "on", "RATE_PER_SECOND": "0.001", "RATE_BURST": "4", "PROCESSES": "2"}
+    with processes_over(url, 2, **{f"DEMAND_API_{name}": value for name, value in settings.items()}) as addresses:
+        # In turn, as a load balancer sends them.
+        asked = [
+            httpx.get(f"{address}/v1/vintages", headers=bearer(token), timeout=GUARD_S) for address in addresses * 4
+        ]
+    assert [answer.status_code for answer in asked] == [200] * 4 + [429] * 4
+    assert "more than 0.001 requests a second in 2 processes" in problem(asked[-1], 429)
+
+
+def test_a_process_lets_its_share_of_the_rate_through() -> None:
+    alone, shared = RateLimiter(rate=8.0, burst=1), RateLimiter(rate=8.0, burst=4, processes=4)
+    for limiter, seconds in ((alone, 0.125), (shared, 0.5)):
+        passed = [moment for moment in range(0, 8000, 125) if limiter.wait("busy", moment / 1000) == 0]
+        assert passed == list(range(0, 8000, int(seconds * 1000)))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"{", b"x" * 5000])

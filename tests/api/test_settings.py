@@ -16,7 +16,7 @@ from api.settings import ApiSettings
         ("store_url", ""), ("forecast_deadline_hours", 0), ("forecast_deadline_hours", "soon"), ("host", ""),
         ("port", 0), ("port", 65536), ("port", "http"), ("auth", "maybe"), ("rate_per_second", 0),
         ("rate_per_second", "nan"), ("rate_burst", 0), ("body_bytes", 10), ("body_seconds", 0), ("export_rows", 1),
-        ("header_bytes", 100), ("header_seconds", 0),
+        ("processes", 0), ("header_bytes", 100), ("header_seconds", 0),
         ("memory_rows", -1), ("refresh_seconds", 0), ("refresh_seconds", "inf"), ("pool_size", 0),
         ("log_level", "loud"), ("tracing", "perhaps"),
     ],
@@ -48,6 +48,12 @@ def test_keys_can_be_off_on_loopback_only() -> None:
         assert asked(host=reachable)
     with pytest.raises(ValidationError, match="only on loopback"):
         asked(auth="off", host="10.0.0.1")
+
+
+def test_a_burst_has_a_request_for_each_process() -> None:
+    with pytest.raises(ValidationError, match="DEMAND_API_RATE_BURST is 3: expected at least DEMAND_API_PROCESSES, 4"):
+        ApiSettings(store_url="sqlite:///x.db", rate_burst=3, processes=4)
+    assert ApiSettings(store_url="sqlite:///x.db", rate_burst=4, processes=4).processes == 4
 
 
 def test_the_address_of_the_store_is_never_shown() -> None:

@@ -400,6 +400,8 @@ def test_a_row_set_aside_because_of_stored_sales_is_not_asked_for_again(workspac
     # Of two amounts alone none tells which is wrong; beside those stored it shows.
     late = [lines[-1].replace(week, following), ",".join([store, "777", following, "1e12", holiday])]
     (zone / "late.csv").write_text("\n".join([lines[0], *late]) + "\n")
-    run(home, zone)
+    summary = run(home, zone)
+    (aside,) = summary["set_aside"]
+    assert (aside["file"], aside["line"], aside["check"]) == ("late.csv", 3, "sales_are_possible")
     assert pd.read_parquet(home / "lake" / "raw_sales" / f"{following}.parquet")["sales"].max() < 1e9
     assert "nothing new has landed" in demand(home, "run", "--raw-dir", str(zone)).stdout

@@ -89,6 +89,15 @@ def test_of_an_origin_without_a_plan_values_that_come_later_are_an_input(lake: P
     assert changed(before, feature_recipes(lake, HORIZON)) == LANDED[-1 - HORIZON :]
 
 
+def test_a_holiday_flag_that_lands_as_the_calendar_has_it_makes_no_origin_stale(lake: ParquetLake) -> None:
+    before, held = feature_recipes(lake, HORIZON), lake.read("holiday_calendar", None)
+    assert held is not None
+    lake.write("holiday_calendar", None, held.assign(is_landed=True))
+    assert changed(before, feature_recipes(lake, HORIZON)) == []
+    lake.write("holiday_calendar", None, held.assign(is_holiday=~held["is_holiday"]))
+    assert changed(before, feature_recipes(lake, HORIZON)) == LANDED
+
+
 def test_a_plan_that_was_not_kept_is_due(lake: ParquetLake, zone: Path) -> None:
     land(zone, "plan.csv", "week,shop,item,price", [f"{week},A,x,1.5" for week in LATER], 1)
     deliveries = keyed(LandingZone(str(zone)).read_all(), lake)

@@ -42,7 +42,7 @@ def test_a_week_whose_only_rows_are_impossible_beside_stored_sales_is_no_partiti
     land(zone, f"1,777,{week},1e12,FALSE")
     summary = run(home, zone)
     (aside,) = summary["set_aside"]
-    assert (aside["file"], aside["check"]) == ("late.csv", "sales_are_possible")
+    assert (aside["file"], aside["line"], aside["check"]) == ("late.csv", 2, "sales_are_possible")
     assert aside["reason"].startswith("sales 1,000,000,000,000 ")
     assert partitions_of(home) == held
     assert [lake.versions(table) for table in ("raw_sales", "raw_covariates", "demand_features")] == stored
