@@ -24,6 +24,7 @@ from demand_assets.adapters.feature_files import write_features
 from demand_assets.adapters.parquet import ParquetLake, content_version
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
+from demand_assets.cores import usable_cores
 from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import first_origin
 from demand_assets.forecasting.forecaster import Forecaster, train_stored
@@ -38,7 +39,7 @@ from demand_assets.monitoring.drift import JudgedWeek
 from demand_assets.monitoring.drift_metrics import HISTORY_WEEKS
 from demand_assets.partitions import week_key
 from demand_assets.sample import generate
-from demand_assets.settings import Settings, usable_cores
+from demand_assets.settings import Settings
 
 HORIZON = 4
 # As many variables as a job of a hundred times Walmart's size measures at once.

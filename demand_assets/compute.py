@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from demand_assets import provenance
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
+from demand_assets.cores import usable_cores
 from demand_assets.errors import EngineError
 from demand_assets.forecasting.ports import Item, Made
-from demand_assets.settings import usable_cores
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from demand_assets.cores import usable_cores
 from demand_assets.errors import SettingsError
 
 PREFIX = "DEMAND_"
@@ -18,11 +19,6 @@ PREFIX = "DEMAND_"
 CURRENT_WORKSPACE = Path(".demand/current.env")
 _TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
 _WORKSPACE = "the last workspace used; before the first run `.demand/workspace`"
-
-
-def usable_cores() -> int:
-    """Number of cores this process may use; training slows down badly with more threads than that."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _shown(default_text: str) -> dict[str, JsonValue]:
