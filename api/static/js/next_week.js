@@ -5,7 +5,7 @@ import { get, getAll } from "./fetching.js";
 import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { table } from "./table.js";
-import { newestSold, weeksAhead } from "./weeks_ahead.js";
+import { newestSold, systemColumn, weeksAhead } from "./weeks_ahead.js";
 
 const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 
@@ -63,8 +63,8 @@ function totalsPanel(level, weeks, params, signal) {
         sort: "-final",
         columns: [
           memberColumn(level),
-          { key: "final", label: "Final", numeric: true, show: amount },
-          { key: "forecast", label: "System", numeric: true, show: amount },
+          { key: "final", label: "Forecast", numeric: true, show: amount },
+          ...systemColumn(rows, amount),
           { key: "final_p10", label: "p10", numeric: true, show: amount },
           { key: "final_p90", label: "p90", numeric: true, show: amount },
           { key: "newest", label: "Newest sales", numeric: true, show: amount },
@@ -97,12 +97,11 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, s
         sort: "-final",
         columns: [
           seriesColumn(),
-          { key: "final", label: "Final", numeric: true, show: amount },
-          { key: "forecast", label: "System", numeric: true, show: amount },
+          { key: "final", label: "Forecast", numeric: true, show: amount },
+          ...systemColumn(items, amount),
           { key: "final_p10", label: "p10", numeric: true, show: amount },
           { key: "final_p90", label: "p90", numeric: true, show: amount },
           { key: "final_order_quantity", label: "Order", numeric: true, show: amount },
-          { key: "override", label: "Override", numeric: true, value: (row) => row.override?.override ?? null, show: amount },
         ],
       });
     },

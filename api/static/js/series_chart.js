@@ -47,7 +47,7 @@ export function seriesChart(detail, params, signal) {
       { key: "last_year", label: "Last year", values: column("last_year"), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
       { key: "p50", label: "p50", values: ahead("final_p50"), colour: "--forecast", width: 1, dash: [1, 2] },
-      { key: "forecast", label: "Forecast", values: ahead("forecast"), colour: "--forecast", width: 2.25, dash: [6, 3] },
+      { key: "forecast", label: inForce.length > 0 ? "System" : "Forecast", values: ahead("forecast"), colour: "--forecast", width: 2.25, dash: [6, 3] },
       ...(active.size > 0 ? [{ key: "override", label: "Override", values: rows.map((row) => active.get(row.week) ?? null), kind: "points", colour: "--override" }] : []),
     ],
   });

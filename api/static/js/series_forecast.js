@@ -2,11 +2,11 @@
 import { labelOf } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
-import { NOTHING, amounts, percent } from "./formatting.js";
+import { amounts, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { note } from "./routing.js";
 import { table } from "./table.js";
-import { onlyAhead } from "./weeks_ahead.js";
+import { onlyAhead, systemColumn } from "./weeks_ahead.js";
 
 const PAUSE_MS = 150;
 
@@ -80,7 +80,6 @@ function drawn(detail, about, orders, level) {
     last_year: about.get(row.week)?.last_year ?? null,
     is_holiday: about.get(row.week)?.is_holiday ?? null,
     at_level: orders.get(row.week) ?? null,
-    planner: row.override?.override ?? null,
   }));
   return table({
     name: `forecast-${detail.store_id}-${detail.dept_id}`,
@@ -89,9 +88,8 @@ function drawn(detail, about, orders, level) {
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
       { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, amount(value)) },
-      { key: "final", label: "Final", numeric: true, show: (value) => h("strong", {}, amount(value)) },
-      { key: "forecast", label: "System", numeric: true, show: amount },
-      { key: "planner", label: "Override", numeric: true, show: (value, row) => (value === null ? NOTHING : h("span", { title: `${row.override.author}: ${row.override.reason}` }, amount(value))) },
+      { key: "final", label: "Forecast", numeric: true, show: (value, row) => (row.override ? h("strong", { title: `Override by ${row.override.author}: ${row.override.reason}` }, amount(value)) : h("strong", {}, amount(value))) },
+      ...systemColumn(rows, amount),
       { key: "final_p10", label: "p10", numeric: true, show: amount },
       { key: "final_p50", label: "p50", numeric: true, show: amount },
       { key: "final_p90", label: "p90", numeric: true, show: amount },

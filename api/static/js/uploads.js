@@ -53,10 +53,10 @@ export function uploadPanel() {
     send(true, freshKey());
   });
   form.append(
-    field("File", file, "CSV or Excel with the columns store_id, dept_id, week, override; an edited export will do"),
-    field("Reason, where a row has none", reason),
+    h("div", { class: "full" }, field("File", file, "CSV or Excel with the columns store_id, dept_id, week, override; an edited export will do")),
     ...(code === null ? [] : [field("Kind of reason, likewise", code)]),
     h("div", { class: "full" }, field("Or rows pasted from a spreadsheet, with their header", pasted, "A number, +10% of the system's forecast, or withdraw")),
+    h("div", { class: "full" }, field("Reason, where a row has none", reason)),
     h("div", { class: "buttons full" }, look),
   );
   return h(
@@ -175,7 +175,7 @@ export function uploadsPanel(signal) {
           columns: [
             { key: "created_at", label: "Given", show: moment },
             { key: "author", label: "Author" },
-            { key: "reason", label: "Reason", wide: true },
+            { key: "reason", label: "Reason" },
             { key: "overrides", label: "Numbers", numeric: true },
             { key: "batch_id", label: "Upload", show: (_id, row) => h("button", { type: "button", onclick: () => undo(row), "aria-label": `Undo the upload of ${moment(row.created_at)} by ${row.author}` }, "Undo") },
           ],

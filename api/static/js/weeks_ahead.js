@@ -16,6 +16,14 @@ export const newestSold = (rows) => rows.filter((row) => row.actual !== null).at
 export const weeksAhead = (rows, sold) => rows.filter((row) => row.forecast !== null && row.week > newestSold(sold));
 
 /**
+ * The column of the system's own forecasts, where a planner's number stands in place of one of them.
+ * @param {Array<{forecast: number, final: number}>} rows
+ * @param {(value: number) => string} show
+ * @returns {Array<Object>}
+ */
+export const systemColumn = (rows, show) => (rows.some((row) => row.final !== row.forecast) ? [{ key: "forecast", label: "System", numeric: true, show }] : []);
+
+/**
  * The same series with only the forecasts of weeks ahead.
  * @param {Object} detail body of /v1/series/detail
  * @returns {Object}

@@ -59,7 +59,7 @@ export function draw(params, signal) {
     load: () => getAll("/v1/overrides/accuracy/groups", { ...query, by }, signal),
     draw: ({ items, unit }) => (items.length === 0 ? emptyNote("No override is scored yet.", "A number counts once its week has been sold.") : groupsTable(items, unit, params)),
   });
-  return [filters(params), waitingPanel(query, params, signal), uploadPanel(signal), list, h("div", { class: "grid two" }, groups, uploadsPanel(signal)), scores];
+  return [filters(params), waitingPanel(query, params, signal), list, uploadPanel(), h("div", { class: "grid two" }, groups, uploadsPanel(signal)), scores];
 }
 
 function filters(params) {

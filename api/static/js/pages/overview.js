@@ -9,7 +9,7 @@ import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { table } from "../table.js";
 import { nextWeekPanels } from "../next_week.js";
-import { weeksAhead } from "../weeks_ahead.js";
+import { systemColumn, weeksAhead } from "../weeks_ahead.js";
 
 const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["all", "all weeks"]];
 
@@ -185,8 +185,8 @@ function comingOf(items, unit, params) {
     params,
     columns: [
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
-      { key: "final", label: "Final", numeric: true, show: (value) => h("strong", {}, amount(value)) },
-      { key: "forecast", label: "System", numeric: true, show: amount },
+      { key: "final", label: "Forecast", numeric: true, show: (value) => h("strong", {}, amount(value)) },
+      ...systemColumn(rows, amount),
       { key: "final_p10", label: "p10", numeric: true, show: amount },
       { key: "final_p90", label: "p90", numeric: true, show: amount },
       { key: "last_year", label: "Last year", numeric: true, show: amount },
