@@ -323,6 +323,19 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(page: Page, tmp_path: Path
         expect(page.get_by_role("textbox", name="API key")).to_be_focused()
 
 
+def test_a_key_that_is_being_typed_outlives_the_drawing_of_the_page(page: Page, tmp_path: Path, origin: date) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    retailer.fill(url, origin)
+    with served(url, DEMAND_API_AUTH="on") as address:
+        page.goto(address)
+        key = page.get_by_role("textbox", name="API key")
+        key.fill("dk_half")
+        page.evaluate("location.hash = '#/overrides'")
+        expect(page.locator("h1")).to_have_text("Overrides")
+        expect(key).to_have_value("dk_half")
+        expect(key).to_be_focused()
+
+
 def test_it_asks_for_nothing_outside(browser: Browser, service: str) -> None:
     asked: list[str] = []
 

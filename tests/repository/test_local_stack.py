@@ -82,7 +82,7 @@ def test_every_secret_of_the_local_stack_is_in_the_example_and_has_no_value() ->
     assert all(line.endswith("=") for line in lines)
 
 
-def test_the_service_may_read_everything_and_add_overrides_only(postgres_url: str) -> None:
+def test_the_service_may_read_everything_and_add_overrides_and_reviews_only(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = 'demand_api'").fetchone() is None:
             admin.execute("CREATE ROLE demand_api LOGIN")
@@ -98,5 +98,6 @@ def test_the_service_may_read_everything_and_add_overrides_only(postgres_url: st
         admin.execute("CREATE TABLE later (number int)")
         assert admin.execute("SELECT has_table_privilege('demand_api', 'later', 'SELECT')").fetchone() == (True,)
         admin.execute("DROP OWNED BY demand_api")
-    assert set(rows) == {(name, "SELECT") for (name,) in tables} | {("overrides", "INSERT")}
+    added = {("overrides", "INSERT"), ("override_reviews", "INSERT")}
+    assert set(rows) == {(name, "SELECT") for (name,) in tables} | added
     assert make_url(postgres_url).database

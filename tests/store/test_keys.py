@@ -59,7 +59,7 @@ def test_a_key_is_valid_until_it_expires(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("name", "scopes", "expires_at", "message"),
     [
-        ("x", [], None, "expected scopes read, write, got none"),
+        ("x", [], None, "expected scopes read, write, approve, got none"),
         ("x", ["read", "admin"], None, "got admin"),
         (" ", ["read"], None, "expected a name"),
         ("a\0b", ["read"], None, "expected a name"),

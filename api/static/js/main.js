@@ -30,12 +30,16 @@ async function show() {
   const parts = module.draw(params, signal);
   // Filters stand beside the title, where they cost no line of their own.
   const filters = parts[0].classList.contains("filters") ? [parts.shift()] : [];
-  main.replaceChildren(h("div", { class: "title-row" }, heading, filters), ...parts);
+  // What is being typed into the form for the key stays there.
+  const asking = document.getElementById("key-form");
+  const typing = asking?.contains(document.activeElement) ? document.activeElement : null;
+  main.replaceChildren(...(asking ? [asking] : []), h("div", { class: "title-row" }, heading, filters), ...parts);
+  typing?.focus();
   // A screen reader has to hear that the page changed; on the first load it does so by itself.
   if (used !== null) {
     labelled(main, used)?.focus({ preventScroll: true });
     announce(title);
-  } else if (shown !== null) {
+  } else if (shown !== null && typing === null) {
     heading.focus({ preventScroll: true });
     window.scrollTo(0, 0);
     announce(title);
