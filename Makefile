@@ -51,7 +51,7 @@ dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the las
 test: $(STAMP) ## all tests, in parallel, with coverage
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
-test-long: $(STAMP) ## whole runs on more forms of data, which `make test` leaves out
+test-long: $(STAMP) ## several runs in a row or on more forms of data, which `make test` leaves out
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS)
 
 stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes

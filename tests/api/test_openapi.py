@@ -15,7 +15,7 @@ from tests.api.stores import fill
 
 ROOT = Path(__file__).parents[2]
 # Per operation; `make fuzz` asks for many more.
-CASES = int(os.environ.get("FUZZ_CASES", "4"))
+CASES = int(os.environ.get("FUZZ_CASES", "2"))
 
 
 def test_the_document_checked_in_is_the_services() -> None:

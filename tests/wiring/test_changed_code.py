@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.test_provenance import PACKAGE, edited, module_with, replaced, reworded
 from tests.wiring.conftest import environment_of
 
@@ -22,6 +24,7 @@ def run_with(package: Path, home: Path, zone: Path) -> dict[str, object]:
     return summary
 
 
+@pytest.mark.long
 def test_other_words_do_nothing_and_another_selection_of_rows_trains_anew(
     workspace: tuple[Path, Path], tmp_path: Path
 ) -> None:

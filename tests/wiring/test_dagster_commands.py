@@ -16,6 +16,8 @@ import pytest
 from tests.waiting import GUARD_S, answers, until
 from tests.wiring.test_dev_servers import free_ports
 
+# Each command starts Dagster anew.
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 JOBS = {"ingest", "build_features", "train_and_forecast", "weekly"}
 

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.waiting import GUARD_S, until
@@ -46,6 +47,7 @@ def materialise(page: Page, address: str, asset: str, week: str) -> None:
     dialog.get_by_role("button", name="Launch").click()
 
 
+@pytest.mark.long
 def test_a_week_is_materialised_from_the_browser(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     dagster, api, mlflow = free_ports(3)

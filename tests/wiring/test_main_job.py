@@ -221,6 +221,7 @@ def kill_once_done(asset: str, home: Path, zone: Path) -> None:
         assert process.exitcode == -signal.SIGKILL, errors.read_text()
 
 
+@pytest.mark.long
 def test_a_run_killed_at_one_stage_after_another_ends_in_another_workspace_to_the_byte_like_an_undisturbed_one(
     csv_folder: Path, finished: tuple[Path, dict[str, object]], tmp_path: Path
 ) -> None:
@@ -362,6 +363,7 @@ def test_one_event_plans_all_weeks_of_an_asset(finished: tuple[Path, dict[str, o
     assert events == 1
 
 
+@pytest.mark.long
 def test_an_accepted_finding_is_judged_again_and_says_why_it_is_right(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lines = (zone / "train.csv").read_text().splitlines()
@@ -390,6 +392,7 @@ def _check(home: Path, name: str) -> tuple[bool, str]:
         return bool(evaluation.passed), str(evaluation.description)
 
 
+@pytest.mark.long
 def test_a_row_set_aside_because_of_stored_sales_is_not_asked_for_again(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lines = (zone / "train.csv").read_text().splitlines()

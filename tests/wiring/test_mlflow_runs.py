@@ -27,6 +27,7 @@ def statuses(database: Path) -> list[str]:
         return [status for (status,) in connection.execute("select status from runs order by start_time")]
 
 
+@pytest.mark.long
 def test_the_next_run_ends_what_a_killed_training_left_running(
     workspace: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
