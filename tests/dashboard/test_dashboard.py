@@ -358,9 +358,9 @@ def test_csv_download_has_the_rows_shown(page: Page, service: str) -> None:
     with open(started.value.path(), newline="") as file:
         rows = list(csv.DictReader(file))
     items = httpx.get(f"{service}/v1/totals", params={"level": "store", "from": _week(page)}).json()["items"]
-    first = {row["store_id"]: row["forecast"] for row in items if row["horizon"] == 1}
+    first = {row["store_id"]: row["final"] for row in items if row["horizon"] == 1}
     assert [row["store_id"] for row in rows] == ["1", "2"]
-    assert {row["store_id"]: float(row["forecast"]) for row in rows} == first
+    assert {row["store_id"]: float(row["final"]) for row in rows} == first
 
 
 def test_a_cell_of_a_download_is_text_wherever_the_api_says_so(page: Page, service: str) -> None:
