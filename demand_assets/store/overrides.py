@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import Connection, Date, Engine, String, column, func, insert, select, values
-from sqlalchemy.sql.selectable import CTE
+from sqlalchemy import Connection, Engine, Select, func, insert, select
 
 from demand_assets.errors import DemandError, IdempotencyConflictError, OverrideError, UnknownForecastError
-from demand_assets.store.dimensions import DIMENSIONS, shown
+from demand_assets.store.dimensions import DIMENSIONS, keys_of, shown
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.reads.forecasts import latest_forecasts
-from demand_assets.store.tables import departments, overrides, stores
+from demand_assets.store.reads.statements import of_wanted
+from demand_assets.store.tables import overrides
 
 LOCK_OVERRIDES = 0x64656D616E6409
 # Rows of one statement: PostgreSQL takes 65,535 parameters.
@@ -256,7 +256,7 @@ def _require_allowed(
 def add(connection: Connection, new: Sequence[Outcome], batch_id: str | None, now: datetime) -> None:
     """Add the rows of requests that `judge` has let through, in the same transaction."""
     ids = {name: sorted({getattr(each.request, name) for each in new}) for name in DIMENSIONS}
-    stored = {name: _keys(connection, name, wanted) for name, wanted in ids.items()}
+    stored = {name: keys_of(connection, name, wanted) for name, wanted in ids.items()}
     rows = [
         {
             "idempotency_key": each.request.idempotency_key,
@@ -283,16 +283,6 @@ def add(connection: Connection, new: Sequence[Outcome], batch_id: str | None, no
         connection.execute(insert(overrides), rows)
 
 
-def _keys(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, int]:
-    dimension = DIMENSIONS[name]
-    columns = (dimension.c[name], dimension.c[f"{name.removesuffix('_id')}_key"])
-    return {
-        row[0]: row[1]
-        for part in _chunks(ids)
-        for row in connection.execute(select(*columns).where(columns[0].in_(part)))
-    }
-
-
 def _known(connection: Connection, idempotency_keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     o = overrides.c.idempotency_key
     return {
@@ -316,34 +306,16 @@ def _newest_versions(connection: Connection, keys: Sequence[SeriesWeek]) -> dict
     return {
         (row["store_id"], row["dept_id"], row["week"]): dict(row)
         for part in _chunks(keys)
-        for row in connection.execute(_newest_of(_wanted(part))).mappings()
+        for row in connection.execute(_newest_of(part)).mappings()
     }
 
 
-def _wanted(keys: Sequence[SeriesWeek]) -> CTE:
-    """(store_id, dept_id, week) of these forecasts as a table of one statement."""
-    columns = (column("store_id", String), column("dept_id", String), column("week", Date))
-    return values(*columns).data(list(keys)).cte("wanted")
-
-
-def _newest_of(wanted: CTE) -> Any:
+def _newest_of(keys: Sequence[SeriesWeek]) -> Select[Any]:
+    wanted, rows = of_wanted(overrides, keys)
     o = overrides.c
     key = (o.store_key, o.dept_key, o.target_week)
-    ranked = (
-        select(
-            wanted, o.override_id, o.version, o.author, o.override,
-            func.row_number().over(partition_by=key, order_by=o.version.desc()).label("age"),
-        )
-        .join(stores, stores.c.store_id == wanted.c.store_id)
-        .join(departments, departments.c.dept_id == wanted.c.dept_id)
-        .join(
-            overrides,
-            (o.store_key == stores.c.store_key)
-            & (o.dept_key == departments.c.dept_key)
-            & (o.target_week == wanted.c.week),
-        )
-        .subquery()
-    )  # fmt: skip
+    age = func.row_number().over(partition_by=key, order_by=o.version.desc()).label("age")
+    ranked = select(wanted, o.version, o.author, o.override, age).select_from(rows).subquery()
     return select(ranked).where(ranked.c.age == 1)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, ScalarSelect, Select, String, bindparam, column, func, literal, or_, select, values
+from sqlalchemy import ScalarSelect, Select, bindparam, func, literal, or_, select
 from sqlalchemy.sql import Subquery
 
 from demand_assets.contract.store import SCENARIO_KIND
 from demand_assets.store.dimensions import shown
-from demand_assets.store.reads.statements import Ids, Order, between, matching
+from demand_assets.store.reads.statements import Ids, Order, between, matching, of_wanted
 from demand_assets.store.tables import (
     actuals,
     departments,
@@ -135,20 +135,10 @@ def forecast_of(
 
 def latest_forecasts(keys: Sequence[tuple[str, str, date]]) -> Select[Any]:
     """The newest forecast of each (store_id, dept_id, target_week), with its vintage; at most 10,000 keys or so."""
-    wanted = (
-        values(column("store_id", String), column("dept_id", String), column("week", Date)).data(keys).cte("wanted")
-    )
+    _, rows = of_wanted(forecasts, keys)
     ranked = (
         select(forecasts, func.row_number().over(partition_by=_SERIES_WEEK, order_by=NEWEST_FIRST).label("age"))
-        .select_from(wanted)
-        .join(stores, stores.c.store_id == wanted.c.store_id)
-        .join(departments, departments.c.dept_id == wanted.c.dept_id)
-        .join(
-            forecasts,
-            (_F.store_key == stores.c.store_key)
-            & (_F.dept_key == departments.c.dept_key)
-            & (_F.target_week == wanted.c.week),
-        )
+        .select_from(rows)
         .join(forecast_vintages, _V.vintage_id == _F.vintage_id)
         .where(IS_FORECAST)
         .subquery()

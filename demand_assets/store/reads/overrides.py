@@ -201,11 +201,8 @@ def scores_and_summary(scored: Select[Any]) -> tuple[Select[Any], Order, Select[
     return select(*columns), Order((s.override_id,), descending=True), select(*_sums(s))
 
 
-SCORE_GROUPS = ("author", "reason_code", "store_id", "dept_id")
-
-
 def scores_by(scored: Select[Any], name: str) -> tuple[Select[Any], Order]:
-    """Of `override_scores`, per value of a column of SCORE_GROUPS: (value, overrides, fva, better); null is "none"."""
+    """Of `override_scores`, per value of one of its columns: (value, overrides, fva, better); null is "none"."""
     s = scored.subquery().c
     value = func.coalesce(s[name], "none", type_=s[name].type).label("value")
     grouped = select(value, *_sums(s)).group_by(value).subquery()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, String, literal, tuple_
+from sqlalchemy import Column, ColumnElement, Date, Integer, Select, String, column, literal, tuple_, values
 from sqlalchemy.sql import FromClause
+from sqlalchemy.sql.selectable import CTE, Join
 from sqlalchemy.types import TypeEngine
 
 from demand_assets.contract.columns import SPANS_ALL, key_name
 from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of, keys_in
+from demand_assets.store.tables import departments, stores
 
 Key = Sequence[Any]
 Ids = str | tuple[str, ...] | None
@@ -84,3 +86,15 @@ def between(
     if end is not None:
         statement = statement.where(column <= end)
     return statement
+
+
+def of_wanted(table: FromClause, keys: Sequence[tuple[str, str, date]]) -> tuple[CTE, Join]:
+    """The (store_id, dept_id, week) of `keys` as a table of one statement; that joined with their rows of `table`."""
+    names = (column("store_id", String), column("dept_id", String), column("week", Date))
+    wanted = values(*names).data(list(keys)).cte("wanted")
+    w, t = wanted.c, table.c
+    same = (t.store_key == stores.c.store_key) & (t.dept_key == departments.c.dept_key) & (t.target_week == w.week)
+    with_keys = wanted.join(stores, stores.c.store_id == w.store_id).join(
+        departments, departments.c.dept_id == w.dept_id
+    )
+    return wanted, with_keys.join(table, same)
