@@ -120,6 +120,9 @@ async def upload_overrides(
 def _request(
     service: Service, line: int, row: Row, query: UploadParameters, key: str, by: tuple[str, str | None]
 ) -> OverrideRequest:
+    # A number that was left out by mistake must not withdraw the one before.
+    if not {"override", "change_percent"} & set(row):
+        raise OverrideError("expected override or change_percent; override null withdraws")
     given = GivenNumber.model_validate({name: value for name, value in row.items() if value is not None})
     reason = given.reason or query.reason
     if reason is None:

@@ -149,6 +149,15 @@ def test_what_is_no_table_is_one_problem(
     assert says in problem(send(client, content, media=media), status)
 
 
+def test_an_item_without_a_number_withdraws_nothing(client: httpx.Client) -> None:
+    item = {"store_id": "1", "dept_id": "3", "week": str(WEEK)}
+    answer = send(client, json.dumps({"items": [item]}), media="application/json")
+    assert "line 1: expected override or change_percent" in problem(answer, 409)
+    withdrawn = send(client, json.dumps({"items": [item | {"override": None}]}), "two", "application/json")
+    assert shown(withdrawn, "override", "status") == [(None, "accepted")]
+    assert finals(client)["1", "3", str(WEEK)] == 131.0
+
+
 def test_an_upload_is_undone_as_a_whole_but_for_what_changed_since(client: httpx.Client) -> None:
     before = finals(client)
     batch = send(client).json()["batch_id"]
