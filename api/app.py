@@ -54,7 +54,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     Nothing is read before it starts, and it starts, and says 503, while the store is down.
     """
-    database = database_for(settings.store_url, settings.pool_size)
+    database = database_for(settings.store_url, settings.pool_size, settings.store_seconds)
     state = State(now, settings.forecast_deadline_hours)
     service = Service(
         settings,

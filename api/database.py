@@ -18,19 +18,24 @@ import asyncpg
 from sqlalchemy import Engine, Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
-from demand_assets.store.engine import create_engine_for, parse_url, reading, store_error
+from demand_assets.errors import StoreError
+from demand_assets.store.engine import create_engine_for, parse_url, reading, store_error, store_name
 
 Row = Sequence[Any]
 Statement = Select[Any]
 Result = TypeVar("Result")
 _CHUNK = 2000
-_QUERY_S, _CONNECT_S, _ACQUIRE_S = 20.0, 3.0, 5.0
+_QUERY_S = 20.0
 # Classes of errors that are the store's state, not a bug in the query: connection, resources, operator, system,
 # authorisation, no such database; and the three that mean another schema than the code's.
 _STORE_CLASSES = ("08", "53", "57", "58", "28", "3D", "55")
 _STORE_STATES = ("42P01", "42703", "42501")
 # asyncpg raises InternalClientError for a server that goes away just as a query is sent.
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+
+class BusyError(StoreError):
+    """Nobody gave a connection back in time: the store can be used, by fewer at once."""
 
 
 class Database(Protocol):
@@ -53,10 +58,14 @@ class Database(Protocol):
         ...
 
 
-def database_for(url: str, pool_size: int) -> Database:
-    """The database at `url`; StoreError for an address that is neither SQLite nor PostgreSQL. Connects on first use."""
-    kind = SqliteDatabase if parse_url(url).get_backend_name() == "sqlite" else PostgresDatabase
-    return kind(url, pool_size)
+def database_for(url: str, pool_size: int, patience_s: float) -> Database:
+    """The database at `url`; StoreError for an address that is neither SQLite nor PostgreSQL. Connects on first use.
+
+    A PostgreSQL that gives no connection within `patience_s` seconds is a StoreError.
+    """
+    if parse_url(url).get_backend_name() == "sqlite":
+        return SqliteDatabase(url, pool_size)
+    return PostgresDatabase(url, pool_size, patience_s)
 
 
 async def fetch_maps(
@@ -104,8 +113,9 @@ class SqliteDatabase(_Threads):
 class PostgresDatabase(_Threads):
     """A PostgreSQL database; the pool is opened when it is first needed, and again after the server was gone."""
 
-    def __init__(self, url: str, pool_size: int) -> None:
+    def __init__(self, url: str, pool_size: int, patience_s: float) -> None:
         super().__init__(url, pool_size)
+        self._patience_s = patience_s
         self._parsed = parse_url(url)
         self._address = self._parsed.set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = pool_size
@@ -152,8 +162,13 @@ class PostgresDatabase(_Threads):
             self._loop, self._pool, self._turn = loop, None, asyncio.Semaphore(self._size)
             self._opening = asyncio.Lock()
         if self._turn.locked():
-            async with asyncio.timeout(_ACQUIRE_S):
-                await self._turn.acquire()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    await self._turn.acquire()
+            except TimeoutError:
+                text = f"busy: no connection was free for {time.monotonic() - began:.0f} s"
+                raise BusyError(f"{store_name(self._parsed)} is {text}") from None
         else:
             await self._turn.acquire()
         try:
@@ -175,7 +190,7 @@ class PostgresDatabase(_Threads):
             # None is kept for its own sake: during an outage the pool would log a traceback for each try to have one.
             min_size=0,
             max_size=self._size,
-            timeout=_CONNECT_S,
+            timeout=self._patience_s,
             init=_set_codecs,
             connection_class=_Stateless,
             server_settings={"application_name": "demand-api"},

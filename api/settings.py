@@ -121,6 +121,10 @@ class ApiSettings(BaseSettings):
     ] = 500_000
     refresh_seconds: Annotated[float, Field(gt=0, le=3600, description="How often a new vintage is looked for.")] = 1.0
     pool_size: Annotated[int, Field(ge=1, le=64, description="Connections to PostgreSQL, or SQLite threads.")] = 4
+    store_seconds: Annotated[
+        float,
+        Field(gt=0, le=3600, description="Wait for a connection to PostgreSQL before a request is refused."),
+    ] = 5.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="Least severe lines logged; at warning, requests that went well are not."),

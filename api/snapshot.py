@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from api.database import Database, fetch_maps
+from api.database import BusyError, Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from api.names import Names
 from demand_assets.errors import StoreError
@@ -152,6 +152,9 @@ class Refresher:
             before = self.state.problem
             try:
                 await self._read()
+            except BusyError:
+                self._update_staleness()
+                raise  # by those who ask now; whoever asks next may find it free
             except StoreError as error:
                 # Asked again: what comes back may be another schema.
                 self._migrated = False

@@ -37,15 +37,19 @@ class EngineError(DemandError):
     """The cluster that heavy work was to run on cannot be reached, is of other code, or lost too many workers."""
 
 
-class UnknownForecastError(DemandError):
+class DecisionError(DemandError):
+    """What a planner decides is not taken; a store that cannot be used is another error."""
+
+
+class UnknownForecastError(DecisionError):
     """No vintage forecasts the series and week that were named."""
 
 
-class IdempotencyConflictError(DemandError):
+class IdempotencyConflictError(DecisionError):
     """An idempotency key was used before, for another request."""
 
 
-class OverrideError(DemandError):
+class OverrideError(DecisionError):
     """A planner's number is not taken: its week is locked, somebody else was faster, or its reason is no known code."""
 
 

@@ -28,7 +28,7 @@ from api.row_models import columns_of
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from api.snapshot import Principal
-from demand_assets.errors import DemandError, OverrideError, UnknownForecastError, UnknownOverrideError
+from demand_assets.errors import DecisionError, OverrideError, UnknownForecastError, UnknownOverrideError
 from demand_assets.store.overrides import OverrideRequest, record_override
 from demand_assets.store.reads import overrides as reads
 from demand_assets.store.reads.overrides import override_scores
@@ -56,7 +56,7 @@ def asked_by(request: Request, service: Service) -> tuple[str, str | None]:
     return name, request.client.host if request.client else None
 
 
-def refused(error: DemandError) -> ProblemError:
+def refused(error: DecisionError) -> ProblemError:
     """What is answered for a number, a review or an undoing that is not taken."""
     if isinstance(error, UnknownForecastError):
         return ProblemError(404, str(error), unknown="forecast")
@@ -89,7 +89,7 @@ async def create_override(request: Request, service: ServiceDep, key: Idempotenc
     override = request_of(wanted, wanted.reason, wanted.reason_code, key, author, client)
     try:
         row, is_new = await service.database.run(record_override, override, now, service.settings.override_rules)
-    except DemandError as error:
+    except DecisionError as error:
         raise refused(error) from None
     # Who asks next is to see it, not only after the next refresh.
     await service.refresher.refresh()
@@ -219,7 +219,7 @@ async def review_waiting_override(
     review = Review(override_id, said.approved, reviewer, said.comment, client)
     try:
         await service.database.run(review_override, review, service.now(), service.settings.override_rules)
-    except DemandError as error:
+    except DecisionError as error:
         raise refused(error) from None
     await service.refresher.refresh()
     item = (await override_items(service, {"override_id": override_id}))[0]

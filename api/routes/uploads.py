@@ -18,7 +18,7 @@ from api.routes.overrides import asked_by, refused, request_of
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from api.uploads import MEDIA_TYPES, Row, rows_of
-from demand_assets.errors import DemandError, OverrideError
+from demand_assets.errors import DecisionError, OverrideError
 from demand_assets.store.overrides import Outcome, OverrideRequest, record_overrides
 from demand_assets.store.reads import overrides as reads
 from demand_assets.store.reviews import batch_id_of, undo_batch
@@ -214,7 +214,7 @@ async def undo_override_batch(
     rules = service.settings.override_rules
     try:
         undone = await service.database.run(undo_batch, batch_id, author, client, key, now, rules)
-    except DemandError as error:
+    except DecisionError as error:
         raise refused(error) from None
     await service.refresher.refresh()
     body = {"batch_id": undone.batch_id, "put_back": undone.put_back, "kept": undone.kept, **envelope(service)}

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, insert, select
 
-from demand_assets.errors import DemandError, IdempotencyConflictError, OverrideError, UnknownForecastError
+from demand_assets.errors import DecisionError, IdempotencyConflictError, OverrideError, UnknownForecastError
 from demand_assets.store.dimensions import DIMENSIONS, keys_of, shown
 from demand_assets.store.engine import write_transaction
 from demand_assets.store.reads.forecasts import latest_forecasts
@@ -140,7 +140,7 @@ class Outcome:
     needs_approval: bool = False
     row: Mapping[str, Any] | None = None
     is_new: bool = False
-    refusal: DemandError | None = None
+    refusal: DecisionError | None = None
 
 
 def record_override(
@@ -206,7 +206,7 @@ def judge(
                     f"no vintage forecasts {_named(request)}; only what is forecast can be overridden"
                 )
             _require_allowed(request, before, times[request.key], now, rules)
-        except DemandError as error:
+        except DecisionError as error:
             return Outcome(request, None if forecast is None else forecast["forecast"], refusal=error)
         number, system = request.number(forecast["forecast"]), forecast["forecast"]
         version = 1 + (before["version"] if before else 0)

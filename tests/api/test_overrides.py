@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_actuals
@@ -41,6 +42,30 @@ def give(client: httpx.Client, key: str = "mine", **changes: Any) -> httpx.Respo
     return client.post(
         "/v1/overrides", content=content, headers={"Idempotency-Key": key, "Content-Type": "application/json"}
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["overrides", "overrides/1/review", "override-batches/0123456789abcdef/undo", "overrides:upload"]
+)
+def test_a_store_that_fails_while_a_decision_is_written_is_no_fault_of_the_planner(own_url: str, path: str) -> None:
+    body = {
+        "overrides": json.dumps(BODY),
+        "overrides/1/review": json.dumps({"approved": True}),
+        "overrides:upload": json.dumps({"items": [BODY]}),
+    }
+    # It was read a moment ago, and is found out by the writing alone.
+    with serving(own_url, lambda: NOW, refresh_seconds=3600) as client:
+        assert client.get("/ready").status_code == 200
+        engine = create_engine_for(own_url)
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE overrides RENAME TO away"))
+        engine.dispose()
+        answer = client.post(
+            f"/v1/{path}",
+            content=body.get(path, ""),
+            headers={"Idempotency-Key": "mine", "Content-Type": "application/json"},
+        )
+        assert "cannot be used" in problem(answer, 503)
 
 
 def test_a_number_is_beside_the_forecast_at_once_and_the_forecast_stays(client: httpx.Client) -> None:

@@ -18,6 +18,7 @@ from api.settings import ApiSettings
         ("rate_per_second", "nan"), ("rate_burst", 0), ("body_bytes", 10), ("body_seconds", 0), ("export_rows", 1),
         ("processes", 0), ("header_bytes", 100), ("header_seconds", 0),
         ("memory_rows", -1), ("refresh_seconds", 0), ("refresh_seconds", "inf"), ("pool_size", 0),
+        ("store_seconds", 0),
         ("log_level", "loud"), ("tracing", "perhaps"),
     ],
 )  # fmt: skip
