@@ -120,6 +120,7 @@ class Accuracy(BaseModel):
     *nullable(
         *some(store.FORECAST_ACCURACY, "wmae", "bias", "coverage", "fva"),
         amount("seasonal_naive_wmae", "WMAE of seasonal naive"),
+        amount("final_wmae", "WMAE of the final numbers, where a planner's counted"),
     ),
     *some(store.FORECAST_ACCURACY, "actual", "total_error", "tracking_signal"),
 )

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
@@ -60,7 +61,8 @@ def forecast_accuracy(
 ) -> dg.MaterializeResult:
     """Publishes the actuals of the week and scores each earlier vintage that forecast it, beside its baselines.
 
-    One row per vintage x model x horizon x total (stores, departments, the chain).
+    One row per vintage x model x horizon x total (stores, departments, the chain). The final numbers of a vintage
+    are a model of their own.
     """
     from demand_assets.monitoring.realised import ACCURACY_TYPES, TRACKING_WEEKS, realised_accuracy
     from demand_assets.store.publish import publish_accuracy, publish_actuals
@@ -151,9 +153,12 @@ def forecast_exceptions(
 
 
 def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sales: TableRef) -> pd.DataFrame | None:
-    """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any."""
+    """Forecasts of the week by every vintage that covers it, with their baselines and actuals; None without any.
+
+    Where a planner's number was in force when the week ended, the final numbers of each vintage are scored as well.
+    """
     from demand_assets.monitoring.realised import realised_points
-    from demand_assets.store.queries import forecasts_for, vintages_covering
+    from demand_assets.store.queries import final_numbers, forecasts_for, vintages_covering
 
     points: list[pd.DataFrame] = []
     vintages = vintages_covering(connection, week.date())
@@ -161,6 +166,7 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
         return None
     actuals = sales.only([week_key(week)]).read(ACTUALS)
     absent, members = absent_rows(lake, [week_key(week)]), member_keys(lake)
+    numbers = lake_frame(final_numbers(connection, week.date()), members)
     for vintage in vintages:
         forecasts = lake_frame(forecasts_for(connection, vintage["vintage_id"], week.date()), members)
         if not forecasts.empty:
@@ -168,10 +174,39 @@ def _points(connection: "Connection", lake: ParquetLake, week: pd.Timestamp, sal
             ids = forecasts["store_id"].to_numpy(), forecasts["dept_id"].to_numpy()
             out = absent.ran_out(pd.DatetimeIndex([week] * len(forecasts)), *ids)
             stored = _with_baselines(lake, vintage, week, forecasts[~out].reset_index(drop=True))
+            if not numbers.empty:
+                given = numbers["sequence"] <= vintage["sequence"]
+                stored = _with_finals(stored, numbers[given & (vintage["kind"] != BACKTEST_KIND)])
             made_by = vintage["vintage_id"], vintage["method"]
             points.append(realised_points(stored, actuals, *made_by, absent.missing, absent.stores_shut(week)))
     found = pd.concat(points, ignore_index=True) if points else None
     return None if found is None or found.empty else found
+
+
+def _with_finals(forecasts: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """`forecasts` of one week with `FINALS`: a planner's number and the interval moved with it, else its own.
+
+    `numbers`: [store_id, dept_id, override].
+    """
+    from demand_assets.monitoring.realised import FINALS, OWN
+    from demand_assets.store.finals import final_quantile
+
+    keys = ["store_id", "dept_id"]
+    given = forecasts[keys].merge(numbers[[*keys, "override"]], on=keys, how="left", validate="many_to_one")
+    number = given["override"].to_numpy(dtype=float)
+    at = np.flatnonzero(~np.isnan(number))
+    columns: dict[str, Any] = {}
+    for own, final in zip(OWN, FINALS, strict=True):
+        values = forecasts[own].to_numpy(dtype=float, copy=True)
+        # One rule of what moves how, and few numbers of planners.
+        values[at] = [
+            final_quantile(value, forecast, override)
+            for value, forecast, override in zip(
+                values[at], forecasts["forecast"].to_numpy()[at], number[at], strict=True
+            )
+        ]
+        columns[final] = values
+    return forecasts.assign(**columns)
 
 
 def _with_baselines(

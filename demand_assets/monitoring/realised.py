@@ -31,6 +31,10 @@ FIGURES = (
     "tracking_signal",
 )
 _IDS = {"horizon": "int16", "store_id": "int32", "dept_id": "int32"}
+# The final numbers of a vintage as a model of their own; its columns in the order of `OWN`.
+FINAL = "final"
+OWN = ("forecast", "p10", "p90")
+FINALS = (FINAL, "final_p10", "final_p90")
 ACCURACY_TYPES = {
     **dict.fromkeys(KEYS, "object"),
     **_IDS,
@@ -69,12 +73,12 @@ def realised_points(
     missing: Missing = "unknown",
     closed: Collection[int] = (),
 ) -> pd.DataFrame:
-    """One row per series x horizon x model: the vintage's own forecast, and each baseline that `forecasts` has.
+    """One row per series x horizon x model: the vintage's own forecast, and each other one that `forecasts` has.
 
-    `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90] and any of `BASELINES` of one target
-    week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only; with `missing` "zero" a
-    series without a sales row has sold nothing. Stores `closed` in the week are left out. Baselines have no quantiles
-    (NaN).
+    `forecasts`: [store_id, dept_id, horizon, forecast, p10, p90], any of `BASELINES` and, where planners' numbers
+    count, `FINALS`, of one target week; `actuals`: [store_id, dept_id, sales, is_holiday] of it. Series with both only;
+    with `missing` "zero" a series without a sales row has sold nothing. Stores `closed` in the week are left out.
+    Baselines have no quantiles (NaN).
     """
     sold = _with_unsold(actuals, forecasts) if missing == "zero" else actuals
     both = forecasts[~forecasts["store_id"].isin(closed)].merge(
@@ -82,14 +86,18 @@ def realised_points(
     )
     keys = ["store_id", "dept_id", "horizon", "sales", "is_holiday"]
     common = both[keys].rename(columns={"sales": "actual"}).assign(vintage_id=vintage_id)
-    own = common.assign(model=model, **{name: both[name] for name in ("forecast", "p10", "p90")})
+    own = common.assign(model=model, **{name: both[name] for name in OWN})
+    finals = []
+    if FINAL in both.columns:
+        moved = {name: both[column] for name, column in zip(OWN, FINALS, strict=True)}
+        finals.append(common.assign(model=FINAL, **moved))
     baselines = [
         common.assign(model=name, forecast=both[name], p10=np.nan, p90=np.nan)
         for name in BASELINES
         # A baseline that was published is its own row, with its quantiles.
         if name in both.columns and name != model
     ]
-    return pd.concat([own, *baselines], ignore_index=True)
+    return pd.concat([own, *finals, *baselines], ignore_index=True)
 
 
 def realised_accuracy(points: pd.DataFrame, earlier: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from demand_assets.store.dimensions import id_of, shown
 from demand_assets.store.reads import forecasts as reads
 from demand_assets.store.reads.accuracy import newest_scored, same_scoring
+from demand_assets.store.reads.overrides import numbers_at_end
 from demand_assets.store.tables import forecast_accuracy, forecast_vintages, forecasts, metadata
 
 
@@ -63,6 +64,14 @@ def forecasts_for(conn: Connection, vintage_id: str, target_week: date) -> list[
         .order_by(forecasts.c.store_key, forecasts.c.dept_key)
     ).mappings()
     return [dict(row) for row in found]
+
+
+def final_numbers(conn: Connection, week: date) -> list[Mapping[str, Any]]:
+    """(store_id, dept_id, override, sequence) of planners' numbers in force when `week` ended.
+
+    `sequence` is that of the vintage that each was given beside; no earlier vintage is changed by it.
+    """
+    return [dict(row) for row in conn.execute(numbers_at_end(week)).mappings()]
 
 
 def realised_wmae(conn: Connection, level: str = "chain", model: str | None = None) -> list[Mapping[str, Any]]:

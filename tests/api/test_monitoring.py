@@ -30,18 +30,18 @@ def test_vintages_say_how_much_is_in_them(full: httpx.Client) -> None:
 
 
 def test_accuracy_is_narrowed(full: httpx.Client) -> None:
-    assert len(items(full, "accuracy")) == 6
+    assert len(items(full, "accuracy")) == 8
     assert columns(items(full, "accuracy", level="store"), "store_id", "wmae", "coverage") == [("1", 9.0, 1.0)]
     assert columns(items(full, "accuracy", model="seasonal_naive", horizon=2), "wmae") == [(19.0,)]
     assert columns(items(full, "accuracy", to="2012-10-19"), "week", "fva") == [("2012-10-19", None)]
-    assert len(items(full, "accuracy", vintage_id=vintage_ids(full)[2])) == 3
+    assert len(items(full, "accuracy", vintage_id=vintage_ids(full)[2])) == 4
     assert items(full, "accuracy", vintage_id=vintage_ids(full)[0]) == []
-    assert len(items(full, "accuracy", level="chain")) == 5
+    assert len(items(full, "accuracy", level="chain")) == 7
 
 
 def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) -> None:
     first, second = items(full, "accuracy/weeks")
-    # (3 x 10 + 1 x 20) / 4; (3 x -2 + 1 x 6) / 4; (3 x 5 + 1 x -1) / 4; (3 x 15 + 1 x 19) / 4
+    # (3 x 10 + 1 x 20) / 4; (3 x -2 + 1 x 6) / 4; (3 x 5 + 1 x -1) / 4; (3 x 15 + 1 x 19) / 4; (3 x 9 + 1 x 20) / 4
     assert second | {"coverage": round(second["coverage"], 9)} == {
         "week": "2012-10-26",
         "points": 4,
@@ -50,6 +50,7 @@ def test_accuracy_by_week_is_pooled_over_horizons_by_points(full: httpx.Client) 
         "coverage": 0.8,
         "fva": 3.5,
         "seasonal_naive_wmae": 16.0,
+        "final_wmae": 11.75,
         "actual": 1200.0,
         "total_error": 0.0,
         "tracking_signal": 1.5,

@@ -56,7 +56,9 @@ def test_the_overview_shows_the_newest_forecast_and_how_good_it_was(page: Page, 
     total = httpx.get(f"{service}/v1/totals", params={"from": str(week), "to": str(week)}).json()["items"][0]
     expect(page.get_by_label("Figures")).to_contain_text(amount(total["forecast"]))
     expect(page.locator(".plot canvas")).to_have_count(4)
-    expect(page.get_by_text("Below seasonal naive in 2 of 2 weeks.")).to_be_visible()
+    expect(
+        page.get_by_text("Below seasonal naive in 2 of 2 weeks. Planners' numbers came nearer in 2 of 2 weeks.")
+    ).to_be_visible()
     page.get_by_role("region", name="Next week by Store").get_by_role("link", name="Store 2").click()
     expect(page.get_by_role("heading", level=1, name="Store 2")).to_be_focused()
     page.go_back()

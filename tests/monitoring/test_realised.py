@@ -42,6 +42,18 @@ def signals(errors: list[float], now: float) -> float:
     return float(tracking_signals(total, earlier).iloc[0])
 
 
+def test_final_numbers_are_a_model_of_their_own() -> None:
+    finals = FORECASTS.assign(final=[100.0, 30.0, 60.0, 7.0], final_p10=[80.0, 20.0, 40.0, 5.0], final_p90=0.0)
+    points = realised_points(finals, ACTUALS, "v1", "xgboost")
+    own = points[points["model"] == "final"]
+    assert own["forecast"].tolist() == [100.0, 30.0, 60.0]
+    assert own["p10"].tolist() == [80.0, 20.0, 40.0]
+    table = realised_accuracy(points).query("level == 'chain'").set_index("model")
+    assert table["points"].tolist() == [3, 3, 3]
+    assert (table.loc["final", "mae"], table.loc["xgboost", "mae"]) == (pytest.approx(50 / 3), 10.0)
+    assert table.loc["final", "fva"] == table.loc["seasonal_naive", "wmae"] - table.loc["final", "wmae"]
+
+
 def test_a_point_is_a_series_with_forecast_and_actual_once_per_model() -> None:
     columns = ["store_id", "dept_id", "model", "forecast", "p90", "actual"]
     expected = pd.DataFrame(

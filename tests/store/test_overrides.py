@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from demand_assets.errors import IdempotencyConflictError, UnknownForecastError
 from demand_assets.store.overrides import OverrideRequest, record_override
 from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
-from demand_assets.store.queries import counts
+from demand_assets.store.queries import counts, final_numbers
 from demand_assets.store.reads.overrides import active_overrides, override_scores
+from demand_assets.store.tables import forecast_vintages
 
 ORIGIN, WEEK = date(2012, 10, 26), date(2012, 11, 2)
 NOW = datetime(2012, 10, 29, 9, 30, tzinfo=UTC)
@@ -159,6 +160,18 @@ def test_the_version_in_force_at_the_end_of_the_week_is_scored(engine: Engine, v
     assert rows(engine, override_scores(), *columns) == [(2, 140.0, 150.0, 40.0)]
     assert rows(engine, override_scores(dept_id="4"), *columns) == []
     assert rows(engine, override_scores(store_id="1", dept_id="3"), "fva") == [(40.0,)]
+
+
+def test_the_numbers_in_force_at_the_end_of_a_week_know_the_vintage_beside_which_they_were_given(
+    engine: Engine, vintage: str
+) -> None:
+    record_override(engine, REQUEST, NOW)
+    record_override(engine, again(override=140.0), WEEK_END - timedelta(microseconds=1))
+    record_override(engine, again(override=150.0), WEEK_END)
+    with engine.connect() as connection:
+        (sequence,) = connection.execute(select(forecast_vintages.c.sequence)).scalars()
+        found = final_numbers(connection, WEEK)
+    assert found == [{"store_id": "1", "dept_id": "3", "override": 140.0, "sequence": sequence}]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from demand_assets.cli import main
 from demand_assets.sample import SampleData
 from tests.wiring.bad_files import BAD_FILES, BadFile
 from tests.wiring.conftest import copy_workspace, demand, environment_of
-from tests.wiring.test_main_job import deliver_week_after, files_of, rows_of
+from tests.wiring.workspaces import deliver_week_after, files_of, rows_of
 
 
 @pytest.fixture(scope="module")

@@ -15,36 +15,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.sample import SampleData
 from tests.wiring.conftest import demand, run, running
-
-
-def rows_of(home: Path) -> list[tuple[object, ...]]:
-    """Everything the store holds but the time of publication."""
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        forecasts = connection.execute("select * from forecasts order by 1, 2, 3, 4").fetchall()
-        actuals = connection.execute("select * from actuals order by 1, 2, 3").fetchall()
-        totals = connection.execute("select * from forecast_totals order by 1, 2, 3, 4, 5").fetchall()
-        reasons = connection.execute("select * from forecast_attributions order by 1, 2, 3, 4").fetchall()
-        conditions = connection.execute("select * from store_conditions order by 1, 2").fetchall()
-    return [*forecasts, *actuals, *totals, *reasons, *conditions]
-
-
-def files_of(home: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(home)): path.read_bytes() for path in sorted((home / "lake").rglob("*.parquet"))}
-
-
-def deliver_week_after(zone: Path, retailer: SampleData) -> list[str]:
-    """Lines of a new file with the week after the history: the newest week's sales once more."""
-    newest = retailer.sales["week"].max()
-    following = newest + pd.Timedelta(weeks=1)
-    rows = (zone / "train.csv").read_text().splitlines()
-    delivered = [
-        line.replace(f"{newest:%Y-%m-%d}", f"{following:%Y-%m-%d}") for line in rows if f"{newest:%Y-%m-%d}" in line
-    ]
-    (zone / "delivery.csv").write_text("\n".join([rows[0], *delivered]) + "\n")
-    return delivered
+from tests.wiring.workspaces import files_of, rows_of
 
 
 def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, object]], retailer: SampleData) -> None:
@@ -162,53 +135,6 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
     with closing(sqlite3.connect(home / "store.db")) as connection:
         query = "select store_id, is_holiday from store_conditions join stores using (store_key) where week = ?"
         assert connection.execute(query, (later,)).fetchall() == [(last[0], 1)]
-
-
-def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_is_corrected(
-    workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]], retailer: SampleData
-) -> None:
-    home, zone = workspace
-    following = retailer.sales["week"].max() + pd.Timedelta(weeks=1)
-    delivered = deliver_week_after(zone, retailer)
-    summary = run(home, zone)
-    assert summary["origin_week"] == f"{following:%Y-%m-%d}"
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        scored = pd.read_sql("select * from forecast_accuracy", connection)
-        query = "select * from forecast_exceptions join stores using (store_key) join departments using (dept_key)"
-        listed = pd.read_sql(f"{query} order by rank", connection)
-    in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
-    assert len(in_lake) == len(scored)
-    scored, listed = (table[table["week"] == f"{following:%Y-%m-%d}"] for table in (scored, listed))
-    assert set(scored["vintage_id"]) == {finished[1]["vintage"]}
-    chain = scored[scored["level"] == "chain"].set_index("model")
-    assert set(chain.index) == {"xgboost", *BASELINES}
-    assert (chain["points"] == len(delivered)).all()
-    assert (scored.groupby(["model", "level"])["points"].sum() == len(delivered)).all()
-    # Computed again from the vintage's file and the lines that were delivered.
-    file = pd.read_parquet(home / "lake/published_forecast" / str(finished[1]["origin_week"]))
-    sales = pd.read_csv(zone / "delivery.csv").rename(columns={"Store": "store_id", "Dept": "dept_id"})
-    both = file[file["target_week"] == following].merge(sales, on=["store_id", "dept_id"])
-    for model in chain.index:
-        forecast = both["forecast" if model == "xgboost" else model]
-        assert chain.loc[model, "wmae"] == pytest.approx((forecast - both["Weekly_Sales"]).abs().mean())
-    assert chain.loc["xgboost", "fva"] == chain.loc["seasonal_naive", "wmae"] - chain.loc["xgboost", "wmae"]
-    outside = ~both["Weekly_Sales"].between(both["p10"], both["p90"])
-    assert {
-        (int(row.store_id), int(row.dept_id)) for row in listed.itertuples() if "no sales row" not in row.reason
-    } <= set(both.loc[outside, ["store_id", "dept_id"]].itertuples(index=False, name=None))
-    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
-    assert listed["at_risk"].is_monotonic_decreasing
-
-    store, dept, week, sold, holiday = delivered[0].split(",")
-    corrected = ",".join([store, dept, week, str(float(sold) + 1000), holiday])
-    header = (zone / "delivery.csv").read_text().splitlines()[0]
-    (zone / "late.csv").write_text(f"{header}\n{corrected}\n")
-    os.utime(zone / "late.csv", (time.time() + 60, time.time() + 60))
-    run(home, zone)
-    query = "select actual from forecast_accuracy where level = 'chain' and model = 'xgboost' and week = ?"
-    with closing(sqlite3.connect(home / "store.db")) as connection:
-        ((after,),) = connection.execute(query, (f"{following:%Y-%m-%d}",)).fetchall()
-    assert after - chain.loc["xgboost", "actual"] == pytest.approx(1000)
 
 
 def kill_once_done(asset: str, home: Path, zone: Path) -> None:

@@ -128,11 +128,14 @@ function errorChart(rows, unit, tested, query, signal) {
   const { full, titled } = amounts(unit);
   const both = rows.filter((row) => row.seasonal_naive_wmae !== null);
   const better = both.filter((row) => row.wmae < row.seasonal_naive_wmae).length;
+  const decided = rows.filter((row) => row.final_wmae !== null);
+  const helped = decided.filter((row) => row.final_wmae < row.wmae).length;
+  const planners = decided.length > 0 ? ` Planners' numbers came nearer in ${helped} of ${decided.length} weeks.` : "";
   const told = tested !== null && rows[0].week <= tested ? ` Weeks to ${tested} were forecast by the backtest, out of sample.` : "";
   return chart({
     name: nameOf("wmae", query),
     title: titled("WMAE by week"),
-    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.${told}`,
+    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.${planners}${told}`,
     weeks: rows.map((row) => row.week),
     height: 210,
     unit,
@@ -141,6 +144,9 @@ function errorChart(rows, unit, tested, query, signal) {
     lines: [
       { key: "seasonal_naive_wmae", label: "Seasonal naive", values: rows.map((row) => row.seasonal_naive_wmae), colour: "--last-year", dash: [2, 3] },
       { key: "wmae", label: "Model", values: rows.map((row) => row.wmae), colour: "--forecast", width: 2 },
+      ...(decided.length > 0
+        ? [{ key: "final_wmae", label: "Final", values: rows.map((row) => row.final_wmae ?? row.wmae), colour: "--override" }]
+        : []),
     ],
   });
 }

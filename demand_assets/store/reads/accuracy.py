@@ -73,12 +73,13 @@ def accuracy_weeks(
 ) -> tuple[Select[Any], Order]:
     """Per week the published method pooled over horizons, each by its points, from the newest vintage of each origin.
 
-    (week, points, wmae, bias, coverage, fva, seasonal_naive_wmae, actual, total_error, tracking_signal) of one total:
-    without ids the one that spans all. The tracking signal is that of the shortest horizon. With the order.
+    (week, points, wmae, bias, coverage, fva, seasonal_naive_wmae, final_wmae, actual, total_error, tracking_signal) of
+    one total: without ids the one that spans all. `final_wmae` is null where no planner's number counted. The tracking
+    signal is that of the shortest horizon. With the order.
     """
     newest, s = newest_scored(start), forecast_accuracy.c
     own = s.model == newest.c.method
-    naive = s.model == "seasonal_naive"
+    naive, final = s.model == "seasonal_naive", s.model == "final"
     points = func.sum(case((own, s.points)))
 
     def pooled(column: ColumnElement[Any], rows: ColumnElement[bool] = own) -> ColumnElement[Any]:
@@ -95,6 +96,7 @@ def accuracy_weeks(
             pooled(s.coverage).label("coverage"),
             pooled(s.fva).label("fva"),
             pooled(s.wmae, naive).label("seasonal_naive_wmae"),
+            pooled(s.wmae, final).label("final_wmae"),
             func.sum(case((own, s.actual))).label("actual"),
             func.sum(case((own, s.total_error))).label("total_error"),
             func.max(case((and_(own, s.horizon == 1), s.tracking_signal))).label("tracking_signal"),
@@ -104,7 +106,7 @@ def accuracy_weeks(
             s.level == level,
             s.store_key == total_key("store_id", store_id),
             s.dept_key == total_key("dept_id", dept_id),
-            or_(own, naive),
+            or_(own, naive, final),
         )
         .group_by(s.week)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,9 +24,9 @@ from sqlalchemy.sql import FromClause, Subquery
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from demand_assets.store.dimensions import shown
+from demand_assets.store.dimensions import id_of, shown
 from demand_assets.store.reads.statements import Ids, Order, matching
-from demand_assets.store.tables import actuals, override_reviews, overrides
+from demand_assets.store.tables import actuals, forecast_vintages, override_reviews, overrides
 
 OVERRIDES_ORDER = Order((overrides.c.override_id,), descending=True)
 _R = override_reviews.c
@@ -137,12 +137,10 @@ def override_is(status: str, now: datetime) -> ColumnElement[bool]:
     return _status(now) == status
 
 
-def override_scores(store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
-    """Rows of `overrides` in force when their week ended, with `actual` and `fva`, for weeks that have sales.
+def _at_week_end(filters: Mapping[str, Any]) -> tuple[Subquery, ColumnElement[bool]]:
+    """Rows of `overrides` with `week_end` and `age`, and which of them were in force when their week ended.
 
-    fva = |forecast - actual| - |override - actual|: what the override came nearer by than the
-    forecast that stood when it was made. What was entered after the week, withdrawn or expired before its end is not
-    scored.
+    What was entered after the week, withdrawn or expired before its end was not.
     """
     end = _WeekEnd(overrides.c.target_week)
     # Of what waited for approval only what had it by then.
@@ -151,7 +149,29 @@ def override_scores(store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
     )
     counted = or_(~overrides.c.needs_approval, in_time.correlate_except(override_reviews).exists())
     ranked = select(*overrides.c, end.label("week_end"), _age()).where(overrides.c.created_at < end, counted)
-    newest = matching(ranked, overrides, {"store_id": store_id, "dept_id": dept_id}).subquery()
+    newest = matching(ranked, overrides, filters).subquery()
+    o = newest.c
+    return newest, and_(o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at >= o.week_end))
+
+
+def numbers_at_end(week: date) -> Select[Any]:
+    """(store_id, dept_id, override, sequence) of those in force when `week` ended, with when their vintage was made."""
+    newest, in_force = _at_week_end({"target_week": week})
+    made = forecast_vintages.c
+    return (
+        select(id_of(newest.c.store_key), id_of(newest.c.dept_key), newest.c.override, made.sequence)
+        .join(forecast_vintages, made.vintage_id == newest.c.vintage_id)
+        .where(in_force)
+    )
+
+
+def override_scores(store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
+    """Rows of `overrides` in force when their week ended, with `actual` and `fva`, for weeks that have sales.
+
+    fva = |forecast - actual| - |override - actual|: what the override came nearer by than the
+    forecast that stood when it was made.
+    """
+    newest, in_force = _at_week_end({"store_id": store_id, "dept_id": dept_id})
     o, actual = newest.c, actuals.c.actual
     return (
         select(
@@ -167,7 +187,7 @@ def override_scores(store_id: Ids = None, dept_id: Ids = None) -> Select[Any]:
                 actuals.c.week == o.target_week,
             ),
         )
-        .where(o.age == 1, o.override.is_not(None), or_(o.expires_at.is_(None), o.expires_at >= o.week_end))
+        .where(in_force)
     )
 
 
