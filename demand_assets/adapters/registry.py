@@ -127,6 +127,10 @@ class ModelRegistry(dg.ConfigurableResource):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
             _follow(Path(file), self.artifact_uri)
 
+    def page(self) -> str:
+        """Where MLflow's UI shows the runs, below its address, in its view for models like these."""
+        return f"/#/experiments/{self._experiment_id(self._client())}/runs?workflowType=machine_learning"
+
     def _experiment_id(self, client: "MlflowClient") -> str:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:

@@ -32,7 +32,7 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
     from demand_assets.store.migrations import migrate
 
     migrate(settings.store)
-    build_resources(settings)["registry"].follow_artifacts()
+    pages = {"MLflow": build_resources(settings)["registry"].page()}
     environment = {**child_environment(settings), "DEMAND_STORE_URL": settings.store}
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
             _await(processes, ports)
         console.print(f"Workspace {settings.home}; logs in {logs}")
         for name, port in ports.items():
-            console.print(f"  {name:<11} http://{_HOST}:{port}")
+            console.print(f"  {name:<11} http://{_HOST}:{port}{pages.get(name, '')}", soft_wrap=True)
         console.print("Ctrl-C stops them all.")
         while True:
             _require_alive(processes, logs)

@@ -71,6 +71,7 @@ def test_a_week_is_materialised_from_the_browser(workspace: tuple[Path, Path]) -
             if "Ctrl-C" in line:
                 break
         assert f"http://127.0.0.1:{dagster}" in "".join(said), said
+        assert "/#/experiments/1/runs?workflowType=machine_learning" in "".join(said), said
         health = get_json(f"http://127.0.0.1:{api}/health")
         assert health["status"] == "ok"
         week = str(health["newest_origin_week"])
