@@ -24,6 +24,7 @@ PAGES = (
     "#/?level=store&store=1",
     "#/series",
     "#/series?store=1&dept=3&earlier=1",
+    "#/orders",
     "#/exceptions",
     "#/drift?show=all",
     "#/models",
@@ -193,6 +194,7 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
     expect(page.get_by_text("No week is scored yet.").first).to_be_visible()
     for path, said in (
         ("#/series", "No series."),
+        ("#/orders", "Nothing to order."),
         ("#/exceptions", "No exceptions yet."),
         ("#/drift", "No drift report yet."),
         ("#/models", "No model was judged yet."),

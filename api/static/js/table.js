@@ -2,6 +2,7 @@ import { csvButton } from "./csv.js";
 import { announce, h } from "./dom.js";
 import { NOTHING } from "./formatting.js";
 import { note } from "./routing.js";
+import { isTable } from "./workbook.js";
 
 /**
  * @typedef {Object} Column
@@ -71,7 +72,8 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     const kind = `${column.numeric ? "number" : ""} ${column.wide ? "wide" : ""}`.trim();
     return index === 0 ? h("th", { scope: "row", class: kind }, shown) : h("td", { class: kind }, shown);
   };
-  const shownRows = () => sorted(rows, columns, order).slice(0, limit);
+  const inOrder = () => sorted(rows, columns, order);
+  const shownRows = () => inOrder().slice(0, limit);
   const draw = () => {
     body.replaceChildren(...shownRows().map((row) => h("tr", { class: mark?.(row) }, columns.map((column, i) => cellOf(column, row, i)))));
     columns.forEach((column, i) => {
@@ -94,17 +96,29 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
   };
 
   draw();
-  const download = csvButton(name, caption, () => ({
-    names: columns.flatMap((column) => column.members ?? [column.key]),
-    rows: shownRows().map((row) => columns.flatMap((column) => column.members?.map((name) => row[name]) ?? [valueOf(column, row)])),
-  }));
+  const download = csvButton(name, caption, () => contentsOf(columns, shownRows()));
   const box = h(
     "div",
     { class: "scroll", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, heads)), body),
   );
   focusableWhenScrolling(box);
-  return h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  const whole = h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  isTable(whole, name, () => contentsOf(columns, inOrder()));
+  return whole;
+}
+
+/**
+ * Rows as they are downloaded.
+ * @param {Column[]} columns
+ * @param {Array<Object>} rows
+ * @returns {import("./csv.js").Contents}
+ */
+export function contentsOf(columns, rows) {
+  return {
+    names: columns.flatMap((column) => column.members ?? [column.key]),
+    rows: rows.map((row) => columns.flatMap((column) => column.members?.map((name) => row[name]) ?? [valueOf(column, row)])),
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import { choice, emptyNote, field, panel } from "../panels.js";
 import { go, link, note } from "../routing.js";
 import { table } from "../table.js";
 import { csvButton } from "../csv.js";
+import { isTable } from "../workbook.js";
 import { MARKS, RANK, heatmap, legendOf } from "../heatmap.js";
 
 const SPANS = [["8", "8 weeks"], ["13", "13 weeks"], ["26", "26 weeks"], ["52", "52 weeks"]];
@@ -67,11 +68,12 @@ function drawMap(rows, shown, params, choose) {
   const count = (severity) => newest.filter((row) => row.severity === severity);
   const severe = count("severe").map((row) => words(row.variable));
   const said = `Week of ${weeks.at(-1)}: ${severe.length === 0 ? "no severe drift" : `severe in ${severe.slice(0, 6).join(", ")}${severe.length > 6 ? ` and ${severe.length - 6} more` : ""}`}; ${count("warn").length} with a warning, of ${newest.length} variables.`;
-  const download = csvButton("drift-weeks", "the drift shown", () => {
+  const shownCells = () => {
     const names = ["week", "variable", "kind", "severity", "warn", "severe", "worst_group_kind", "worst_group_id", "worst_reference", "psi", "ks", "mean_shift", "missing_shift"];
     return { names, rows: variables.flatMap((variable) => weeks.map((week) => cells.get(`${variable} ${week}`)).filter(Boolean).map((row) => names.map((name) => row[name]))) };
-  });
-  const head = h("div", { class: "table-head" }, legendOf(), download);
+  };
+  const head = h("div", { class: "table-head" }, legendOf(), csvButton("drift-weeks", "the drift shown", shownCells));
+  isTable(head, "drift-weeks", shownCells);
   if (variables.length === 0) return [h("p", {}, said), emptyNote("No variable drifted in these weeks.", h("a", { href: link("drift", { ...Object.fromEntries(params), show: "all" }) }, "Show all variables"))];
   return [h("p", {}, said), head, heatmap({ weeks, variables, cells, chosen: [params.get("week"), params.get("variable")], choose })];
 }

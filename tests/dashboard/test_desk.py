@@ -1,0 +1,54 @@
+"""What a planner does besides giving numbers: takes files along."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+
+import httpx
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.test_dashboard import amount, settled
+
+
+def test_orders_are_downloaded_as_the_erp_reads_them(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/orders?level=0.9")
+    week = str(origin + timedelta(weeks=1))
+    asked = {"service_level": 0.9, "week": week}
+    rows = httpx.get(f"{each_service}/v1/orders", params=asked).json()["items"]
+    figures = page.get_by_label("Figures")
+    expect(figures).to_contain_text(amount(sum(row["order_quantity"] for row in rows)))
+    with page.expect_download() as started:
+        page.get_by_role("button", name="CSV for the ERP").click()
+    with open(started.value.path(), newline="") as file:
+        found = list(csv.reader(file, delimiter=";"))
+    texts = [[row["store_id"], f"{row['order_quantity']:.2f}".replace(".", ",")] for row in rows]
+    assert found == [["Filiale", "Menge"], *texts]
+    assert started.value.suggested_filename == f"orders-{origin}.csv"
+    page.get_by_label("Week", exact=True).select_option("all")
+    expect(page.get_by_role("columnheader", name="Week")).to_be_visible()
+
+
+def test_a_page_is_one_workbook_with_all_its_tables(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="This page as Excel").press("Enter")
+    assert started.value.suggested_filename == "Overview.xlsx"
+    found = pd.read_excel(started.value.path(), sheet_name=None, engine="calamine", dtype={"store_id": "string"})
+    tables = (
+        "Sales and forecast",
+        "Weeks to come",
+        "Largest exceptions",
+        "Next week by Store",
+        "Accuracy by Department",
+    )
+    assert set(tables) < set(found)
+    week = str(origin + timedelta(weeks=1))
+    asked = {"level": "store", "from": week, "to": week}
+    totals = httpx.get(f"{each_service}/v1/totals", params=asked).json()["items"]
+    first = {row["store_id"]: row["final"] for row in totals}
+    by_store = found["Next week by Store"]
+    assert dict(zip(by_store["store_id"], by_store["final"], strict=True)) == pytest.approx(first)
+    assert str(found["Weeks to come"]["week"].dtype).startswith("datetime64")
