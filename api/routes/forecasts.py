@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from api.attributions import attributions_of
 from api.bodies import Batch
 from api.cursors import decode_snapshot_token, parse_sequence
 from api.documents import list_responses
@@ -45,8 +46,6 @@ root = APIRouter(tags=["Forecasts"])
 router = APIRouter(prefix="/v1", tags=["Forecasts"])
 
 _BATCH_SQL = 500
-# Columns whose name does not read as the pipeline's word for the group.
-_GROUPS = {"weather_economy": "weather and economy"}
 
 
 class ForecastParameters(Parameters):
@@ -264,7 +263,6 @@ async def explain_forecast(
     moved = await service.fetch_maps(reads.attributions_of(row["vintage_id"], *key))
     if not moved:
         raise ProblemError(404, f"vintage {row['vintage_id']} has no attributions", unknown="attributions")
-    parts = [{"group": _GROUPS.get(name, name.replace("_", " ")), "amount": value} for name, value in moved[0].items()]
     ids = {"store_id": query.store_id, "dept_id": query.dept_id}
     body = {
         **ids,
@@ -272,7 +270,7 @@ async def explain_forecast(
         "week": query.week,
         "horizon": row["horizon"],
         "forecast": row["forecast"],
-        "attributions": sorted(parts, key=lambda each: -abs(each["amount"])),
+        "attributions": attributions_of(moved[0]),
         **envelope(service, {name: row[name] for name in Vintage.model_fields}),
     }
     return conditional_response(request, to_json(body), immutable=is_one_vintage and service.state.is_past(row))

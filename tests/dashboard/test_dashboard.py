@@ -25,6 +25,7 @@ PAGES = (
     "#/series",
     "#/series?store=1&dept=3&earlier=1",
     "#/orders",
+    "#/changes?weeks=each",
     "#/exceptions",
     "#/drift?show=all",
     "#/models",
@@ -195,6 +196,7 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
     for path, said in (
         ("#/series", "No series."),
         ("#/orders", "Nothing to order."),
+        ("#/changes", "Nothing to compare."),
         ("#/exceptions", "No exceptions yet."),
         ("#/drift", "No drift report yet."),
         ("#/models", "No model was judged yet."),
@@ -202,7 +204,7 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
         ("#/scenarios", "No scenario was ever made."),
     ):
         settled(page, f"{empty_service}/{path}")
-        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_text(said).first).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)
 
 

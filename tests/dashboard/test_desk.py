@@ -1,8 +1,9 @@
-"""What a planner does besides giving numbers: takes files along."""
+"""What a planner does besides giving numbers: takes files along, asks what changed."""
 
 from __future__ import annotations
 
 import csv
+import re
 from datetime import date, timedelta
 
 import httpx
@@ -52,3 +53,23 @@ def test_a_page_is_one_workbook_with_all_its_tables(page: Page, each_service: st
     by_store = found["Next week by Store"]
     assert dict(zip(by_store["store_id"], by_store["final"], strict=True)) == pytest.approx(first)
     assert str(found["Weeks to come"]["week"].dtype).startswith("datetime64")
+
+
+def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/changes")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What changed since last week")
+    before, after = page.get_by_label("Before", exact=True), page.get_by_label("After", exact=True)
+    expect(before.locator("option:checked")).to_contain_text(f"{origin - timedelta(weeks=1)}, published")
+    expect(after.locator("option:checked")).to_contain_text(f"{origin}, published")
+    found = httpx.get(f"{each_service}/v1/changes", params={"level": "chain", "weeks": "together"}).json()["items"][0]
+    figures = page.get_by_label("Figures")
+    expect(figures).to_contain_text(amount(found["right_forecast"]))
+    expect(figures).to_contain_text("Last year")
+    week = page.get_by_role("region", name="The chain by week").get_by_role("row").nth(1)
+    expect(week).to_contain_text(re.compile("Last year.*, Recent trend .*, Holiday "))
+    after.select_option(label=f"{origin}, scenario half-price")
+    before.select_option(index=1)
+    expect(page.get_by_role("heading", level=1)).to_have_text("What changed")
+    series = page.get_by_role("region", name="Series that changed most")
+    expect(series.get_by_role("row").nth(1)).to_contain_text("No attributions")
+    expect(page).to_have_url(re.compile("left=.*right="))

@@ -164,7 +164,7 @@ function attributionsOf({ attributions, forecast, week, unit }) {
 }
 
 /** A group of features in the retailer's words. */
-const groupName = (group) => (group === "store" || group === "department" ? labelOf(group) : group[0].toUpperCase() + group.slice(1));
+export const groupName = (group) => (group === "store" || group === "department" ? labelOf(group) : group[0].toUpperCase() + group.slice(1));
 
 function barOf(share) {
   if (share === null) return "";

@@ -15,6 +15,9 @@ import { isTable } from "./workbook.js";
  * @property {(row: Object) => any} [value] what is sorted by and downloaded; else row[key]
  */
 
+// Columns that a phone has room for side by side.
+const MANY = 4;
+
 const valueOf = (column, row) => (column.value ? column.value(row) : row[column.key]);
 
 /**
@@ -70,7 +73,7 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     const value = valueOf(column, row);
     const shown = column.show ? column.show(value, row) : (value ?? NOTHING);
     const kind = `${column.numeric ? "number" : ""} ${column.wide ? "wide" : ""}`.trim();
-    return index === 0 ? h("th", { scope: "row", class: kind }, shown) : h("td", { class: kind }, shown);
+    return index === 0 ? h("th", { scope: "row", class: kind }, shown) : h("td", { class: kind, "data-label": column.label }, shown);
   };
   const inOrder = () => sorted(rows, columns, order);
   const shownRows = () => inOrder().slice(0, limit);
@@ -103,7 +106,7 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, heads)), body),
   );
   focusableWhenScrolling(box);
-  const whole = h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  const whole = h("div", { class: `table${tall ? " tall" : ""}${columns.length > MANY ? " many" : ""}` }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
   isTable(whole, name, () => contentsOf(columns, inOrder()));
   return whole;
 }
