@@ -1,4 +1,4 @@
-"""What a planner does besides giving numbers: takes files along, asks what changed."""
+"""What a planner does besides giving numbers: takes files along, asks what changed, keeps what is hers."""
 
 from __future__ import annotations
 
@@ -73,3 +73,45 @@ def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_
     series = page.get_by_role("region", name="Series that changed most")
     expect(series.get_by_role("row").nth(1)).to_contain_text("No attributions")
     expect(page).to_have_url(re.compile("left=.*right="))
+
+
+def test_a_favourite_series_and_a_named_view_are_found_again_by_keyboard(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=7")
+    page.get_by_role("button", name="Favourite").press("Enter")
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    settled(page, f"{service}/#/exceptions?store=1&sort.exceptions=-actual")
+    menu = page.locator("#saved")
+    menu.locator("summary").press("Enter")
+    name = menu.get_by_label("Name of this view")
+    name.fill("Mine <b>")
+    name.press("Enter")
+    expect(name).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu.locator("summary")).to_be_focused()
+    settled(page, f"{service}/#/series?show=favourites")
+    expect(page.get_by_role("region", name="Favourite series").last.get_by_role("rowheader")).to_have_text(
+        ["Store 2, Department 7"]
+    )
+    menu.locator("summary").press("Enter")
+    menu.get_by_role("link", name="Mine <b>").press("Enter")
+    expect(page.get_by_label("Store", exact=True)).to_have_value("1")
+    expect(page).to_have_url(re.compile(r"exceptions\?store=1&sort.exceptions=-actual"))
+    expect(menu).not_to_have_attribute("open", "")
+    menu.locator("summary").press("Enter")
+    menu.get_by_role("button", name="Remove Mine <b>").press("Enter")
+    expect(menu.get_by_role("link", name="Mine <b>")).to_have_count(0)
+    menu.get_by_role("link", name="Store 2, Department 7").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Store 2, Department 7")
+
+
+def test_what_is_saved_belongs_to_one_data_set_and_outlives_a_foreign_entry(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=7")
+    button = page.get_by_role("button", name="Favourite")
+    button.click()
+    key = page.evaluate("Object.keys(localStorage).find(each => each.startsWith('saved'))")
+    assert key == "saved / Store Department USD"
+    page.evaluate("key => localStorage.setItem(key, 'no JSON')", key)
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")

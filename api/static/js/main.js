@@ -2,6 +2,7 @@
 import { loadDataset } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
+import { wireSaved } from "./saved.js";
 import { workbookButton } from "./workbook.js";
 import { PAGES, askForKey, drawFacts, drawNavigation, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
@@ -71,6 +72,7 @@ async function again() {
   drawFacts();
   await loadDataset();
   drawWords();
+  wireSaved();
   show();
 }
 
