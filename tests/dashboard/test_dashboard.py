@@ -109,7 +109,7 @@ def test_exceptions_link_to_their_series(page: Page, service: str, origin: date)
 
 def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, origin: date) -> None:
     settled(page, f"{service}/#/drift?show=all")
-    cell = page.get_by_role("button", name=re.compile(f"^cpi change, {origin}"))
+    cell = page.get_by_role("button", name=re.compile(f"^Consumer prices against last year, {origin}"))
     cell.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
@@ -118,6 +118,7 @@ def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, 
     page.keyboard.press("Enter")
     groups = page.get_by_role("region", name=re.compile(f"week of {before}: groups"))
     expect(groups.get_by_role("row")).to_have_count(1 + 2 * 3)
+    expect(groups).to_contain_text("In files and alerts: ")
     expect(page).to_have_url(re.compile(f"week={before}"))
 
 

@@ -11,6 +11,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
+from api.attributions import GROUPS
+from demand_assets.forecasting.features.known_ahead import features_of_driver
+from demand_assets.forecasting.features.spec import ATTRIBUTION_GROUPS
+from demand_assets.monitoring.drift_metrics import drift_classes
 from tests.dashboard.test_dashboard import amount, settled
 
 
@@ -115,3 +119,24 @@ def test_what_is_saved_belongs_to_one_data_set_and_outlives_a_foreign_entry(page
     expect(button).to_have_attribute("aria-pressed", "false")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
+
+
+def test_every_drift_variable_and_group_of_attributions_has_a_name_and_a_meaning(page: Page, service: str) -> None:
+    of_drivers = [each.name for level in ("store", "series") for each in features_of_driver(level, "shelf_price")]
+    asked = [[*drift_classes(of_drivers)], [*GROUPS]]
+    page.goto(service)
+    variables, groups = page.evaluate(
+        """async ([variables, groups]) => {
+          const { variableName, variableText, groupName, groupText } = await import('/static/js/names.js');
+          return [variables.map(each => [variableName(each), variableText(each)]),
+                  groups.map(each => [groupName(each), groupText(each)])];
+        }""",
+        asked,
+    )
+    for found in (variables, groups):
+        assert [name for name, text in found if text is None or "_" in name or "{" in name + text] == []
+        names = [name for name, _ in found]
+        assert [name for name in names if names.count(name) > 1] == []
+    assert ["Mean sales of 13 weeks", "Mean sales of the newest 13 weeks"] in variables
+    assert "Store: Shelf price against last year" in [name for name, _ in variables]
+    assert tuple(ATTRIBUTION_GROUPS) == GROUPS

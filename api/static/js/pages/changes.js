@@ -3,9 +3,9 @@ import { labelOf, levels, memberColumn, seriesColumn } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { amounts, change, counted, moment, percent, shareOfChange } from "../formatting.js";
+import { groupName, groupText } from "../names.js";
 import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
 import { go, link } from "../routing.js";
-import { groupName } from "../series_forecast.js";
 import { table } from "../table.js";
 
 const MOST_VINTAGES = 200;
@@ -125,10 +125,13 @@ function changesTable(name, caption, items, { unit }, params, ...keys) {
       { key: "change", label: "%", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
       { key: "left_forecast", label: "Before", numeric: true, show: amount },
       { key: "right_forecast", label: "After", numeric: true, show: amount },
-      { key: "reasons", label: "Why", wide: true, value: (row) => reasonsText(row, signed) },
+      { key: "reasons", label: "Why", wide: true, value: (row) => reasonsText(row, signed), show: (text, row) => h("span", { title: meaningOf(row) }, text) },
     ],
   });
 }
+
+/** What the reasons mean, for the tooltip. */
+const meaningOf = ({ reasons }) => reasons?.slice(0, MOST_REASONS).map(({ group }) => `${groupName(group)}: ${groupText(group)}`).join("\n");
 
 /** What moved a forecast, in a planner's words: the few groups that did most of it. */
 function reasonsText({ reasons, left_forecast: before, right_forecast: after }, signed) {
