@@ -135,7 +135,7 @@ def health_alerts(lake: ParquetLake, registry: ModelRegistry, ledger: PromotionL
     from demand_assets.store.migrations import opened
 
     try:
-        with opened(ledger.store_url) as engine, reading(engine) as connection:
+        with opened(ledger.address) as engine, reading(engine) as connection:
             refused = promotion_refused_alert(connection)
         losses = chain_losses(registry, ledger)
         champion, trained = ledger.champion(), registry.newest(trained=True)

@@ -1,7 +1,6 @@
 """build_resources(settings): the only choice of where the parts run."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.events import Events
+from demand_assets.adapters.hidden_values import StoreResource, unshown
 from demand_assets.adapters.io_manager import ParquetIOManager
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.ledger import PromotionLedger
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 
-class Landing(dg.ConfigurableResource):
+class Landing(StoreResource):
     """The landing zone at `uri`; findings that were accepted are in the store at `store_url`."""
 
     uri: str
@@ -55,21 +55,19 @@ class Landing(dg.ConfigurableResource):
         from demand_assets.store.migrations import current_engine
 
         # Before there is a store nothing has been accepted.
-        if not is_to_come(self.store_url):
-            for one in accepted_findings(current_engine(self.store_url)):
+        if not is_to_come(self.address):
+            for one in accepted_findings(current_engine(self.address)):
                 yield Accept(week=one["week"], check=one["check_name"], reason=one["reason"])
 
 
-class ForecastStore(dg.ConfigurableResource):
-    """The SQL store at `url`, SQLite or PostgreSQL."""
-
-    url: str
+class ForecastStore(StoreResource):
+    """The SQL store of forecasts."""
 
     def engine(self) -> "sqlalchemy.Engine":
         """A connected engine whose schema is the one this code expects; StoreError otherwise."""
         from demand_assets.store.migrations import current_engine
 
-        return current_engine(self.url)
+        return current_engine(self.address)
 
 
 class Training(dg.ConfigurableResource):
@@ -208,29 +206,27 @@ def build_alerts(settings: Settings) -> Alerts:
     """Where these settings send alerts; SettingsError for an address that Apprise cannot read."""
     require_known(settings.alert_urls, f"{PREFIX}ALERT_URLS")
     return Alerts(
-        store_url=settings.store,
+        store_url=_store(settings),
         sns_topic_arn=settings.alert_sns_topic,
         metrics_namespace=settings.metrics_namespace,
-        addresses=_unshown("ALERT_URLS", settings.alert_urls),
+        addresses=unshown("ALERT_URLS", settings.alert_urls),
     )
 
 
 def build_events(settings: Settings) -> Events:
     """Whom these settings tell of published vintages."""
     return Events(
-        store_url=settings.store,
+        store_url=_store(settings),
         public_url=settings.public_url,
-        webhooks=_unshown("EVENT_URLS", settings.event_urls),
-        secret=_unshown("EVENT_SECRET", settings.event_secret),
+        webhooks=unshown("EVENT_URLS", settings.event_urls),
+        secret=unshown("EVENT_SECRET", settings.event_secret),
         sns_topic_arn=settings.event_sns_topic,
-        addresses=_unshown("ALERT_URLS", settings.alert_urls),
+        addresses=unshown("ALERT_URLS", settings.alert_urls),
     )
 
 
-def _unshown(name: str, value: str) -> str:
-    """The environment variable of a secret, which is what Dagster's UI then shows of it; else the value itself."""
-    variable = PREFIX + name
-    return dg.EnvVar(variable) if value and os.environ.get(variable) == value else value
+def _store(settings: Settings) -> str:
+    return unshown("STORE_URL", settings.store)
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -242,11 +238,11 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "model_name": settings.model_name,
     }
     return {
-        "landing": Landing(uri=settings.landing, store_url=settings.store, bad_rows=settings.bad_rows),
+        "landing": Landing(uri=settings.landing, store_url=_store(settings), bad_rows=settings.bad_rows),
         "lake": lake,
         "io_manager": ParquetIOManager(lake=lake),
         "registry": ModelRegistry(**models),
-        "ledger": PromotionLedger(store_url=settings.store, **models),
+        "ledger": PromotionLedger(store_url=_store(settings), **models),
         "promotion_gate": PromotionGate(
             margin=settings.promotion_margin,
             significance=settings.promotion_significance,
@@ -255,7 +251,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "retraining": RetrainingRules(
             max_age_weeks=settings.max_model_age_weeks, cooldown_weeks=settings.retraining_cooldown_weeks
         ),
-        "store": ForecastStore(url=settings.store),
+        "store": ForecastStore(store_url=_store(settings)),
         "training": build_training(settings),
         "compute": build_compute(settings),
         "table_refs": TableRefManager(lake=lake),

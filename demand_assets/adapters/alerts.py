@@ -14,9 +14,9 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
+from demand_assets.adapters.hidden_values import StoreResource, revealed
 from demand_assets.adapters.notices import channels_of, notify
 from demand_assets.errors import DeliveryError, StoreError
 from demand_assets.provenance import fingerprint
@@ -124,14 +124,13 @@ def _shown(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-class Alerts(dg.ConfigurableResource):
+class Alerts(StoreResource):
     """Where alerts go: the log, and what is named; the store at `store_url` holds what was delivered.
 
     `sns_topic_arn`, `metrics_namespace` and `addresses` (of Apprise) turn those channels on. Nothing here raises
     because a channel or the store is down.
     """
 
-    store_url: str
     sns_topic_arn: str = ""
     metrics_namespace: str = ""
     addresses: str = ""
@@ -146,7 +145,7 @@ class Alerts(dg.ConfigurableResource):
         from demand_assets.store.migrations import opened
 
         try:
-            with opened(self.store_url) as engine:
+            with opened(self.address) as engine:
                 claims = [Claim(engine, alert.key, name) for name in self._channels()]
                 delivered = [self._deliver(claim, alert) for claim in claims]
         except StoreError as error:
@@ -185,7 +184,7 @@ class Alerts(dg.ConfigurableResource):
         from demand_assets.store.migrations import opened
 
         try:
-            with opened(self.store_url) as engine, reading(engine) as connection:
+            with opened(self.address) as engine, reading(engine) as connection:
                 found = newest_alerts(connection, LOG, limit)
         except StoreError as error:
             _log.error("the alerts that were fired cannot be read: %s", one_line(str(error)))
@@ -272,11 +271,6 @@ def client_of(service: str, topic_arn: str = "") -> Any:
     # A session each: the default one is not safe among threads.
     session: Any = boto3.session.Session(region_name=region)
     return session.client(service, config=config)
-
-
-def revealed(value: str) -> str:
-    """A field of a resource that may name an environment variable, as Dagster's UI shows it, instead of a secret."""
-    return value.get_value() or "" if isinstance(value, dg.EnvVar) else value
 
 
 def _notify(address: str, alert: Alert) -> None:

@@ -17,9 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import dagster as dg
-
-from demand_assets.adapters.alerts import CHANNEL_ERRORS, client_of, one_line, revealed
+from demand_assets.adapters.alerts import CHANNEL_ERRORS, client_of, one_line
+from demand_assets.adapters.hidden_values import StoreResource, revealed
 from demand_assets.adapters.notices import channels_of, notify
 from demand_assets.errors import DeliveryError, StoreError
 from demand_assets.provenance import fingerprint
@@ -57,14 +56,13 @@ class _Target:
     people: bool = False
 
 
-class Events(dg.ConfigurableResource):
+class Events(StoreResource):
     """Who is told of published vintages: `webhooks` (signed with `secret`), an SNS topic, `addresses` of Apprise.
 
     The store at `store_url` holds how far each was told. `public_url` is that of the API, for links. Nothing here
     raises because a target or the store is down.
     """
 
-    store_url: str
     public_url: str = ""
     webhooks: str = ""
     secret: str = ""
@@ -81,11 +79,11 @@ class Events(dg.ConfigurableResource):
         from demand_assets.store.migrations import opened
 
         targets = self._targets()
-        if not targets or is_to_come(self.store_url):
+        if not targets or is_to_come(self.address):
             return []
         until = time.monotonic() + _PATIENCE_S
         try:
-            with opened(self.store_url) as engine:
+            with opened(self.address) as engine:
                 return [self._tell(engine, target, now, now - news_after, until) for target in targets]
         except StoreError as error:
             _log.error("nobody can be told of published vintages: %s", one_line(str(error)))

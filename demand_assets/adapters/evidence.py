@@ -60,7 +60,7 @@ def chain_losses(registry: ModelRegistry, ledger: PromotionLedger, week: str = "
     from demand_assets.store.migrations import opened
     from demand_assets.store.queries import realised_wmae
 
-    with opened(ledger.store_url) as engine, reading(engine) as conn:
+    with opened(ledger.address) as engine, reading(engine) as conn:
         realised = [(f"{row['week']:%Y-%m-%d}", float(row["wmae"])) for row in realised_wmae(conn)]
     realised = [one for one in realised if one[0] <= week]
     first = next((row["to_version"] for row in reversed(ledger.rows()) if row["outcome"] == "promoted"), None)

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
+from demand_assets.adapters.hidden_values import StoreResource
 from demand_assets.adapters.registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from demand_assets.errors import ModelError
 
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 _LOCK_ALIAS = 0x64656D616E6406
 
 
-class PromotionLedger(dg.ConfigurableResource):
+class PromotionLedger(StoreResource):
     """The ledger in the store at `store_url`, over the models of the registry at `tracking_uri`."""
 
-    store_url: str
     tracking_uri: str
     artifact_uri: str
     model_name: str
@@ -44,7 +42,7 @@ class PromotionLedger(dg.ConfigurableResource):
         """
         from demand_assets.store.migrations import opened
 
-        with opened(self.store_url) as engine:
+        with opened(self.address) as engine:
             return self._follow(engine)
 
     def rows(self) -> list[Mapping[str, Any]]:
@@ -53,7 +51,7 @@ class PromotionLedger(dg.ConfigurableResource):
         from demand_assets.store.ledger import history
         from demand_assets.store.migrations import opened
 
-        with opened(self.store_url) as engine, reading(engine) as conn:
+        with opened(self.address) as engine, reading(engine) as conn:
             return history(conn, self.model_name)
 
     def decide(
@@ -91,7 +89,7 @@ class PromotionLedger(dg.ConfigurableResource):
             forced=force and not decision.promote,
             decision_key=decision_key,
         )
-        with opened(self.store_url) as engine:
+        with opened(self.address) as engine:
             record = record_decision(engine, wanted)
             # Before the alias: who finds that set finds no other decision that was made.
             self._tell(record)
@@ -103,7 +101,7 @@ class PromotionLedger(dg.ConfigurableResource):
         from demand_assets.store.ledger import record_rollback
         from demand_assets.store.migrations import opened
 
-        with opened(self.store_url) as engine:
+        with opened(self.address) as engine:
             record = record_rollback(engine, self.model_name, (reason,), requested_by, now)
             self._follow(engine)
             self._tell(record)

@@ -26,7 +26,7 @@ def health_metrics(lake: ParquetLake, ledger: PromotionLedger, now: datetime) ->
     from demand_assets.store.queries import newest_vintage, realised_wmae, rows_of
 
     found: list[Metric] = []
-    with opened(ledger.store_url) as engine, reading(engine) as connection:
+    with opened(ledger.address) as engine, reading(engine) as connection:
         vintage = newest_vintage(connection)
         if vintage is not None:
             # Since the week ended, not since it was published: a forecast made late is an old one all the same.

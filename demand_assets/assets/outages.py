@@ -27,7 +27,7 @@ def retry_on_store_outage(body: Callable[..., Any]) -> Callable[..., Any]:
         except StoreUnavailableError as error:
             from demand_assets.store.engine import await_store
 
-            url = resources["store"].url if "store" in resources else resources["ledger"].store_url
+            url = (resources["store"] if "store" in resources else resources["ledger"]).address
             # Waited for here, not between two attempts: Dagster's record of the retry goes to the same server.
             await_store(url, PATIENCE_S)
             raise dg.RetryRequested(max_retries=MAX_RETRIES) from error

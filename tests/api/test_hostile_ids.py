@@ -78,7 +78,8 @@ def test_a_series_is_found_by_its_very_id_everywhere(client: httpx.Client, dept:
 
 @pytest.mark.parametrize("address", LISTS)
 def test_pages_go_through_all_ids(client: httpx.Client, address: str) -> None:
-    found = [row["dept_id"] for row in rows(client, address, limit="3")]
+    # Totals have a row a week, so pages of three would be hundreds.
+    found = [row["dept_id"] for row in rows(client, address, limit="50" if "totals" in address else "3")]
     assert set(found) == set(IDS)
 
 

@@ -44,14 +44,14 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @pytest.fixture
 def alerts(store: ForecastStore) -> Alerts:
-    return Alerts(store_url=store.url)
+    return Alerts(store_url=store.address)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ForecastStore:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     migrate(url)
-    return ForecastStore(url=url, unit="USD")
+    return ForecastStore(store_url=url)
 
 
 @pytest.fixture
@@ -312,10 +312,10 @@ def test_monitoring_says_what_it_did(
         )
         return str(told.skip_message)
 
-    assert tick(store.url).endswith("0 sensors and schedules: nothing to alert on")
+    assert tick(store.address).endswith("0 sensors and schedules: nothing to alert on")
     report(lake, "severe")
-    assert tick(store.url).endswith("1 new alerts: severe_drift")
-    assert tick(store.url).endswith("0 new alerts, 1 sent before: severe_drift")
+    assert tick(store.address).endswith("1 new alerts: severe_drift")
+    assert tick(store.address).endswith("0 new alerts, 1 sent before: severe_drift")
     assert tick("sqlite:///nowhere/store.db").endswith("1 new alerts: store_unreachable")
 
 

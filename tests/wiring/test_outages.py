@@ -30,7 +30,7 @@ NOWHERE = "postgresql://127.0.0.1:1/demand"
 def run(body: Callable[..., Any], url: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     asset = dg.asset(name="published", required_resource_keys=set())(retry_on_store_outage(body))
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    resources = {"store": ForecastStore(url=url, unit="USD")}
+    resources = {"store": ForecastStore(store_url=url)}
     return dg.materialize([asset], quiet, instance, resources, raise_on_error=False)
 
 
@@ -43,7 +43,7 @@ def test_a_vintage_whose_connection_was_lost_is_published_once(postgres_url: str
     ended: list[dg.ExecuteInProcessResult] = []
 
     def body(store: ForecastStore) -> None:
-        with opened(store.url) as engine:
+        with opened(store.address) as engine:
             publish_vintage(engine, RECORD, ROWS, attributions=WHY)
 
     with (
@@ -69,7 +69,7 @@ def test_data_that_the_store_refuses_fails_at_once(postgres_url: str, instance: 
     migrate(postgres_url)
 
     def body(store: ForecastStore) -> None:
-        with opened(store.url) as engine:
+        with opened(store.address) as engine:
             publish_vintage(engine, RECORD, [])
 
     result = run(body, postgres_url, instance)

@@ -13,7 +13,7 @@ from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.alerting import COMMAND_TAG
 from demand_assets.landed_weeks import ROWS_KEY
 from tests.wiring.conftest import demand, run
-from tests.wiring.test_main_job import files_of
+from tests.wiring.workspaces import files_of
 
 NEXT = pd.Timedelta(weeks=1)
 

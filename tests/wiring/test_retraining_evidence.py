@@ -65,7 +65,7 @@ def ledger(tmp_path: Path) -> _Ledger:
 
 def score_weeks(ledger: PromotionLedger) -> None:
     """Publish a vintage before each of the scored weeks, and its loss."""
-    engine = create_engine_for(ledger.store_url)
+    engine = create_engine_for(ledger.address)
     for week, loss in SCORED.items():
         record = VintageRecord(week - timedelta(weeks=1), 1, "xgboost", "2", "data", "0.1.0", NOW, "USD")
         vintage = publish_vintage(engine, record, [("1", "1", week, 1, 3.0, 1.0, 3.0, 5.0, None)]).vintage_id

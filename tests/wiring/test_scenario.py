@@ -36,9 +36,9 @@ def scenario(home: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_half_a_price_moves_its_forecasts_up_and_nothing_else(
-    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: Any
+    first_home: Path, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: Any
 ) -> None:
-    home, file = tmp_path / "home", tmp_path / "half.csv"
+    home, file = first_home, tmp_path / "half.csv"
     write_priced(tmp_path / "zone")
     vintage = str(run(home, tmp_path / "zone")["vintage"])
     file.write_text(CHANGES)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event
 from demand_assets.errors import SettingsError
 from demand_assets.partitions import key_ranges, known_weeks, passed_over, register_weeks, stray_partitions
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import build_alerts, build_events, build_training
+from demand_assets.resources import build_resources, build_training
 from demand_assets.settings import read_settings, remember_workspace, workspace_for
 from demand_assets.settings_page import settings_table
 from tests.wiring import commands
@@ -66,10 +66,14 @@ def test_secrets_are_not_part_of_what_is_shown_of_the_settings() -> None:
 
 def test_dagster_shows_the_name_of_a_secret_instead_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMAND_ALERT_URLS", "json://ann:hunter2@host")
-    for resource in (build_alerts(read_settings()), build_events(read_settings())):
-        shown = repr(resource.model_dump())
-        assert "DEMAND_ALERT_URLS" in shown
-        assert "hunter2" not in shown
+    monkeypatch.setenv("DEMAND_STORE_URL", "postgresql://ann:hunter2@host/demand")
+    resources = build_resources(read_settings())
+    shown = {name: repr(resource.model_dump()) for name, resource in resources.items()}
+    assert "hunter2" not in repr(shown)
+    assert "DEMAND_ALERT_URLS" in shown["alerts"]
+    assert "DEMAND_STORE_URL" in shown["store"]
+    # Whoever uses one outside a run of Dagster's gets the value.
+    assert resources["store"].address == "postgresql://ann:hunter2@host/demand"
 
 
 def test_the_docs_list_every_setting() -> None:
