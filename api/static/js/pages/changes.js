@@ -36,7 +36,7 @@ export function draw(params, signal) {
       const rows = [...answer.items].sort((a, b) => a.week.localeCompare(b.week));
       figures.replaceChildren(...(rows.length > 0 ? [figuresOf(rows, answer)] : []));
       if (rows.length === 0) return emptyNote("No week is in both.", `The forecast of ${answer.left.origin_week} ends before that of ${answer.right.origin_week} begins.`);
-      return changesTable("changes-chain", "By week", rows, answer, params, { key: "week", label: "Week" });
+      return [h("p", { class: "muted" }, "The system's own forecasts, in the weeks that both forecast; a planner's number is part of neither."), changesTable("changes-chain", "By week", rows, answer, params, { key: "week", label: "Week" })];
     },
   });
   const totals = levels().map((level) =>
