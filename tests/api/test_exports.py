@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,13 @@ def test_a_layout_may_stand_in_a_file(tmp_path: Path, ending: str) -> None:
     path.write_text(texts[ending])
     made = settings(order_layout=str(path)).order_layout
     assert (made.separator, dict(made.columns)) == (";", {"qty": "final"})
+
+
+def test_the_layout_of_the_docs_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    [block] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    made = settings(order_layout=block).order_layout
+    assert (made.decimals, made.columns["Menge"]) == (0, "order_quantity")
 
 
 @pytest.mark.parametrize(
