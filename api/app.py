@@ -20,6 +20,7 @@ from api.parameters import refuse_repeated
 from api.points import PointReads
 from api.responses import conditional_response
 from api.routes import (
+    changes,
     dataset,
     forecasts,
     models,
@@ -30,6 +31,7 @@ from api.routes import (
     series,
     uploads,
     vintages,
+    workbooks,
 )
 from api.serialization import to_json
 from api.service import Service, announce_weekday
@@ -89,6 +91,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
         models.router, overrides.router, uploads.router, scenarios.router,
+        workbooks.router, changes.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])

@@ -45,6 +45,7 @@ _SECURITY: list[Header] = [
     ),
 ]
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_READS = frozenset({"/v1/forecasts:batch", "/v1/workbooks"})
 _METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
 
 
@@ -270,8 +271,8 @@ class _RecordedSend:
 
 
 def _scope_for(method: str, path: str) -> str:
-    """The scope that a request needs. A batch of reads is a POST because of its size alone."""
-    if method not in _WRITES or path == "/v1/forecasts:batch":
+    """The scope that a request needs. A batch of reads is a POST because of its size alone, and so is a workbook."""
+    if method not in _WRITES or path in _READS:
         return "read"
     return "approve" if path.endswith("/review") else "write"
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.layouts import OrderLayout, OrderLayoutSetting
 from demand_assets.store.overrides import OverrideRules
 
 PREFIX = "DEMAND_API_"
@@ -94,6 +95,10 @@ class ApiSettings(BaseSettings):
             description="Days before the first day of a week from which on its numbers are fixed.",
         ),
     ] = None
+    order_layout: Annotated[
+        OrderLayoutSetting,
+        Field(description="Columns of orders with `format=erp`: JSON, or the path of a JSON or TOML file."),
+    ] = OrderLayout()
     rate_per_second: Annotated[
         float, Field(gt=0, le=1e6, description="Requests per second and API key, in all processes together.")
     ] = 50.0

@@ -33,17 +33,23 @@ export function setApiKey(key) {
   else sessionStorage.setItem(KEY, key);
 }
 
-async function asked(path, options) {
+async function sent(path, options) {
   const headers = { Accept: "application/json", ...options.headers };
   const key = apiKey();
   if (key !== null) headers.Authorization = `Bearer ${key}`;
-  let answer;
   try {
-    answer = await fetch(path, { ...options, headers });
+    return await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "the service does not answer; it may be restarting", null);
   }
+}
+
+async function asked(path, options) {
+  return bodyOf(await sent(path, options));
+}
+
+async function bodyOf(answer) {
   const requestId = answer.headers.get("x-request-id");
   let body;
   try {
@@ -122,6 +128,21 @@ export function upload(path, query, content, mediaType, idempotencyKey) {
     headers: { "Content-Type": mediaType, "Idempotency-Key": idempotencyKey },
     body: content,
   });
+}
+
+/**
+ * A file that the service makes, with the name that it gives it.
+ * @param {string} path
+ * @param {Object<string, any>} [query]
+ * @param {Object} [body] sent as JSON; without one it is a GET
+ * @returns {Promise<{content: Blob, name: string}>}
+ */
+export async function getFile(path, query, body) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await sent(address(path, query), options);
+  if (!answer.ok) return bodyOf(answer);
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "download";
+  return { content: await answer.blob(), name };
 }
 
 /**
