@@ -22,6 +22,7 @@ from api.responses import conditional_response
 from api.routes import (
     dataset,
     forecasts,
+    identity,
     models,
     monitoring,
     operations,
@@ -34,6 +35,7 @@ from api.routes import (
 from api.serialization import to_json
 from api.service import Service, announce_weekday
 from api.settings import ApiSettings
+from api.signed_in import who_is_signed_in
 from api.snapshot import Refresher, State
 
 DESCRIPTION = (
@@ -88,11 +90,14 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     problems.install(app)
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
-        models.router, overrides.router, uploads.router, scenarios.router,
+        models.router, overrides.router, uploads.router, scenarios.router, identity.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
     operations.serve_pages(app)
+    identify, sign_in = who_is_signed_in(settings, now)
+    for router in sign_in:
+        app.include_router(router, dependencies=[Depends(refuse_repeated)])
 
     @lru_cache(maxsize=1)
     def openapi() -> dict[str, Any]:
@@ -106,7 +111,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     app.add_middleware(CompressionMiddleware)
     # Added last, so it is the outermost.
-    app.add_middleware(ServiceMiddleware, settings=settings, service=service)
+    app.add_middleware(ServiceMiddleware, settings=settings, service=service, identify=identify)
     if settings.tracing:
         from api.tracing import trace
 

@@ -2,7 +2,7 @@
 import { loadDataset } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
-import { PAGES, askForKey, drawFacts, drawNavigation, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
+import { PAGES, askForKey, drawFacts, drawNavigation, drawPerson, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
 const SETTLES_MS = 1500;
 let leaving = new AbortController();
@@ -68,6 +68,7 @@ function keepPlace(main) {
 async function again() {
   wireForgetKey(again);
   drawFacts();
+  drawPerson();
   await loadDataset();
   drawWords();
   show();
