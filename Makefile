@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test test-long stack-test stack-faults kills check format bench mutants fuzz openapi dictionary lock clean
+.PHONY: help setup demo dev test test-long stack-test stack-faults kills check format bench bench-check mutants fuzz openapi dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +95,9 @@ $(VENV)/.bench: $(STAMP) benchmarks/requirements.lock
 
 bench: $(VENV)/.bench ## a benchmark, BENCH=main_job or another of benchmarks/; RAW_DIR=folder for your own CSVs
 	@$(BIN)/python -m benchmarks.$(BENCH) $(if $(RAW_DIR),--raw-dir "$(RAW_DIR)") $(ARGS)
+
+bench-check: $(VENV)/.bench ## key ratios of the benchmarks against the recorded ones; names what got slower
+	@$(BIN)/python -m benchmarks.check $(ARGS)
 
 # mutmut has a lock of its own, as no other command needs it.
 $(VENV)/.mutants: $(STAMP) tests/mutation/requirements.lock

@@ -20,6 +20,7 @@ from api.parameters import refuse_repeated
 from api.points import PointReads
 from api.responses import conditional_response
 from api.routes import (
+    changes,
     dataset,
     forecasts,
     identity,
@@ -31,6 +32,7 @@ from api.routes import (
     series,
     uploads,
     vintages,
+    workbooks,
 )
 from api.serialization import to_json
 from api.service import Service, announce_weekday
@@ -90,7 +92,8 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     problems.install(app)
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
-        models.router, overrides.router, uploads.router, scenarios.router, identity.router,
+        models.router, overrides.router, uploads.router, scenarios.router,
+        workbooks.router, changes.router, identity.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])

@@ -120,3 +120,39 @@ class NewReview(BaseModel):
     comment: Annotated[
         Annotated[str, Field(max_length=1000, pattern=_TEXT)] | None, Field(examples=["Agreed with the store"])
     ] = None
+
+
+_MOST_ROWS = 50_000
+_MOST_TEXT = 32_767
+Cell = (
+    Annotated[str, Field(max_length=_MOST_TEXT)]
+    | bool
+    | Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
+    | None
+)
+
+
+class NewColumn(BaseModel):
+    """One column of a table; one that is shorter than the others ends in empty cells."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=200, description="Its head.")]
+    values: Annotated[list[Cell], Field(max_length=_MOST_ROWS)]
+
+
+class NewSheet(BaseModel):
+    """One table, as a page shows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=200, description="Names the sheet, as far as Excel lets it.")]
+    columns: Annotated[list[NewColumn], Field(min_length=1, max_length=200)]
+
+
+class NewWorkbook(BaseModel):
+    """The tables of a page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sheets: Annotated[list[NewSheet], Field(min_length=1, max_length=50)]

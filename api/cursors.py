@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from math import isfinite
 from typing import Any, TypeVar
 
 from fastapi import Request
-from sqlalchemy import Date, Integer, SmallInteger
+from sqlalchemy import Date, Float, Integer, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 from api.problems import ProblemError
@@ -94,6 +95,10 @@ def _typed(value: Any, kind: TypeEngine[Any]) -> Any:
         if type(value) is not int or not 0 <= value < limit:
             raise ValueError("no id")
         return value
+    if isinstance(kind, Float):
+        if type(value) not in (int, float) or not isfinite(value):
+            raise ValueError("no amount")
+        return float(value)
     if not isinstance(value, str) or "\x00" in value:
         raise ValueError("no text")
     value.encode()

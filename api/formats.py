@@ -66,7 +66,7 @@ def render(table: Table, form: Format) -> bytes:
     if form is Format.CSV:
         return _csv(flat)
     if form is Format.XLSX:
-        return _xlsx(flat)
+        return workbook({"Sheet1": flat})
     # Heavy, and most requests need neither.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -110,7 +110,8 @@ def _cells(kind: type, values: Sequence[Any]) -> Sequence[Any]:
     return values if convert is None else _each(convert, values)
 
 
-def _xlsx(table: Table) -> bytes:
+def workbook(sheets: Mapping[str, Table]) -> bytes:
+    """Tables by the names of their sheets as one Excel workbook. Takes its time: call it in a thread."""
     # Only asked for by people, a few times a day.
     import xlsxwriter
 
@@ -119,14 +120,16 @@ def _xlsx(table: Table) -> bytes:
     with xlsxwriter.Workbook(sink, options) as book:
         # The time of writing would make two files of the same rows differ.
         book.set_properties({"created": _NO_TIME})
-        sheet = book.add_worksheet()
+        head = book.add_format({"bold": True})
         styles = {kind: book.add_format({"num_format": style}) for kind, style in _CELL_STYLES.items()}
-        sheet.write_row(0, 0, table, book.add_format({"bold": True}))
-        sheet.freeze_panes(1, 0)
-        for at, (name, (kind, values)) in enumerate(table.items()):
-            _require_short(name, values)
-            sheet.set_column(at, at, max(len(name), 11) + 1)
-            sheet.write_column(1, at, values, styles.get(kind))
+        for title, table in sheets.items():
+            sheet = book.add_worksheet(title)
+            sheet.write_row(0, 0, table, head)
+            sheet.freeze_panes(1, 0)
+            for at, (name, (kind, values)) in enumerate(table.items()):
+                _require_short(name, values)
+                sheet.set_column(at, at, max(len(name), 11) + 1)
+                sheet.write_column(1, at, values, styles.get(kind))
     return sink.getvalue()
 
 

@@ -30,7 +30,8 @@ class Listing:
 
     A column is one of the statement, one of `shared`, whose value all rows have, one that `complete` makes from these
     columns, or one that `derive` makes from a row. `prepare` is given the rows before that. `snapshot_token`: what
-    later pages have to go on with, such as the vintage. `extra`: further members of the JSON body.
+    later pages have to go on with, such as the vintage. `extra`: further members of the JSON body. `layout`: writes the
+    file in place of the format that is asked for.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Listing:
     snapshot_token: str | None = None
     immutable: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    layout: Callable[[Table], bytes] | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -127,7 +129,8 @@ def _items(listing: Listing, rows: Sequence[Sequence[Any]], called: Names) -> li
 def _rendered(listing: Listing, rows: Sequence[Sequence[Any]], called: Names, form: Format) -> tuple[bytes, str]:
     """The file and its ETag."""
     columns = listing.table(rows, called).items()
-    content = render({name: _flat(name, *column) for name, column in columns}, form)
+    table = {name: _flat(name, *column) for name, column in columns}
+    content = render(table, form) if listing.layout is None else listing.layout(table)
     return content, etag_of(content).decode()
 
 

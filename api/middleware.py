@@ -52,6 +52,7 @@ _SECURITY: list[Header] = [
     ),
 ]
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_READS = frozenset({"/v1/forecasts:batch", "/v1/workbooks"})
 _METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
 
 
@@ -309,8 +310,8 @@ def _who(sender: Principal | None) -> dict[str, str]:
 
 
 def _scope_for(method: str, path: str) -> str:
-    """The scope that a request needs. A batch of reads is a POST because of its size alone."""
-    if method not in _WRITES or path == "/v1/forecasts:batch":
+    """The scope that a request needs. A batch of reads is a POST because of its size alone, and so is a workbook."""
+    if method not in _WRITES or path in _READS:
         return "read"
     return "approve" if path.endswith("/review") else "write"
 

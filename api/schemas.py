@@ -13,7 +13,19 @@ from api.override_schemas import ActiveOverride, Override
 from api.parameters import Level
 from api.people import Kind, Role
 from api.row_models import with_columns
-from api.schema_parts import FINAL, QUANTILES, SERIES, Envelope, Stale, Vintage, named, nullable, of_final, some
+from api.schema_parts import (
+    FINAL,
+    QUANTILES,
+    SERIES,
+    Envelope,
+    Listing,
+    Stale,
+    Vintage,
+    named,
+    nullable,
+    of_final,
+    some,
+)
 from demand_assets.contract import store
 from demand_assets.contract.columns import Column, Table, Type
 from demand_assets.contract.store import amount
@@ -200,6 +212,35 @@ class Attribution(BaseModel):
 
     group: Annotated[str, Field(description="The group of features.", examples=["recent trend"])]
     amount: Annotated[float, Field(description="What it moved the forecast by, in `unit`.", examples=[420.5])]
+
+
+@with_columns(
+    *named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
+    *nullable(
+        replace(store.TARGET_WEEK, text="Week forecast, by the day that ends it; null: all weeks together"),
+        replace(store.FORECAST, name="left_forecast", text="Forecast of the left vintage; null without one"),
+        replace(store.FORECAST, name="right_forecast", text="Forecast of the right vintage; null without one"),
+    ),
+    amount("difference", "The right forecast less the left one; a forecast that is not there counts as 0"),
+)
+class Change(BaseModel):
+    """What a forecast became in another vintage, and why."""
+
+    level: Annotated[Literal["series"] | Level, Field(description="What is compared.")]
+    reasons: Annotated[
+        list[Attribution] | None,
+        Field(
+            description="What each group of features moved the difference by, the largest first; they sum to it. "
+            "Null where a vintage has no attributions, as a scenario."
+        ),
+    ]
+
+
+class Changes(Listing[Change]):
+    """Changes, and the two vintages."""
+
+    left: Vintage
+    right: Vintage
 
 
 @with_columns(*SERIES, store.TARGET_WEEK, store.HORIZON, store.FORECAST)

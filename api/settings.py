@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.layouts import OrderLayout, OrderLayoutSetting
 from api.people import Grants, parse_grants
 from demand_assets.store.overrides import OverrideRules
 
@@ -142,6 +143,10 @@ class ApiSettings(BaseSettings):
             description="Days before the first day of a week from which on its numbers are fixed.",
         ),
     ] = None
+    order_layout: Annotated[
+        OrderLayoutSetting,
+        Field(description="Columns of orders with `format=erp`: JSON, or the path of a JSON or TOML file."),
+    ] = OrderLayout()
     rate_per_second: Annotated[
         float, Field(gt=0, le=1e6, description="Requests per second and API key, in all processes together.")
     ] = 50.0

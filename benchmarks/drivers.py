@@ -19,7 +19,6 @@ from demand_assets.forecasting.baselines import BASE, SEASONAL_NAIVE
 from demand_assets.forecasting.drivers import DriverFrames
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.intervals import COLUMNS as INTERVAL
-from demand_assets.forecasting.intervals import SIZE_SEGMENTS
 from demand_assets.forecasting.metrics import coverage, interval_score, score
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
@@ -34,6 +33,8 @@ WITHOUT = " without drivers"
 OTHERS = (SEASONAL_NAIVE, "svd_stl", "mlforecast")
 LAGS = (1, 2, 3, 4, 8, 12, 26, 51, 52, 53)
 ROLLING = (4, 8, 13, 52)
+# Groups of series by size whose coverage is told.
+SIZES = 5
 
 
 def ours(retailer: Retailer, drivers: DriverFrames | None, every: int, config: XGBoostConfig) -> pd.DataFrame:
@@ -147,7 +148,7 @@ def measure(points: pd.DataFrame) -> dict[str, Any]:
     by_origin = score(points, ["origin_week"]).pivot_table(index="origin_week", columns="model", values="wmae")
     before, after = by_origin[MODEL + WITHOUT], by_origin[MODEL]
     own = points[points["model"] == MODEL]
-    size = pd.qcut(own["scale"], SIZE_SEGMENTS, labels=False, duplicates="drop")
+    size = pd.qcut(own["scale"], SIZES, labels=False, duplicates="drop")
     return {
         "scores": scores.to_dict(orient="index"),
         "below the best of the others": 1 - errors[MODEL] / errors[list(OTHERS)].min(),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from api.attributions import attributions_of
 from api.bodies import Batch
 from api.cursors import decode_snapshot_token, parse_sequence
 from api.documents import list_responses
 from api.forecasts import QUANTILES, Key, active_override, encoded, final_columns, finals, key_of
+from api.formats import Format
 from api.listing import Listing, envelope, list_response
 from api.orders import order_quantity
 from api.parameters import (
@@ -43,8 +46,6 @@ root = APIRouter(tags=["Forecasts"])
 router = APIRouter(prefix="/v1", tags=["Forecasts"])
 
 _BATCH_SQL = 500
-# Columns whose name does not read as the pipeline's word for the group.
-_GROUPS = {"weather_economy": "weather and economy"}
 
 
 class ForecastParameters(Parameters):
@@ -182,6 +183,12 @@ async def get_forecasts_of_keys(request: Request, service: ServiceDep, wanted: B
     return Response(head[:-1] + b',"items":[' + items + b"]}", media_type="application/json")
 
 
+OrderFormat = Annotated[
+    Format | Literal["erp"] | None,
+    Field(description="Instead of the Accept header, for links; erp: CSV in the layout of the settings."),
+]
+
+
 class OrderParameters(SeriesFilters):
     """Which orders, at which service level."""
 
@@ -190,6 +197,7 @@ class OrderParameters(SeriesFilters):
         float,
         Field(ge=0.01, le=0.999, description="Share of weeks in which the stock should suffice.", examples=[0.75]),
     ] = 0.75
+    format: OrderFormat = None  # type: ignore[assignment]
 
 
 @router.get("/orders", summary="Order quantities", **list_responses(OrderQuantity, 404))
@@ -199,7 +207,7 @@ async def list_orders(request: Request, service: ServiceDep, query: Annotated[Or
     Of the newest vintage, with planners' numbers in force in place of its forecasts.
     The quantile of demand at that level, linear in the normal score through p10, p50 and p90: exact for a
     normal error, and one that is wider upwards stays so. `order_quantity` of a forecast is at the level of the
-    pipeline's own costs.
+    pipeline's own costs. `format=erp` is CSV with the columns, names and forms that DEMAND_API_ORDER_LAYOUT says.
     """
     filters = await find_series(service, query.store_id, query.dept_id)
     began_with = decode_snapshot_token(request, query.cursor, str)
@@ -221,6 +229,9 @@ async def list_orders(request: Request, service: ServiceDep, query: Annotated[Or
         derive=derive,
         snapshot_token=vintage["vintage_id"],
     )
+    if query.format == "erp":
+        listing.layout = partial(service.settings.order_layout.render, unit=vintage["unit"])
+        query = query.model_copy(update={"format": Format.CSV})
     return await list_response(request, service, query, listing)
 
 
@@ -252,7 +263,6 @@ async def explain_forecast(
     moved = await service.fetch_maps(reads.attributions_of(row["vintage_id"], *key))
     if not moved:
         raise ProblemError(404, f"vintage {row['vintage_id']} has no attributions", unknown="attributions")
-    parts = [{"group": _GROUPS.get(name, name.replace("_", " ")), "amount": value} for name, value in moved[0].items()]
     ids = {"store_id": query.store_id, "dept_id": query.dept_id}
     body = {
         **ids,
@@ -260,7 +270,7 @@ async def explain_forecast(
         "week": query.week,
         "horizon": row["horizon"],
         "forecast": row["forecast"],
-        "attributions": sorted(parts, key=lambda each: -abs(each["amount"])),
+        "attributions": attributions_of(moved[0]),
         **envelope(service, {name: row[name] for name in Vintage.model_fields}),
     }
     return conditional_response(request, to_json(body), immutable=is_one_vintage and service.state.is_past(row))

@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from demand_assets.forecasting.weeks import week_number
 
 QUANTILES = (0.1, 0.5, 0.9)
-SIZE_SEGMENTS = 5
+# Shares of the points up to the sizes that part them: fifths, and the smallest twentieth, whose errors are more often
+# several times its size (docs/accuracy.md).
+SIZE_SHARES = (0.05, 0.2, 0.4, 0.6, 0.8)
 # A group's quantiles and those of the group that it is part of weigh the same when it has errors of so many weeks.
 PULL_WEEKS = 8.0
 # Where nothing ever missed, errors are compared in units of scale.
@@ -179,7 +181,7 @@ def _by_horizon(
     quantiles: tuple[float, ...],
 ) -> Calibration:
     """Quantiles by horizon alone, pulled towards those of everything; the median is 0. Sizes and weeks refine them."""
-    edges = np.unique(np.quantile(scale, np.linspace(0, 1, SIZE_SEGMENTS + 1)[1:-1]))
+    edges = np.unique(np.quantile(scale, SIZE_SHARES))
     step = np.clip(np.asarray(horizon, dtype=np.int64), 1, horizon_weeks) - 1
     found, weeks = _of_groups(error, step, week, horizon_weeks, quantiles)
     share = (weeks / (weeks + PULL_WEEKS))[:, None]

@@ -132,6 +132,7 @@ LISTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/v1/models", {}),
     ("/v1/promotions", {}),
     ("/v1/orders", {}),
+    ("/v1/changes", {}),
     ("/v1/overrides", {}),
     ("/v1/overrides/accuracy", {}),
 )

@@ -62,7 +62,11 @@ def test_a_key_is_needed(guarded: tuple[httpx.Client, Keys]) -> None:
 
 
 OPEN = ("/health", "/ready")
-NEEDS = {("post", "/v1/forecasts:batch"): "read", ("post", "/v1/overrides/{override_id}/review"): "approve"}
+NEEDS = {
+    ("post", "/v1/forecasts:batch"): "read",
+    ("post", "/v1/workbooks"): "read",
+    ("post", "/v1/overrides/{override_id}/review"): "approve",
+}
 
 
 def operations() -> Iterator[tuple[str, str, str]]:

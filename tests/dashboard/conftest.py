@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demand_assets.store.migrations import migrate
+from tests.api.conftest import database
 from tests.dashboard import retailer
 from tests.waiting import GUARD_S, answers, until
 
@@ -54,6 +55,21 @@ def service(tmp_path_factory: pytest.TempPathFactory, origin: date) -> Iterator[
     retailer.fill(url, origin)
     with served(url) as address:
         yield address
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def each_service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, origin: date
+) -> Iterator[str]:
+    """A service over each database, with a layout of orders; tests give no numbers in it but their own."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('each') / 'store.db'}"
+        else:
+            url = stack.enter_context(database(request.getfixturevalue("postgres_server")))
+        retailer.fill(url, origin)
+        layout = '{"columns": {"Filiale": "store_id", "Menge": "order_quantity"}, "separator": ";", "decimal": ","}'
+        yield stack.enter_context(served(url, DEMAND_API_ORDER_LAYOUT=layout))
 
 
 @pytest.fixture(scope="session")

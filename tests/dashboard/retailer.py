@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from math import sin
 
+from sqlalchemy import select
+
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
@@ -20,6 +22,7 @@ from demand_assets.store.publish import (
 )
 from demand_assets.store.queries import forecasts_of, newest_vintage
 from demand_assets.store.scenarios import ScenarioRecord, publish_scenario
+from demand_assets.store.tables import forecast_vintages
 
 STORES, DEPTS, HORIZON = ("1", "2"), ("3", "7", "11"), 4
 VINTAGES, WEEKS = 3, 60
@@ -136,9 +139,10 @@ def _risk(store: str, dept: str, week: date) -> float:
 def _scores(url: str, week: date, keys: list[tuple[str, str]]) -> None:
     engine = create_engine_for(url)
     with engine.connect() as connection:
-        found = connection.exec_driver_sql(
-            "SELECT vintage_id FROM forecast_vintages WHERE origin_week = ?", ((week - timedelta(weeks=1)).isoformat(),)
-        ).scalar_one()
+        of_origin = select(forecast_vintages.c.vintage_id).where(
+            forecast_vintages.c.origin_week == week - timedelta(weeks=1)
+        )
+        found = connection.execute(of_origin).scalar_one()
     wave = sin(week.toordinal())
     rows = []
     totals: list[tuple[str, str | None, str | None]] = [("chain", None, None)]

@@ -24,6 +24,8 @@ PAGES = (
     "#/?level=store&store=1",
     "#/series",
     "#/series?store=1&dept=3&earlier=1",
+    "#/orders",
+    "#/changes?weeks=each",
     "#/exceptions",
     "#/drift?show=all",
     "#/models",
@@ -107,7 +109,7 @@ def test_exceptions_link_to_their_series(page: Page, service: str, origin: date)
 
 def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, origin: date) -> None:
     settled(page, f"{service}/#/drift?show=all")
-    cell = page.get_by_role("button", name=re.compile(f"^cpi change, {origin}"))
+    cell = page.get_by_role("button", name=re.compile(f"^Consumer prices against last year, {origin}"))
     cell.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
@@ -116,6 +118,7 @@ def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, 
     page.keyboard.press("Enter")
     groups = page.get_by_role("region", name=re.compile(f"week of {before}: groups"))
     expect(groups.get_by_role("row")).to_have_count(1 + 2 * 3)
+    expect(groups).to_contain_text("In files and alerts: ")
     expect(page).to_have_url(re.compile(f"week={before}"))
 
 
@@ -193,6 +196,8 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
     expect(page.get_by_text("No week is scored yet.").first).to_be_visible()
     for path, said in (
         ("#/series", "No series."),
+        ("#/orders", "Nothing to order."),
+        ("#/changes", "Nothing to compare."),
         ("#/exceptions", "No exceptions yet."),
         ("#/drift", "No drift report yet."),
         ("#/models", "No model was judged yet."),
@@ -200,7 +205,7 @@ def test_an_empty_store_says_so(page: Page, empty_service: str) -> None:
         ("#/scenarios", "No scenario was ever made."),
     ):
         settled(page, f"{empty_service}/{path}")
-        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_text(said).first).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)
 
 

@@ -64,9 +64,11 @@ def _plain_calibration(
         return [share * mine + (1 - share) * other for mine, other in zip(own, larger, strict=True)]
 
     scales = sorted(row["scale"] for row in rows)
-    edges = [np.quantile(scales, share) for share in (0.2, 0.4, 0.6, 0.8)] if prior is None else prior.edges.tolist()
+    edges = (
+        [np.quantile(scales, share) for share in (0.05, 0.2, 0.4, 0.6, 0.8)] if prior is None else prior.edges.tolist()
+    )
     start = {}
-    for segment, horizon, kind in np.ndindex(5, horizon_weeks, 2):
+    for segment, horizon, kind in np.ndindex(6, horizon_weeks, 2):
         if prior is None:
             low, _, high = pulled(group(horizon=horizon + 1), "error", ranked([row["error"] for row in rows]))
             start[segment, horizon + 1, kind] = [low, 0.0, high]
@@ -100,7 +102,7 @@ def test_a_calibration_equals_a_plain_one(count: int, flagged: int, judged: bool
     points = pd.concat([points, points.head(40).assign(actual=np.nan, scale=1e6)], ignore_index=True)
     prior = calibrate(_errors(3_000, 8), 4) if judged else None
     made = calibrate(points, 4, prior=prior)
-    assert made.offsets.shape == (5, 4, 2, 3)
+    assert made.offsets.shape == (6, 4, 2, 3)
     for (segment, horizon, kind), expected in _plain_calibration(points, 4, prior).items():
         np.testing.assert_allclose(made.offsets[segment, horizon - 1, kind], expected, rtol=1e-10)
 

@@ -2,7 +2,8 @@
 import { FEW_WEEKS, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
 import { amounts } from "./formatting.js";
-import { table } from "./table.js";
+import { contentsOf, table } from "./table.js";
+import { isTable } from "./workbook.js";
 
 const live = new Set();
 document.addEventListener("theme", () => live.forEach((chart) => chart.redraw(false)));
@@ -171,20 +172,24 @@ function rangeOf(min, max, bounds) {
 /** Made when opened: most readers never do, and some tables are long. */
 function dataOf(spec, listed, format) {
   const details = h("details", { class: "data" }, h("summary", {}, "Data", h("span", { class: "unseen" }, ` of ${spec.title}`)));
+  const rows = () =>
+    spec.weeks
+      .map((week, i) => ({
+        week,
+        ...Object.fromEntries(listed.map((line) => [line.key, line.values[i]])),
+        ...(spec.holidays ? { is_holiday: spec.holidays.includes(week) } : {}),
+      }))
+      .reverse();
+  const columns = [
+    { key: "week", label: "Week" },
+    ...listed.map((line) => ({ key: line.key, label: line.label, numeric: true, show: (value) => format(value) })),
+    ...(spec.holidays ? [{ key: "is_holiday", label: "Holiday", show: (value) => (value ? "yes" : "") }] : []),
+  ];
   details.addEventListener("toggle", () => {
     if (!details.open || details.childElementCount > 1) return;
-    const rows = spec.weeks.map((week, i) => ({
-      week,
-      ...Object.fromEntries(listed.map((line) => [line.key, line.values[i]])),
-      ...(spec.holidays ? { is_holiday: spec.holidays.includes(week) } : {}),
-    }));
-    const columns = [
-      { key: "week", label: "Week" },
-      ...listed.map((line) => ({ key: line.key, label: line.label, numeric: true, show: (value) => format(value) })),
-      ...(spec.holidays ? [{ key: "is_holiday", label: "Holiday", show: (value) => (value ? "yes" : "") }] : []),
-    ];
-    details.append(table({ name: spec.name, caption: spec.title, columns, rows: rows.reverse(), most: 60, hideCaption: true }));
+    details.append(table({ name: spec.name, caption: spec.title, columns, rows: rows(), most: 60, hideCaption: true }));
   });
+  isTable(details, spec.name, () => contentsOf(columns, rows()));
   return details;
 }
 

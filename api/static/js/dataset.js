@@ -39,6 +39,11 @@ export function datasetUnit() {
   return known.unit;
 }
 
+/** What tells data sets apart that one address has served. @returns {string} */
+export function datasetName() {
+  return [known.store_label, known.dept_label, known.unit].join(" ");
+}
+
 /** The codes of reasons that an override has to name one of; empty where it need not. @returns {string[]} */
 export function reasonCodes() {
   return known.reason_codes;

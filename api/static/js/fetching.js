@@ -56,17 +56,24 @@ export async function signOut() {
   location.assign("./sign-out");
 }
 
-async function asked(path, options) {
+async function sent(path, options) {
   const headers = { Accept: "application/json", ...options.headers };
   const key = apiKey();
   if (key !== null) headers.Authorization = `Bearer ${key}`;
-  let answer;
   try {
-    answer = await fetch(path, { ...options, headers });
+    return await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "the service does not answer; it may be restarting", null);
   }
+}
+
+async function asked(path, options) {
+  // What is typed into a form stays there when the session ends meanwhile: only what is looked at leads away.
+  return bodyOf(await sent(path, options), options.method !== "POST");
+}
+
+async function bodyOf(answer, mayLeave = true) {
   const requestId = answer.headers.get("x-request-id");
   let body;
   try {
@@ -76,8 +83,7 @@ async function asked(path, options) {
     throw new ApiError(answer.status, `expected JSON, got status ${answer.status}`, requestId);
   }
   if (answer.ok) return body;
-  // What is typed into a form stays there when the session ends meanwhile: only what is looked at leads away.
-  if (answer.status === 401 && !(body.sign_in && (options.method === "POST" || leaveForSignIn()))) {
+  if (answer.status === 401 && !(body.sign_in && (!mayLeave || leaveForSignIn()))) {
     document.dispatchEvent(new CustomEvent("key-needed", { detail: body.detail }));
   }
   throw new ApiError(answer.status, body.detail ?? body.title ?? "unknown error", body.request_id ?? requestId);
@@ -148,6 +154,21 @@ export function upload(path, query, content, mediaType, idempotencyKey) {
     headers: { "Content-Type": mediaType, "Idempotency-Key": idempotencyKey },
     body: content,
   });
+}
+
+/**
+ * A file that the service makes, with the name that it gives it.
+ * @param {string} path
+ * @param {Object<string, any>} [query]
+ * @param {Object} [body] sent as JSON; without one it is a GET
+ * @returns {Promise<{content: Blob, name: string}>}
+ */
+export async function getFile(path, query, body) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await sent(address(path, query), options);
+  if (!answer.ok) return bodyOf(answer);
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "download";
+  return { content: await answer.blob(), name };
 }
 
 /**

@@ -1,6 +1,6 @@
 // A grid of buttons: severity as colour, as a mark and as text for a screen reader; arrows move, Enter opens.
 import { h } from "./dom.js";
-import { words } from "./formatting.js";
+import { variableName, variableText } from "./names.js";
 import { focusableWhenScrolling } from "./table.js";
 
 /** What stands in a cell, so that colour is never alone. */
@@ -43,7 +43,7 @@ export function heatmap({ weeks, variables, cells, chosen, choose }) {
     { class: weeks.length < 7 ? "heat narrow" : "heat" },
     h("caption", { class: "unseen" }, "Drift by variable and week. Arrow keys move between cells, Enter lists the groups."),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Variable"), weeks.map((week, i) => headOf(week, weeks[i - 1])))),
-    h("tbody", {}, variables.map((variable, i) => h("tr", {}, h("th", { scope: "row" }, words(variable)), buttons[i].map((button) => h("td", {}, button))))),
+    h("tbody", {}, variables.map((variable, i) => h("tr", {}, h("th", { scope: "row", title: variableText(variable) }, variableName(variable)), buttons[i].map((button) => h("td", {}, button))))),
   );
   grid.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
@@ -74,7 +74,7 @@ function headOf(week, before) {
 function cellOf(week, variable, row) {
   if (!row) return null;
   const groups = row.severity === "severe" ? row.severe : row.severity === "warn" ? row.warn : null;
-  const label = `${words(variable)}, ${week}: ${NAMES[row.severity] ?? row.severity}${groups ? ` in ${groups} ${groups === 1 ? "comparison" : "comparisons"}` : ""}`;
+  const label = `${variableName(variable)}, ${week}: ${NAMES[row.severity] ?? row.severity}${groups ? ` in ${groups} ${groups === 1 ? "comparison" : "comparisons"}` : ""}`;
   return h(
     "button",
     { type: "button", class: `cell ${row.severity}`, tabindex: -1, "aria-pressed": "false", "aria-label": label, title: label, "data-week": week, "data-variable": variable },

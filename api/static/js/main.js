@@ -2,6 +2,8 @@
 import { loadDataset } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
+import { wireSaved } from "./saved.js";
+import { workbookButton } from "./workbook.js";
 import { PAGES, askForKey, drawFacts, drawNavigation, drawPerson, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
 const SETTLES_MS = 1500;
@@ -33,7 +35,7 @@ async function show() {
   // What is being typed into the form for the key stays there.
   const asking = document.getElementById("key-form");
   const typing = asking?.contains(document.activeElement) ? document.activeElement : null;
-  main.replaceChildren(...(asking ? [asking] : []), h("div", { class: "title-row" }, heading, filters), ...parts);
+  main.replaceChildren(...(asking ? [asking] : []), h("div", { class: "title-row" }, heading, h("div", { class: "title-tools" }, filters, workbookButton())), ...parts);
   typing?.focus();
   // A screen reader has to hear that the page changed; on the first load it does so by itself.
   if (used !== null) {
@@ -71,6 +73,7 @@ async function again() {
   drawPerson();
   await loadDataset();
   drawWords();
+  wireSaved();
   show();
 }
 

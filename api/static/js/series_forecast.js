@@ -1,8 +1,8 @@
 // The weeks ahead of one series: the numbers, what to order at a service level, and why.
-import { labelOf } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
 import { amounts, percent } from "./formatting.js";
+import { groupName, groupText } from "./names.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { note } from "./routing.js";
 import { table } from "./table.js";
@@ -141,9 +141,9 @@ function attributionsOf({ attributions, forecast, week, unit }) {
   // Last year carries most of a forecast; on its scale nothing else would be seen.
   const most = Math.max(...moved.map((each) => Math.abs(each.amount))) || 1;
   const rows = [
-    ...(base ? [{ group: "Last year's level", amount: base.amount, bar: false }] : []),
-    ...moved.map((each) => ({ ...each, group: groupName(each.group), bar: true })),
-    { group: "Forecast", amount: forecast, bar: false, total: true },
+    ...(base ? [{ ...base, bar: false }] : []),
+    ...moved.map((each) => ({ ...each, bar: true })),
+    { group: "forecast", amount: forecast, bar: false, total: true },
   ];
   const up = moved.find((each) => each.amount > 0);
   const down = moved.find((each) => each.amount < 0);
@@ -154,7 +154,7 @@ function attributionsOf({ attributions, forecast, week, unit }) {
     rows,
     mark: (row) => (row.total ? "strong" : null),
     columns: [
-      { key: "group", label: "Part" },
+      { key: "group", label: "Part", value: (row) => groupName(row.group), show: (name, row) => h("span", { title: groupText(row.group) }, name) },
       { key: "amount", label: unit, numeric: true, show: (value, row) => (row.bar ? signed(value) : amount(value)) },
       { key: "share", label: "Up or down", value: (row) => (row.bar ? row.amount / most : null), show: (value) => barOf(value) },
     ],
@@ -162,9 +162,6 @@ function attributionsOf({ attributions, forecast, week, unit }) {
   bars.classList.add("bars");
   return [h("p", { class: "muted" }, summary ? `${summary}.` : "Nothing moved it from last year's level."), bars];
 }
-
-/** A group of features in the retailer's words. */
-const groupName = (group) => (group === "store" || group === "department" ? labelOf(group) : group[0].toUpperCase() + group.slice(1));
 
 function barOf(share) {
   if (share === null) return "";

@@ -10,6 +10,8 @@ const LOOK_MS = 60_000;
 export const PAGES = [
   ["overview", "Overview"],
   ["series", "Series"],
+  ["changes", "Changes"],
+  ["orders", "Orders"],
   ["exceptions", "Exceptions"],
   ["overrides", "Overrides"],
   ["scenarios", "Scenarios"],

@@ -2,6 +2,7 @@ import { csvButton } from "./csv.js";
 import { announce, h } from "./dom.js";
 import { NOTHING } from "./formatting.js";
 import { note } from "./routing.js";
+import { isTable } from "./workbook.js";
 
 /**
  * @typedef {Object} Column
@@ -13,6 +14,9 @@ import { note } from "./routing.js";
  * @property {(value: any, row: Object) => string|Node} [show]
  * @property {(row: Object) => any} [value] what is sorted by and downloaded; else row[key]
  */
+
+// Columns that a phone has room for side by side.
+const MANY = 4;
 
 const valueOf = (column, row) => (column.value ? column.value(row) : row[column.key]);
 
@@ -69,9 +73,10 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     const value = valueOf(column, row);
     const shown = column.show ? column.show(value, row) : (value ?? NOTHING);
     const kind = `${column.numeric ? "number" : ""} ${column.wide ? "wide" : ""}`.trim();
-    return index === 0 ? h("th", { scope: "row", class: kind }, shown) : h("td", { class: kind }, shown);
+    return index === 0 ? h("th", { scope: "row", class: kind }, shown) : h("td", { class: kind, "data-label": column.label }, shown);
   };
-  const shownRows = () => sorted(rows, columns, order).slice(0, limit);
+  const inOrder = () => sorted(rows, columns, order);
+  const shownRows = () => inOrder().slice(0, limit);
   const draw = () => {
     body.replaceChildren(...shownRows().map((row) => h("tr", { class: mark?.(row) }, columns.map((column, i) => cellOf(column, row, i)))));
     columns.forEach((column, i) => {
@@ -94,17 +99,29 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
   };
 
   draw();
-  const download = csvButton(name, caption, () => ({
-    names: columns.flatMap((column) => column.members ?? [column.key]),
-    rows: shownRows().map((row) => columns.flatMap((column) => column.members?.map((name) => row[name]) ?? [valueOf(column, row)])),
-  }));
+  const download = csvButton(name, caption, () => contentsOf(columns, shownRows()));
   const box = h(
     "div",
     { class: "scroll", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, heads)), body),
   );
   focusableWhenScrolling(box);
-  return h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  const whole = h("div", { class: `table${tall ? " tall" : ""}${columns.length > MANY ? " many" : ""}` }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  isTable(whole, name, () => contentsOf(columns, inOrder()));
+  return whole;
+}
+
+/**
+ * Rows as they are downloaded.
+ * @param {Column[]} columns
+ * @param {Array<Object>} rows
+ * @returns {import("./csv.js").Contents}
+ */
+export function contentsOf(columns, rows) {
+  return {
+    names: columns.flatMap((column) => column.members ?? [column.key]),
+    rows: rows.map((row) => columns.flatMap((column) => column.members?.map((name) => row[name]) ?? [valueOf(column, row)])),
+  };
 }
 
 /**

@@ -76,6 +76,11 @@ VINTAGES_ORDER = Order((_V.origin_week, _V.sequence), descending=True)
 FORECASTS_ORDER = Order(_SERIES_WEEK)
 
 
+def vintage_of_earlier_origin(origin: date) -> Select[Any]:
+    """The newest vintage of the newest origin before `origin`."""
+    return NEWEST_VINTAGE.where(_V.origin_week < origin)
+
+
 def vintage_before(origin: date | None = None, as_of: datetime | None = None) -> Select[Any]:
     """The newest vintage, of one origin and published up to `as_of`, if given."""
     statement = matching(NEWEST_VINTAGE, forecast_vintages, {"origin_week": origin})

@@ -3,10 +3,12 @@ import { labelOf, memberLink } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
+import { variableName, variableText } from "../names.js";
 import { choice, emptyNote, field, panel } from "../panels.js";
 import { go, link, note } from "../routing.js";
 import { table } from "../table.js";
 import { csvButton } from "../csv.js";
+import { isTable } from "../workbook.js";
 import { MARKS, RANK, heatmap, legendOf } from "../heatmap.js";
 
 const SPANS = [["8", "8 weeks"], ["13", "13 weeks"], ["26", "26 weeks"], ["52", "52 weeks"]];
@@ -65,20 +67,21 @@ function drawMap(rows, shown, params, choose) {
   const variables = shown === "all" ? all : all.filter((name) => weight.get(name) > 0);
   const newest = rows.filter((row) => row.week === weeks.at(-1));
   const count = (severity) => newest.filter((row) => row.severity === severity);
-  const severe = count("severe").map((row) => words(row.variable));
+  const severe = count("severe").map((row) => variableName(row.variable));
   const said = `Week of ${weeks.at(-1)}: ${severe.length === 0 ? "no severe drift" : `severe in ${severe.slice(0, 6).join(", ")}${severe.length > 6 ? ` and ${severe.length - 6} more` : ""}`}; ${count("warn").length} with a warning, of ${newest.length} variables.`;
-  const download = csvButton("drift-weeks", "the drift shown", () => {
+  const shownCells = () => {
     const names = ["week", "variable", "kind", "severity", "warn", "severe", "worst_group_kind", "worst_group_id", "worst_reference", "psi", "ks", "mean_shift", "missing_shift"];
     return { names, rows: variables.flatMap((variable) => weeks.map((week) => cells.get(`${variable} ${week}`)).filter(Boolean).map((row) => names.map((name) => row[name]))) };
-  });
-  const head = h("div", { class: "table-head" }, legendOf(), download);
+  };
+  const head = h("div", { class: "table-head" }, legendOf(), csvButton("drift-weeks", "the drift shown", shownCells));
+  isTable(head, "drift-weeks", shownCells);
   if (variables.length === 0) return [h("p", {}, said), emptyNote("No variable drifted in these weeks.", h("a", { href: link("drift", { ...Object.fromEntries(params), show: "all" }) }, "Show all variables"))];
   return [h("p", {}, said), head, heatmap({ weeks, variables, cells, chosen: [params.get("week"), params.get("variable")], choose })];
 }
 
 function groupsPanel(week, variable, signal) {
   const section = panel({
-    title: `${words(variable)}, week of ${week}: groups`,
+    title: `${variableName(variable)}, week of ${week}: groups`,
     signal,
     load: () => getAll("/v1/drift", { week, variable }, signal),
     draw: ({ items }) => {
@@ -86,6 +89,7 @@ function groupsPanel(week, variable, signal) {
       const rows = items.map((row) => ({ ...row, rank: RANK[row.severity] ?? 0 })).sort((a, b) => b.rank - a.rank || Math.abs(b.mean_shift ?? 0) - Math.abs(a.mean_shift ?? 0));
       const drifted = rows.filter((row) => row.rank >= RANK.warn).length;
       return [
+        h("p", {}, `${variableText(variable) ?? "A column of the data"}. `, h("span", { class: "muted" }, "In files and alerts: ", h("code", {}, variable))),
         h("p", { class: "muted" }, `${drifted} of ${rows.length} comparisons drifted. Each group is held against what the model was trained on and against the same season last year. Few: too few points to judge.`),
         table({
           name: `drift-${week}-${variable}`,

@@ -3,11 +3,12 @@ import { getAll, get } from "../fetching.js";
 import { KEYS, elided, labelOf, levels, memberLink, memberName, seriesColumn, seriesName } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { amounts, whole } from "../formatting.js";
-import { emptyNote, errorBox, field, idNamed, panel } from "../panels.js";
+import { choice, emptyNote, errorBox, field, idNamed, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { compare, table } from "../table.js";
 import { seriesChart } from "../series_chart.js";
 import { overridePanels } from "../override_form.js";
+import { favouriteButton, isFavourite } from "../saved.js";
 import { forecastTable, attributionsPanel } from "../series_forecast.js";
 
 // The list of series changes once a week at most, so one answer serves the whole visit.
@@ -118,6 +119,7 @@ function chooser(store, dept, signal) {
     { class: "filters", onsubmit: submit, "aria-label": "Choose a series" },
     Object.entries(inputs).map(([level, { input, list }]) => [field(labelOf(level), input), list]),
     h("button", { type: "submit", class: "primary" }, "Show"),
+    store && dept && favouriteButton(store, dept, signal),
     links,
   );
 }
@@ -142,12 +144,16 @@ function idInput(level, value) {
 
 function listPanel(store, dept, params, signal) {
   const note = [store && memberName("store", { store_id: store }, elided), dept && memberName("department", { dept_id: dept }, elided)].filter(Boolean).join(", ");
+  const own = params.get("show") === "favourites";
+  const isShown = (row) => (!store || row.store_id === store) && (!dept || row.dept_id === dept) && (!own || isFavourite({ store: row.store_id, dept: row.dept_id }));
   return panel({
-    title: note ? `Series of ${note}` : "All series",
+    title: note ? `Series of ${note}` : own ? "Favourite series" : "All series",
+    tools: field("Show", choice([["", "all"], ["favourites", "favourites"]], own ? "favourites" : "", (show) => go({ show }))),
     signal,
     load: allSeries,
     draw: ({ items, unit }) => {
-      const rows = items.filter((row) => (!store || row.store_id === store) && (!dept || row.dept_id === dept));
+      const rows = items.filter(isShown);
+      if (rows.length === 0 && own && items.length > 0) return emptyNote("No favourite series.", "On the page of a series, the button Favourite keeps it here, in this browser.");
       if (rows.length === 0) return emptyNote("No series.", note ? `Nothing was ever sold in ${note}.` : "They appear with the first sales the pipeline publishes.");
       const { amount, titled } = amounts(unit);
       return table({

@@ -1,0 +1,142 @@
+"""What a planner does besides giving numbers: takes files along, asks what changed, keeps what is hers."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import date, timedelta
+
+import httpx
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect
+
+from api.attributions import GROUPS
+from demand_assets.forecasting.features.known_ahead import features_of_driver
+from demand_assets.forecasting.features.spec import ATTRIBUTION_GROUPS
+from demand_assets.monitoring.drift_metrics import drift_classes
+from tests.dashboard.test_dashboard import amount, settled
+
+
+def test_orders_are_downloaded_as_the_erp_reads_them(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/orders?level=0.9")
+    week = str(origin + timedelta(weeks=1))
+    asked = {"service_level": 0.9, "week": week}
+    rows = httpx.get(f"{each_service}/v1/orders", params=asked).json()["items"]
+    figures = page.get_by_label("Figures")
+    expect(figures).to_contain_text(amount(sum(row["order_quantity"] for row in rows)))
+    with page.expect_download() as started:
+        page.get_by_role("button", name="CSV for the ERP").click()
+    with open(started.value.path(), newline="") as file:
+        found = list(csv.reader(file, delimiter=";"))
+    texts = [[row["store_id"], f"{row['order_quantity']:.2f}".replace(".", ",")] for row in rows]
+    assert found == [["Filiale", "Menge"], *texts]
+    assert started.value.suggested_filename == f"orders-{origin}.csv"
+    page.get_by_label("Week", exact=True).select_option("all")
+    expect(page.get_by_role("columnheader", name="Week")).to_be_visible()
+
+
+def test_a_page_is_one_workbook_with_all_its_tables(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="This page as Excel").press("Enter")
+    assert started.value.suggested_filename == "Overview.xlsx"
+    found = pd.read_excel(started.value.path(), sheet_name=None, engine="calamine", dtype={"store_id": "string"})
+    tables = (
+        "Sales and forecast",
+        "Weeks to come",
+        "Largest exceptions",
+        "Next week by Store",
+        "Accuracy by Department",
+    )
+    assert set(tables) < set(found)
+    week = str(origin + timedelta(weeks=1))
+    asked = {"level": "store", "from": week, "to": week}
+    totals = httpx.get(f"{each_service}/v1/totals", params=asked).json()["items"]
+    first = {row["store_id"]: row["final"] for row in totals}
+    by_store = found["Next week by Store"]
+    assert dict(zip(by_store["store_id"], by_store["final"], strict=True)) == pytest.approx(first)
+    assert str(found["Weeks to come"]["week"].dtype).startswith("datetime64")
+
+
+def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/changes")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What changed since last week")
+    before, after = page.get_by_label("Before", exact=True), page.get_by_label("After", exact=True)
+    expect(before.locator("option:checked")).to_contain_text(f"{origin - timedelta(weeks=1)}, published")
+    expect(after.locator("option:checked")).to_contain_text(f"{origin}, published")
+    found = httpx.get(f"{each_service}/v1/changes", params={"level": "chain", "weeks": "together"}).json()["items"][0]
+    figures = page.get_by_label("Figures")
+    expect(figures).to_contain_text(amount(found["right_forecast"]))
+    expect(figures).to_contain_text("Last year")
+    week = page.get_by_role("region", name="The chain by week").get_by_role("row").nth(1)
+    expect(week).to_contain_text(re.compile("Last year.*, Recent trend .*, Holiday "))
+    after.select_option(label=f"{origin}, scenario half-price")
+    before.select_option(index=1)
+    expect(page.get_by_role("heading", level=1)).to_have_text("What changed")
+    series = page.get_by_role("region", name="Series that changed most")
+    expect(series.get_by_role("row").nth(1)).to_contain_text("No attributions")
+    expect(page).to_have_url(re.compile("left=.*right="))
+
+
+def test_a_favourite_series_and_a_named_view_are_found_again_by_keyboard(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=7")
+    page.get_by_role("button", name="Favourite").press("Enter")
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    settled(page, f"{service}/#/exceptions?store=1&sort.exceptions=-actual")
+    menu = page.locator("#saved")
+    menu.locator("summary").press("Enter")
+    name = menu.get_by_label("Name of this view")
+    name.fill("Mine <b>")
+    name.press("Enter")
+    expect(name).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu.locator("summary")).to_be_focused()
+    settled(page, f"{service}/#/series?show=favourites")
+    expect(page.get_by_role("region", name="Favourite series").last.get_by_role("rowheader")).to_have_text(
+        ["Store 2, Department 7"]
+    )
+    menu.locator("summary").press("Enter")
+    menu.get_by_role("link", name="Mine <b>").press("Enter")
+    expect(page.get_by_label("Store", exact=True)).to_have_value("1")
+    expect(page).to_have_url(re.compile(r"exceptions\?store=1&sort.exceptions=-actual"))
+    expect(menu).not_to_have_attribute("open", "")
+    menu.locator("summary").press("Enter")
+    menu.get_by_role("button", name="Remove Mine <b>").press("Enter")
+    expect(menu.get_by_role("link", name="Mine <b>")).to_have_count(0)
+    menu.get_by_role("link", name="Store 2, Department 7").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Store 2, Department 7")
+
+
+def test_what_is_saved_belongs_to_one_data_set_and_outlives_a_foreign_entry(page: Page, service: str) -> None:
+    settled(page, f"{service}/#/series?store=2&dept=7")
+    button = page.get_by_role("button", name="Favourite")
+    button.click()
+    key = page.evaluate("Object.keys(localStorage).find(each => each.startsWith('saved'))")
+    assert key == "saved / Store Department USD"
+    page.evaluate("key => localStorage.setItem(key, 'no JSON')", key)
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+
+def test_every_drift_variable_and_group_of_attributions_has_a_name_and_a_meaning(page: Page, service: str) -> None:
+    of_drivers = [each.name for level in ("store", "series") for each in features_of_driver(level, "shelf_price")]
+    asked = [[*drift_classes(of_drivers)], [*GROUPS]]
+    page.goto(service)
+    variables, groups = page.evaluate(
+        """async ([variables, groups]) => {
+          const { variableName, variableText, groupName, groupText } = await import('/static/js/names.js');
+          return [variables.map(each => [variableName(each), variableText(each)]),
+                  groups.map(each => [groupName(each), groupText(each)])];
+        }""",
+        asked,
+    )
+    for found in (variables, groups):
+        assert [name for name, text in found if text is None or "_" in name or "{" in name + text] == []
+        names = [name for name, _ in found]
+        assert [name for name in names if names.count(name) > 1] == []
+    assert ["Mean sales of 13 weeks", "Mean sales of the newest 13 weeks"] in variables
+    assert "Store: Shelf price against last year" in [name for name, _ in variables]
+    assert tuple(ATTRIBUTION_GROUPS) == GROUPS
