@@ -50,7 +50,6 @@ def test_a_planner_signs_in_gives_a_number_and_signs_out(page: Page, guarded: st
     expect(page.get_by_role("alert")).to_contain_text("nobody is signed in; sign in at /sign-in")
     expect(page.get_by_label("Reason")).to_have_value("Typed for minutes")
     page.evaluate("sessionStorage.clear()")
-    page.reload()
     # Again, by a long name on a phone.
     page.set_viewport_size({"width": 390, "height": 800})
     openid.person = openid.person | {"email": f"{'ann.' * 20}@example.org"}
