@@ -23,6 +23,7 @@ from api.routes import (
     changes,
     dataset,
     forecasts,
+    identity,
     models,
     monitoring,
     operations,
@@ -36,6 +37,7 @@ from api.routes import (
 from api.serialization import to_json
 from api.service import Service, announce_weekday
 from api.settings import ApiSettings
+from api.signed_in import who_is_signed_in
 from api.snapshot import Refresher, State
 
 DESCRIPTION = (
@@ -91,11 +93,14 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     for router in (
         forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
         models.router, overrides.router, uploads.router, scenarios.router,
-        workbooks.router, changes.router,
+        workbooks.router, changes.router, identity.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])
     app.include_router(operations.router, dependencies=[Depends(refuse_repeated)])
     operations.serve_pages(app)
+    identify, sign_in = who_is_signed_in(settings, now)
+    for router in sign_in:
+        app.include_router(router, dependencies=[Depends(refuse_repeated)])
 
     @lru_cache(maxsize=1)
     def openapi() -> dict[str, Any]:
@@ -109,7 +114,7 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
 
     app.add_middleware(CompressionMiddleware)
     # Added last, so it is the outermost.
-    app.add_middleware(ServiceMiddleware, settings=settings, service=service)
+    app.add_middleware(ServiceMiddleware, settings=settings, service=service, identify=identify)
     if settings.tracing:
         from api.tracing import trace
 

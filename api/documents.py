@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api.formats import COMPRESSED_MEDIA_TYPES
+from api.people import SESSION
 from api.problems import Problem, problem_responses
 from api.schema_parts import Listing
 
@@ -47,8 +48,14 @@ def document(app: FastAPI, root_path: str) -> dict[str, Any]:
     made["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of `demand keys create`."},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": SESSION,
+            "description": "Of a person who is signed in; `/sign-in` begins it.",
+        },
     }
-    made["security"] = [{}, {"bearer": []}, {"header": []}]
+    made["security"] = [{}, {"bearer": []}, {"header": []}, {"session": []}]
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]

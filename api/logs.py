@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
-_FIELDS = ("request_id", "route", "path", "status", "ms", "bytes", "key", "rows")
+_FIELDS = ("request_id", "route", "path", "status", "ms", "bytes", "key", "person", "rows")
 _LOGGERS = ("api", "uvicorn", "asyncio", "asyncpg")
 _GATHER_S, _LAST_WRITE_S = 0.01, 5.0
 

@@ -1,4 +1,4 @@
-"""Middleware: request id, host, API key, rate and size of each request; then headers, metrics and a log line.
+"""Middleware: request id, host, identity, rate and size of each request; then headers, metrics and a log line.
 
 Plain ASGI, since it is on the path of every request. Point reads of the newest vintage are answered here from memory;
 whatever is unusual about one goes on to the route, which gives the same answer or says what is wrong.
@@ -18,18 +18,25 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import RateLimiter
+from api.people import Identify, Principal
 from api.points import parse_plain_query
 from api.problems import MEDIA_TYPE, RETRY_AFTER_S, ProblemError, body_of
+from api.same_origin import require_same_origin
 from api.service import Service
 from api.settings import ApiSettings
-from api.snapshot import Principal
 from demand_assets.errors import StoreError
 
 ACCESS = logging.getLogger("api.access")
 ERRORS = logging.getLogger("api.errors")
 Header = tuple[bytes, bytes]
-# Open without a key: for load balancers, browsers without a key yet, and readers of the reference.
+# Open to all: for load balancers, browsers without an identity yet, and readers of the reference.
 _OPEN_PATHS = frozenset({"/", "/docs", "/health", "/ready", "/openapi.json"})
+_OPEN_FOR_SIGN_IN = {
+    None: frozenset[str](),
+    # A load balancer sees to /sign-in itself: who comes through to it without an identity is refused.
+    "load_balancer": frozenset({"/sign-out"}),
+    "here": frozenset({"/sign-in", "/sign-in/callback", "/sign-out"}),
+}
 _PROBE_PATHS = frozenset({"/health", "/ready"})
 _OPEN_PREFIX = "/static/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -50,14 +57,17 @@ _METHODS = _WRITES | {"GET", "HEAD", "OPTIONS"}
 
 
 class ServiceMiddleware:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application. `identify` tells who is signed in; None where nobody can be."""
 
-    def __init__(self, app: ASGIApp, *, settings: ApiSettings, service: Service) -> None:
-        self.app, self.settings, self.service = app, settings, service
+    def __init__(
+        self, app: ASGIApp, *, settings: ApiSettings, service: Service, identify: Identify | None = None
+    ) -> None:
+        self.app, self.settings, self.service, self.identify = app, settings, service, identify
         self.state, self.metrics, self.now = service.state, service.metrics, service.now
         self.limiter = RateLimiter(settings.rate_per_second, settings.rate_burst, settings.processes)
         self.root_path = settings.root_path
-        self.hosts, self.keys_required = settings.hosts, settings.keys_required
+        self.hosts, self.identity_required = settings.hosts, settings.identity_required
+        self.open_paths = _OPEN_PATHS | _OPEN_FOR_SIGN_IN[settings.sign_in]
         self.answer: ASGIApp = self._answer
         if settings.origins:
             # Around this middleware's own answers too: a page is to read the forecast, and why it is refused.
@@ -106,7 +116,10 @@ class ServiceMiddleware:
         headers: dict[bytes, bytes] = scope["named_headers"]
         sent, request_id = scope["recorded"], scope["request_id"]
         try:
-            scope["principal"] = self._authorise(scope, headers)
+            if self._admit(scope, headers):
+                who = self._key_owner(headers) or await self._person(scope, headers)
+                self._require_allowed(scope, who)
+                scope["principal"] = who
             answer = await self._point_read(scope, headers)
             if answer is None:
                 await self.app(scope, self._limit_body(scope, headers, receive), send)
@@ -124,8 +137,8 @@ class ServiceMiddleware:
         if sent.status == 0:
             await _send_problem(send, problem, request_id)
 
-    def _authorise(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal | None:
-        """Who sends the request; ProblemError when refused."""
+    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the request has to say who sends it; ProblemError for one that nobody may send."""
         path = scope["path"]
         # A load balancer asks after health by the address of the process.
         if self.hosts and path not in _PROBE_PATHS:
@@ -137,12 +150,13 @@ class ServiceMiddleware:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.settings.body_bytes:
             raise _too_large(self.settings.body_bytes)
-        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or scope["method"] == "OPTIONS":
-            return None
-        if not self.keys_required:
-            return None
-        principal = self._principal(headers)
-        wait = self.limiter.wait(principal.key_id, time.monotonic())
+        if not self.identity_required or scope["method"] == "OPTIONS":
+            return False
+        return not (path in self.open_paths or path.startswith(_OPEN_PREFIX))
+
+    def _require_allowed(self, scope: Scope, who: Principal) -> None:
+        """ProblemError for a request over the rate of `who`, or beyond what `who` may do."""
+        wait = self.limiter.wait(who.key_id, time.monotonic())
         if wait > 0:
             self.metrics.limited.inc()
             processes = self.settings.processes
@@ -152,30 +166,49 @@ class ServiceMiddleware:
                 f"more than {self.settings.rate_per_second:g} requests a second{shared}; wait {wait:.1f} s",
                 headers={"Retry-After": str(max(1, round(wait + 0.5)))},
             )
-        needed = _scope_for(scope["method"], path)
-        if needed not in principal.scopes:
-            raise ProblemError(403, f"key {principal.key_id} lacks the scope {needed}")
-        return principal
+        needed = _scope_for(scope["method"], scope["path"])
+        if needed not in who.scopes:
+            raise ProblemError(403, f"{who} lacks the scope {needed}")
 
-    def _principal(self, headers: Mapping[bytes, bytes]) -> Principal:
-        if self.state.refreshed_at is None:
-            raise ProblemError(
-                503, f"keys cannot be checked: {self.state.problem}", headers={"Retry-After": str(RETRY_AFTER_S)}
-            )
+    def _key_owner(self, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """Whom the request's key belongs to; None for a request without one where people can sign in."""
         token = headers.get(b"x-api-key")
         if token is None:
             kind, _, rest = headers.get(b"authorization", b"").partition(b" ")
             token = rest.strip() if kind.lower() == b"bearer" else None
+        if token is None and self.identify is not None:
+            return None
+        if self.state.refreshed_at is None:
+            raise ProblemError(
+                503, f"keys cannot be checked: {self.state.problem}", headers={"Retry-After": str(RETRY_AFTER_S)}
+            )
         found = self.state.keys.get(hashlib.sha256(token).hexdigest()) if token else None
         if found is None or (found.expires_at is not None and found.expires_at <= self.now()):
-            self.metrics.unauthorised.inc()
             reason = "the API key is not valid" if token else "an API key is needed"
-            raise ProblemError(
-                401,
-                f"{reason}; send it as `Authorization: Bearer KEY`",
-                headers={"WWW-Authenticate": 'Bearer realm="demand"'},
-            )
+            raise self._unauthorised(f"{reason}; send it as `Authorization: Bearer KEY`")
         return found
+
+    async def _person(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal:
+        """Who is signed in; ProblemError 401 for nobody, and 403 for what a page of another site sends."""
+        assert self.identify is not None  # else there is a key, or the request was refused for want of one
+        # The dashboard goes there by itself; what calls the API shows it.
+        sign_in = f"{self.root_path}/sign-in"
+        try:
+            found = await self.identify(headers)
+        except ProblemError as error:
+            if error.status_code == 401:
+                raise self._unauthorised(f"{error.detail}; sign in again at {sign_in}", sign_in=sign_in) from None
+            raise
+        if found is None:
+            needed = f"nobody is signed in; sign in at {sign_in}, or send an API key as `Authorization: Bearer KEY`"
+            raise self._unauthorised(needed, sign_in=sign_in)
+        if scope["method"] in _WRITES:
+            require_same_origin(headers, self.settings.home)
+        return found
+
+    def _unauthorised(self, detail: str, **extra: str) -> ProblemError:
+        self.metrics.unauthorised.inc()
+        return ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="demand"'}, **extra)
 
     async def _point_read(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, list[Header], bytes] | None:
         """The plain form of GET /forecast, if it asks for what there is."""
@@ -228,7 +261,6 @@ class ServiceMiddleware:
     def _record(self, scope: Scope, sent: _RecordedSend, started: float) -> None:
         seconds = time.perf_counter() - started
         route = scope.get("route_path") or getattr(scope.get("route"), "path", None) or "other"
-        principal: Principal | None = scope.get("principal")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.metrics.count(route, method, sent.status, seconds)
         if self.quiet and sent.status < 500:
@@ -245,7 +277,7 @@ class ServiceMiddleware:
                 "status": sent.status,
                 "ms": round(seconds * 1000, 2),
                 "bytes": sent.size,
-                "key": principal.key_id if principal else None,
+                **_who(scope.get("principal")),
             },
         )
 
@@ -268,6 +300,13 @@ class _RecordedSend:
             if self.head:
                 message = {**message, "body": b""}
         await self.send(message)
+
+
+def _who(sender: Principal | None) -> dict[str, str]:
+    """Who sent a request, as the log says it."""
+    if sender is None:
+        return {}
+    return {"key": sender.key_id} if sender.kind == "key" else {"person": sender.name}
 
 
 def _scope_for(method: str, path: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.bodies import SeriesKey
 from api.override_schemas import ActiveOverride, Override
 from api.parameters import Level
+from api.people import Kind, Role
 from api.row_models import with_columns
 from api.schema_parts import (
     FINAL,
@@ -340,6 +341,19 @@ class Health(BaseModel):
         date | None, Field(description="Origin of the newest vintage; null if not known.", examples=["2012-10-26"])
     ]
     vintages: Annotated[int | None, Field(description="Published vintages; null if not known.", examples=[12])]
+
+
+class Me(BaseModel):
+    """Who asks, and what they may."""
+
+    name: Annotated[str, Field(description="Author of what they decide.", examples=["ann@example.org"])]
+    kind: Annotated[
+        Kind | Literal["local"],
+        Field(description="How that is known: by a key, by a sign-in here or at the load balancer; local: not at all."),
+    ]
+    roles: Annotated[list[Role], Field(description="Roles of a person; none of a key.", examples=[["planner"]])]
+    scopes: Annotated[list[str], Field(description="What they may do.", examples=[["read", "write"]])]
+    expires_at: Annotated[datetime | None, Field(description="When the key or the sign-in ends; null: never.")]
 
 
 class Readiness(BaseModel):

@@ -16,6 +16,7 @@ from typing import Any
 from api.database import BusyError, Database, fetch_maps
 from api.forecasts import Encoded, Key, encoded, forecast_item, key_of
 from api.names import Names
+from api.people import Principal
 from demand_assets.errors import StoreError
 from demand_assets.store.dataset import DATASET
 from demand_assets.store.keys import valid_keys
@@ -26,16 +27,6 @@ from demand_assets.store.reads.overrides import active_overrides
 
 LOG = logging.getLogger("api.snapshot")
 _FORECAST_COLUMNS = tuple(forecasts.forecasts_of("").selected_columns.keys())
-
-
-@dataclass(frozen=True)
-class Principal:
-    """Who a key belongs to."""
-
-    key_id: str
-    name: str
-    scopes: frozenset[str]
-    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ locals {
         DEMAND_API_HOST                = "0.0.0.0"
         DEMAND_API_PORT                = "8000"
         DEMAND_FORECAST_DEADLINE_HOURS = tostring(var.forecast_deadline_hours)
+        DEMAND_PUBLIC_URL              = "https://${var.api_domain}"
       })
       secrets       = { DEMAND_STORE_URL = module.database.secret_arns["store-url-api"] }
       policies      = {}

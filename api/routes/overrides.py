@@ -21,13 +21,13 @@ from api.parameters import (
     SeriesFilters,
     WeekFilter,
 )
+from api.people import Principal
 from api.problems import ProblemError, problem_responses
 from api.responses import conditional_response
 from api.routes.existence import find_series
 from api.row_models import columns_of
 from api.serialization import to_json
 from api.service import Service, ServiceDep
-from api.snapshot import Principal
 from demand_assets.errors import DecisionError, OverrideError, UnknownForecastError, UnknownOverrideError
 from demand_assets.store.overrides import OverrideRequest, record_override
 from demand_assets.store.reads import overrides as reads
@@ -50,7 +50,7 @@ async def override_items(service: Service, filters: Mapping[str, Any]) -> list[d
 
 
 def asked_by(request: Request, service: Service) -> tuple[str, str | None]:
-    """Who sends a request, by the key and never by the body, and the network address it comes from."""
+    """Who sends a request, by the key or sign-in and never by the body, and the network address it comes from."""
     principal: Principal | None = request.scope.get("principal")
     name = service.settings.local_user if principal is None else principal.name
     return name, request.client.host if request.client else None
@@ -78,9 +78,10 @@ def refused(error: DecisionError) -> ProblemError:
 async def create_override(request: Request, service: ServiceDep, key: IdempotencyKey, wanted: NewOverride) -> Response:
     """A number in place of the forecast of one series and week, the next version of it; null withdraws the one before.
 
-    Its author is whom the API key belongs to. The same key and body again answers what was made the first time, with
-    200; the same key with another body is 422. 409: the week is locked, a later version than the one seen is there, or
-    the reason is none of the codes. A number over a limit waits for a second person (`status`: waiting).
+    Its author is whom the API key belongs to, or who is signed in. The same key and body again answers what was made
+    the first time, with 200; the same key with another body is 422. 409: the week is locked, a later version than the
+    one seen is there, or the reason is none of the codes. A number over a limit waits for a second person (`status`:
+    waiting).
     """
     await service.require_store()
     now = service.now()

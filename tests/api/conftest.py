@@ -21,6 +21,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import make_url
+from starlette.types import ASGIApp
 
 from api import ApiSettings, create_app
 from api.server import options_of
@@ -74,11 +75,9 @@ def application(store_url: str, now: Callable[[], datetime] = monday, **settings
 
 
 @contextmanager
-def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: Any) -> Iterator[httpx.Client]:
-    """A client of a real server on a free port."""
-    app = application(store_url, now, **settings)
-    server = uvicorn.Server(uvicorn.Config(app, **options_of(app.state.service.settings)))
-    listener = socket.create_server(("127.0.0.1", 0))
+def listening(app: ASGIApp, listener: socket.socket, **options: Any) -> Iterator[str]:
+    """Address of a real server of `app` at `listener`."""
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -86,12 +85,33 @@ def serving(store_url: str, now: Callable[[], datetime] = monday, **settings: An
         # meets them ends, and what asks it waits for ever.
         until(lambda: server.started or not thread.is_alive())
         assert server.started, "the server did not start; its log says why"
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=GUARD_S) as client:
-            yield client
+        yield address_of(listener)
     finally:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def free_port() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def address_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def serving(
+    store_url: str, now: Callable[[], datetime] = monday, listener: socket.socket | None = None, **settings: Any
+) -> Iterator[httpx.Client]:
+    """A client of a real server on a free port, or at `listener`."""
+    app = application(store_url, now, **settings)
+    options = options_of(app.state.service.settings)
+    with (
+        listening(app, listener or free_port(), **options) as address,
+        httpx.Client(base_url=address, timeout=GUARD_S) as client,
+    ):
+        yield client
 
 
 # Every list, with at least three rows of the store above.

@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.logs import _LOGGERS, log_as_json
 from tests.api.conftest import Keys, bearer, serving
+from tests.api.openid import CLIENT_SECRET, provider
+from tests.api.people import signed_in, signing_in
 from tests.api.stores import ASKED
 from tests.waiting import until
 
@@ -136,3 +138,16 @@ def test_metrics_count_requests_by_route(full_url: str) -> None:
     assert values[("demand_api_vintages_loaded",)] == 1
     # 2012-10-26T00:00:00Z
     assert values[("demand_api_newest_origin_timestamp_seconds",)] == 1351209600
+
+
+def test_who_is_signed_in_is_logged_and_the_session_is_not(full_url: str) -> None:
+    with logged() as stream, provider() as openid, signing_in(full_url, openid) as client:
+        browser, _ = signed_in(client)
+        browser.get("/v1/series", headers={"X-Request-Id": "request-1"})
+        until(lambda: '"GET /v1/series 200"' in stream.getvalue())
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    [access] = [line for line in lines if line.get("request_id") == "request-1"]
+    assert (access["person"], "key" in access) == ("ann@example.org", False)
+    assert "ann@example.org (planner) is signed in" in [line["message"] for line in lines]
+    for secret in (*browser.cookies.values(), "code=", "state=", CLIENT_SECRET):
+        assert secret not in stream.getvalue()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from api.settings import ApiSettings
+from tests.api.people import WHOLE
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_a_wrong_setting_is_refused_by_name(field: str, value: Any, monkeypatch:
 
 def test_keys_can_be_off_on_loopback_only() -> None:
     def asked(**settings: Any) -> bool:
-        return ApiSettings(store_url="sqlite:///x.db", **settings).keys_required
+        return ApiSettings(store_url="sqlite:///x.db", **settings).identity_required
 
     assert not asked()
     for loopback in ("::1", "localhost", "127.0.0.2"):
@@ -63,3 +65,36 @@ def test_the_address_of_the_store_is_never_shown() -> None:
     with pytest.raises(ValidationError) as refused:
         ApiSettings(store_url="postgresql://demand:hunter2secret@host/db", port=0)
     assert "hunter2secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"oidc_issuer": "", "oidc_client_id": ""}, "also needs DEMAND_API_OIDC_ISSUER, DEMAND_API_OIDC_CLIENT_ID"),
+        ({"public_url": "", "oidc_roles": ""}, "sign-in also needs DEMAND_API_OIDC_ROLES, DEMAND_PUBLIC_URL"),
+        ({"oidc_issuer": "", "session_secret": ""}, "also needs DEMAND_API_OIDC_ISSUER, DEMAND_API_SESSION_SECRET"),
+        ({"session_secret": "short"}, "DEMAND_API_SESSION_SECRET: expected 32 characters or more, got 5"),
+        ({"oidc_issuer": "http://provider.test"}, "DEMAND_API_OIDC_ISSUER: expected https://HOST"),
+        ({"public_url": "demand.test"}, "DEMAND_PUBLIC_URL: expected https://HOST"),
+        (
+            {"oidc_roles": "boss=it"},
+            "a role of viewer, planner, approver, admin, got 'boss=it'",
+        ),
+        ({"oidc_roles": "viewer"}, "got 'viewer'"),
+        ({"oidc_scopes": "email groups"}, "expected openid among them"),
+        ({"auth": "off"}, "DEMAND_API_AUTH is off"),
+        ({"alb_arn": "app/demand"}, "alb_arn"),
+    ],
+    ids=str,
+)
+def test_half_a_sign_in_is_refused_by_name(changes: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        ApiSettings(**WHOLE | changes)
+    assert "s" * 32 not in str(error.value)
+
+
+def test_a_sign_in_is_asked_for_on_loopback_too() -> None:
+    settings = ApiSettings(**WHOLE)
+    assert (settings.identity_required, settings.sign_in) == (True, "here")
+    assert "s" * 32 not in repr(settings)
+    assert ApiSettings(**WHOLE, approval_percent=20).approval_percent == 20

@@ -1,7 +1,10 @@
 // The one place that asks the service. Every failure becomes an ApiError that can be shown as it is.
 
-const KEY = "api-key";
+const [KEY, LEFT] = ["api-key", "left-for-sign-in"];
 const MOST_ROWS = 1000;
+// Nobody comes back unknown so soon but where cookies are refused; then another try would go in circles.
+const CIRCLE_MS = 5000;
+let leaving = false;
 
 /** What went wrong, in the service's words. */
 export class ApiError extends Error {
@@ -33,6 +36,26 @@ export function setApiKey(key) {
   else sessionStorage.setItem(KEY, key);
 }
 
+/** Go to the sign-in, which leads back to this view; false if that was just done. */
+function leaveForSignIn() {
+  if (leaving) return true;
+  try {
+    leaving = Date.now() - Number(sessionStorage.getItem(LEFT)) > CIRCLE_MS;
+    sessionStorage.setItem(LEFT, String(Date.now()));
+  } catch {
+    return false;
+  }
+  if (leaving) location.assign(`./sign-in?next=${encodeURIComponent(`/${location.hash}`)}`);
+  return leaving;
+}
+
+/** End the session of who is signed in; ApiError if that did not come about. */
+export async function signOut() {
+  const answer = await fetch("./sign-out", { method: "POST" }).catch(() => null);
+  if (!answer?.ok) throw new ApiError(answer?.status ?? 0, "not signed out: the service does not answer as it should", null);
+  location.assign("./sign-out");
+}
+
 async function sent(path, options) {
   const headers = { Accept: "application/json", ...options.headers };
   const key = apiKey();
@@ -46,10 +69,11 @@ async function sent(path, options) {
 }
 
 async function asked(path, options) {
-  return bodyOf(await sent(path, options));
+  // What is typed into a form stays there when the session ends meanwhile: only what is looked at leads away.
+  return bodyOf(await sent(path, options), options.method !== "POST");
 }
 
-async function bodyOf(answer) {
+async function bodyOf(answer, mayLeave = true) {
   const requestId = answer.headers.get("x-request-id");
   let body;
   try {
@@ -59,7 +83,9 @@ async function bodyOf(answer) {
     throw new ApiError(answer.status, `expected JSON, got status ${answer.status}`, requestId);
   }
   if (answer.ok) return body;
-  if (answer.status === 401) document.dispatchEvent(new CustomEvent("key-needed", { detail: body.detail }));
+  if (answer.status === 401 && !(body.sign_in && (!mayLeave || leaveForSignIn()))) {
+    document.dispatchEvent(new CustomEvent("key-needed", { detail: body.detail }));
+  }
   throw new ApiError(answer.status, body.detail ?? body.title ?? "unknown error", body.request_id ?? requestId);
 }
 

@@ -4,7 +4,7 @@ import { announce, h } from "./dom.js";
 import { currentRoute } from "./routing.js";
 import { wireSaved } from "./saved.js";
 import { workbookButton } from "./workbook.js";
-import { PAGES, askForKey, drawFacts, drawNavigation, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
+import { PAGES, askForKey, drawFacts, drawNavigation, drawPerson, drawWords, watchForNewer, wireForgetKey, wireTheme } from "./shell.js";
 
 const SETTLES_MS = 1500;
 let leaving = new AbortController();
@@ -70,6 +70,7 @@ function keepPlace(main) {
 async function again() {
   wireForgetKey(again);
   drawFacts();
+  drawPerson();
   await loadDataset();
   drawWords();
   wireSaved();

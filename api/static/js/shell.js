@@ -1,7 +1,7 @@
 // What surrounds every page: the facts of the newest forecast, banners, the theme, the key.
 import { datasetUnit, weekday } from "./dataset.js";
 import { announce, h } from "./dom.js";
-import { apiKey, get, setApiKey } from "./fetching.js";
+import { apiKey, get, setApiKey, signOut } from "./fetching.js";
 import { counted, moment, shortVersion } from "./formatting.js";
 
 const LOOK_MS = 60_000;
@@ -153,4 +153,21 @@ export function wireForgetKey(done) {
     done();
   };
   button.hidden = apiKey() === null;
+}
+
+/** Who is signed in, and the button to sign out; neither where nobody signs in. */
+export async function drawPerson() {
+  const [name, button] = [document.getElementById("person"), document.getElementById("sign-out")];
+  let me;
+  try {
+    me = await get("/v1/me");
+  } catch {
+    // The page below says what is wrong.
+    return;
+  }
+  const isPerson = me.roles.length > 0;
+  name.textContent = isPerson ? me.name : "";
+  name.title = isPerson ? `${me.name}: ${me.roles.join(", ")}` : "";
+  name.hidden = button.hidden = !isPerson;
+  button.onclick = () => signOut().catch((error) => announce(error.message));
 }
