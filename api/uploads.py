@@ -30,6 +30,11 @@ _COLUMNS = {
 }
 _PERCENT = re.compile(r"([+-]?[0-9]+(?:[.,][0-9]+)?) ?%")
 _NUMBER = re.compile(r"[+-]?[0-9]+[.,][0-9]+|[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+# Thousands in groups, by commas or by points; and what may be either one group of them or a decimal comma.
+_GROUPED = re.compile(
+    r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+\.[0-9]+|(?:\.[0-9]{3})+,[0-9]+|(?:,[0-9]{3}){2,}|(?:\.[0-9]{3}){2,})"
+)
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 WITHDRAW = "withdraw"
 
 Row = Mapping[str, Any]
@@ -135,8 +140,11 @@ def _value(name: str, cell: Any) -> Any:
 
 
 def _number(text: str) -> Any:
-    """12.5 of "12.5" and "12,5", else the text as it is."""
-    if not _NUMBER.fullmatch(text):
+    """12.5 of "12.5" and "12,5", 1234.5 of "1,234.5" and "1.234,5"; else the text as it is, as of "1,234"."""
+    if _GROUPED.fullmatch(text):
+        mark = max(text.rfind("."), text.rfind(",")) if {".", ","} <= set(text) else len(text)
+        text = text[:mark].replace(",", "").replace(".", "") + "." + text[mark + 1 :]
+    elif _EITHER.fullmatch(text) or not _NUMBER.fullmatch(text):
         return text
     number = float(text.replace(",", "."))
     return int(number) if number.is_integer() else number

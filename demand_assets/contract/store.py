@@ -164,12 +164,7 @@ FORECAST_ACCURACY = Table(
     (
         FORECAST_WEEK,
         replace(VINTAGE_ID, text="The vintage that forecast it"),
-        Column(
-            "model",
-            Type.TEXT,
-            "The vintage's method, a baseline stored with it, or final: with planners' numbers",
-            key=True,
-        ),
+        Column("model", Type.TEXT, "The vintage's method, a baseline stored with it, or final", key=True),
         replace(HORIZON, text="Weeks ahead it was forecast", key=True),
         LEVEL,
         TOTAL_STORE_ID,

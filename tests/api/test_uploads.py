@@ -12,6 +12,7 @@ import httpx
 import pytest
 import xlsxwriter
 
+from api.uploads import rows_of
 from tests.api.conftest import problem, serving
 from tests.api.stores import NOW, WEEK
 
@@ -147,6 +148,20 @@ def test_what_is_no_table_is_one_problem(
     client: httpx.Client, content: str | bytes, media: str, status: int, says: str
 ) -> None:
     assert says in problem(send(client, content, media=media), status)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("12.5", 12.5), ("12,5", 12.5), ("0,125", 0.125), ("12.345", 12.345), ("1e3", 1000), ("1234,567", 1234.567),
+        ("1,234.5", 1234.5), ("1.234,5", 1234.5), ("-1,234,567", -1234567), ("1.234.567", 1234567),
+        # Either one thousand or one and a quarter, by who wrote it: refused rather than guessed.
+        ("1,234", "1,234"), ("12,34,5", "12,34,5"),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_as_its_writer_means_it(written: str, number: object) -> None:
+    ((_, row),) = rows_of(f'store_id,dept_id,week,override\n1,3,{WEEK},"{written}"\n'.encode(), "text/csv")
+    assert row["override"] == number
 
 
 def test_an_item_without_a_number_withdraws_nothing(client: httpx.Client) -> None:

@@ -83,6 +83,47 @@ def test_pasted_numbers_are_looked_at_first_then_added_and_undone_together(
     assert httpx.get(f"{service}/forecast", params=asked).json()["final"] == before
 
 
+# As a spreadsheet's cells come from the clipboard.
+PASTE = """text => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text", text);
+    const pasted = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+    document.activeElement.dispatchEvent(pasted);
+}"""
+
+
+def test_several_weeks_are_edited_as_a_grid_by_typing_and_by_pasting(page: Page, tmp_path: Path, origin: date) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    retailer.fill(url, origin, weeks=8, vintages=1)
+    weeks = [str(origin + timedelta(weeks=ahead)) for ahead in (1, 2)]
+    with served(url) as address:
+
+        def finals(dept: str) -> list[float]:
+            asked = ({"store_id": "1", "dept_id": dept, "week": week} for week in weeks)
+            return [httpx.get(f"{address}/forecast", params=each).json()["final"] for each in asked]
+
+        before = finals("7")[1]
+        settled(page, f"{address}/#/overrides?store=1")
+        grid = page.get_by_role("region", name="Edit as a grid")
+        rows = grid.locator("tbody tr")
+        rows.first.get_by_role("textbox").first.focus()
+        page.keyboard.type("12,345.5")
+        page.keyboard.press("Enter")
+        expect(rows.nth(1).get_by_role("textbox").first).to_be_focused()
+        page.evaluate(PASTE, "100\tmany\n")
+        grid.get_by_label("Reason", exact=True).fill("Street market")
+        grid.get_by_role("button", name="Preview").click()
+        expect(grid.get_by_text("1 cell: expected a number, +10% or withdraw.")).to_be_visible()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("+50%")
+        grid.get_by_role("button", name="Preview").click()
+        expect(grid.get_by_text("3 numbers to add.")).to_be_visible()
+        grid.get_by_role("button", name="Add 3 numbers").click()
+        expect(grid.get_by_text("3 overrides added.")).to_be_visible()
+        assert finals("3")[0] == 12345.5
+        assert finals("7") == [100.0, before * 1.5]
+
+
 def test_a_second_person_approves_what_is_over_a_limit(page: Page, tmp_path: Path, origin: date) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     retailer.fill(url, origin)

@@ -107,6 +107,28 @@ export function decimal(value, digits = 2) {
 }
 
 /**
+ * What a person types as a number: 1234.5, 1,234.5 as the pages show it, or 1234,5.
+ * @param {string} text
+ * @returns {number} NaN for what is none
+ */
+export function parsed(text) {
+  const plain = text.trim();
+  if (/^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/.test(plain)) return Number(plain.replaceAll(",", ""));
+  return /^[+-]?\d+([.,]\d+)?$/.test(plain) ? Number(plain.replace(",", ".")) : Number.NaN;
+}
+
+/**
+ * A number, or a change in percent of the system's forecast, as the API takes it.
+ * @param {string} text such as 15,000 or +10%
+ * @returns {?Object} null for what is neither
+ */
+export function decision(text) {
+  const plain = text.trim();
+  const [name, number] = plain.endsWith("%") ? ["change_percent", parsed(plain.slice(0, -1))] : ["override", parsed(plain)];
+  return Number.isFinite(number) ? { [name]: number } : null;
+}
+
+/**
  * A time as 2012-10-27 06:00 UTC.
  * @param {?string} iso
  * @returns {string}

@@ -2,7 +2,7 @@
 import { reasonCodes } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { freshKey, get, post } from "./fetching.js";
-import { amounts, counted, percent } from "./formatting.js";
+import { amounts, counted, decision, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { overridesTable, scoresTable } from "./overrides_tables.js";
 import { onlyAhead } from "./weeks_ahead.js";
@@ -112,15 +112,11 @@ function formPanel(detail, params, changed) {
   };
 
   const amountOf = () => {
-    const text = amount.value.replaceAll(",", "").trim();
-    const isChange = text.endsWith("%");
-    const number = isChange ? text.slice(0, -1).trim() : text;
-    const value = number === "" ? Number.NaN : Number(number);
-    const fine = Number.isFinite(value);
-    amount.setCustomValidity(fine ? "" : `${titled("A number such as 15,000")}, or a change such as +10%`);
-    if (fine) amount.removeAttribute("aria-invalid");
+    const value = decision(amount.value);
+    amount.setCustomValidity(value ? "" : `${titled("A number such as 15,000")}, or a change such as +10%`);
+    if (value) amount.removeAttribute("aria-invalid");
     else amount.setAttribute("aria-invalid", "true");
-    return isChange ? { change_percent: value } : { override: value };
+    return value;
   };
   amount.addEventListener("input", () => amountOf());
   const form = h("form", { class: "form", novalidate: false });

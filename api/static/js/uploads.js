@@ -29,28 +29,11 @@ export function uploadPanel() {
     if (chosen) return { body: chosen, type: chosen.name.toLowerCase().endsWith(".xlsx") ? XLSX : "text/csv" };
     return { body: pasted.value, type: "text/csv" };
   };
-  const send = async (preview, key) => {
-    const { body, type } = content();
-    look.disabled = true;
-    result.replaceChildren(h("p", { class: "muted" }, "Sending…"));
-    try {
-      const made = await upload("/v1/overrides:upload", { preview: preview || null, reason: reason.value.trim(), reason_code: code?.value }, body, type, key);
-      result.replaceChildren(...(preview ? previewOf(made, () => send(false, key)) : [h("p", { class: "success" }, `${counted(made.added, "override")} added${made.waiting ? `, ${whole(made.waiting)} of them wait for approval` : ""}.`)]));
-      if (!preview) {
-        announce(`${counted(made.added, "override")} added`);
-        result.append(h("button", { type: "button", onclick: redraw }, "Show them"));
-      }
-    } catch (error) {
-      result.replaceChildren(errorBox(error, () => send(preview, key)));
-      if (error.status === undefined) throw error;
-    } finally {
-      look.disabled = false;
-    }
-  };
+  const send = sender({ content, words: () => ({ reason: reason.value.trim(), reason_code: code?.value }), look, result });
   const form = h("form", { class: "form" });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(true, freshKey());
+    send();
   });
   form.append(
     h("div", { class: "full" }, field("File", file, "CSV or Excel with the columns store_id, dept_id, week, override; an edited export will do")),
@@ -65,6 +48,37 @@ export function uploadPanel() {
     h("div", { class: "panel-head" }, h("h2", { id: "upload-title" }, "Many at once")),
     h("div", { class: "panel-body" }, h("p", { class: "muted" }, "All rows are added together, or none. An upload can be undone as a whole."), form, result),
   );
+}
+
+/**
+ * What sends rows: first for a preview, then, when that is confirmed, to be added.
+ * @param {Object} spec
+ * @param {() => {body: any, type: string}} spec.content
+ * @param {() => Object} spec.words reason and reason_code, where a row has none
+ * @param {HTMLButtonElement} spec.look off meanwhile
+ * @param {HTMLElement} spec.result where what comes of it is shown
+ * @returns {() => Promise<void>}
+ */
+export function sender({ content, words, look, result }) {
+  const send = async (preview, key) => {
+    const { body, type } = content();
+    look.disabled = true;
+    result.replaceChildren(h("p", { class: "muted" }, "Sending…"));
+    try {
+      const made = await upload("/v1/overrides:upload", { preview: preview || null, ...words() }, body, type, key);
+      result.replaceChildren(...(preview ? previewOf(made, () => send(false, key)) : [h("p", { class: "success" }, `${counted(made.added, "override")} added${made.waiting ? `, ${whole(made.waiting)} of them wait for approval` : ""}.`)]));
+      if (!preview) {
+        announce(`${counted(made.added, "override")} added`);
+        result.append(h("button", { type: "button", onclick: redraw }, "Show them"));
+      }
+    } catch (error) {
+      result.replaceChildren(errorBox(error, () => send(preview, key)));
+      if (error.status === undefined) throw error;
+    } finally {
+      look.disabled = false;
+    }
+  };
+  return () => send(true, freshKey());
 }
 
 function previewOf(made, confirm) {

@@ -2,6 +2,7 @@
 import { labelOf, levels, weekday } from "../dataset.js";
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
+import { gridPanel } from "../grid.js";
 import { amounts, percent, whole } from "../formatting.js";
 import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
 import { go, link } from "../routing.js";
@@ -59,7 +60,7 @@ export function draw(params, signal) {
     load: () => getAll("/v1/overrides/accuracy/groups", { ...query, by }, signal),
     draw: ({ items, unit }) => (items.length === 0 ? emptyNote("No override is scored yet.", "A number counts once its week has been sold.") : groupsTable(items, unit, params)),
   });
-  return [filters(params), waitingPanel(query, params, signal), list, uploadPanel(), h("div", { class: "grid two" }, groups, uploadsPanel(signal)), scores];
+  return [filters(params), waitingPanel(query, params, signal), list, gridPanel(query, signal), uploadPanel(), h("div", { class: "grid two" }, groups, uploadsPanel(signal)), scores];
 }
 
 function filters(params) {
