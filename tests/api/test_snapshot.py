@@ -211,13 +211,13 @@ def test_vintages_are_ordered_by_origin_then_sequence() -> None:
     ],
 )
 def test_what_is_the_stores_state_is_told_as_such(error: Exception, said: str) -> None:
-    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1)._translated(error, 20.0)
+    told = PostgresDatabase("postgresql://demand:hunter2secret@db:5433/d", 1, 5.0)._translated(error, 20.0)
     assert (type(told), str(told)) == (StoreError, f"PostgreSQL db:5433/d cannot be used: {said}")
 
 
 @pytest.mark.parametrize("error", [asyncpg.PostgresSyntaxError("x"), asyncpg.DivisionByZeroError("x")])
 def test_what_is_wrong_with_a_query_is_an_error_of_the_service(error: Exception) -> None:
-    assert PostgresDatabase("postgresql://demand@db/d", 1)._translated(error, 20.0) is error
+    assert PostgresDatabase("postgresql://demand@db/d", 1, 5.0)._translated(error, 20.0) is error
 
 
 def test_a_point_read_from_the_store_is_the_newest_there_is(tmp_path: Path) -> None:
