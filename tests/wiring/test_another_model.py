@@ -29,6 +29,7 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models.cache_clear()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("registered")
 def test_a_model_in_one_file_is_judged_promoted_explained_and_published(
     csv_folder: Path, first_home: Path, monkeypatch: pytest.MonkeyPatch

@@ -211,6 +211,7 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(how: str, message: str,
     assert files_of(home) == files
 
 
+@pytest.mark.long
 def test_a_row_that_is_wrong_by_itself_is_set_aside_and_the_week_is_published(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lines = (zone / "train.csv").read_text().splitlines()

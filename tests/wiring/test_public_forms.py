@@ -86,6 +86,7 @@ def test_m5_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_favorita_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     families = ("BEVERAGES", "BREAD/BAKERY")
     rows = pd.MultiIndex.from_product([DAYS, (1, 2), families], names=["date", "store_nbr", "family"]).to_frame(
