@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ def main(raw_dir: Path, threads: int, origins: str | None, output: Path | None) 
         weeks = [pd.Timestamp(each) for each in origins.split(",")]
         print(json.dumps({"wmae": peer(raw_dir, weeks, output, threads)}))
         return
+    if find_spec("mlforecast") is None:
+        raise click.ClickException("mlforecast is not installed; run it as make bench BENCH=peer_script")
     with tempfile.TemporaryDirectory() as folder:
         home = {"DEMAND_HOME": str(Path(folder) / "home"), "DEMAND_THREADS": str(threads)}
         command = [sys.executable, "-m", "demand_assets.cli", "run", "--raw-dir", str(raw_dir.resolve()), "--json"]
