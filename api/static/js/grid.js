@@ -27,7 +27,7 @@ export function gridPanel(query, signal) {
     signal,
     load: () => (query.store_id || query.dept_id ? getAll("/v1/forecasts", query, signal) : { items: [] }),
     draw: ({ items, unit }) => {
-      if (items.length === 0) return emptyNote("Choose what to edit.", "The grid has the series of the store or department that is chosen above.");
+      if (items.length === 0) return emptyNote("Choose what to edit.", "The grid has the series that the filters above leave.");
       return drawGrid(items, unit);
     },
   });
