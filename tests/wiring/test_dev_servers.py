@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from demand_assets.commands import dev
+from demand_assets.errors import DemandError
 from tests.waiting import GUARD_S, until
 from tests.wiring.conftest import environment_of
 
@@ -127,3 +129,32 @@ def test_a_taken_port_is_one_clear_line(workspace: tuple[Path, Path]) -> None:
     assert ended.stderr.strip() == (
         f"demand: port {port} for API is taken; stop what listens there or choose another port"
     )
+
+
+def server(port: int) -> subprocess.Popen[bytes]:
+    """A process with a child of its own that listens on `port`, as Dagster's servers have."""
+    child = f"import signal, socket; held = socket.create_server(('127.0.0.1', {port})); signal.pause()"
+    script = f"import signal, subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); signal.pause()"
+    return subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def test_servers_are_waited_for_and_stopped_with_their_children() -> None:
+    (port,) = free_ports(1)
+    processes = {"API": server(port)}
+    dev._await(processes, {"API": port})
+    dev._stop(processes)
+    assert processes["API"].wait() != 0
+    until(lambda: not listens(port))
+
+
+def test_a_server_that_ends_by_itself_is_named_with_its_code() -> None:
+    (port,) = free_ports(1)
+    processes = {"MLflow": subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"], start_new_session=True)}
+    with pytest.raises(DemandError, match="MLflow ended by itself with code 3; see its log"):
+        dev._await(processes, {"MLflow": port})
+    dev._stop(processes)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

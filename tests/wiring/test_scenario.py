@@ -63,12 +63,18 @@ def test_half_a_price_moves_its_forecasts_up_and_nothing_else(
     assert scenario(home, "half-milk") == found
     assert rows(home, "select count(*) from forecast_vintages where kind = 'scenario'") == [(1,)]
 
+    shown = demand(home, "scenario", "half-milk").stdout
+    assert "Scenario half-milk beside forecast" in shown
+    assert "2 series have changed plans" in shown
+    assert "half-milk" in demand(home, "scenario", "--list").stdout
+
     assert scenario(home, "half-milk", "--adopt", "--author", "ann") == {
         "name": "half-milk",
         "added": len(moved),
         "kept": 0,
     }
     assert rows(home, "select distinct author, reason from overrides") == [("ann", "scenario half-milk")]
+    assert "was adopted already" in demand(home, "scenario", "half-milk", "--adopt").stdout
 
 
 def test_a_name_and_changes_that_are_wrong_are_told_in_one_line(finished: tuple[Path, Any], tmp_path: Path) -> None:
