@@ -20,7 +20,7 @@ from pydantic import Field
 
 from demand_assets.adapters import objects
 from demand_assets.adapters.files import filesystem_at
-from demand_assets.adapters.puts import put, replace_kept
+from demand_assets.adapters.puts import put, replace_kept, sweep
 from demand_assets.errors import LakeError
 
 if TYPE_CHECKING:
@@ -182,6 +182,12 @@ class ParquetLake(dg.ConfigurableResource):
             put(filesystem, path, content, self._remote)
             size = len(content)
         return footer[VERSION_KEY], size
+
+    def sweep(self) -> None:
+        """Take away what killed processes had begun to write, where the lake is on this machine."""
+        for uri in {self.uri, *self.table_uris.values()}:
+            if not objects.is_remote(uri):
+                sweep(filesystem_at(uri)[1])
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""

@@ -1,10 +1,12 @@
 """Atomic writes: readers never see part of a file, and a file that must be kept is kept before it is replaced."""
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demand_assets.adapters import objects
@@ -13,6 +15,8 @@ from demand_assets.errors import LakeError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+# What `put` writes under, with the process that does.
+_TEMPORARY = re.compile(r"\..+\.([0-9]+)\.[0-9a-f]{32}")
 _RACE_PAUSE_S = 0.1
 _RACE_ATTEMPTS = 20
 
@@ -24,7 +28,7 @@ def put(filesystem: "AbstractFileSystem", path: str, content: bytes, remote: boo
         return
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    temporary = f"{folder}/.{name}.{os.getpid()}.{uuid.uuid4().hex}"
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -34,6 +38,25 @@ def put(filesystem: "AbstractFileSystem", path: str, content: bytes, remote: boo
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def sweep(root: str) -> None:
+    """Take away, in a folder of this machine and below, what killed processes had begun to write."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            found = _TEMPORARY.fullmatch(name)
+            if found and not _is_alive(int(found[1])):
+                Path(folder, name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def replace_kept(

@@ -92,6 +92,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
         records = Path(os.environ["DAGSTER_HOME"]).resolve()
         with sync_at_checkpoints(records), dg.DagsterInstance.get() as instance:
             fail_orphaned_runs(instance, settings)
+            lake.sweep()
             found = landed_weeks(lake, deliveries, judging_context(landing, lake))
             _follow_set_aside(console, zone.located(found.set_aside).to_dict("records"), progress)
             known = found.keys

@@ -264,3 +264,14 @@ def test_the_arrow_form_of_a_frame_is_that_of_pandas() -> None:
         }
     )
     assert to_table(frame).equals(pa.Table.from_pandas(frame).replace_schema_metadata(), check_metadata=True)
+
+
+def test_what_a_killed_process_had_begun_to_write_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "sales").mkdir()
+    names = (f".w.parquet.{ended.pid}.{'0' * 32}", f".w.parquet.{os.getpid()}.{'0' * 32}", ".mine", "w.parquet")
+    for name in names:
+        (tmp_path / "sales" / name).touch()
+    ParquetLake(uri=str(tmp_path)).sweep()
+    assert {path.name for path in (tmp_path / "sales").iterdir()} == set(names[1:])
