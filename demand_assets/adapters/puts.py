@@ -1,10 +1,12 @@
 """Atomic writes: readers never see part of a file, and a file that must be kept is kept before it is replaced."""
 
 import os
+import platform
 import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,7 @@ from demand_assets.errors import LakeError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-# What `put` writes under, with the process that does.
-_TEMPORARY = re.compile(r"\..+\.([0-9]+)\.[0-9a-f]{32}")
+LEFT_AFTER_S = 24 * 3600.0
 _RACE_PAUSE_S = 0.1
 _RACE_ATTEMPTS = 20
 
@@ -28,25 +29,43 @@ def put(filesystem: "AbstractFileSystem", path: str, content: bytes, remote: boo
         return
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    temporary = f"{folder}/.{name}.{os.getpid()}.{uuid.uuid4().hex}"
+    begun = temporary(folder, name)
     try:
-        with open(temporary, "wb") as file:
+        with open(begun, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(begun, path)
     finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        if os.path.exists(begun):
+            os.unlink(begun)
+
+
+def temporary(folder: str, name: str) -> str:
+    """Path that no reader takes for the file `name`, to write under; it says which process of which machine does."""
+    return f"{folder}/.{name}.{_machine()}-{os.getpid()}.{uuid.uuid4().hex}"
 
 
 def sweep(root: str) -> None:
-    """Take away, in a folder of this machine and below, what killed processes had begun to write."""
+    """Take away, in a folder and below, parts of Parquet files that killed processes had begun to write.
+
+    A process of another machine, or container, over the same folder counts as killed after a day.
+    """
+    oldest = time.time() - LEFT_AFTER_S
     for folder, _, names in os.walk(root):
-        for name in names:
-            found = _TEMPORARY.fullmatch(name)
-            if found and not _is_alive(int(found[1])):
-                Path(folder, name).unlink(missing_ok=True)
+        for part in (Path(folder, name) for name in names if name.startswith(".") and ".parquet" in name):
+            with suppress(FileNotFoundError):
+                if _is_of_a_dead_process(part.name) or part.stat().st_mtime < oldest:
+                    part.unlink()
+
+
+def _machine() -> str:
+    return platform.node().replace(".", "_")
+
+
+def _is_of_a_dead_process(name: str) -> bool:
+    found = re.fullmatch(rf"\..+\.{re.escape(_machine())}-([0-9]+)\.[0-9a-f]{{32}}", name)
+    return found is not None and not _is_alive(int(found[1]))
 
 
 def _is_alive(process: int) -> bool:

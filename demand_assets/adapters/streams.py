@@ -7,17 +7,13 @@ in, so a run that fails leaves the files that were there.
 import hashlib
 import os
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version, write_options
-
-LEFT_AFTER_S = 24 * 3600.0
+from demand_assets.adapters.puts import sweep, temporary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +41,7 @@ class PartitionWriter:
     def __init__(self, folder: str, schema: "pa.Schema") -> None:
         import pyarrow.parquet as pq
 
-        self.path = os.path.join(folder, f".{uuid.uuid4().hex}.parquet")
+        self.path = temporary(folder, "block.parquet")
         self.writer: pq.ParquetWriter = pq.ParquetWriter(
             # The metadata come when the rows are in; a stored schema would hide them.
             self.path,
@@ -76,15 +72,6 @@ class PartitionWriter:
             os.unlink(self.path)
 
 
-def _sweep(folder: str) -> None:
-    """Take away what killed runs left; what is being written was written to a moment ago."""
-    oldest = time.time() - LEFT_AFTER_S
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") and entry.is_file() and entry.stat().st_mtime < oldest:
-                Path(entry.path).unlink(missing_ok=True)
-
-
 def version_of_blocks(versions: Sequence[str]) -> str:
     """Data version of rows that came in blocks: of one block its own."""
     if len(versions) == 1:
@@ -105,7 +92,7 @@ def write_stream(lake: ParquetLake, table: str, keys: Sequence[str], stream: Lak
         local = lake.folder(table)
         folder = local or undo.enter_context(tempfile.TemporaryDirectory())
         os.makedirs(folder, exist_ok=True)
-        _sweep(folder)
+        sweep(folder)
 
         def growing(key: str, schema: pa.Schema) -> PartitionWriter:
             if key not in files:

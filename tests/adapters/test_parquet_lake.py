@@ -1,6 +1,7 @@
 """The lake, on a folder and on an S3-speaking server."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -270,7 +271,9 @@ def test_what_a_killed_process_had_begun_to_write_is_swept_and_nothing_else(tmp_
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     (tmp_path / "sales").mkdir()
-    names = (f".w.parquet.{ended.pid}.{'0' * 32}", f".w.parquet.{os.getpid()}.{'0' * 32}", ".mine", "w.parquet")
+    here = platform.node().replace(".", "_")
+    parts = [f".w.parquet.{owner}.{'0' * 32}" for owner in (f"{here}-{ended.pid}", f"{here}-{os.getpid()}", "else-1")]
+    names = [*parts, ".mine", "w.parquet"]
     for name in names:
         (tmp_path / "sales" / name).touch()
     ParquetLake(uri=str(tmp_path)).sweep()

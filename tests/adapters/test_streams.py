@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.adapters.streams import LEFT_AFTER_S, LakeStream, version_of_blocks, write_stream
+from demand_assets.adapters.puts import LEFT_AFTER_S
+from demand_assets.adapters.streams import LakeStream, version_of_blocks, write_stream
 
 FIRST, SECOND, THIRD = "2012-01-06", "2012-01-13", "2012-01-20"
 
