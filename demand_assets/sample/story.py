@@ -34,14 +34,15 @@ _WEEK = pd.Timedelta(days=DAYS)
 class Roles:
     """Who plays what between the weeks `oldest` and `newest`; None where a sample is too small for it.
 
-    `opened` and `corrected` are stores, the others departments: with a promotion that `worked`, with one that `failed`,
-    and one whose sales are `drifting`.
+    `opened`, `corrected` and `shown`, which sells both promotions most weeks, are stores, the others departments: with a
+    promotion that `worked`, with one that `failed`, and one whose sales are `drifting`.
     """
 
     oldest: pd.Timestamp
     newest: pd.Timestamp
     opened: int | None
     corrected: int
+    shown: int
     worked: int
     failed: int | None
     drifting: int | None
@@ -93,6 +94,7 @@ def tell(data: SampleStream) -> Story:
         newest=first["week"].max(),
         opened=stores[-1] if len(stores) > 1 else None,
         corrected=stores[0],
+        shown=_shown(first, largest[:2], stores),
         worked=int(largest[0]),
         failed=failed,
         drifting=drifting,
@@ -101,6 +103,13 @@ def tell(data: SampleStream) -> Story:
     right = _sold(first, roles)
     correction = right[_is_corrected(right, roles)]
     return Story(SampleStream(parts, data.conditions, data.stores), _plan(stores, roles), correction, roles)
+
+
+def _shown(sales: pd.DataFrame, promoted: "pd.Index[int]", stores: Sequence[int]) -> int:
+    """The store with the most rows of the promoted departments in the last year; the last store opens late."""
+    recent = sales["week"] > sales["week"].max() - 52 * _WEEK
+    rows = sales.loc[recent & sales["dept_id"].isin(promoted), "store_id"].value_counts()
+    return max(stores[:-1] or stores, key=lambda store: int(rows.get(store, 0)))
 
 
 def _sold(sales: pd.DataFrame, roles: Roles) -> pd.DataFrame:

@@ -32,12 +32,12 @@ def _items(roles: Roles) -> Iterator[tuple[str, str]]:
     yield (
         f"A promotion that works: a quarter off {_dept(roles.worked)}, every {BETWEEN_PROMOTIONS} weeks, sells "
         f"{LIFT:g} times as much. The next is planned for the week {promoted:%Y-%m-%d}, and the forecast has it.",
-        _address("series", store=roles.corrected, dept=roles.worked),
+        _address("series", store=roles.shown, dept=roles.worked),
     )
     if roles.failed is not None:
         yield (
             f"One that does not: the same for {_dept(roles.failed)} sells {NO_LIFT:g} times as much.",
-            _address("series", store=roles.corrected, dept=roles.failed),
+            _address("series", store=roles.shown, dept=roles.failed),
         )
     if roles.drifting is not None:
         yield (

@@ -60,6 +60,15 @@ def test_the_roles_are_different_and_known_to_everybody(both: tuple[Story, pd.Da
     assert "2026-03-06" in text
 
 
+def test_the_store_that_is_shown_sells_both_promotions_every_week(both: tuple[Story, pd.DataFrame]) -> None:
+    story, sales = both
+    roles = story.roles
+    promoted = sales[(sales["store_id"] == roles.shown) & sales["dept_id"].isin([roles.worked, roles.failed])]
+    recent = promoted[promoted["week"] > roles.week(-52)]
+    assert recent.groupby("dept_id")["week"].nunique().tolist() == [52, 52]
+    assert roles.shown != roles.opened
+
+
 def test_a_store_opens(both: tuple[Story, pd.DataFrame]) -> None:
     story, rows = both
     opened = rows[rows["store_id"] == story.roles.opened]
