@@ -34,8 +34,8 @@ _WEEK = pd.Timedelta(days=DAYS)
 class Roles:
     """Who plays what between the weeks `oldest` and `newest`; None where a sample is too small for it.
 
-    `opened`, `corrected` and `shown`, which sells both promotions most weeks, are stores, the others departments: with a
-    promotion that `worked`, with one that `failed`, and one whose sales are `drifting`.
+    `opened`, `corrected` and `shown`, which sells both promotions most weeks, are stores, the others departments: with
+    a promotion that `worked`, with one that `failed`, and one whose sales are `drifting`.
     """
 
     oldest: pd.Timestamp
