@@ -22,7 +22,7 @@ from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.plots import forecast_plot
-from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
+from demand_assets.assets.rows import MEMBER_TABLES, Keys, member_keys, store_table
 from demand_assets.assets.training import promoted_model
 from demand_assets.contract import lake as lake_tables
 from demand_assets.contract.columns import texts
@@ -58,6 +58,8 @@ from demand_assets.recipes import champion_recipe, reusable
 from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from demand_assets.forecasting.forecaster import Forecaster
 
 GROUP = "forecasting"
@@ -135,6 +137,12 @@ def totals_of(
     keys = ["store_id", "dept_id", "origin_week", "target_week"]
     scaled = forecast.merge(features[[*keys, "scale", "is_holiday"]], on=keys, how="left", validate="one_to_one")
     return total(scaled, calibrate_totals(past, horizon_weeks)), past
+
+
+def attributions_table(attributions: pd.DataFrame, members: Keys) -> "pa.Table":
+    """Attributions as the store takes them."""
+    renamed = attributions.rename(columns=_ATTRIBUTIONS)
+    return store_table(renamed, FORECAST_ATTRIBUTIONS.without("vintage_id"), members)
 
 
 def require_attributions_of(forecast: pd.DataFrame, attributions: pd.DataFrame) -> None:
@@ -353,9 +361,7 @@ def published_forecast(
     members = member_keys(lake)
     rows = store_table(weekly_forecast, PUBLISHED, members)
     totals = store_table(forecast_totals, FORECAST_TOTALS.without("vintage_id"), members)
-    attributions = store_table(
-        forecast_attributions.rename(columns=_ATTRIBUTIONS), FORECAST_ATTRIBUTIONS.without("vintage_id"), members
-    )
+    attributions = attributions_table(forecast_attributions, members)
     published = publish_vintage(store.engine(), record, rows, totals, attributions)
     file = f"{week_key(origin)}/{published.vintage_id}"
     # A vintage's file stays as it was first written, with what it was made from, of which rows alone do not tell.

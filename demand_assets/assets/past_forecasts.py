@@ -8,23 +8,37 @@ import pandas as pd
 
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
-from demand_assets.adapters.registry import ModelRegistry
-from demand_assets.assets.forecasting import GROUP, OWNERS, PUBLISHED, champion_of
+from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
+from demand_assets.adapters.table_refs import TableRef
+from demand_assets.assets.forecasting import (
+    GROUP,
+    OWNERS,
+    PUBLISHED,
+    attributions_table,
+    champion_of,
+    forecast_with,
+)
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
-from demand_assets.assets.training import promoted_model
+from demand_assets.assets.rows import ABSENT_TABLES, member_keys, store_table
+from demand_assets.assets.training import ALL_ROWS, promoted_model, trained_at
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_TOTALS
+from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.baselines import BASELINES, model_rows
 from demand_assets.forecasting.intervals import COLUMNS
+from demand_assets.forecasting.promotion import untrained_forecaster
+from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.ingestion.dataset import Dataset
+from demand_assets.origins import features_up_to
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version
-from demand_assets.recipes import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY
-from demand_assets.resources import Clock, ForecastStore, OrderCosts
+from demand_assets.recipes import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY, training_settings
+from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+# So many of the newest weeks before the first forecast get one each, as if they had been delivered one by one.
+DELIVERED_WEEKS = 8
 _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
 
 
@@ -34,11 +48,8 @@ _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    deps=[
-        promoted_model,
-        *MEMBER_TABLES,
-        dg.AssetDep("demand_features", partition_mapping=dg.AllPartitionMapping()),
-    ],
+    deps=[promoted_model, *ABSENT_TABLES[1:]],
+    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
 )
 @retry_on_store_outage
 def past_forecasts(
@@ -49,12 +60,17 @@ def past_forecasts(
     ledger: PromotionLedger,
     order_costs: OrderCosts,
     clock: Clock,
+    training: Training,
+    compute: Compute,
     dataset: pd.DataFrame,
+    demand_features: TableRef,
+    raw_sales: TableRef,
 ) -> dg.MaterializeResult:
-    """What the champion's backtest forecast at past origins without a vintage, as vintages of kind backtest.
+    """Forecasts of past origins without a vintage, as vintages of kind backtest.
 
-    Each was made out of sample, by a model trained on what was known at its origin. So the weeks that followed can be
-    scored, though nothing was published then. They have no attributions.
+    Each was made out of sample, by a model trained on what was known at its origin or before. So the weeks that
+    followed can be scored, though nothing was published then. At the origins of the champion's backtest it is what
+    that forecast, without attributions. At the other origins of the newest weeks one model of the backtest forecasts.
     """
     from demand_assets.adapters.promotion import backtest_kept
     from demand_assets.forecasting.totals import total_points
@@ -63,13 +79,23 @@ def past_forecasts(
     newest, unit = run_weeks(context)[0], Dataset.read(dataset).unit
     champion, engine, members = champion_of(ledger), store.engine(), member_keys(lake)
     tested = backtest_kept(registry, champion)
-    forecast, errors = _forecast(tested, order_costs), total_points(tested)
+    rows, errors = _tested_rows(tested, order_costs), total_points(tested)
     # Of the backtest, not of today's settings.
-    horizon = int(forecast["horizon"].max())
-    origins = [week for week in forecast["origin_week"].unique() if week < newest and not _has_vintage(engine, week)]
+    horizon = int(rows["horizon"].max())
+    judged, served_from = set(rows["origin_week"]), _serving_origin(rows, champion)
+    candidates = judged | _delivered_weeks(demand_features, served_from, champion, training)
+    origins = [week for week in sorted(candidates) if week < newest and not _has_vintage(engine, week)]
+    forecaster = None
+    if not judged.issuperset(origins):
+        known = tested[tested["target_week"] <= served_from]
+        if champion.is_trained:
+            learnt = demand_features.only(features_up_to(lake, training, week_key(newest)))
+            forecaster = trained_at(served_from, lake, training, compute, learnt, raw_sales, known)
+        else:
+            quantiles = training.config().quantiles
+            forecaster, _ = untrained_forecaster(champion.method, known, served_from, horizon, quantiles)
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
     for origin in origins:
-        own = forecast[forecast["origin_week"] == origin].reset_index(drop=True)
         record = VintageRecord(
             origin_week=origin.date(),
             horizon_weeks=horizon,
@@ -81,6 +107,20 @@ def past_forecasts(
             unit=unit,
             kind=BACKTEST_KIND,
         )
+        why = None
+        if origin in judged or forecaster is None:
+            own = rows[rows["origin_week"] == origin].reset_index(drop=True)
+        else:
+            features = demand_features.only([week_key(origin)]).read()
+            why = attributions(forecaster, features)
+            own = forecast_with(
+                forecaster,
+                features,
+                order_costs,
+                model_version=record.model_version,
+                data_version=record.data_version,
+                code=record.code_version,
+            ).assign(scale=features["scale"].to_numpy(), is_holiday=features["is_holiday"].to_numpy() > 0)
         vintage = checked_vintage(
             record,
             store_table(own, PUBLISHED, members),
@@ -89,12 +129,31 @@ def past_forecasts(
                 FORECAST_TOTALS.without("vintage_id"),
                 members,
             ),
+            () if why is None else attributions_table(why, members),
         )
         # The file comes first: an origin that has a vintage is not looked at again.
         notes = {VINTAGE_KEY: vintage.vintage_id, HORIZON_KEY: str(horizon)}
         lake.write(PAST_FORECASTS, week_key(origin), own[[*PUBLISHED.names, *BASELINES]], notes)
         publish_checked(engine, vintage)
     return dg.MaterializeResult(metadata={"origins": [week_key(origin) for origin in origins]})
+
+
+def _serving_origin(rows: pd.DataFrame, champion: RegisteredVersion) -> pd.Timestamp:
+    """The origin of the backtest whose model forecasts the newest weeks: the newest one before all of them."""
+    tested = rows["origin_week"]
+    early = tested[tested <= add_weeks(pd.Timestamp(champion.as_of), -DELIVERED_WEEKS)]
+    return pd.Timestamp(tested.min() if early.empty else early.max())
+
+
+def _delivered_weeks(
+    features: TableRef, served_from: pd.Timestamp, champion: RegisteredVersion, training: Training
+) -> set[pd.Timestamp]:
+    """The newest weeks before the champion was trained; none where it was trained with settings of another day."""
+    if champion.is_trained and champion.settings != training_settings(training):
+        return set()
+    as_of = pd.Timestamp(champion.as_of)
+    first = max(served_from, add_weeks(as_of, -DELIVERED_WEEKS))
+    return {week for week in map(pd.Timestamp, features.keys) if first <= week < as_of}
 
 
 def _has_vintage(engine: "Engine", origin: pd.Timestamp) -> bool:
@@ -104,7 +163,7 @@ def _has_vintage(engine: "Engine", origin: pd.Timestamp) -> bool:
         return bool(vintages_of(connection, origin.date()))
 
 
-def _forecast(tested: pd.DataFrame, costs: OrderCosts) -> pd.DataFrame:
+def _tested_rows(tested: pd.DataFrame, costs: OrderCosts) -> pd.DataFrame:
     """The trained model's rows of a backtest with order quantities, and the baselines' forecasts beside them."""
     from demand_assets.forecasting.orders import order_quantities
 

@@ -212,7 +212,8 @@ def trained_model(
         if model_rows(backtest_report).empty:
             version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample, data)
         else:
-            forecaster = _trained(as_of, lake, training, compute, demand_features, raw_sales, backtest_report)
+            learnt = demand_features.only(features_up_to(lake, training, key))
+            forecaster = trained_at(as_of, lake, training, compute, learnt, raw_sales, backtest_report)
             seconds = forecaster.fit_seconds
             importance = importance_plot(forecaster.importance())
             scores = {
@@ -255,7 +256,7 @@ def trained_model(
     )
 
 
-def _trained(
+def trained_at(
     as_of: pd.Timestamp,
     lake: ParquetLake,
     training: Training,
@@ -264,9 +265,10 @@ def _trained(
     sales: TableRef,
     tested: pd.DataFrame,
 ) -> Forecaster:
-    learnt = features.only(features_up_to(lake, training, week_key(as_of)))
-    config = training.config().bounded(learnt.count(), training.training_rows)
-    (forecaster,) = train_stored(learnt, sales, [as_of], config, compute.workers_for(config.members), absent_rows(lake))
+    """The model as of a week, from the `features` that were known then; `tested` points of its backtest judge it."""
+    config = training.config().bounded(features.count(), training.training_rows)
+    workers = compute.workers_for(config.members)
+    (forecaster,) = train_stored(features, sales, [as_of], config, workers, absent_rows(lake))
     return forecaster.judged(tested, training.horizon_weeks)
 
 

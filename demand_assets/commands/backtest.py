@@ -28,7 +28,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     settings = read_settings()
     from demand_assets.adapters.landing import LandingZone
     from demand_assets.commands.report import write_report
-    from demand_assets.forecasting.backtest import WARM_UP_ORIGINS, backtest
+    from demand_assets.forecasting.backtest import backtest, origins_to_forecast
     from demand_assets.forecasting.features import build_features, first_origin
     from demand_assets.forecasting.methods import history_needs
     from demand_assets.forecasting.metrics import score
@@ -57,7 +57,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
     config = build_training(settings).config()
     with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Training at each origin", total=len(weeks) + WARM_UP_ORIGINS)
+        total = len(origins_to_forecast(weeks, weeks_between(first, weeks[-1]), horizon))
+        task = bar.add_task("Training at each origin", total=total)
 
         def tell(week: pd.Timestamp) -> None:
             bar.update(task, advance=1, refresh=True)
@@ -65,7 +66,6 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
                 console.print(f"  trained and forecast at {week:%Y-%m-%d}")
 
         result = backtest(features, sales, weeks, horizon, config, tell, absent)
-        bar.update(task, completed=len(weeks) + WARM_UP_ORIGINS)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     points = _with_ids(result.cv_results.drop(columns=["start", "residual"]), landed.ids)

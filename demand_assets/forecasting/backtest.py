@@ -35,8 +35,10 @@ COLUMNS = (
     "start",
     "residual",
 )
-# Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from.
+# Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from. Where as many
+# as `MANY_ORIGINS` are scored, the first ones weigh so little that none is needed; each costs a training.
 WARM_UP_ORIGINS = 2
+MANY_ORIGINS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def backtest(
     """Forecasts of the model and of every baseline at `origins`, each from what was known at that origin.
 
     `features` holds the stored origins, those before `origins` to train on included. Intervals at an origin come from
-    the errors of earlier origins whose targets were known by then; two warm-up origins serve the first.
+    the errors of earlier origins whose targets were known by then; where few are scored, two more serve the first.
     ModelError when an origin has no features or nothing before it to train on.
     """
     stored = pd.DatetimeIndex(features["origin_week"].unique())
@@ -168,7 +170,7 @@ def forecast_stored_origin(
 def origins_to_forecast(
     origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The origins to forecast so that `origins` can be scored, in order: up to two to warm up, then they.
+    """The origins to forecast so that `origins` can be scored, in order: where they are few, up to two to warm up.
 
     ModelError when one of them is not among the `stored` origins.
     """
@@ -254,8 +256,8 @@ def _shrunk(shrink: Shrink, points: pd.DataFrame, start: ArrayLike, residual: Ar
 
 
 def _warm_up(origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int) -> list[pd.Timestamp]:
-    """Up to two earlier origins, a horizon apart, that have something to train on themselves."""
-    if not origins:
+    """Before few `origins` up to two earlier ones, a horizon apart, that have something to train on themselves."""
+    if not 0 < len(origins) < MANY_ORIGINS:
         return []
     trainable = add_weeks(stored[0], 1)
     wanted = [add_weeks(origins[0], -horizon_weeks * back) for back in range(WARM_UP_ORIGINS, 0, -1)]

@@ -133,7 +133,7 @@ def test_a_correction_is_shrunk_by_what_came_of_earlier_ones() -> None:
     assert forecast == pytest.approx([1000 + EXPECTED * 100] * 2 + [1000 + factor * 100] * 2)
 
 
-def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained() -> None:
+def test_two_earlier_origins_a_horizon_apart_warm_few_up_where_they_can_be_trained() -> None:
     stored = weeks_between(ORIGINS[0], add_weeks(ORIGINS[0], 14))
 
     def numbers(origins: list[int], without: tuple[int, ...] = ()) -> list[int]:
@@ -146,6 +146,7 @@ def test_two_earlier_origins_a_horizon_apart_warm_up_where_they_can_be_trained()
     assert numbers([8]) == [4, 8]  # the very first origin has nothing before it to learn from
     assert numbers([9], without=(5,)) == [1, 9]
     assert numbers([]) == []
+    assert numbers([*range(9, 15)]) == [*range(9, 15)]  # of many the first ones weigh little
     with pytest.raises(ModelError, match=f"origin {stored[7]:%Y-%m-%d} has no features"):
         numbers([10, 9, 7], without=(7, 10))
 

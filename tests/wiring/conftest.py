@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from demand_assets.settings import Settings, read_settings
 from tests.conftest import made_once
 from tests.wiring import commands
 
@@ -80,6 +81,13 @@ def workspace(finished: tuple[Path, dict[str, object]], csv_folder: Path, tmp_pa
     copy_workspace(finished[0], home)
     shutil.copytree(csv_folder, zone)
     return home, zone
+
+
+def finished_settings(workspace: tuple[Path, Path]) -> Settings:
+    """The settings that made the finished workspace: others would be a reason to retrain."""
+    home, zone = workspace
+    own = {name.removeprefix("DEMAND_").lower(): value for name, value in SETTINGS.items()}
+    return read_settings(home=home, landing_uri=str(zone), **own)
 
 
 # Each table of MLflow's and of the store's, without a row.

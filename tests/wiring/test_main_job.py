@@ -79,7 +79,9 @@ def test_totals_reasons_and_conditions_are_in_the_store(
             pd.read_sql(f"select * from {table}", connection)
             for table in ("forecast_totals", "forecast_attributions", "forecasts", "store_conditions")
         )
-    totals, forecasts = (table[table["vintage_id"] == summary["vintage"]] for table in (totals, forecasts))
+    totals, reasons, forecasts = (
+        table[table["vintage_id"] == summary["vintage"]] for table in (totals, reasons, forecasts)
+    )
     chain = totals[totals["level"] == "chain"].set_index("target_week")["forecast"]
     pd.testing.assert_series_equal(chain, forecasts.groupby("target_week")["forecast"].sum())
     keys = ["vintage_id", "store_key", "dept_key", "target_week"]
