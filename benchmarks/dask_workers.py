@@ -19,9 +19,10 @@ import pandas as pd
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from benchmarks.machine import write
+from demand_assets.adapters.arrow_frames import content_version
 from demand_assets.adapters.drift_rows import PREDICTIONS_TABLE, DriftRows, stored_predictions, stored_report
 from demand_assets.adapters.feature_files import write_features
-from demand_assets.adapters.parquet import ParquetLake, content_version
+from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.compute import DaskWorkers, ThisMachine, open_cluster
 from demand_assets.cores import usable_cores

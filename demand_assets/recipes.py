@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
+from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.adapters.plans import planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.weeks import add_weeks

@@ -44,19 +44,24 @@ def footers(filesystem: AbstractFileSystem, stamps: Mapping[str, str]) -> dict[s
 
 
 def footer(filesystem: AbstractFileSystem, path: str) -> dict[str, str] | None:
-    """Footer of one object, None where there is none: its end in one call."""
+    """Footer of one object, None where there is none."""
+    try:
+        return notes_in(schema_at(filesystem, path))
+    except FileNotFoundError:
+        return None
+
+
+def schema_at(filesystem: AbstractFileSystem, path: str) -> pa.Schema:
+    """Schema of one file, from its end in one call; FileNotFoundError when there is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        tail: bytes = filesystem.cat_file(path, start=-_TAIL)
-        # The last eight bytes: length of the footer, then the format's mark.
-        length = int.from_bytes(tail[-8:-4], "little") + 8
-        if length > len(tail):
-            tail = filesystem.cat_file(path, start=-length)
-    except FileNotFoundError:
-        return None
-    return notes_in(pq.read_schema(pa.BufferReader(tail)))
+    tail: bytes = filesystem.cat_file(path, start=-_TAIL)
+    # The last eight bytes: length of the footer, then the format's mark.
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if length > len(tail):
+        tail = filesystem.cat_file(path, start=-length)
+    return pq.read_schema(pa.BufferReader(tail))
 
 
 def notes_in(schema: pa.Schema) -> dict[str, str]:

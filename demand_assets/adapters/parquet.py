@@ -7,7 +7,6 @@ forecast can be made again. On S3 a run replaces a
 file only after it has kept that very file, so runs at the same time lose nothing.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,7 +18,8 @@ import dagster as dg
 from pydantic import Field
 
 from demand_assets.adapters import objects
-from demand_assets.adapters.files import filesystem_at
+from demand_assets.adapters.arrow_frames import content_version, to_frame, to_table, write_options
+from demand_assets.adapters.files import AT_ONCE, filesystem_at
 from demand_assets.adapters.puts import put, replace_kept, sweep
 from demand_assets.errors import LakeError
 
@@ -46,50 +46,6 @@ class LakeTable:
     frame: "pd.DataFrame"
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     only: Collection[str] | None = None
-
-
-def to_table(frame: "pd.DataFrame") -> "pa.Table":
-    """Arrow form of a frame, without pandas' own metadata, which would change with its version."""
-    import pyarrow as pa
-
-    # Column by column, as `Table.from_pandas` has them: what it does beside takes half the time of writing a week.
-    columns = {str(name): pa.array(_values(column), from_pandas=True) for name, column in frame.items()}
-    for name, column in columns.items():
-        # A text column without any text has no type of its own, and could not be read together with other weeks'.
-        if pa.types.is_null(column.type):
-            columns[name] = column.cast(pa.string())
-    return pa.table(columns)
-
-
-def _values(column: "pd.Series[Any]") -> Any:
-    import numpy as np  # heavy, as pandas is
-
-    # Arrow asks much of a Series; of an array of numpy it knows.
-    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
-
-
-def content_version(table: "pa.Table | pd.DataFrame") -> str:
-    """Hash of the columns, types and values of a table: equal content, equal version. 32 hex digits."""
-    import pyarrow as pa
-
-    table = table if isinstance(table, pa.Table) else to_table(table)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-    return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()
-
-
-def write_options(schema: "pa.Schema") -> dict[str, Any]:
-    """How the files of the lake are written.
-
-    Only text with a dictionary: one of numbers takes longer to write and to read, and makes the file no smaller.
-    """
-    import pyarrow as pa
-
-    return {
-        "compression": "zstd",
-        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
-    }
 
 
 class ParquetLake(dg.ConfigurableResource):
@@ -160,6 +116,8 @@ class ParquetLake(dg.ConfigurableResource):
         """
         import pyarrow.parquet as pq
 
+        from demand_assets.contract.arrow import as_stored
+
         arrow = to_table(frame)
         footer = {VERSION_KEY: content_version(arrow), **(metadata or {})}
         filesystem, root = self._filesystem(table)
@@ -171,7 +129,8 @@ class ParquetLake(dg.ConfigurableResource):
 
         def encoded() -> bytes:
             buffer = io.BytesIO()
-            pq.write_table(arrow.replace_schema_metadata(footer), buffer, **write_options(arrow.schema))
+            stored = as_stored(arrow).replace_schema_metadata(footer)
+            pq.write_table(stored, buffer, **write_options(stored.schema))
             return buffer.getvalue()
 
         if keep:
@@ -188,6 +147,34 @@ class ParquetLake(dg.ConfigurableResource):
         for uri in {self.uri, *self.table_uris.values()}:
             if not objects.is_remote(uri):
                 sweep(filesystem_at(uri)[1])
+
+    def date_weeks(self) -> list[str]:
+        """Write the files of older releases, whose weeks are in nanoseconds, anew with dates; their addresses.
+
+        Their rows and data versions stay.
+        """
+        found = []
+        for uri in {self.uri, *self.table_uris.values()}:
+            filesystem, root = filesystem_at(uri)
+            held = [path for path in sorted(filesystem.find(root)) if path.endswith(".parquet")]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                written = pool.map(self._written_with_dates, [filesystem] * len(held), held)
+                found += [path for path, is_new in zip(held, written, strict=True) if is_new]
+        return found
+
+    def _written_with_dates(self, filesystem: "AbstractFileSystem", path: str) -> bool:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from demand_assets.contract.arrow import as_stored
+
+        schema = objects.schema_at(filesystem, path)
+        if as_stored(schema.empty_table()).schema.equals(schema):
+            return False
+        stored, buffer = as_stored(pq.read_table(pa.BufferReader(objects.whole(filesystem, path)))), io.BytesIO()
+        pq.write_table(stored, buffer, **write_options(stored.schema))
+        put(filesystem, path, buffer.getvalue(), self._remote)
+        return True
 
     def folder(self, table: str) -> str | None:
         """The folder of a partitioned table's files; None where the lake is not on this machine."""
@@ -291,8 +278,7 @@ class ParquetLake(dg.ConfigurableResource):
         if not paths:
             return None
         arrow = self._read_together(filesystem, paths, columns, where)
-        frame: pd.DataFrame = arrow.to_pandas(split_blocks=True, self_destruct=True)
-        return frame
+        return to_frame(arrow, split_blocks=True, self_destruct=True)
 
     def _read_together(
         self,
@@ -346,14 +332,15 @@ class ParquetLake(dg.ConfigurableResource):
         with ThreadPoolExecutor(8) as pool:
             wanted = sorted(versions.items(), key=lambda item: item[0] or "")
             parts = list(pool.map(lambda item: self._read_version(filesystem, root, table, *item), wanted))
-        frame: pd.DataFrame = pa.concat_tables(parts, promote_options="default").to_pandas()
-        return frame
+        return to_frame(pa.concat_tables(parts, promote_options="default"))
 
     def _read_version(
         self, filesystem: "AbstractFileSystem", root: str, table: str, key: str | None, version: str
     ) -> "pa.Table":
         import pyarrow as pa
         import pyarrow.parquet as pq
+
+        from demand_assets.contract.arrow import as_stored
 
         name = f"{table} {key}" if key else table
         path = f"{root}/{table}/{key}.parquet" if key else f"{root}/{table}.parquet"
@@ -370,9 +357,9 @@ class ParquetLake(dg.ConfigurableResource):
                     f"{name}: expected data version {version} in {folder}, which does not have it; the present version "
                     f"is {present or 'none'}, kept are {', '.join(sorted(kept)) or 'none'}; restore the file"
                 )
-        arrow = pq.read_table(pa.BufferReader(objects.whole(filesystem, path))).replace_schema_metadata()
+        arrow = as_stored(pq.read_table(pa.BufferReader(objects.whole(filesystem, path)))).replace_schema_metadata()
         # By way of pandas, as it was written: a missing number has no bits of its own in a file.
-        found = content_version(arrow.to_pandas())
+        found = content_version(to_frame(arrow))
         if found != version:
             raise LakeError(
                 f"{name}: {path} should hold data version {version}, its rows are {found}; restore the file"

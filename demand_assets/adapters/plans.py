@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version
+from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.ingestion.ahead import known_ahead, weeks_ahead
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.ingestion.delivery import Delivery

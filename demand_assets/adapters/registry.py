@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from demand_assets.adapters.arrow_frames import read_frame, write_frame
 from demand_assets.adapters.mlflow_files import follow_artifacts
 from demand_assets.adapters.pyfunc import FORECASTER, save_pyfunc
 from demand_assets.errors import ModelError
@@ -253,7 +254,7 @@ class ModelRegistry(dg.ConfigurableResource):
             forecaster.importance().to_csv(importance, index=False)
             client.log_artifact(run_id, str(importance))
             points = Path(folder) / BACKTEST_FILE
-            backtest.to_parquet(points, index=False)
+            write_frame(points, backtest)
             client.log_artifact(run_id, str(points))
             for name, value in params.items():
                 client.log_param(run_id, name, value)
@@ -334,13 +335,11 @@ class ModelRegistry(dg.ConfigurableResource):
 
     def backtest_of(self, version: RegisteredVersion) -> "pd.DataFrame | None":
         """The backtest kept with a version; None when it was never judged."""
-        import pandas as pd
-
         client = self._client()
         if BACKTEST_FILE not in {item.path for item in client.list_artifacts(version.run_id)}:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            return pd.read_parquet(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
+            return read_frame(client.download_artifacts(version.run_id, BACKTEST_FILE, folder))
 
 
 def _stage(aliases: set[str]) -> str:

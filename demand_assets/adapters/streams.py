@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake, content_version, write_options
+from demand_assets.adapters.arrow_frames import content_version, write_options
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.adapters.puts import sweep, temporary
 
 if TYPE_CHECKING:
@@ -41,20 +42,25 @@ class PartitionWriter:
     def __init__(self, folder: str, schema: "pa.Schema") -> None:
         import pyarrow.parquet as pq
 
+        from demand_assets.contract.arrow import as_stored
+
         self.path = temporary(folder, "block.parquet")
+        stored = as_stored(schema.empty_table()).schema
         self.writer: pq.ParquetWriter = pq.ParquetWriter(
             # The metadata come when the rows are in; a stored schema would hide them.
             self.path,
-            schema,
+            stored,
             store_schema=False,
-            **write_options(schema),
+            **write_options(stored),
         )
         self.versions: list[str] = []
         self.rows = 0
 
     def add(self, table: "pa.Table") -> None:
         """Append a row group."""
-        self.writer.write_table(table)
+        from demand_assets.contract.arrow import as_stored
+
+        self.writer.write_table(as_stored(table))
         self.versions.append(content_version(table))
         self.rows += len(table)
 

@@ -5,12 +5,8 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.parquet import (
-    KEEP_VERSIONS,
-    LakeTable,
-    ParquetLake,
-    content_version,
-)
+from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.parquet import KEEP_VERSIONS, LakeTable, ParquetLake
 from demand_assets.assets.checks import ROWS_SET_ASIDE, check_results, check_specs, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown
 from demand_assets.assets.outages import retry_on_store_outage

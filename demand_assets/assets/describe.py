@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from demand_assets.ingestion.understanding import FileReport
 
 
+# What a week is in the files, which has nanoseconds in a frame.
+_DATE = "date"
+
+
 def columns_of(columns: Mapping[str, Column]) -> dg.TableSchema:
     """Column table of an ingested frame: name, type, description with unit."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=name,
-                type=column.dtype,
+                type=_DATE if column.dtype == "datetime64[ns]" else column.dtype,
                 description=f"{column.description} [{column.unit}]",
                 constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=False),
             )
@@ -39,7 +43,7 @@ _LAKE_TYPES = {
     Type.INTEGER: "int32",
     Type.NUMBER: "float64",
     Type.FLAG: "bool",
-    Type.WEEK: "datetime64[ns]",
+    Type.WEEK: _DATE,
 }
 
 
@@ -62,7 +66,7 @@ def schema_of(table: Table) -> dg.TableSchema:
 _TYPES = {
     **dict.fromkeys(("store_id", "dept_id", "rank", "series", "points"), "int32"),
     "horizon": "int16",
-    **dict.fromkeys(("week", "origin_week", "target_week"), "datetime64[ns]"),
+    **dict.fromkeys(("week", "origin_week", "target_week"), _LAKE_TYPES[Type.WEEK]),
     "is_holiday": "bool",
     **dict.fromkeys(("model", "method", "level", "reason", "vintage_id"), "str"),
     **dict.fromkeys(("model_version", "data_version", "code_version"), "str"),

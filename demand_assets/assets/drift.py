@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.arrow_frames import content_version
 from demand_assets.adapters.drift_rows import (
     PREDICTIONS_TABLE,
     DriftRows,
@@ -13,7 +14,7 @@ from demand_assets.adapters.drift_rows import (
     stored_report,
 )
 from demand_assets.adapters.ledger import PromotionLedger
-from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake, content_version
+from demand_assets.adapters.parquet import PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.assets.describe import columns_from, frame_markdown

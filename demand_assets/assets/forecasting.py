@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.arrow_frames import content_version
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.manifests import MANIFEST_KEY
-from demand_assets.adapters.parquet import (
-    HISTORY,
-    PARTITION_COLUMN,
-    VERSION_KEY,
-    LakeTable,
-    ParquetLake,
-    content_version,
-)
+from demand_assets.adapters.parquet import HISTORY, PARTITION_COLUMN, VERSION_KEY, LakeTable, ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.assets.describe import columns_from, frame_markdown, plot_markdown, schema_of
 from demand_assets.assets.outages import retry_on_store_outage

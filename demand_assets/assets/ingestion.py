@@ -9,14 +9,8 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from demand_assets.adapters.parquet import (
-    HISTORY,
-    KEEP_VERSIONS,
-    PARTITION_COLUMN,
-    LakeTable,
-    ParquetLake,
-    content_version,
-)
+from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.parquet import HISTORY, KEEP_VERSIONS, PARTITION_COLUMN, LakeTable, ParquetLake
 from demand_assets.adapters.plans import PLANS, ahead_metadata
 from demand_assets.assets.checks import ROWS_SET_ASIDE, check_results, check_specs, refuse, rows_table
 from demand_assets.assets.dataset import GROUP, OWNERS, judging_context

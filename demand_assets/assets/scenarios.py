@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from demand_assets.adapters.parquet import ParquetLake, content_version
+from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry
 from demand_assets.assets.forecasting import OVERAGE_KEY, PUBLISHED, UNDERAGE_KEY, forecast_with, totals_of
 from demand_assets.assets.outages import retry_on_store_outage

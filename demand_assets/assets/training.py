@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from demand_assets.adapters.arrow_frames import content_version
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.model_card import LearntFrom, learnt_from, model_card
-from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake, content_version
+from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG, Gate, registered_untrained
 from demand_assets.adapters.registry import STAGING, ModelRegistry, RegisteredVersion
 from demand_assets.adapters.table_refs import TableRef

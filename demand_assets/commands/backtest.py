@@ -69,7 +69,8 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     points = _with_ids(result.cv_results.drop(columns=["start", "residual"]), landed.ids)
-    points.to_parquet(temporary, index=False)
+    # Spark and Athena read no nanoseconds.
+    points.to_parquet(temporary, index=False, coerce_timestamps="us")
     temporary.replace(output)
     report = output.with_suffix(".html") if report is None else report
     write_report(points, _with_ids(sales, landed.ids), report)

@@ -1,4 +1,4 @@
-"""`demand repair`: remove what belongs to no week with sales."""
+"""`demand repair`: remove what belongs to no week with sales, and bring old files to the present form."""
 
 import os
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def repair_workspace(as_json: bool) -> None:
     """Remove files of weeks without a row of sales, and partitions that are no week with sales; end killed runs.
 
-    What is published stays. DemandError while a `demand run` is at work.
+    Files whose weeks are in nanoseconds get dates. What is published stays.
+    DemandError while a `demand run` is at work.
     """
     settings = read_settings()
     os.environ.update(child_environment(settings))
@@ -28,6 +29,7 @@ def repair_workspace(as_json: bool) -> None:
         lake = ParquetLake(uri=settings.lake, table_uris=settings.table_uris)
         sold = sorted({*lake.partitions("raw_sales")} - {*empty_weeks(lake)})
         files = _remove_weeks_but(sold, lake)
+        dated = lake.date_weeks()
         with dg.DagsterInstance.get() as instance:
             fail_orphaned_runs(instance, settings)
             strays = stray_partitions(instance, sold)
@@ -35,11 +37,16 @@ def repair_workspace(as_json: bool) -> None:
                 instance.delete_dynamic_partition("weeks", key)
             register_weeks(instance, sold)
     if as_json:
-        print_json({"files": files, "partitions": strays})
+        print_json({"files": files, "partitions": strays, "dated": dated})
         return
     for line in [*(f"removed {file}" for file in files), *(f"removed partition {key}" for key in strays)]:
         terminal().print(line)
-    terminal().print("Next: demand run" if files or strays else "nothing to repair")
+    if dated:
+        terminal().print(f"wrote the weeks of {len(dated)} files as dates")
+    elif not (files or strays):
+        terminal().print("nothing to repair")
+    if files or strays:
+        terminal().print("Next: demand run")
 
 
 def _remove_weeks_but(sold: list[str], lake: "ParquetLake") -> list[str]:

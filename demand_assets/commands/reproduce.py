@@ -79,8 +79,8 @@ def _made_again(
 ) -> Reproduction:
     import pandas as pd
 
+    from demand_assets.adapters.arrow_frames import content_version
     from demand_assets.adapters.manifests import MANIFEST_KEY, read_manifest
-    from demand_assets.adapters.parquet import content_version
     from demand_assets.assets.forecasting import (
         ENVIRONMENT_KEY,
         OVERAGE_KEY,

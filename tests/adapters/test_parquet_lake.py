@@ -4,18 +4,22 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import boto3
+import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
+from demand_assets.adapters.arrow_frames import content_version, read_frame, to_table
 from demand_assets.adapters.files import filesystem_at
 from demand_assets.adapters.manifests import read_manifest, record_manifest
-from demand_assets.adapters.parquet import ParquetLake, content_version, to_table
+from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
 from demand_assets.adapters.table_refs import TableRef
 from demand_assets.errors import LakeError
 
@@ -42,6 +46,41 @@ def test_what_is_written_is_read(lake: ParquetLake) -> None:
     pd.testing.assert_frame_equal(lake.read("t", WEEKS), expected)
     pd.testing.assert_frame_equal(lake.read("t", WEEKS[1:], ["value"]), _frame(WEEKS[1])[["value"]])
     assert lake.partitions("t") == WEEKS
+
+
+def test_a_week_is_a_date_in_files_and_has_nanoseconds_in_frames(tmp_path: Path) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    lake.write("t", WEEKS[0], _frame(WEEKS[0]))
+    file = tmp_path / "t" / f"{WEEKS[0]}.parquet"
+    assert pq.read_schema(file).field("week").type == pa.date32()
+    with duckdb.connect() as connection:
+        rows = connection.read_parquet(str(file)).aggregate("typeof(week), week", "1, 2").fetchall()
+    assert rows == [("DATE", date(2012, 1, 6))]
+    assert read_frame(file)["week"].dtype == "datetime64[ns]"
+
+
+def test_a_week_with_a_time_of_day_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"week: expected weeks, .*, got times of day"):
+        ParquetLake(uri=str(tmp_path)).write("t", None, pd.DataFrame({"week": [pd.Timestamp("2012-01-06 12:00")]}))
+
+
+@pytest.mark.parametrize("stamped", WEEKS, ids=["the first", "the last"])
+def test_a_file_of_an_older_release_has_its_version_and_is_read_with_newer_ones(tmp_path: Path, stamped: str) -> None:
+    lake = ParquetLake(uri=str(tmp_path))
+    for week in WEEKS:
+        lake.write("t", week, _frame(week))
+    versions = lake.versions("t")
+    old = to_table(_frame(stamped)).replace_schema_metadata({VERSION_KEY: content_version(_frame(stamped))})
+    assert old.schema.field("week").type == pa.timestamp("ns")
+    pq.write_table(old, tmp_path / "t" / f"{stamped}.parquet")
+    assert lake.versions("t") == versions
+    expected = pd.concat([_frame(week) for week in WEEKS], ignore_index=True)
+    pd.testing.assert_frame_equal(lake.read("t", WEEKS), expected)
+    pd.testing.assert_frame_equal(lake.read_versions("t", versions), expected)
+    assert lake.date_weeks() == [str(tmp_path / "t" / f"{stamped}.parquet")]
+    assert lake.date_weeks() == []
+    assert lake.versions("t") == versions
+    pd.testing.assert_frame_equal(lake.read("t", WEEKS), expected)
 
 
 def test_rows_are_read_where_columns_have_a_value_in_order_of_key(lake: ParquetLake) -> None:
@@ -192,7 +231,7 @@ def test_a_footer_on_s3_is_read_once_until_its_file_is_written_again(s3_lake: Pa
     assert calls == ["list_objects_v2"]
     # By another process, which this one learns of from the listing alone.
     write = (
-        "import sys, pandas; from demand_assets.adapters.parquet import ParquetLake;"
+        "import sys, pandas; from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake;"
         "ParquetLake(uri=sys.argv[1]).write('t', sys.argv[2], pandas.DataFrame({'value': [3.0]}))"
     )
     subprocess.run([sys.executable, "-c", write, s3_lake.uri, WEEKS[0]], check=True)

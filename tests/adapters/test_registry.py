@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
 from demand_assets.commands.models import _version_cells
@@ -74,14 +75,16 @@ def test_mlflows_own_tools_forecast_from_rows_as_the_lake_has_them(
     version, forecaster = registered(registry, features, retailer.sales, config)
     registry.set_alias("production", version.version)
     ParquetLake(uri=str(tmp_path)).write("demand_features", "x", features)
-    rows = pd.read_parquet(tmp_path / "demand_features" / "x.parquet")
+    file = tmp_path / "demand_features" / "x.parquet"
+    rows = read_frame(file)
     assert {"int16", "int32", "float32", "float64"} <= set(rows.dtypes.astype(str))
     expected = forecaster.predict(rows)
     pd.testing.assert_frame_equal(registry.load(version).predict(rows), expected)
     mlflow.set_tracking_uri(registry.tracking_uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{registry.model_name}@production")
     # MLflow knows no 16-bit integers.
-    pd.testing.assert_frame_equal(loaded.predict(rows), expected, check_dtype=False, check_exact=True)
+    for taken in (rows, pd.read_parquet(file)):
+        pd.testing.assert_frame_equal(loaded.predict(taken), expected, check_dtype=False, check_exact=True)
     inputs = loaded.metadata.signature.inputs
     assert inputs.input_names() == forecaster.inputs == list(loaded.input_example)
     assert all(column.required for column in inputs)

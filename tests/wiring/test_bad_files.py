@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.cli import main
 from demand_assets.sample import SampleData
 from tests.wiring.bad_files import BAD_FILES, BadFile
@@ -62,5 +63,5 @@ def test_good_files_beside_all_bad_ones_land(workspace: tuple[Path, Path], retai
     assert ended.returncode == 1
     assert [bad.name for bad in refused if bad.name not in line or bad.says not in line] == []
     following = retailer.sales["week"].max() + pd.Timedelta(weeks=1)
-    assert pd.read_parquet(home / "lake" / "raw_sales")["week"].max() == following
+    assert read_frame(home / "lake" / "raw_sales")["week"].max() == following
     assert (home / "lake" / "published_forecast" / f"{following:%Y-%m-%d}").exists()

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from demand_assets.definitions import defs
 
-_NAMES = {"double": "float64", "float": "float32", "string": "str", "timestamp[ns]": "datetime64[ns]"}
+_NAMES = {"double": "float64", "float": "float32", "string": "str", "date32[day]": "date"}
 
 
 def test_column_types_are_those_of_the_files(finished: tuple[Path, dict[str, object]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.forecasting.baselines import BASELINES
 from demand_assets.sample import SampleData
 from demand_assets.store.engine import create_engine_for
@@ -35,7 +36,7 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
         scored = pd.read_sql("select * from forecast_accuracy", connection)
         query = "select * from forecast_exceptions join stores using (store_key) join departments using (dept_key)"
         listed = pd.read_sql(f"{query} order by rank", connection)
-    in_lake = pd.read_parquet(home / "lake/forecast_accuracy")
+    in_lake = read_frame(home / "lake/forecast_accuracy")
     assert len(in_lake) == len(scored)
     scored, listed = (table[table["week"] == f"{following:%Y-%m-%d}"] for table in (scored, listed))
     # Those of the weeks before, which the first run made later, reach this week as well.
@@ -46,7 +47,7 @@ def test_a_delivered_week_scores_the_vintage_that_foresaw_it_and_again_when_it_i
     assert (chain["points"] == len(delivered)).all()
     assert (scored.groupby(["model", "level"])["points"].sum() == len(delivered)).all()
     # Computed again from the vintage's file and the lines that were delivered.
-    file = pd.read_parquet(home / "lake/published_forecast" / str(finished[1]["origin_week"]))
+    file = read_frame(home / "lake/published_forecast" / str(finished[1]["origin_week"]))
     sales = pd.read_csv(zone / "delivery.csv").rename(columns={"Store": "store_id", "Dept": "dept_id"})
     both = file[file["target_week"] == following].merge(sales, on=["store_id", "dept_id"])
     is_decided = (both["store_id"] == int(store)) & (both["dept_id"] == int(dept))

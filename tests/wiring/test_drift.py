@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
 from demand_assets.assets.drift import keep_predictions
@@ -18,7 +19,7 @@ from demand_assets.settings import Settings, read_settings
 
 def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dict[str, object]]) -> None:
     home, week = finished[0], finished[1]["origin_week"]
-    rows = pd.read_parquet(home / "lake" / "drift_report" / f"{week}.parquet")
+    rows = read_frame(home / "lake" / "drift_report" / f"{week}.parquet")
     assert list(rows.columns) == list(REPORT_COLUMNS)
     assert set(rows["variable"]) == {*FEATURES, "prediction"}
     # Eighteen series are too few to judge; the calendar is right.
@@ -43,11 +44,10 @@ def test_the_drift_report_lands_in_lake_store_and_page(finished: tuple[Path, dic
 def test_the_distributions_of_a_week_land_in_lake_and_mlflow(finished: tuple[Path, dict[str, object]]) -> None:
     home, week = finished[0], finished[1]["origin_week"]
     quantiles, histograms = (
-        pd.read_parquet(home / "lake" / f"distribution_{name}" / f"{week}.parquet")
-        for name in ("quantiles", "histograms")
+        read_frame(home / "lake" / f"distribution_{name}" / f"{week}.parquet") for name in ("quantiles", "histograms")
     )
     assert set(quantiles["variable"]) == {*FEATURES, "forecast", "p10", "p50", "p90", "prediction"}
-    forecast = pd.read_parquet(home / "lake" / "weekly_forecast" / f"{week}.parquet").query("horizon == 1")["forecast"]
+    forecast = read_frame(home / "lake" / "weekly_forecast" / f"{week}.parquet").query("horizon == 1")["forecast"]
     of_forecast = quantiles.set_index("variable").loc["forecast"]
     assert (of_forecast["rows"], of_forecast["q100"]) == (len(forecast), forecast.max())
     assert histograms.groupby("variable")["rows"].sum().loc["forecast"] == len(forecast)

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.sample import SampleData
 from tests.wiring.conftest import demand, run, running
 from tests.wiring.workspaces import files_of, rows_of
@@ -23,7 +24,7 @@ from tests.wiring.workspaces import files_of, rows_of
 def test_every_row_that_landed_is_in_the_lake(finished: tuple[Path, dict[str, object]], retailer: SampleData) -> None:
     home, summary = finished
     assert summary["rows_landed"] == summary["rows_in_lake"] == len(retailer.sales)
-    lake = pd.read_parquet(home / "lake" / "raw_sales")
+    lake = read_frame(home / "lake" / "raw_sales")
     keys = ["week", "store_id", "dept_id"]
     columns = [*keys, "sales", "is_holiday"]
     landed = retailer.sales[columns].sort_values(keys, ignore_index=True)
@@ -55,8 +56,7 @@ def test_every_active_series_is_forecast_for_every_week_ahead(
 def test_totals_of_the_run_are_the_sums_of_its_forecasts(finished: tuple[Path, dict[str, object]]) -> None:
     week = finished[1]["origin_week"]
     forecast, totals = (
-        pd.read_parquet(finished[0] / "lake" / name / f"{week}.parquet")
-        for name in ("weekly_forecast", "forecast_totals")
+        read_frame(finished[0] / "lake" / name / f"{week}.parquet") for name in ("weekly_forecast", "forecast_totals")
     )
     assert totals.groupby("level")["target_week"].value_counts().groupby("level").first().to_dict() == {
         "store": forecast["store_id"].nunique(),
@@ -126,7 +126,7 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
     later = f"{pd.Timestamp(last[1]) + pd.Timedelta(weeks=30):%Y-%m-%d}"
     (zone / "calendar.csv").write_text("\n".join([lines[0], ",".join([last[0], later, *last[2:-1], "TRUE"])]) + "\n")
     summary = run(home, zone)
-    lake = pd.read_parquet(home / "lake" / "raw_sales" / f"{week}.parquet")
+    lake = read_frame(home / "lake" / "raw_sales" / f"{week}.parquet")
     row = lake[(lake["store_id"] == int(store)) & (lake["dept_id"] == int(dept))]
     assert row["sales"].tolist() == [4321.5]
     footer = pq.read_schema(home / "lake" / "raw_sales" / f"{week}.parquet").metadata
@@ -229,7 +229,7 @@ def test_a_row_that_is_wrong_by_itself_is_set_aside_and_the_week_is_published(wo
     kept = pd.read_csv(home / "lake" / "quarantine" / "late.csv")
     assert kept["line"].tolist() == [3, 2]
     assert kept["reason"].str.contains("has yet to begin|x the largest amount").all()
-    assert pd.read_parquet(home / "lake" / "raw_sales")["week"].max() == pd.Timestamp(week)
+    assert read_frame(home / "lake" / "raw_sales")["week"].max() == pd.Timestamp(week)
     again = run(home, zone)
     assert again["vintage"] == summary["vintage"]
 
@@ -335,5 +335,5 @@ def test_a_row_set_aside_because_of_stored_sales_is_not_asked_for_again(workspac
     summary = run(home, zone)
     (aside,) = summary["set_aside"]
     assert (aside["file"], aside["line"], aside["check"]) == ("late.csv", 3, "sales_are_possible")
-    assert pd.read_parquet(home / "lake" / "raw_sales" / f"{following}.parquet")["sales"].max() < 1e9
+    assert read_frame(home / "lake" / "raw_sales" / f"{following}.parquet")["sales"].max() < 1e9
     assert "nothing new has landed" in demand(home, "run", "--raw-dir", str(zone)).stdout

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from demand_assets.adapters.arrow_frames import read_frame
 from tests.api.conftest import InProcess, application
 from tests.wiring.conftest import run
 
@@ -71,16 +72,16 @@ def test_m5_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) -> None:
     found = answer(home, store_id="CA_1", dept_id="FOODS_1_001", week="2014-07-25")
     assert (summary["unit"], found["unit"], found["origin_week"]) == ("pieces", "pieces", "2014-07-18")
     assert found["forecast"] > 0
-    series = pd.read_parquet(home / "lake" / "raw_series_covariates")
+    series = read_frame(home / "lake" / "raw_series_covariates")
     assert series["sell_price"].eq(2.5).all()
-    plan = pd.read_parquet(home / "lake" / "plans_ahead" / "2014-07-18.parquet")
+    plan = read_frame(home / "lake" / "plans_ahead" / "2014-07-18.parquet")
     assert plan["week"].max() == pd.Timestamp("2014-08-22")
     of_item, of_stores = plan[plan["dept_id"] > 0], plan[plan["dept_id"] == 0]
     assert of_item["sell_price"].tolist() == [2.5, 1.5, 1.5, 1.5, 1.5]
     assert of_stores.groupby("week")[["snap_CA", "event_type_1=National"]].max().to_numpy().tolist() == [
         [0, 1], [1, 0], [7, 0], [2, 0],
     ]  # fmt: skip
-    departments = pd.read_parquet(home / "lake" / "departments.parquet")
+    departments = read_frame(home / "lake" / "departments.parquet")
     assert departments[["id", "dept", "cat_id"]].to_numpy().tolist() == [
         ["FOODS_1_001", "FOODS_1", "FOODS"], ["FOODS_1_002", "FOODS_1", "FOODS"],
     ]  # fmt: skip
@@ -103,8 +104,8 @@ def test_favorita_as_downloaded_is_forecast(first_home: Path, tmp_path: Path) ->
     run(home, zone)
     found = answer(home, store_id="2", dept_id="BREAD/BAKERY", week="2014-07-27")
     assert found["forecast"] > 0
-    covariates = pd.read_parquet(home / "lake" / "raw_covariates")
+    covariates = read_frame(home / "lake" / "raw_covariates")
     assert covariates["dcoilwtico"].round(1).eq(93.1).all()
-    assert pd.read_parquet(home / "lake" / "raw_series_covariates")["onpromotion"].eq(0).all()
+    assert read_frame(home / "lake" / "raw_series_covariates")["onpromotion"].eq(0).all()
     assert not (home / "lake" / "plans_ahead").exists()
     assert set(covariates["store_id"]) == {1, 2}
