@@ -312,6 +312,13 @@ class ParquetLake(dg.ConfigurableResource):
             schemas = pool.map(lambda path: pq.read_schema(path, filesystem=filesystem), paths)
             return list(dict.fromkeys(name for schema in schemas for name in schema.names))
 
+    def schema_of(self, table: str, key: str) -> "pa.Schema":
+        """What the file of a partition holds: its columns and their types; only its end is read."""
+        import pyarrow.parquet as pq
+
+        filesystem, root = self._filesystem(table)
+        return pq.read_schema(f"{root}/{table}/{key}.parquet", filesystem=filesystem)
+
     def rows(self, table: str, keys: Sequence[str]) -> int:
         """Number of rows in the files of `keys`, each of which exists; only their ends are read."""
         import pyarrow.parquet as pq
