@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test test-long stack-test stack-faults kills check format bench bench-check mutants fuzz openapi dictionary lock clean
+.PHONY: help setup demo dev test test-long stack-test stack-faults kills check format bench bench-check mutants feast-test fuzz openapi dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,6 +107,14 @@ $(VENV)/.mutants: $(STAMP) tests/mutation/requirements.lock
 mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests notice; ARGS="--seed 16 --count 200"
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
+# Feast takes an older prometheus-client than the one that the API is locked to; the rest are the same releases.
+$(VENV)/.feast: $(STAMP) feature_store/requirements.lock
+	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r feature_store/requirements.lock
+	@touch $@
+
+feast-test: $(VENV)/.feast ## the lake through Feast: what it gives at past origins and online is demand_features
+	@$(BIN)/python -m pytest -q tests/feature_store $(ARGS)
+
 fuzz: $(STAMP) ## thousands of generated requests against the whole OpenAPI document
 	@FUZZ_CASES=150 $(BIN)/python -m pytest -q -s --timeout=0 tests/api/test_openapi.py
 
@@ -120,7 +128,7 @@ openapi: $(STAMP) ## write docs/openapi.json
 
 # xgboost asks for NVIDIA's nccl, 345 MB that a machine without several GPUs never loads; it is left out.
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
-	@$(BIN)/uv pip compile --system-certs pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile --system-certs pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13 -o requirements.lock
 	@for part in pipeline "api --extra tracing"; do \
@@ -138,6 +146,9 @@ lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --system-certs tests/mutation/requirements.in -c requirements.lock --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 	  -o tests/mutation/requirements.lock
+	@$(BIN)/uv pip compile --system-certs pyproject.toml --extra feast \
+	  -c <(sed '/^prometheus-client==/,/[^\\]$$/d' requirements.lock) --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o feature_store/requirements.lock
 	@$(BIN)/uv pip compile --system-certs .github/checkov/requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade \
 	  -o .github/checkov/requirements.lock

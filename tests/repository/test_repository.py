@@ -28,6 +28,7 @@ def _name(requirement: str) -> str:
         "requirements-uv.lock",
         ".github/checkov/requirements.lock",
         "benchmarks/requirements.lock",
+        "feature_store/requirements.lock",
         "tests/mutation/requirements.lock",
     ],
 )
@@ -40,9 +41,8 @@ def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
 
 
 def test_the_lock_covers_every_direct_dependency() -> None:
-    locked = {
-        _name(line) for line in (ROOT / "requirements.lock").read_text().splitlines() if re.match(r"[a-z0-9]", line)
-    }
+    lines = "".join((ROOT / lock).read_text() for lock in ("requirements.lock", "feature_store/requirements.lock"))
+    locked = {_name(line) for line in lines.splitlines() if re.match(r"[a-z0-9]", line)}
     wanted = [
         *PROJECT["dependencies"],
         *(name for extra in PROJECT["optional-dependencies"].values() for name in extra),
@@ -112,7 +112,7 @@ def test_every_make_target_is_described() -> None:
 def test_private_modules_of_dagster_are_named_in_one_file_alone() -> None:
     private = "dagster" + "._"
     sources = [path for ending in ("*.py", "*.yaml", "*.toml", "Makefile") for path in ROOT.glob(ending)]
-    for folder in ("demand_assets", "api", "demand_client", "benchmarks", "docker", "tests"):
+    for folder in ("demand_assets", "api", "demand_client", "benchmarks", "feature_store", "docker", "tests"):
         sources += [path for ending in ("*.py", "*.yaml", "*.toml") for path in (ROOT / folder).rglob(ending)]
     named = {str(path.relative_to(ROOT)) for path in sources if private in path.read_text()}
     assert named == {"demand_assets/adapters/dagster_internals.py"}
@@ -120,7 +120,7 @@ def test_private_modules_of_dagster_are_named_in_one_file_alone() -> None:
 
 def test_no_page_or_source_names_a_registry_or_this_machine() -> None:
     names = ("pypi" + ".org", "python" + "hosted", "/" + "root/", "/" + "work/", "/opt/" + "pypi")
-    folders = ("demand_assets", "api", "demand_client", "tests", "benchmarks")
+    folders = ("demand_assets", "api", "demand_client", "tests", "benchmarks", "feature_store")
     sources = [path for pattern in ("*.md", "*.toml", "*.yaml", "Makefile", "docs/*.md") for path in ROOT.glob(pattern)]
     sources += [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     texts = {str(path): path.read_text() for path in sources}

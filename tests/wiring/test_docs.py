@@ -56,7 +56,7 @@ DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
 # Of the shell itself; commands inside `$(...)` are looked at by themselves.
 SHELL_WORDS = ("cat", "cd", "do", "done", "export", "for", "jq", "read")
 # Checked by their form alone: their definitions are not on this machine.
-FORM_ALONE = ("gh", "psql", "terraform", "dagster", "dg", "docker", "mlflow", "pytest")
+FORM_ALONE = ("feast", "gh", "psql", "terraform", "dagster", "dg", "docker", "mlflow", "pytest")
 # Commands of the pipeline that are quick on a finished workspace and leave its model alone; the others have tests of
 # their own in this folder.
 RUN = ("accept", "inspect", "keys", "migrate", "models", "repair", "reproduce", "sample", "watch")
@@ -276,7 +276,8 @@ def test_a_request_is_answered(snippet: Snippet, here: Workspace, tmp_path: Path
     assert set(shown) <= set(json.loads(ran.stdout) if shown else ())
 
 
-@each(of_language("python"))
+# Feast's have a test beside its store.
+@each([one for one in of_language("python") if one.page != "feature-store.md"])
 def test_python_runs(snippet: Snippet, here: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = re.findall(r"^(?:import|from) (\w+)", snippet.text, re.MULTILINE)
     for name in (name for name in imported if importlib.util.find_spec(name) is None):
