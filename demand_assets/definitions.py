@@ -26,6 +26,7 @@ from demand_assets.assets.monitoring import forecast_accuracy, forecast_exceptio
 from demand_assets.assets.past_forecasts import past_forecasts
 from demand_assets.assets.training import backtest_report, promoted_model, trained_model
 from demand_assets.automation import jobs, sensors, weekly_schedule
+from demand_assets.code_links import linked_to_source
 from demand_assets.resources import build_resources
 from demand_assets.run_history import old_runs_sensor
 from demand_assets.settings import read_settings
@@ -34,30 +35,33 @@ settings = read_settings()
 runs_itself = settings.automation == "running"
 
 defs = dg.Definitions(
-    assets=[
-        dataset,
-        stores,
-        departments,
-        published_dataset,
-        holiday_calendar,
-        raw_covariates,
-        raw_series_covariates,
-        raw_sales,
-        plans_ahead,
-        published_conditions,
-        demand_features,
-        backtest_report,
-        trained_model,
-        promoted_model,
-        weekly_forecast,
-        forecast_totals,
-        forecast_attributions,
-        expected_weekly(published_forecast, settings.forecast_deadline_hours),
-        past_forecasts,
-        forecast_accuracy,
-        forecast_exceptions,
-        drift_report,
-    ],
+    assets=linked_to_source(
+        [
+            dataset,
+            stores,
+            departments,
+            published_dataset,
+            holiday_calendar,
+            raw_covariates,
+            raw_series_covariates,
+            raw_sales,
+            plans_ahead,
+            published_conditions,
+            demand_features,
+            backtest_report,
+            trained_model,
+            promoted_model,
+            weekly_forecast,
+            forecast_totals,
+            forecast_attributions,
+            expected_weekly(published_forecast, settings.forecast_deadline_hours),
+            past_forecasts,
+            forecast_accuracy,
+            forecast_exceptions,
+            drift_report,
+        ],
+        settings.source_url,
+    ),
     asset_checks=asset_checks,
     jobs=jobs,
     schedules=[weekly_schedule(settings.weekly_cron, runs_itself)],

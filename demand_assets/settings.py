@@ -150,11 +150,11 @@ class Settings(BaseSettings):
         ),
     ] = "stopped"
     run_history_weeks: Annotated[
-        int,
-        Field(
-            ge=0, le=5200, description="Weeks for which Dagster's runs are kept, with their events and logs; 0: all."
-        ),
+        int, Field(ge=0, le=5200, description="Weeks for which Dagster's runs, events and logs are kept; 0: all.")
     ] = 52
+    source_url: Annotated[
+        str, Field(pattern=r"^(https://.+/tree/.+)?$", description="Repository's page, .../tree/main, of assets' code.")
+    ] = ""
     model_name: Annotated[str, Field(description="Name of the registered model in MLflow.")] = "demand_forecaster"
     horizon_weeks: Annotated[int, Field(ge=1, le=52, description="Forecast horizon H, in weeks.")] = 4
     backtest_origins: Annotated[
