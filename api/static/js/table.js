@@ -15,9 +15,6 @@ import { isTable } from "./workbook.js";
  * @property {(row: Object) => any} [value] what is sorted by and downloaded; else row[key]
  */
 
-// Columns that a phone has room for side by side.
-const MANY = 4;
-
 const valueOf = (column, row) => (column.value ? column.value(row) : row[column.key]);
 
 /**
@@ -77,6 +74,7 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
   };
   const inOrder = () => sorted(rows, columns, order);
   const shownRows = () => inOrder().slice(0, limit);
+  let fit = () => {};
   const draw = () => {
     body.replaceChildren(...shownRows().map((row) => h("tr", { class: mark?.(row) }, columns.map((column, i) => cellOf(column, row, i)))));
     columns.forEach((column, i) => {
@@ -87,6 +85,7 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     const left = rows.length - limit;
     const all = h("button", { type: "button", class: "quiet", onclick: () => ((limit = Infinity), draw()) }, `Show all ${rows.length} rows`);
     more.replaceChildren(...(left > 0 ? [h("span", { class: "muted" }, `${limit} of ${rows.length} rows. `), all] : []));
+    fit();
   };
   const resort = (column) => {
     // Numbers are mostly asked for the largest first.
@@ -106,9 +105,36 @@ export function table({ name, caption, columns, rows, sort = "", params, most = 
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, heads)), body),
   );
   focusableWhenScrolling(box);
-  const whole = h("div", { class: `table${tall ? " tall" : ""}${columns.length > MANY ? " many" : ""}` }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  const whole = h("div", { class: tall ? "table tall" : "table" }, h("div", { class: "table-head" }, h("p", { class: hideCaption ? "unseen" : "caption" }, caption), download), box, more);
+  fit = fitting(whole, box);
   isTable(whole, name, () => contentsOf(columns, inOrder()));
   return whole;
+}
+
+/**
+ * Keeps a table within its box: too wide, its cells move closer; still too wide, each row becomes a block of labelled
+ * values. No column is ever out of sight.
+ * @param {HTMLElement} whole
+ * @param {HTMLElement} box of the table alone
+ * @returns {() => void} to be called when its rows have changed
+ */
+function fitting(whole, box) {
+  let width = 0;
+  const fit = () => {
+    whole.classList.remove("tight", "stacked");
+    for (const form of ["tight", "stacked"]) {
+      if (box.scrollWidth <= box.clientWidth + 1) return;
+      whole.classList.add(form);
+    }
+  };
+  const observer = new ResizeObserver(() => {
+    // Its height follows from the form, so only another width is news.
+    if (box.clientWidth === width) return;
+    width = box.clientWidth;
+    fit();
+  });
+  observer.observe(box);
+  return fit;
 }
 
 /**
