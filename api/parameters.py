@@ -91,6 +91,11 @@ WeekText = Annotated[date, BeforeValidator(_parse_week), _DATE_SCHEMA]
 _WEEK_EXAMPLE, _VINTAGE_EXAMPLE = ["2012-11-02"], ["2012-10-26-0f3a9c5b7d1e2468"]
 Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=LONGEST_ID)]
 Level = Literal["chain", "department", "store"]
+# Of one line: it is part of an address.
+_ATTRIBUTE = r"[^\x00-\x1f\x7f-\x9f]{1,400}"
+TotalLevel = Annotated[
+    str, Field(pattern=rf"^(chain|(store|department)(\.{_ATTRIBUTE})?)$", examples=["chain", "store.region"])
+]
 VintageText = Annotated[str, Field(pattern=_VINTAGE, max_length=27)]
 NameText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)]
 
@@ -109,6 +114,15 @@ _Ids = Annotated[str, Field(pattern=f"^{_ID_PART}(,{_ID_PART})*$", min_length=1,
 _SEVERAL = "or these, separated by commas. An id that has a comma itself is named alone."
 StoresFilter = Annotated[_Ids | None, Field(description=f"Only this store, {_SEVERAL}", examples=["1,2"])]
 DeptsFilter = Annotated[_Ids | None, Field(description=f"Only this department, {_SEVERAL}", examples=["3,7"])]
+_AttributeText = Annotated[str, Field(pattern=rf"^{_ATTRIBUTE}$", max_length=400)] | None
+StoreAttribute = Annotated[
+    _AttributeText,
+    Field(description="Only stores whose attribute has this value: NAME=VALUE; see /v1/attributes.", examples=[None]),
+]
+DeptAttribute = Annotated[
+    _AttributeText,
+    Field(description="Only departments whose attribute has this value: NAME=VALUE.", examples=[None]),
+]
 WeekFilter = Annotated[
     WeekText | None, Field(description="Only this week: the day that ends it.", examples=_WEEK_EXAMPLE)
 ]
@@ -167,10 +181,12 @@ class PageParameters(Parameters):
 
 
 class SeriesFilters(PageParameters):
-    """A list that can be narrowed to stores and departments."""
+    """A list that can be narrowed to stores and departments, and to those having an attribute."""
 
     store_id: StoresFilter = None
     dept_id: DeptsFilter = None
+    store_attribute: StoreAttribute = None
+    dept_attribute: DeptAttribute = None
 
 
 class PeriodParameters(PageParameters):

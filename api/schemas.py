@@ -104,9 +104,13 @@ class SeriesDetail(Envelope):
     ),
 )  # fmt: skip
 class Total(BaseModel):
-    """Sales and forecast of a store, a department or the chain."""
+    """Sales and forecast of a store, a department, the chain, or of those having one value of an attribute."""
 
-    level: Annotated[Level, Field(description="What is summed up.")]
+    level: Annotated[str, Field(description="What is summed up.", examples=["store"])]
+    group: Annotated[
+        str,
+        Field(description="Value of the level's attribute; empty for those without it, and at other levels."),
+    ]
 
 
 @with_columns(
@@ -331,6 +335,17 @@ class Department(BaseModel):
     """One department."""
 
     attributes: Annotated[dict[str, Any] | None, _FACTS]
+
+
+@with_columns(
+    Column("attribute", Type.TEXT, "Name of the attribute"),
+    Column("value", Type.TEXT, "A value that it has; numbers and flags as JSON writes them"),
+    Column("members", Type.INTEGER, "Stores or departments that have it"),
+)
+class AttributeValue(BaseModel):
+    """One value of a static fact of stores or departments: a level of totals, and a filter of lists."""
+
+    level: Annotated[Literal["store", "department"], Field(description="Whose fact it is.")]
 
 
 class Health(BaseModel):

@@ -50,9 +50,9 @@ async def list_changes(request: Request, service: ServiceDep, query: Annotated[C
     These are the system's own forecasts: a planner's number belongs to none of the two. `reasons` are the differences
     of the attributions. A series that only one of them has counts as 0 in the other, so that series sum to totals.
     """
-    filters = await find_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query)
     if query.level != "series":
-        require_level(query.level, query.store_id, query.dept_id)
+        require_level(query.level, query)
     left, right = await _find_both(request, service, query)
     if left["unit"] != right["unit"]:
         raise ProblemError(422, f"left counts {left['unit']}, right {right['unit']}: expected one unit", errors=[])

@@ -13,7 +13,7 @@ from api.parameters import NO_PARAMETERS, DeptsFilter, PageParameters, StoresFil
 from api.problems import ProblemError
 from api.responses import conditional_response
 from api.routes.existence import find_ids
-from api.schemas import DatasetResponse, Department, Store, Weekday
+from api.schemas import AttributeValue, DatasetResponse, Department, Store, Weekday
 from api.serialization import to_json
 from api.service import Service, ServiceDep
 from demand_assets.store.dataset import Dataset
@@ -68,6 +68,16 @@ async def list_departments(
 ) -> Response:
     """Every department with its name and static facts."""
     return await _members(request, service, query, "departments", Department, "dept_id", query.dept_id)
+
+
+@router.get("/attributes", summary="Attributes of stores and departments", **list_responses(AttributeValue))
+async def list_attributes(request: Request, service: ServiceDep, query: Annotated[PageParameters, Query()]) -> Response:
+    """Every value of every static fact, and how many stores or departments have it.
+
+    Each attribute is a level of /v1/totals, and each value a filter of lists.
+    """
+    listing = Listing("attributes", AttributeValue, *reads.attributes())
+    return await list_response(request, service, query, listing)
 
 
 async def _members(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from api.parameters import SeriesFilters
 from api.problems import ProblemError
 from api.service import Service
 from demand_assets.store.dimensions import ids_among
-from demand_assets.store.reads import forecasts
+from demand_assets.store.reads import forecasts, members
+from demand_assets.store.reads.statements import Having, Ids
+from demand_assets.store.reads.totals import KEYS, Level
 from demand_assets.store.tables import forecast_vintages
 
 _MAX_WEEKS = 104
+_FILTERS = {"store_id": "store", "store_attribute": "store", "dept_id": "department", "dept_attribute": "department"}
 _MEMBERS = {"store_id": ("store", "/v1/stores"), "dept_id": ("dept", "/v1/departments")}
 
 
@@ -46,15 +50,42 @@ def _unknown_series(store_id: str | None, dept_id: str | None) -> ProblemError:
     return ProblemError(404, f"{' '.join(parts)} is not known here; see /v1/series", unknown="series")
 
 
-async def find_series(service: Service, store_id: str | None, dept_id: str | None) -> dict[str, Any]:
-    """The filters `store_id` and `dept_id` of a list, each with every id it names; 404 for one not known here."""
+async def find_series(service: Service, query: SeriesFilters) -> dict[str, Any]:
+    """The filters `store_id` and `dept_id` of a list, each an `Ids`; 404 for an id or attribute not known here."""
     ids = {
-        "store_id": await find_ids(service, "store_id", store_id),
-        "dept_id": await find_ids(service, "dept_id", dept_id),
+        "store_id": await find_ids(service, "store_id", query.store_id),
+        "dept_id": await find_ids(service, "dept_id", query.dept_id),
     }
     if any(ids.values()) and not await service.fetch(forecasts.store_exists(**ids)):
-        raise _unknown_series(store_id, dept_id)
-    return ids
+        raise _unknown_series(query.store_id, query.dept_id)
+    return {
+        "store_id": await _having(service, "store_id", query.store_attribute, ids["store_id"]),
+        "dept_id": await _having(service, "dept_id", query.dept_attribute, ids["dept_id"]),
+    }
+
+
+async def _having(service: Service, name: str, text: str | None, ids: tuple[str, ...] | None) -> Ids:
+    """`ids`, less those without what NAME=VALUE says; both may hold a = themselves. 404 where nobody has it."""
+    if text is None:
+        return ids
+    for place in (at for at, character in enumerate(text) if character == "="):
+        attribute, value = text[:place], text[place + 1 :]
+        if await service.fetch(members.is_attribute(name, attribute, value)):
+            return Having(attribute, value, ids)
+    raise _unknown_attribute(name, text)
+
+
+async def find_level(service: Service, text: str) -> Level:
+    """The level of totals; 404 for an attribute that nobody has."""
+    level = Level.parsed(text)
+    if level.attribute is not None and not await service.fetch(members.is_attribute(KEYS[level.of], level.attribute)):
+        raise _unknown_attribute(KEYS[level.of], level.attribute)
+    return level
+
+
+def _unknown_attribute(name: str, text: str) -> ProblemError:
+    what, _ = _MEMBERS[name]
+    return ProblemError(404, f"no {what} has the attribute {text}; see /v1/attributes", unknown="attribute")
 
 
 async def find_ids(service: Service, name: str, text: str | None) -> tuple[str, ...] | None:
@@ -72,11 +103,12 @@ async def find_ids(service: Service, name: str, text: str | None) -> tuple[str, 
     return parts
 
 
-def require_level(level: str, store_id: str | None, dept_id: str | None) -> None:
+def require_level(level: str, query: SeriesFilters) -> None:
     """404 for a store or department at a level whose totals span them: a filter must not widen an answer."""
-    for name, value, of in (("store_id", store_id, "store"), ("dept_id", dept_id, "department")):
-        if value is not None and level != of:
-            raise ProblemError(404, f"level {level} has no total of {name} {value}; ask for level={of}")
+    of = Level.parsed(level).of
+    for name, value in query.model_dump(include=set(_FILTERS)).items():
+        if value is not None and of != _FILTERS[name]:
+            raise ProblemError(404, f"level {level} has no total of {name} {value}; ask for level={_FILTERS[name]}")
 
 
 async def no_forecast(service: Service, store_id: str, dept_id: str, week: date, *, filtered: bool) -> ProblemError:

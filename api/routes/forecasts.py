@@ -107,7 +107,7 @@ async def list_forecasts(
     request: Request, service: ServiceDep, query: Annotated[ForecastsParameters, Query()]
 ) -> Response:
     """Forecasts by store, department and target week. A page stays within the vintages that the first began with."""
-    filters = await find_series(service, query.store_id, query.dept_id) | query.filters()
+    filters = await find_series(service, query) | query.filters()
     listing = await (_of_all if query.vintages == "all" else _of_one)(request, service, query, filters)
     return await list_response(request, service, query, listing)
 
@@ -209,7 +209,7 @@ async def list_orders(request: Request, service: ServiceDep, query: Annotated[Or
     normal error, and one that is wider upwards stays so. `order_quantity` of a forecast is at the level of the
     pipeline's own costs. `format=erp` is CSV with the columns, names and forms that DEMAND_API_ORDER_LAYOUT says.
     """
-    filters = await find_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query)
     began_with = decode_snapshot_token(request, query.cursor, str)
     vintage = await find_vintage(service, vintage_id=began_with)
     overrides = service.state.active_overrides(vintage)

@@ -12,21 +12,17 @@ from api.cursors import decode_snapshot_token
 from api.documents import list_responses
 from api.listing import Listing, list_response
 from api.parameters import (
-    DeptFilter,
-    DeptsFilter,
     HorizonFilter,
     Id,
     Level,
     NameFilter,
     PeriodParameters,
     SeriesFilters,
-    StoreFilter,
-    StoresFilter,
     VintageFilter,
     WeekFilter,
 )
 from api.problems import ProblemError
-from api.routes.existence import find_series, find_vintage, require_level, require_series
+from api.routes.existence import find_series, find_vintage, require_level
 from api.schemas import Accuracy, AccuracyWeek, Drift, DriftWeek, ForecastException
 from api.service import ServiceDep
 from demand_assets.store.reads import accuracy as reads
@@ -34,12 +30,10 @@ from demand_assets.store.reads import accuracy as reads
 router = APIRouter(prefix="/v1", tags=["Monitoring"])
 
 
-class AccuracyParameters(PeriodParameters):
+class AccuracyParameters(SeriesFilters, PeriodParameters):
     """Which scores."""
 
     level: Annotated[Level | None, Field(description="Only totals of this kind.")] = None
-    store_id: StoresFilter = None
-    dept_id: DeptsFilter = None
     model: NameFilter = None
     horizon: HorizonFilter = None
     vintage_id: VintageFilter = None
@@ -50,7 +44,7 @@ async def list_accuracy(
     request: Request, service: ServiceDep, query: Annotated[AccuracyParameters, Query()]
 ) -> Response:
     """Accuracy of each vintage for each total, beside the baselines stored with it; FVA is against seasonal naive."""
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     if query.vintage_id is not None:
         await find_vintage(service, vintage_id=query.vintage_id)
     filters = series | query.model_dump(include={"level", "model", "horizon", "vintage_id"})
@@ -59,12 +53,10 @@ async def list_accuracy(
     return await list_response(request, service, query, listing)
 
 
-class AccuracyWeeksParameters(PeriodParameters):
-    """Which total's scores by week."""
+class AccuracyWeeksParameters(SeriesFilters, PeriodParameters):
+    """Which totals' scores by week."""
 
-    level: Annotated[Level, Field(description="Totals of this kind.")] = "chain"
-    store_id: StoreFilter = None
-    dept_id: DeptFilter = None
+    level: Annotated[Level, Field(description="Totals of this kind; several are pooled, each by its points.")] = "chain"
 
 
 @router.get("/accuracy/weeks", summary="Realised accuracy by week", **list_responses(AccuracyWeek, 404))
@@ -72,13 +64,11 @@ async def list_accuracy_weeks(
     request: Request, service: ServiceDep, query: Annotated[AccuracyWeeksParameters, Query()]
 ) -> Response:
     """One row per week of the published model over all horizons, each by its points; the oldest week first."""
-    await require_series(service, query.store_id, query.dept_id)
-    require_level(query.level, query.store_id, query.dept_id)
-    if query.level != "chain" and query.store_id is None and query.dept_id is None:
+    series = await find_series(service, query)
+    require_level(query.level, query)
+    if query.level != "chain" and not any(series.values()):
         raise ProblemError(404, f"level {query.level} has no total over all; name one, or ask for level=chain")
-    statement, order = reads.accuracy_weeks(
-        **query.model_dump(include={"level", "store_id", "dept_id", "start", "end"})
-    )
+    statement, order = reads.accuracy_weeks(query.level, **series, start=query.start, end=query.end)
     listing = Listing("accuracy-weeks", AccuracyWeek, statement, order)
     return await list_response(request, service, query, listing)
 
@@ -129,7 +119,7 @@ async def list_exceptions(
     request: Request, service: ServiceDep, query: Annotated[ExceptionsParameters, Query()]
 ) -> Response:
     """Series whose sales lay outside p10 to p90, by money at risk; of the newest week with any unless one is named."""
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     week: date | None = query.week or decode_snapshot_token(request, query.cursor, date.fromisoformat)
     week = week or await service.fetch_value(reads.NEWEST_EXCEPTIONS)
     listing = Listing(

@@ -137,7 +137,7 @@ async def list_overrides(
     request: Request, service: ServiceDep, query: Annotated[OverridesParameters, Query()]
 ) -> Response:
     """Every number ever given, the newest first."""
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     statement = reads.overrides_of(series | {"target_week": query.week, "batch_id": query.batch_id}, service.now())
     if query.status is not None:
         statement = statement.where(reads.override_is(query.status, service.now()))
@@ -154,7 +154,7 @@ async def list_override_accuracy(
     request: Request, service: ServiceDep, query: Annotated[SeriesFilters, Query()]
 ) -> Response:
     """Numbers in force when their week ended against what was sold: forecast value added of the planner."""
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     statement, order, summary = reads.scores_and_summary(override_scores(**series))
     total = (await service.fetch_maps(summary))[0]
     count = int(total["overrides"])
@@ -191,7 +191,7 @@ async def list_override_score_groups(
     request: Request, service: ServiceDep, query: Annotated[ScoreGroupParameters, Query()]
 ) -> Response:
     """Forecast value added of planners' numbers by author, reason code, store or department."""
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     statement, order = reads.scores_by(override_scores(**series), query.by)
 
     def derive(row: Mapping[str, Any]) -> dict[str, Any]:

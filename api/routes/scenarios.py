@@ -84,7 +84,7 @@ async def list_scenario_forecasts(
 ) -> Response:
     """Forecasts by store, department and target week, each beside that of the base vintage, with the difference."""
     row, vintage = await _find(service, name)
-    series = await find_series(service, query.store_id, query.dept_id)
+    series = await find_series(service, query)
     filters = series | query.model_dump(include={"horizon", "start", "end"})
     statement, order = reads.differences_of(row["vintage_id"], row["base_vintage_id"], **filters)
     listing = Listing(f"scenario-{name}", ScenarioForecast, statement, order, vintage=vintage)

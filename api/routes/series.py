@@ -12,10 +12,10 @@ from pydantic import Field
 from api.documents import list_responses
 from api.forecasts import QUANTILES
 from api.listing import Listing, envelope, list_response
-from api.parameters import DeptId, Level, Parameters, PeriodParameters, SeriesFilters, StoreId
+from api.parameters import DeptId, Parameters, PeriodParameters, SeriesFilters, StoreId, TotalLevel
 from api.problems import ProblemError, problem_responses
 from api.responses import conditional_response
-from api.routes.existence import find_series, require_level, require_series
+from api.routes.existence import find_level, find_series, require_level, require_series
 from api.routes.overrides import override_items
 from api.row_models import columns_of
 from api.schemas import EarlierForecast, Series, SeriesDetail, Total
@@ -24,6 +24,7 @@ from api.service import Service, ServiceDep
 from demand_assets.store.finals import final_quantile
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads import series as reads
+from demand_assets.store.reads.totals import totals
 
 router = APIRouter(prefix="/v1", tags=["Series"])
 _YEAR = timedelta(weeks=52)
@@ -33,7 +34,7 @@ _EARLIER_ORIGINS = 26
 @router.get("/series", summary="Series", **list_responses(Series, 404))
 async def list_series(request: Request, service: ServiceDep, query: Annotated[SeriesFilters, Query()]) -> Response:
     """Every store x department that ever sold."""
-    filters = await find_series(service, query.store_id, query.dept_id)
+    filters = await find_series(service, query)
     last = await service.fetch_value(reads.LAST_ACTUAL_WEEK)
     since = None if last is None else last - _YEAR + timedelta(weeks=1)
     statement = reads.series_of(**filters, since=since)
@@ -130,7 +131,13 @@ async def _history(
 class TotalsParameters(SeriesFilters, PeriodParameters):
     """Which totals."""
 
-    level: Annotated[Level, Field(description="What is summed up.")] = "chain"
+    level: Annotated[
+        TotalLevel,
+        Field(
+            description="What is summed up: chain, department, store, or those having one value of an attribute, such "
+            "as store.region; see /v1/attributes."
+        ),
+    ] = "chain"
 
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))
@@ -138,11 +145,13 @@ async def list_totals(request: Request, service: ServiceDep, query: Annotated[To
     """Sales of the chain, its departments or stores beside the newest forecast of each week, and the final number.
 
     The final number of a total is the sum of those of its series.
-    Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'.
+    Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'; totals by an
+    attribute have none.
     """
-    filters = await find_series(service, query.store_id, query.dept_id)
-    require_level(query.level, query.store_id, query.dept_id)
-    statement, order = reads.totals(query.level, service.now(), **filters, start=query.start, end=query.end)
+    filters = await find_series(service, query)
+    require_level(query.level, query)
+    level = await find_level(service, query.level)
+    statement, order = totals(level, service.now(), **filters, start=query.start, end=query.end)
     listing = Listing("totals", Total, statement, order, shared={"level": query.level}, derive=_with_final)
     return await list_response(request, service, query, listing)
 

@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Select, Table, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Select, String, Table, func, insert, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Subquery
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from demand_assets.contract.columns import key_name
 from demand_assets.store.tables import departments, stores
@@ -33,6 +36,44 @@ def keys_in(name: str, values: Sequence[str]) -> Select[Any]:
     """The keys of these ids in SQL, for the column of that name."""
     dimension = DIMENSIONS[name]
     return select(dimension.c[key_name(name)]).where(dimension.c[name].in_(values))
+
+
+class _FactText(FunctionElement[str]):
+    """The text of a value of `json_each`, whose second argument is the type that SQLite says it has."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_FactText, "postgresql")
+def _fact_text_in_postgresql(element: _FactText, compiler: SQLCompiler, **options: Any) -> str:
+    value, _ = element.clauses
+    return f"({compiler.process(value, **options)} #>> '{{}}')"
+
+
+@compiles(_FactText, "sqlite")
+def _fact_text_in_sqlite(element: _FactText, compiler: SQLCompiler, **options: Any) -> str:
+    value, kind = (compiler.process(each, **options) for each in element.clauses)
+    # It keeps flags as numbers.
+    return f"(CASE WHEN {kind} IN ('true', 'false') THEN {kind} ELSE CAST({value} AS TEXT) END)"
+
+
+def attributes_of(name: str) -> Subquery:
+    """(store_key, attribute, value), one row per static fact of a store; numbers and flags as JSON writes them.
+
+    `name` is store_id, or dept_id for departments.
+    """
+    d = DIMENSIONS[name].c
+    pairs = func.json_each(d.attributes).table_valued("key", "value", "type", joins_implicitly=True)
+    value = _FactText(pairs.c.value, pairs.c.type).label("value")
+    facts = select(d[key_name(name)], pairs.c.key.label("attribute"), value).where(d.attributes.is_not(None))
+    return facts.subquery()
+
+
+def keys_having(name: str, attribute: str, value: str) -> Select[Any]:
+    """The keys of stores or departments whose attribute has that value, as `attributes_of` writes it."""
+    known = attributes_of(name).c
+    return select(known[key_name(name)]).where(known.attribute == attribute, known.value == value)
 
 
 def ids_among(name: str, values: Sequence[str]) -> Select[Any]:

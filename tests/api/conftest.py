@@ -123,6 +123,8 @@ LISTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/v1/totals", {}),
     ("/v1/totals", {"level": "department"}),
     ("/v1/totals", {"level": "store"}),
+    ("/v1/totals", {"level": "department.kind"}),
+    ("/v1/attributes", {}),
     ("/v1/vintages", {}),
     ("/v1/accuracy", {}),
     ("/v1/accuracy/weeks", {}),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from demand_assets.store.dataset import Member, publish_members
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
 from demand_assets.store.migrations import migrate
@@ -161,6 +162,8 @@ def fill_full(url: str) -> None:
             for key, rank, reason in ((SERIES[0], 1, FORMULA), (SERIES[1], 2, UNICODE), (SERIES[2], 3, "above p90"))
         ],
     )
+    facts = [Member(name, None, {"region": "north", "size = m²": 100.5, "open": name == "1"}) for name in ("1", "2")]
+    publish_members(engine, facts, [Member("3", None, {"kind": FORMULA}), Member("4", None, {"kind": "dry"})], NOW)
     decided = PromotionRecord(
         "demand_forecaster", PROMOTE, PROMOTED, None, "6", "gate", datetime(2012, 10, 20, tzinfo=UTC), ("first model",),
         {"challenger_wmae": 11.0, "seasonal_naive_wmae": 16.0}, "data-1", "0.1.0", ORIGINS[1],

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from demand_assets.store.finals import final_order, final_quantile
 from tests.api.conftest import items, serving
-from tests.api.stores import ORIGINS, SERIES, WEEK, fill_full
+from tests.api.stores import FORMULA, ORIGINS, SERIES, WEEK, fill_full
 
 AMOUNTS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 
@@ -71,15 +71,19 @@ def test_every_view_sums_to_the_same_final_numbers(
     sent = client.post("/v1/overrides:upload", json={"items": rows}, headers=headers, params={"reason": "fair"})
     assert sent.status_code in (200, 201), sent.text
     forecasts = items(client, "forecasts")
+    group_of = {"store": {"1": "true", "2": "false"}, "department": {"3": FORMULA, "4": "dry"}}
     for row in forecasts:
         number = numbers.get(((row["store_id"], row["dept_id"]), row["week"]))
         if number is not None:
             assert (row["final"], row["override"]["override"]) == (number, number)
         elif row["override"] is None:
             assert row["final"] == row["forecast"]
-    for level, keys in (("chain", ()), ("store", ("store_id",)), ("department", ("dept_id",))):
+    levels: list[tuple[str, tuple[str, ...]]] = [("chain", ()), ("store", ("store_id",)), ("department", ("dept_id",))]
+    for level, keys in [*levels, ("store.open", ("group",)), ("department.kind", ("group",))]:
         sums: defaultdict[tuple[Any, ...], float] = defaultdict(float)
+        groups, name = group_of.get(level.partition(".")[0], {}), "store_id" if level.startswith("store") else "dept_id"
         for row in forecasts:
+            row["group"] = groups.get(row[name])
             sums[(row["week"], *(row[key] for key in keys))] += row["final"]
         totals = [
             row for row in items(client, "totals", level=level, **{"from": str(WEEK)}) if row["final"] is not None

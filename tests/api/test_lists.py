@@ -263,6 +263,8 @@ def test_an_empty_store_has_empty_lists(empty: httpx.Client, path: str, filters:
     answer = empty.get(path, params=filters)
     if path in ("/v1/forecasts", "/v1/orders", "/v1/changes") and not filters:
         assert problem(answer, 404) == "nothing is published yet"
+    elif "." in filters.get("level", ""):
+        assert problem(answer, 404) == "no dept has the attribute kind; see /v1/attributes"
     else:
         body = answer.json()
         assert (body["items"], body["next_cursor"], body["vintage"], body["is_stale"]) == ([], None, None, False)

@@ -7,6 +7,7 @@ from math import sin
 
 from sqlalchemy import select
 
+from demand_assets.store.dataset import Member, publish_members
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
@@ -48,6 +49,11 @@ def is_holiday(week: date) -> bool:
     return (week.toordinal() // 7) % 13 == 0
 
 
+def family(dept: str) -> str:
+    """An attribute that departments share."""
+    return "fresh" if int(dept) < 10 else "dry"
+
+
 def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[str, ...] = DEPTS,
          vintages: int = VINTAGES, weeks: int = WEEKS) -> None:  # fmt: skip
     """Publish everything that the service shows, the newest origin `origin`."""
@@ -64,6 +70,12 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
             for store in stores
             for week in [*sold, *ahead]
         ],
+    )
+    publish_members(
+        engine,
+        [Member(store, None, {"region": "north", "area": 100.0 * int(store)}) for store in stores],
+        [Member(dept, None, {"family": family(dept)}) for dept in depts],
+        datetime.combine(origin, time(6), UTC),
     )
     for back in reversed(range(vintages)):
         _vintage(url, origin - timedelta(weeks=back), keys)

@@ -22,6 +22,7 @@ from tests.dashboard.conftest import served
 PAGES = (
     "",
     "#/?level=store&store=1",
+    "#/?level=department.family&group=fresh&by.store=region",
     "#/series",
     "#/series?store=1&dept=3&earlier=1",
     "#/orders",

@@ -15,6 +15,7 @@ from api.attributions import GROUPS
 from demand_assets.forecasting.features.known_ahead import features_of_driver
 from demand_assets.forecasting.features.spec import ATTRIBUTION_GROUPS
 from demand_assets.monitoring.drift_metrics import drift_classes
+from tests.dashboard import retailer
 from tests.dashboard.test_dashboard import amount, settled
 
 
@@ -140,3 +141,32 @@ def test_every_drift_variable_and_group_of_attributions_has_a_name_and_a_meaning
     assert ["Mean sales of 13 weeks", "Mean sales of the newest 13 weeks"] in variables
     assert "Store: Shelf price against last year" in [name for name, _ in variables]
     assert tuple(ATTRIBUTION_GROUPS) == GROUPS
+
+
+def test_groups_by_an_attribute_are_totals_and_filters(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/")
+    # Each store has its own area, so that it puts none together.
+    assert page.get_by_label("Totals of").locator("option").all_inner_texts() == [
+        "the chain", "one Store", "one Department", "Store: region", "Department: family",
+    ]  # fmt: skip
+    page.get_by_role("region", name="Next week by Department").get_by_label("By").select_option("Department: family")
+    week = str(origin + timedelta(weeks=1))
+    forecasts = httpx.get(f"{each_service}/v1/forecasts", params={"from": week, "to": week}).json()["items"]
+    fresh = sum(row["final"] for row in forecasts if retailer.family(row["dept_id"]) == "fresh")
+    families = page.get_by_role("region", name="Next week by Department: family")
+    expect(families.get_by_role("row", name=re.compile("^fresh"))).to_contain_text(amount(fresh))
+    families.get_by_role("link", name="fresh").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Department: family fresh")
+    expect(page.get_by_label("Figures")).to_contain_text(amount(fresh))
+    expect(page.get_by_role("region", name="Next week by Department").get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("region", name="Error beside seasonal naive").locator("canvas")).to_have_count(1)
+    page.get_by_label("Department: family").select_option("dry")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Department: family dry")
+    page.get_by_role("link", name="All exceptions").click()
+    expect(page.get_by_label("Department with")).to_have_value("family=dry")
+    rows = page.get_by_role("region", name="Series outside").get_by_role("rowheader")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Exceptions")
+    expect(rows.first).to_be_visible()
+    shown = page.get_by_role("region", name="Series outside").locator("tbody .name").all_inner_texts()
+    assert shown != []
+    assert [each for each in shown if not each.endswith("Department 11")] == []

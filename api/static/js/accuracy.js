@@ -13,7 +13,7 @@ const LAST = 60;
 
 /**
  * Panels of WMAE, forecast value added and coverage over time.
- * @param {{level: string, store_id: ?string, dept_id: ?string}} query
+ * @param {Object} query level, and what names its totals
  * @param {AbortSignal} signal
  * @returns {HTMLElement[]}
  */
@@ -122,7 +122,7 @@ const mean = (rows, key) => {
   return points === 0 ? null : known.reduce((sum, row) => sum + row[key] * row.points, 0) / points;
 };
 
-const nameOf = (what, { level, store_id: store, dept_id: dept }) => [what, level, store ?? dept].filter(Boolean).join("-");
+const nameOf = (what, query) => [what, ...Object.values(query)].filter(Boolean).join("-");
 
 function errorChart(rows, unit, tested, query, signal) {
   const { full, titled } = amounts(unit);

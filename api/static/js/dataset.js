@@ -1,15 +1,19 @@
 // What the retailer's data are: what people call stores and departments, the unit, the weekday that ends a week.
 import { h } from "./dom.js";
-import { get } from "./fetching.js";
+import { get, getAll } from "./fetching.js";
 import { link } from "./routing.js";
 
 let known = { unit: null, week_ends: null, store_label: "Store", dept_label: "Department", has_stores: true, has_departments: true, reason_codes: [] };
+let facts = [];
 const LONG = 40;
+// Members to each value of an attribute, in the mean, from which on it is worth a level.
+const FEWEST = 1.5;
 
 /** Ask for it, before the first page is drawn. */
 export async function loadDataset() {
   try {
-    known = await get("/v1/dataset");
+    const [dataset, { items }] = await Promise.all([get("/v1/dataset"), getAll("/v1/attributes")]);
+    [known, facts] = [dataset, items];
   } catch {
     // The plain words stay; the page says what is wrong.
   }
@@ -27,6 +31,18 @@ export function labelOf(level) {
 /** The keys that series have: store, department or both. @returns {string[]} */
 export function levels() {
   return [...(known.has_stores ? ["store"] : []), ...(known.has_departments ? ["department"] : [])];
+}
+
+/**
+ * The attributes that put stores or departments together, and their values; not those that nearly tell each one apart.
+ * @param {string} level store or department
+ * @returns {Array<{attribute: string, values: string[]}>}
+ */
+export function attributes(level) {
+  const own = Map.groupBy(facts.filter((fact) => fact.level === level), (fact) => fact.attribute);
+  return [...own]
+    .filter(([, rows]) => rows.length * FEWEST <= rows.reduce((sum, row) => sum + row.members, 0))
+    .map(([attribute, rows]) => ({ attribute, values: rows.map((row) => row.value).sort((a, b) => a.localeCompare(b, "en", { numeric: true })) }));
 }
 
 /** The weekday that ends a week, such as Friday; null before it is known. @returns {?string} */

@@ -25,7 +25,7 @@ export function gridPanel(query, signal) {
   return panel({
     title: "Edit as a grid",
     signal,
-    load: () => (query.store_id || query.dept_id ? getAll("/v1/forecasts", query, signal) : { items: [] }),
+    load: () => (Object.values(query).some(Boolean) ? getAll("/v1/forecasts", query, signal) : { items: [] }),
     draw: ({ items, unit }) => {
       if (items.length === 0) return emptyNote("Choose what to edit.", "The grid has the series that the filters above leave.");
       return drawGrid(items, unit);

@@ -1,16 +1,18 @@
 // The next week's totals of stores and departments, or of the series within one of them.
-import { KEYS, labelOf, levels, memberColumn, seriesColumn } from "./dataset.js";
+import { attributes, labelOf, levels, memberColumn, seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
 import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
-import { emptyNote, panel } from "./panels.js";
+import { choice, emptyNote, field, panel } from "./panels.js";
+import { go } from "./routing.js";
+import { attributeName, groupColumn } from "./scope.js";
 import { table } from "./table.js";
-import { newestSold, systemColumn, weeksAhead } from "./weeks_ahead.js";
+import { intervalColumns, newestSold, systemColumn, weeksAhead } from "./weeks_ahead.js";
 
 const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 
 /**
- * @param {{level: string, store_id: ?string, dept_id: ?string}} scope
+ * @param {import("./scope.js").Scope} scope
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @returns {HTMLElement[]}
@@ -18,8 +20,9 @@ const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 export function nextWeekPanels(scope, params, signal) {
   const weeks = nextAndSold(signal);
   weeks.catch(() => {});
+  if (scope.attribute !== null) return [totalsPanel(scope.of, { filters: scope.filters, weeks, params, signal })];
   if (scope.level !== "chain") return [seriesPanel(scope, weeks, params, signal)];
-  return [h("div", { class: "grid two" }, levels().map((level) => totalsPanel(level, weeks, params, signal)))];
+  return [h("div", { class: "grid two" }, levels().map((level) => byPanel(level, weeks, params, signal)))];
 }
 
 /** The first forecast week that is not sold yet, and the newest one that is; null where there is none. */
@@ -31,10 +34,10 @@ async function nextAndSold(signal) {
   return { week: weeksAhead(items, items)[0]?.week ?? null, from: newestSold(items) || origin };
 }
 
-async function nextWeek(level, key, weeks, signal) {
+async function nextWeek(level, key, filters, weeks, signal) {
   const { week, from } = await weeks;
   if (week === null) return { week: null, rows: [], unit: null };
-  const of = (day) => getAll("/v1/totals", { level, from: day, to: day }, signal);
+  const of = (day) => getAll("/v1/totals", { level, ...filters, from: day, to: day }, signal);
   const [next, now, before] = await Promise.all([of(week), of(from), of(addWeeks(week, -52))]);
   const byId = (answer) => new Map(answer.items.map((row) => [row[key], row]));
   const [sold, old] = [byId(now), byId(before)];
@@ -47,26 +50,36 @@ async function nextWeek(level, key, weeks, signal) {
   return { week, from, rows, unit: next.unit };
 }
 
-function totalsPanel(level, weeks, params, signal) {
+/** Totals of a level, or of one of its attributes. */
+function byPanel(level, weeks, params, signal) {
+  const known = attributes(level).map((each) => each.attribute);
+  const attribute = known.find((each) => each === params.get(`by.${level}`)) ?? null;
+  const choices = [["", labelOf(level)], ...known.map((each) => [each, attributeName(level, each)])];
+  const by = known.length === 0 ? [] : field("By", choice(choices, attribute ?? "", (chosen) => go({ [`by.${level}`]: chosen })));
+  return totalsPanel(level, { attribute, tools: by, weeks, params, signal });
+}
+
+function totalsPanel(level, { attribute = null, filters = {}, tools = [], weeks, params, signal }) {
+  const [asked, column] = attribute === null ? [level, memberColumn(level)] : [`${level}.${attribute}`, groupColumn(level, attribute)];
   return panel({
-    title: `Next week by ${labelOf(level)}`,
+    title: `Next week by ${column.label}`,
+    tools,
     signal,
-    load: () => nextWeek(level, KEYS[level][0], weeks, signal),
+    load: () => nextWeek(asked, column.key, filters, weeks, signal),
     draw: ({ week, from, rows, unit }) => {
       if (rows.length === 0) return emptyNote("No week to come is forecast.", "Totals appear with the next published forecast.");
       const { amount, titled } = amounts(unit);
       return table({
-        name: `next-week-by-${level}`,
+        name: `next-week-by-${asked}`,
         caption: titled(`Week of ${week}, beside sales of ${from} and of last year`),
         rows,
         params,
         sort: "-final",
         columns: [
-          memberColumn(level),
+          column,
           { key: "final", label: "Forecast", numeric: true, show: amount },
           ...systemColumn(rows, amount),
-          { key: "final_p10", label: "p10", numeric: true, show: amount },
-          { key: "final_p90", label: "p90", numeric: true, show: amount },
+          ...intervalColumns(rows, amount),
           { key: "newest", label: "Newest sales", numeric: true, show: amount },
           { key: "last_year", label: "Last year", numeric: true, show: amount },
           { key: "change", label: "Change", numeric: true, show: signedShare },
@@ -76,7 +89,7 @@ function totalsPanel(level, weeks, params, signal) {
   });
 }
 
-function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, signal) {
+function seriesPanel({ level, filters }, weeks, params, signal) {
   const within = levels().filter((other) => other !== level).map(labelOf);
   return panel({
     title: [`This ${labelOf(level)} next week`, ...within].join(", by "),
@@ -84,7 +97,7 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, s
     load: async () => {
       const { week } = await weeks;
       if (week === null) return { items: [], unit: null };
-      return getAll("/v1/forecasts", { store_id: store, dept_id: dept, from: week, to: week }, signal);
+      return getAll("/v1/forecasts", { ...filters, from: week, to: week }, signal);
     },
     draw: ({ items, unit }) => {
       if (items.length === 0) return emptyNote("No forecast here.", "The newest forecast holds no series of it.");
@@ -99,8 +112,7 @@ function seriesPanel({ level, store_id: store, dept_id: dept }, weeks, params, s
           seriesColumn(),
           { key: "final", label: "Forecast", numeric: true, show: amount },
           ...systemColumn(items, amount),
-          { key: "final_p10", label: "p10", numeric: true, show: amount },
-          { key: "final_p90", label: "p90", numeric: true, show: amount },
+          ...intervalColumns(items, amount),
           { key: "final_order_quantity", label: "Order", numeric: true, show: amount },
         ],
       });

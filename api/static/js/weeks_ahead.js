@@ -24,6 +24,15 @@ export const weeksAhead = (rows, sold) => rows.filter((row) => row.forecast !== 
 export const systemColumn = (rows, show) => (rows.some((row) => row.final !== row.forecast) ? [{ key: "forecast", label: "System", numeric: true, show }] : []);
 
 /**
+ * The columns of the final interval, where there is one.
+ * @param {Array<{final_p10: ?number}>} rows
+ * @param {(value: number) => string} show
+ * @returns {Array<Object>}
+ */
+export const intervalColumns = (rows, show) =>
+  rows.some((row) => row.final_p10 !== null) ? ["p10", "p90"].map((name) => ({ key: `final_${name}`, label: name, numeric: true, show })) : [];
+
+/**
  * The same series with only the forecasts of weeks ahead.
  * @param {Object} detail body of /v1/series/detail
  * @returns {Object}

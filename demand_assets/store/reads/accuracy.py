@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, or
 from sqlalchemy.sql import Subquery
 
 from demand_assets.store.dimensions import DIMENSIONS, shown
-from demand_assets.store.reads.statements import Ids, Order, between, matching, total_key
+from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import drift_reports, forecast_accuracy, forecast_exceptions, forecast_vintages
 
 ACCURACY_ORDER = Order(tuple(forecast_accuracy.primary_key.columns))
@@ -66,16 +66,16 @@ def same_scoring(newest: Subquery) -> ColumnElement[bool]:
 def accuracy_weeks(
     level: str,
     *,
-    store_id: str | None = None,
-    dept_id: str | None = None,
+    store_id: Ids = None,
+    dept_id: Ids = None,
     start: date | None = None,
     end: date | None = None,
 ) -> tuple[Select[Any], Order]:
     """Per week the published method pooled over horizons, each by its points, from the newest vintage of each origin.
 
     (week, points, wmae, bias, coverage, fva, seasonal_naive_wmae, final_wmae, actual, total_error, tracking_signal) of
-    one total: without ids the one that spans all. `final_wmae` is null where no planner's number counted. The tracking
-    signal is that of the shortest horizon. With the order.
+    the totals of a level, or those that are named, pooled. `final_wmae` is null where no planner's number counted. The
+    tracking signal is that of the shortest horizon, of one total only. With the order.
     """
     newest, s = newest_scored(start), forecast_accuracy.c
     own = s.model == newest.c.method
@@ -87,6 +87,7 @@ def accuracy_weeks(
         # A row without points, if there is one, is no evidence; PostgreSQL refuses to divide by its 0.
         return func.sum(case((known, column * s.points))) / func.nullif(func.sum(case((known, s.points))), 0)
 
+    is_one = and_(*(func.min(key) == func.max(key) for key in (s.store_key, s.dept_key)))
     statement = (
         select(
             s.week,
@@ -99,18 +100,14 @@ def accuracy_weeks(
             pooled(s.wmae, final).label("final_wmae"),
             func.sum(case((own, s.actual))).label("actual"),
             func.sum(case((own, s.total_error))).label("total_error"),
-            func.max(case((and_(own, s.horizon == 1), s.tracking_signal))).label("tracking_signal"),
+            case((is_one, func.max(case((and_(own, s.horizon == 1), s.tracking_signal))))).label("tracking_signal"),
         )
         .join(newest, same_scoring(newest))
-        .where(
-            s.level == level,
-            s.store_key == total_key("store_id", store_id),
-            s.dept_key == total_key("dept_id", dept_id),
-            or_(own, naive, final),
-        )
+        .where(or_(own, naive, final))
         .group_by(s.week)
     )
-    return between(statement, s.week, start, end), Order((s.week,))
+    named = matching(statement, forecast_accuracy, {"level": level, "store_id": store_id, "dept_id": dept_id})
+    return between(named, s.week, start, end), Order((s.week,))
 
 
 DRIFT_ORDER = Order(tuple(drift_reports.primary_key.columns))

@@ -7,18 +7,29 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Date, Integer, Select, String, column, literal, tuple_, values
+from sqlalchemy import Column, ColumnElement, Date, Integer, Select, String, and_, column, literal, tuple_, values
 from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.selectable import CTE, Join
 from sqlalchemy.types import TypeEngine
 
 from demand_assets.contract.columns import SPANS_ALL, key_name
-from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of, keys_in
+from demand_assets.store.dimensions import DIMENSIONS, ID_NAMES, key_of, keys_having, keys_in
 from demand_assets.store.tables import departments, stores
 
 Key = Sequence[Any]
-Ids = str | tuple[str, ...] | None
-"""A filter of stores or departments: one id, any of several, or None for all."""
+
+
+@dataclass(frozen=True)
+class Having:
+    """A filter of stores or departments: those whose `attribute` has that `value`, of `ids` if there are any."""
+
+    attribute: str
+    value: str
+    ids: tuple[str, ...] | None = None
+
+
+Ids = str | tuple[str, ...] | Having | None
+"""A filter of stores or departments: one id, any of several, those having an attribute, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,9 @@ def _equals(table: FromClause, name: str, value: Any) -> ColumnElement[bool]:
     if name not in DIMENSIONS:
         is_value: ColumnElement[bool] = column == value
         return is_value
+    if isinstance(value, Having):
+        having = column.in_(keys_having(name, value.attribute, value.value))
+        return having if value.ids is None else and_(having, _equals(table, name, value.ids))
     ids = (value,) if isinstance(value, str) else value
     return column == key_of(name, ids[0]) if len(ids) == 1 else column.in_(keys_in(name, ids))
 

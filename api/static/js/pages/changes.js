@@ -4,8 +4,9 @@ import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { amounts, change, counted, moment, percent, shareOfChange } from "../formatting.js";
 import { groupName, groupText } from "../names.js";
-import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { filterFields, filtersOf, isFiltered } from "../scope.js";
 import { table } from "../table.js";
 
 const MOST_VINTAGES = 200;
@@ -52,11 +53,11 @@ export function draw(params, signal) {
     title: "Series that changed most",
     tools: field("Weeks", choice([["", "together"], ["each", "one by one"]], each ? "each" : "", (weeks) => go({ weeks }))),
     signal,
-    load: () => ask({ weeks: each ? "each" : "together", store_id: params.get("store"), dept_id: params.get("dept") }),
+    load: () => ask({ weeks: each ? "each" : "together", ...filtersOf(params) }),
     draw: (answer) => (answer.items.length === 0 ? nothing(answer) : changesTable("changes-series", each ? "By week" : "All weeks of both together", answer.items, answer, params, seriesColumn(), ...(each ? [{ key: "week", label: "Week" }] : []))),
   });
   return [
-    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, chosen, idFields(params), [...params.keys()].some((name) => ["left", "right", "store", "dept"].includes(name)) && h("a", { href: link("changes") }, "Clear")),
+    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, chosen, filterFields(params), isFiltered(params, "left", "right") && h("a", { href: link("changes") }, "Clear")),
     figures,
     chain,
     h("div", { class: "grid two" }, totals),

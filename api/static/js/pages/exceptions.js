@@ -3,8 +3,9 @@ import { seriesColumn } from "../dataset.js";
 import { h, svg } from "../dom.js";
 import { getAll } from "../fetching.js";
 import { amounts, change, counted, whole } from "../formatting.js";
-import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { filterFields, filtersOf, isFiltered } from "../scope.js";
 import { table } from "../table.js";
 
 /** @returns {string} */
@@ -20,15 +21,15 @@ export function draw(params, signal) {
     // The newest week is shown all the same, and the panel tells what is wrong.
     () => {},
   );
-  const filtered = ["store", "dept", "week"].some((name) => params.get(name));
+  const filtered = isFiltered(params, "week");
   const list = panel({
     title: "Series outside p10 to p90",
     signal,
-    load: () => getAll("/v1/exceptions", { week: params.get("week"), store_id: params.get("store"), dept_id: params.get("dept") }, signal),
+    load: () => getAll("/v1/exceptions", { week: params.get("week"), ...filtersOf(params) }, signal),
     draw: (answer) => (answer.items.length > 0 ? drawn(answer, params) : nothing(answer.week, filtered)),
   });
   return [
-    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, idFields(params), filtered && h("a", { href: link("exceptions") }, "Clear")),
+    h("div", { class: "filters", role: "group", "aria-label": "Filters" }, weeks, filterFields(params), filtered && h("a", { href: link("exceptions") }, "Clear")),
     list,
   ];
 }

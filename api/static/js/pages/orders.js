@@ -4,8 +4,9 @@ import { seriesColumn } from "../dataset.js";
 import { announce, h } from "../dom.js";
 import { get, getAll, getFile } from "../fetching.js";
 import { amounts, counted, percent, whole } from "../formatting.js";
-import { choice, emptyNote, errorBox, field, figure, idFields, panel } from "../panels.js";
+import { choice, emptyNote, errorBox, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { filterFields, filtersOf, isFiltered } from "../scope.js";
 import { table } from "../table.js";
 import { systemColumn, weeksAhead } from "../weeks_ahead.js";
 
@@ -21,7 +22,7 @@ export function draw(params, signal) {
   const level = params.get("level") ?? "0.75";
   const chosen = params.get("week");
   const weeks = h("div", {}, weekField([chosen].filter(Boolean), chosen));
-  const asked = (week) => ({ store_id: params.get("store"), dept_id: params.get("dept"), week: week === "all" ? null : week, service_level: level });
+  const asked = (week) => ({ ...filtersOf(params), week: week === "all" ? null : week, service_level: level });
   const said = h("div", {});
   const load = async () => {
     const ahead = await comingWeeks(signal);
@@ -36,9 +37,9 @@ export function draw(params, signal) {
       "div",
       { class: "filters", role: "group", "aria-label": "Filters" },
       weeks,
-      idFields(params),
+      filterFields(params),
       field("Service level", choice(levels.map((each) => [each, percent(Number(each), 0)]), level, (value) => go({ level: value }))),
-      ["store", "dept", "week"].some((name) => params.get(name)) && h("a", { href: link("orders") }, "Clear"),
+      isFiltered(params, "week") && h("a", { href: link("orders") }, "Clear"),
     ),
     list,
   ];

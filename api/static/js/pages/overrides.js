@@ -4,8 +4,9 @@ import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
 import { gridPanel } from "../grid.js";
 import { amounts, percent, whole } from "../formatting.js";
-import { choice, emptyNote, field, figure, idFields, panel } from "../panels.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { filterFields, filtersOf, isFiltered } from "../scope.js";
 import { groupsTable, overridesTable, scoresTable } from "../overrides_tables.js";
 import { uploadPanel, uploadsPanel, waitingPanel } from "../uploads.js";
 
@@ -20,8 +21,8 @@ export function title() {
 
 /** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
 export function draw(params, signal) {
-  const query = { store_id: params.get("store"), dept_id: params.get("dept") };
-  const filtered = ["store", "dept", "week", "status"].some((name) => params.get(name));
+  const query = filtersOf(params);
+  const filtered = isFiltered(params, "week", "status");
   const list = panel({
     title: "All overrides",
     signal,
@@ -69,9 +70,9 @@ function filters(params) {
   return h(
     "div",
     { class: "filters", role: "group", "aria-label": "Filters" },
-    idFields(params),
+    filterFields(params),
     field(weekday() === null ? "Week" : `Week, a ${weekday()}`, week),
     field("Status", choice(STATUSES, params.get("status") ?? "", (status) => go({ status }))),
-    ["store", "dept", "week", "status"].some((name) => params.get(name)) && h("a", { href: link("overrides") }, "Clear"),
+    isFiltered(params, "week", "status") && h("a", { href: link("overrides") }, "Clear"),
   );
 }

@@ -1,35 +1,28 @@
 // The chain, one store or one department: what comes, what came, how good the forecasts were.
 import { scoreCharts, scoreTables } from "../accuracy.js";
 import { chart, interval } from "../chart.js";
-import { KEYS, elided, labelOf, levels, memberName, seriesColumn } from "../dataset.js";
+import { seriesColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, amounts, change, counted, percent, shareOfChange } from "../formatting.js";
-import { choice, emptyNote, field, figure, idField, panel } from "../panels.js";
+import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { scopeForm, scopeName, scopeOf } from "../scope.js";
 import { table } from "../table.js";
 import { nextWeekPanels } from "../next_week.js";
-import { systemColumn, weeksAhead } from "../weeks_ahead.js";
+import { intervalColumns, systemColumn, weeksAhead } from "../weeks_ahead.js";
 
 const SPANS = [["26", "26 weeks"], ["60", "60 weeks"], ["104", "104 weeks"], ["all", "all weeks"]];
 
-function scopeOf(params) {
-  const asked = params.get("level");
-  const id = { store: params.get("store"), department: params.get("dept") }[asked] || null;
-  const level = id === null ? "chain" : asked;
-  return { level, id, store_id: level === "store" ? id : null, dept_id: level === "department" ? id : null };
-}
-
 /** @param {URLSearchParams} params @returns {string} */
 export function title(params) {
-  const { level, id } = scopeOf(params);
-  return level === "chain" ? "Overview" : memberName(level, { [KEYS[level][0]]: id }, elided);
+  return scopeName(scopeOf(params));
 }
 
 /** @param {URLSearchParams} params @param {AbortSignal} signal @returns {Node[]} */
 export function draw(params, signal) {
   const scope = scopeOf(params);
-  const query = { level: scope.level, store_id: scope.store_id, dept_id: scope.dept_id };
+  const query = { level: scope.level, ...scope.filters };
   const span = params.get("weeks") ?? "60";
   // A year more than is drawn, for last year's line.
   const load = async () => {
@@ -59,14 +52,14 @@ export function draw(params, signal) {
       throw error;
     }),
     draw: ({ items, vintage, unit }) => {
-      if (scope.level !== "chain" && items.length > 0) entitle(memberName(scope.level, items[0], elided), memberName(scope.level, items[0]));
+      if (scope.level !== "chain" && items.length > 0) entitle(scopeName(scope, items[0]), scopeName(scope, items[0], (text) => text));
       if (items.length === 0) return emptyNote("No sales and no forecast yet.", "They appear once the pipeline has published its first week: ", h("code", {}, "demand run"), ".");
       figures.replaceChildren(figuresOf(items, vintage, unit));
       coming.replaceChildren(comingOf(items, unit, params));
       return totalsChart(items, vintage, unit, span, scope, signal);
     },
   });
-  const scores = h("div", { class: "grid three stretch" }, scoreCharts(query, signal));
+  const scores = h("div", { class: "grid three stretch" }, scoreCharts({ level: scope.of, ...scope.filters }, signal));
   return [
     scopeForm(scope, params),
     figures,
@@ -80,25 +73,6 @@ export function draw(params, signal) {
 
 function panelOf(text, body) {
   return h("section", { class: "panel", "aria-label": text }, h("div", { class: "panel-head" }, h("h2", {}, text)), h("div", { class: "panel-body" }, body));
-}
-
-function scopeForm({ level }, params) {
-  const choices = [["chain", "the chain"], ...levels().map((each) => [each, `one ${labelOf(each)}`])];
-  const select = choice(choices, level, async (chosen) => {
-    const first = chosen === "chain" ? null : await firstSeries();
-    go({ level: first && chosen, store: chosen === "store" ? first?.store_id : null, dept: chosen === "department" ? first?.dept_id : null });
-  });
-  return h("div", { class: "filters" }, field("Totals of", select), level === "chain" ? null : idField(level, params));
-}
-
-/** Some series, whose store or department is shown until another one is named; null when there is none. */
-async function firstSeries() {
-  try {
-    return (await get("/v1/series", { limit: 1 })).items[0] ?? null;
-  } catch {
-    // The panels of the page say what is wrong.
-    return null;
-  }
 }
 
 function figuresOf(items, vintage, unit) {
@@ -143,6 +117,8 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const column = (key) => rows.map((row) => row[key]);
   const ahead = weeksAhead(rows, items);
   const foreseen = rows.filter((row) => row.actual !== null && row.p10 !== null);
+  // A group's total has none: intervals are calibrated for stores, departments and the chain.
+  const hasInterval = rows.some((row) => row.p10 !== null);
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
@@ -151,7 +127,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
     ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
   ].join("");
   return chart({
-    name: `totals-${scope.level}${scope.id ? `-${scope.id}` : ""}`,
+    name: `totals-${scope.level}${scope.value === null ? "" : `-${scope.value}`}`,
     title: titled("Sales and forecast by week"),
     summary: about,
     weeks: column("week"),
@@ -160,9 +136,9 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
     height: 330,
     unit,
     signal,
-    bands: [["p90", "p10"]],
+    bands: hasInterval ? [["p90", "p10"]] : [],
     lines: [
-      ...interval(column),
+      ...(hasInterval ? interval(column) : []),
       { key: "last_year", label: "Last year", values: rows.map((row) => actual.get(addWeeks(row.week, -52)) ?? null), colour: "--last-year", dash: [2, 3], width: 1.5 },
       { key: "actual", label: "Sales", values: column("actual"), colour: "--actual", width: 1.75 },
       { key: "forecast", label: "Forecast", values: column("forecast"), colour: "--forecast", dash: [6, 3], width: 2 },
@@ -187,8 +163,7 @@ function comingOf(items, unit, params) {
       { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
       { key: "final", label: "Forecast", numeric: true, show: (value) => h("strong", {}, amount(value)) },
       ...systemColumn(rows, amount),
-      { key: "final_p10", label: "p10", numeric: true, show: amount },
-      { key: "final_p90", label: "p90", numeric: true, show: amount },
+      ...intervalColumns(rows, amount),
       { key: "last_year", label: "Last year", numeric: true, show: amount },
       { key: "change", label: "Change", numeric: true, show: (share) => (share > 0 ? "+" : "") + percent(share) },
     ],
@@ -196,10 +171,10 @@ function comingOf(items, unit, params) {
 }
 
 function exceptionsPanel(scope, signal) {
-  const query = { limit: 6, store_id: scope.store_id, dept_id: scope.dept_id };
+  const query = { limit: 6, ...scope.filters };
   return panel({
     title: "Largest exceptions",
-    tools: h("a", { href: link("exceptions", { store: scope.store_id, dept: scope.dept_id }) }, "All exceptions"),
+    tools: h("a", { href: link("exceptions", scope.address) }, "All exceptions"),
     signal,
     load: () => get("/v1/exceptions", query, signal),
     draw: ({ items, week, unit }) => {

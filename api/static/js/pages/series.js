@@ -5,6 +5,7 @@ import { entitle, h } from "../dom.js";
 import { amounts, whole } from "../formatting.js";
 import { choice, emptyNote, errorBox, field, idNamed, panel } from "../panels.js";
 import { go, link } from "../routing.js";
+import { filtersOf, havingFields, isFiltered } from "../scope.js";
 import { compare, table } from "../table.js";
 import { seriesChart } from "../series_chart.js";
 import { overridePanels } from "../override_form.js";
@@ -145,12 +146,14 @@ function idInput(level, value) {
 function listPanel(store, dept, params, signal) {
   const note = [store && memberName("store", { store_id: store }, elided), dept && memberName("department", { dept_id: dept }, elided)].filter(Boolean).join(", ");
   const own = params.get("show") === "favourites";
+  // The store and department that are being chosen are looked for here, among the series that the service gave.
+  const having = new URLSearchParams([...params].filter(([name]) => !["store", "dept"].includes(name)));
   const isShown = (row) => (!store || row.store_id === store) && (!dept || row.dept_id === dept) && (!own || isFavourite({ store: row.store_id, dept: row.dept_id }));
   return panel({
     title: note ? `Series of ${note}` : own ? "Favourite series" : "All series",
-    tools: field("Show", choice([["", "all"], ["favourites", "favourites"]], own ? "favourites" : "", (show) => go({ show }))),
+    tools: [...havingFields(params), field("Show", choice([["", "all"], ["favourites", "favourites"]], own ? "favourites" : "", (show) => go({ show })))],
     signal,
-    load: allSeries,
+    load: () => (isFiltered(having) ? getAll("/v1/series", filtersOf(having), signal) : allSeries()),
     draw: ({ items, unit }) => {
       const rows = items.filter(isShown);
       if (rows.length === 0 && own && items.length > 0) return emptyNote("No favourite series.", "On the page of a series, the button Favourite keeps it here, in this browser.");
