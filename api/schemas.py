@@ -32,6 +32,7 @@ from demand_assets.contract.store import amount
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _FACTS = Field(description="Static facts, by name; null without any.", examples=[{"region": "north", "size": 1200}])
+_HOLIDAY = replace(store.HOLIDAYS.column("holiday"), text="What the week's holidays are called; null without a name")
 
 
 @with_columns(
@@ -72,7 +73,7 @@ class Series(BaseModel):
     store.WEEK,
     *nullable(store.ACTUAL),
     amount("last_year", "Sales 52 weeks before", nullable=True),
-    *nullable(store.IS_HOLIDAY),
+    *nullable(store.IS_HOLIDAY, _HOLIDAY),
     *some(store.STORE_CONDITIONS, "markdown", "temperature_f"),
 )
 class HistoryWeek(BaseModel):
@@ -100,7 +101,7 @@ class SeriesDetail(Envelope):
     *named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
     *nullable(
         store.ACTUAL, store.FORECAST, *QUANTILES, store.ORIGIN_WEEK, store.HORIZON, store.VINTAGE_ID,
-        store.IS_HOLIDAY, FINAL, *of_final(*QUANTILES),
+        store.IS_HOLIDAY, _HOLIDAY, FINAL, *of_final(*QUANTILES),
     ),
 )  # fmt: skip
 class Total(BaseModel):

@@ -112,6 +112,7 @@ async def _history(
 ) -> list[dict[str, Any]]:
     sales = await service.fetch_maps(reads.history_of(store_id, dept_id, start - _YEAR))
     conditions = await service.fetch_maps(reads.conditions_of(store_id, start, end))
+    called = {row["week"]: row["holiday"] for row in await service.fetch_maps(reads.holidays_between(start, end))}
     by_week = {row["week"]: row for row in sales}
     known = {row["week"]: row for row in conditions}
     weeks = sorted({week for week in by_week if week >= start} | target_weeks)
@@ -121,6 +122,7 @@ async def _history(
             "actual": by_week[week]["actual"] if week in by_week else None,
             "last_year": by_week[week - _YEAR]["actual"] if week - _YEAR in by_week else None,
             "is_holiday": (by_week.get(week) or known.get(week) or {}).get("is_holiday"),
+            "holiday": called.get(week),
             "markdown": known.get(week, {}).get("markdown"),
             "temperature_f": known.get(week, {}).get("temperature_f"),
         }

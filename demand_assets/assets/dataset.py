@@ -10,7 +10,7 @@ from demand_assets.adapters.parquet import KEEP_VERSIONS, LakeTable, ParquetLake
 from demand_assets.assets.checks import ROWS_SET_ASIDE, check_results, check_specs, rows_table
 from demand_assets.assets.describe import columns_from, columns_of, files_markdown, landings_markdown
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import id_texts, member_keys, members_of, sheet_of
+from demand_assets.assets.rows import id_texts, member_keys, members_of, named_holidays, sheet_of
 from demand_assets.errors import DemandError
 from demand_assets.ingestion.catalogue import CHECKS
 from demand_assets.ingestion.context import Context, context_of
@@ -160,11 +160,16 @@ def _materialized(kind: Kind, merged: MergedTable) -> dg.MaterializeResult:
 )
 @retry_on_store_outage
 def published_dataset(
-    store: ForecastStore, clock: Clock, dataset: pd.DataFrame, stores: pd.DataFrame, departments: pd.DataFrame
+    store: ForecastStore,
+    clock: Clock,
+    dataset: pd.DataFrame,
+    stores: pd.DataFrame,
+    departments: pd.DataFrame,
+    holiday_calendar: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """Unit, weekday, labels, and the names and facts of stores and departments in the SQL store, for people."""
+    """Unit, weekday, labels, names and facts of stores and departments, names of holidays, in the SQL store."""
     from demand_assets.store.dataset import Dataset as Published
-    from demand_assets.store.dataset import publish_dataset, publish_members
+    from demand_assets.store.dataset import publish_dataset, publish_holidays, publish_members
 
     facts = Dataset.read(dataset)
     published = Published(
@@ -177,4 +182,7 @@ def published_dataset(
     )
     changed = publish_dataset(store.engine(), published, clock.now())
     members = publish_members(store.engine(), members_of(stores), members_of(departments), clock.now())
-    return dg.MaterializeResult(metadata={"facts changed": changed, "members changed": members})
+    holidays = publish_holidays(store.engine(), named_holidays(holiday_calendar))
+    return dg.MaterializeResult(
+        metadata={"facts changed": changed, "members changed": members, "holidays changed": holidays}
+    )

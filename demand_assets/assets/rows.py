@@ -21,6 +21,8 @@ from demand_assets.ingestion.ids import IdTexts
 from demand_assets.ingestion.members import keys_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pyarrow as pa
 
     from demand_assets.forecasting.drivers import DriverFrames
@@ -104,6 +106,14 @@ def members_of(frame: pd.DataFrame) -> "list[Member]":
         Member(one, None if name == one else name, own or None)
         for one, name, own in zip(frame["id"], frame["name"], known, strict=True)
     ]
+
+
+def named_holidays(calendar: pd.DataFrame) -> "dict[date, str]":
+    """Week -> what people call its holidays, of the weeks of a calendar that have any."""
+    from demand_assets.forecasting.holidays import spoken
+
+    named = calendar[calendar["holiday"] != ""]
+    return dict(zip(named["week"].dt.date, named["holiday"].map(spoken), strict=True))
 
 
 def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":

@@ -158,6 +158,12 @@ STORE_CONDITIONS = Table(
         _number("markdown", "Promotional markdowns together", "currency"),
     ),
 )
+HOLIDAYS = Table(
+    "holidays",
+    "What the holidays of a week are called; no row for a week without a name. Which weeks count as holidays is "
+    "`is_holiday` of the other tables: Easter, for one, is named and may weigh nothing.",
+    (WEEK, Column("holiday", Type.TEXT, "Names of the week's holidays, separated by semicolons")),
+)
 FORECAST_ACCURACY = Table(
     "forecast_accuracy",
     "Forecasts against the sales that came, per week, vintage, model, horizon and total.",
@@ -384,6 +390,7 @@ TABLES = (
     FORECAST_ATTRIBUTIONS,
     ACTUALS,
     STORE_CONDITIONS,
+    HOLIDAYS,
     FORECAST_ACCURACY,
     FORECAST_EXCEPTIONS,
     DRIFT_REPORTS,

@@ -117,6 +117,12 @@ def named_weeks(rule: HolidayRule, first: pd.Timestamp, last: pd.Timestamp) -> p
     return _within(_weeks_of(_country_days(rule, years) if rule.country else [], weekday), first, last)
 
 
+def spoken(names: str) -> str:
+    """Names as of `holiday_weeks` for people: `super_bowl; Good Friday` is "Super Bowl; Good Friday"."""
+    each = (name.replace("_", " ").title() if name.islower() else name for name in names.split(SEPARATOR))
+    return SEPARATOR.join(each)
+
+
 def regional_weeks(rule: HolidayRule, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
     """`named_weeks` of holidays that other subdivisions of the country have, none flagged, with `is_regional`.
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, insert, select, update
 
 from demand_assets.contract.columns import ID_RULE, is_id, key_name
 from demand_assets.errors import StoreError
 from demand_assets.store.dimensions import DIMENSIONS, keys_of, natural
 from demand_assets.store.engine import write_transaction
-from demand_assets.store.tables import actuals, dataset, forecast_vintages
+from demand_assets.store.tables import actuals, dataset, forecast_vintages, holidays
 
 WEEKDAYS = tuple(calendar.day_name)
 """Monday to Sunday."""
@@ -87,6 +87,26 @@ def publish_members(engine: Engine, stores: Sequence[Member], departments: Seque
             # Tells readers that keep names in memory to read them again.
             connection.execute(update(dataset).values(updated_at=now))
         return changed
+
+
+def publish_holidays(engine: Engine, names: Mapping[date, str]) -> bool:
+    """Make `names`, week -> names of its holidays, all that the store knows of them; whether that changed anything.
+
+    StoreError for weeks of another weekday than the store's dataset has.
+    """
+    with write_transaction(engine, _LOCK_DATASET) as connection:
+        found = known_dataset(connection)
+        ends: int | None = None if found is None else found["week_ends"]
+        other = [week for week in names if week.weekday() != ends]
+        if ends is not None and other:
+            raise StoreError(f"holidays: expected weeks that end on {WEEKDAYS[ends]}, got {other[0]}")
+        if {row.week: row.holiday for row in connection.execute(select(holidays))} == names:
+            return False
+        connection.execute(delete(holidays))
+        if names:
+            rows = [{"week": week, "holiday": name} for week, name in names.items()]
+            connection.execute(insert(holidays), rows)
+        return True
 
 
 def _check(given: Dataset) -> None:

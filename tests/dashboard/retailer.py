@@ -7,7 +7,7 @@ from math import sin
 
 from sqlalchemy import select
 
-from demand_assets.store.dataset import Member, publish_members
+from demand_assets.store.dataset import Member, publish_holidays, publish_members
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from demand_assets.store.ledger import PROMOTE, PROMOTED, REFUSED, PromotionRecord, record_decision
@@ -77,6 +77,8 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
         [Member(dept, None, {"family": family(dept)}) for dept in depts],
         datetime.combine(origin, time(6), UTC),
     )
+    named = [week for week in [*sold, *ahead] if is_holiday(week)]
+    publish_holidays(engine, {week: f"Feast {number}" for number, week in enumerate(sorted(named)[1:], 1)})
     for back in reversed(range(vintages)):
         _vintage(url, origin - timedelta(weeks=back), keys)
     scored = [origin - timedelta(weeks=back) for back in range(vintages - 1)]

@@ -170,3 +170,25 @@ def test_groups_by_an_attribute_are_totals_and_filters(page: Page, each_service:
     shown = page.get_by_role("region", name="Series outside").locator("tbody .name").all_inner_texts()
     assert shown != []
     assert [each for each in shown if not each.endswith("Department 11")] == []
+
+
+def test_holidays_are_called_by_their_names(page: Page, each_service: str, origin: date) -> None:
+    for path in ("#/", "#/series?store=1&dept=3"):
+        settled(page, f"{each_service}/{path}")
+        chart = page.get_by_role("region", name="Sales and forecast")
+        chart.locator("details.data > summary").click()
+        expect(chart.locator("tbody tr").first).to_be_visible()
+        named = {}
+        for row in chart.locator("tbody tr").all():
+            cells = row.locator("th, td").all_inner_texts()
+            named[cells[0]] = cells[-1]
+        holidays = sorted(week for week in named if retailer.is_holiday(date.fromisoformat(week)))
+        # The first one has no name in the calendar.
+        assert [named[week] for week in holidays] == ["Holiday", *(f"Feast {at}" for at in range(1, len(holidays)))]
+        assert {name for week, name in named.items() if week not in holidays} == {""}
+        box = chart.get_by_role("group", name=re.compile("Arrow keys"))
+        box.press("End")
+        while (week := chart.locator(".reading-week").inner_text()[:10]) != holidays[-1]:
+            assert week > holidays[-1]
+            box.press("ArrowLeft")
+        expect(chart.locator(".reading-week")).to_have_text(f"{holidays[-1]} {named[holidays[-1]]}")

@@ -10,9 +10,16 @@ import pytest
 from sqlalchemy import Engine, select
 
 from demand_assets.errors import StoreError
-from demand_assets.store.dataset import Dataset, Member, known_dataset, publish_dataset, publish_members
+from demand_assets.store.dataset import (
+    Dataset,
+    Member,
+    known_dataset,
+    publish_dataset,
+    publish_holidays,
+    publish_members,
+)
 from demand_assets.store.publish import VintageRecord, publish_actuals, publish_vintage
-from demand_assets.store.tables import departments, stores
+from demand_assets.store.tables import departments, holidays, stores
 
 NOW = datetime(2012, 11, 5, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=7)
@@ -115,3 +122,14 @@ def test_members_that_are_wrong_change_nothing(engine: Engine, given: list[Membe
     with pytest.raises(StoreError, match=said):
         publish_members(engine, [*given, ZURICH], [], NOW)
     assert members(engine, stores) == []
+
+
+def test_the_names_of_holidays_are_those_given_last(engine: Engine) -> None:
+    publish_dataset(engine, Dataset("pieces", 4), NOW)
+    assert publish_holidays(engine, {date(2012, 11, 23): "Thanksgiving", date(2012, 12, 28): "Christmas"})
+    assert publish_holidays(engine, {date(2012, 11, 23): "Black Friday"})
+    assert not publish_holidays(engine, {date(2012, 11, 23): "Black Friday"})
+    with engine.connect() as connection:
+        assert connection.execute(select(holidays)).all() == [(date(2012, 11, 23), "Black Friday")]
+    with pytest.raises(StoreError, match="expected weeks that end on Friday, got 2012-11-24"):
+        publish_holidays(engine, {date(2012, 11, 24): "Black Friday"})

@@ -1,5 +1,5 @@
 // Charts of weeks: a legend that reads out the week under the pointer or the arrow keys, a sentence and a table beside.
-import { FEW_WEEKS, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
+import { FEW_WEEKS, ROOM_FOR_NAMES, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
 import { amounts } from "./formatting.js";
 import { contentsOf, table } from "./table.js";
@@ -73,7 +73,7 @@ function swatch(line) {
  * @param {string[]} spec.weeks ISO dates, ascending
  * @param {Line[]} spec.lines
  * @param {Array<[string, string]>} [spec.bands] keys of the upper and lower edge
- * @param {string[]} [spec.holidays]
+ * @param {Map<string, string>} [spec.holidays] week -> what its holiday is called
  * @param {?string} [spec.origin]
  * @param {?number} [spec.level] a target, drawn across
  * @param {string} [spec.levelLabel]
@@ -104,8 +104,9 @@ export function chart(spec) {
     legend.append(h("span", { class: "legend-item" }, swatch(line), line.legend ?? line.label, value));
   }
   if (spec.levelLabel) legend.append(h("span", { class: "legend-item" }, swatch({ colour: "--muted", dash: [4, 3], width: 1 }), spec.levelLabel));
+  const named = (name) => [name, spec.holidays?.get(name)].filter(Boolean).join(" ");
   const read = (i) => {
-    week.textContent = i === null || i === undefined ? "" : weeks[i];
+    week.textContent = i === null || i === undefined ? "" : named(weeks[i]);
     for (const { value, text, known } of readings.values()) value.textContent = i === null || i === undefined || !known(i) ? "" : text(i);
   };
 
@@ -118,7 +119,7 @@ export function chart(spec) {
     width: 600,
     height,
     // Room for half a name of the last week where weeks are named, not months.
-    padding: [spec.holidays?.length ? 18 : 10, weeks.length <= FEW_WEEKS ? 30 : 14, 0, 0],
+    padding: [spec.holidays?.size ? ROOM_FOR_NAMES : 10, weeks.length <= FEW_WEEKS ? 30 : 14, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
@@ -131,7 +132,7 @@ export function chart(spec) {
     series: [{}, ...lines.map((line) => seriesOf(line, weeks.length))],
     bands: (spec.bands ?? []).map(([high, under]) => ({ series: [at(high), at(under)], fill: () => colour("--fan") })),
     hooks: {
-      drawClear: [holidayMarks((spec.holidays ?? []).map(seconds))],
+      drawClear: [holidayMarks([...(spec.holidays ?? [])].map(([day, name]) => [seconds(day), name]))],
       drawAxes: [lineMarks({ origin: spec.origin ? seconds(spec.origin) : null, level: spec.level })],
       setCursor: [(u) => read(u.cursor.idx)],
     },
@@ -155,7 +156,7 @@ export function chart(spec) {
     index = Math.min(weeks.length - 1, Math.max(0, (index ?? weeks.length) + step));
     drawn.setCursor({ left: drawn.valToPos(times[index], "x"), top: 10 });
     read(index);
-    spoken.textContent = [weeks[index], ...[...readings.entries()].filter(([, { known }]) => known(index)).map(([key, { text }]) => `${lines[at(key) - 1].label} ${text(index)}`)].join(", ");
+    spoken.textContent = [named(weeks[index]), ...[...readings.entries()].filter(([, { known }]) => known(index)).map(([key, { text }]) => `${lines[at(key) - 1].label} ${text(index)}`)].join(", ");
   });
 
   return h("figure", { class: "chart" }, legend, box, spoken, h("figcaption", { id: summaryId }, spec.summary), dataOf(spec, listed, format));
@@ -177,13 +178,13 @@ function dataOf(spec, listed, format) {
       .map((week, i) => ({
         week,
         ...Object.fromEntries(listed.map((line) => [line.key, line.values[i]])),
-        ...(spec.holidays ? { is_holiday: spec.holidays.includes(week) } : {}),
+        ...(spec.holidays ? { holiday: spec.holidays.get(week) ?? null } : {}),
       }))
       .reverse();
   const columns = [
     { key: "week", label: "Week" },
     ...listed.map((line) => ({ key: line.key, label: line.label, numeric: true, show: (value) => format(value) })),
-    ...(spec.holidays ? [{ key: "is_holiday", label: "Holiday", show: (value) => (value ? "yes" : "") }] : []),
+    ...(spec.holidays ? [{ key: "holiday", label: "Holiday", show: (value) => value ?? "" }] : []),
   ];
   details.addEventListener("toggle", () => {
     if (!details.open || details.childElementCount > 1) return;

@@ -76,22 +76,33 @@ export function axes(weeks, format = short) {
   ];
 }
 
+/** Above a chart, two rows of names of holidays. */
+export const ROOM_FOR_NAMES = 30;
+const [ROW, GAP] = [12, 6];
+
 /**
- * Behind everything: holiday weeks as columns with an H.
- * @param {number[]} holidays seconds
+ * Behind everything: holiday weeks as columns, with their names above as far as there is room.
+ * @param {Array<[number, string]>} holidays seconds and name, ascending
  * @returns {(u: Object) => void}
  */
 export function holidayMarks(holidays) {
   return clipped((u, ctx, ratio) => {
-    const { top, height } = u.bbox;
+    const { left, top, width, height } = u.bbox;
     const half = 3.5 * 86_400;
-    ctx.textAlign = "center";
-    for (const week of holidays) {
+    const free = [left, left];
+    ctx.textAlign = "left";
+    for (const [week, name] of holidays) {
       const [from, to] = [week - half, week + half].map((at) => u.valToPos(at, "x", true));
       ctx.fillStyle = colour("--holiday");
       ctx.fillRect(from, top, to - from, height);
+      const needed = ctx.measureText(name).width;
+      const start = Math.max(left, Math.min((from + to - needed) / 2, left + width - needed));
+      const row = free.findIndex((end) => start >= end);
+      // Without room for it the legend and the table still have the name.
+      if (row < 0) continue;
+      free[row] = start + needed + GAP * ratio;
       ctx.fillStyle = colour("--muted");
-      ctx.fillText("H", (from + to) / 2, top - 2 * ratio);
+      ctx.fillText(name, start, top - (2 + row * ROW) * ratio);
     }
   });
 }
@@ -102,7 +113,7 @@ function clipped(paint) {
     const ratio = devicePixelRatio;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top - 16 * ratio, bbox.width, bbox.height + 16 * ratio);
+    ctx.rect(bbox.left, bbox.top - ROOM_FOR_NAMES * ratio, bbox.width, bbox.height + ROOM_FOR_NAMES * ratio);
     ctx.clip();
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.textBaseline = "bottom";

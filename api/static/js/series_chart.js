@@ -2,6 +2,7 @@
 import { chart, interval } from "./chart.js";
 import { labelOf, seriesName } from "./dataset.js";
 import { addWeeks, amounts, counted } from "./formatting.js";
+import { holidaysOf } from "./holidays.js";
 import { emptyNote } from "./panels.js";
 import { weeksAhead } from "./weeks_ahead.js";
 
@@ -27,14 +28,13 @@ export function seriesChart(detail, params, signal) {
   const earlier = params.get("earlier") === "1" ? earlierLines(detail.earlier, rows) : [];
   const markdowns = column("markdown");
   const hasMarkdowns = markdowns.some((value) => value !== null && value !== 0);
-  const holidays = rows.filter((row) => row.is_holiday).map((row) => row.week);
 
   return chart({
     name: `series-${detail.store_id}-${detail.dept_id}`,
     title: amounts(detail.unit).titled(`${seriesName(detail)}: sales and forecast by week`),
     summary: summaryOf(detail, sold, inForce, earlier, hasMarkdowns),
     weeks: column("week"),
-    holidays,
+    holidays: holidaysOf(rows),
     origin: origin && rows.some((row) => row.week === origin) ? origin : null,
     height: 340,
     unit: detail.unit,
@@ -58,7 +58,7 @@ function withoutGaps(known) {
   const by = new Map(known.map((row) => [row.week, row]));
   const rows = [];
   for (let week = known[0].week; week <= known.at(-1).week; week = addWeeks(week, 1)) {
-    rows.push(by.get(week) ?? { week, actual: null, last_year: null, is_holiday: null, markdown: null });
+    rows.push(by.get(week) ?? { week, actual: null, last_year: null, is_holiday: null, holiday: null, markdown: null });
   }
   return rows;
 }
@@ -88,6 +88,5 @@ function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${full(value)}`).join(", ")}.`);
   if (earlier.length > 1) parts.push(`${counted(earlier.length - 1, "earlier forecast")} as thin lines; the table has the one nearest to each week.`);
   if (hasMarkdowns) parts.push("Markdowns at the foot have a scale of their own.");
-  parts.push("H marks holiday weeks.");
   return parts.join(" ");
 }

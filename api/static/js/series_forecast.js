@@ -2,6 +2,7 @@
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
 import { amounts, percent } from "./formatting.js";
+import { weekColumn } from "./holidays.js";
 import { groupName, groupText } from "./names.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { note } from "./routing.js";
@@ -79,6 +80,7 @@ function drawn(detail, about, orders, level) {
     ...row,
     last_year: about.get(row.week)?.last_year ?? null,
     is_holiday: about.get(row.week)?.is_holiday ?? null,
+    holiday: about.get(row.week)?.holiday ?? null,
     at_level: orders.get(row.week) ?? null,
   }));
   return table({
@@ -86,7 +88,7 @@ function drawn(detail, about, orders, level) {
     caption: titled("By week"),
     rows,
     columns: [
-      { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
+      weekColumn(),
       { key: "at_level", label: `Order at ${percent(level, 0)}`, numeric: true, show: (value) => h("strong", {}, amount(value)) },
       { key: "final", label: "Forecast", numeric: true, show: (value, row) => (row.override ? h("strong", { title: `Override by ${row.override.author}: ${row.override.reason}` }, amount(value)) : h("strong", {}, amount(value))) },
       ...systemColumn(rows, amount),

@@ -9,10 +9,15 @@ from sqlalchemy import Double, Select, case, func, select
 
 from demand_assets.store.dimensions import id_of
 from demand_assets.store.reads.statements import Ids, Order, between, matching
-from demand_assets.store.tables import actuals, store_conditions
+from demand_assets.store.tables import actuals, holidays, store_conditions
 
 _A = actuals.c
 SERIES_ORDER = Order((_A.store_key, _A.dept_key))
+
+
+def holidays_between(start: date, end: date) -> Select[Any]:
+    """(week, holiday) of the weeks whose holidays have a name."""
+    return between(select(holidays), holidays.c.week, start, end)
 
 
 def series_of(*, store_id: Ids = None, dept_id: Ids = None, since: date | None = None) -> Select[Any]:

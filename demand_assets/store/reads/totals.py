@@ -27,7 +27,7 @@ from demand_assets.store.dimensions import attributes_of, id_of
 from demand_assets.store.reads.forecasts import newest_of_origin, newest_vintage_id
 from demand_assets.store.reads.overrides import adjustments
 from demand_assets.store.reads.statements import Ids, Order, between, matching
-from demand_assets.store.tables import actuals, forecast_totals, forecasts, store_conditions
+from demand_assets.store.tables import actuals, forecast_totals, forecasts, holidays, store_conditions
 
 KEYS: Mapping[str, str] = {"store": "store_id", "department": "dept_id"}
 """Level -> the column of ids that its totals differ in; the chain has none."""
@@ -67,10 +67,10 @@ def totals(
     """Sales of each total and week beside the forecast of the newest vintage that covers it; and the order.
 
     (store_id, dept_id, group, week, actual, forecast, p10, p50, p90, origin_week, horizon, vintage_id, is_holiday,
-    adjustment); ids are null where the total spans all, figures where a week was only sold, or only forecast. `group`
-    is the value of the attribute, "" for those without it, and "" at a level that has none; a group has no quantiles,
-    which the backtest calibrates for stores, departments and the chain alone. `adjustment`: what planners' numbers in
-    force at `now` add to the forecast of the newest vintage.
+    holiday, adjustment); ids are null where the total spans all, figures where a week was only sold, or only forecast.
+    `group` is the value of the attribute, "" for those without it, and "" at a level that has none; a group has no
+    quantiles, which the backtest calibrates for stores, departments and the chain alone. `adjustment`: what planners'
+    numbers in force at `now` add to the forecast of the newest vintage.
     """
     filters = {
         name: value for name, value in (("store_id", store_id), ("dept_id", dept_id)) if KEYS.get(level.of) == name
@@ -91,6 +91,7 @@ def totals(
         select(
             id_of(k.store_key), id_of(k.dept_key), k.group, k.week, s.actual, f.forecast, f.p10, f.p50, f.p90,
             f.origin_week, f.horizon, f.vintage_id, (marked.c.marked == 1).label("is_holiday"),
+            holidays.c.holiday,
             case((f.vintage_id == newest_vintage_id(), func.coalesce(a.adjustment, 0.0)), else_=0.0).label(
                 "adjustment"
             ),
@@ -99,6 +100,7 @@ def totals(
         .outerjoin(foreseen, same(f))
         .outerjoin(planned, same(a))
         .outerjoin(marked, marked.c.week == k.week)
+        .outerjoin(holidays, holidays.c.week == k.week)
     )  # fmt: skip
     return statement, Order((k.group, k.store_key, k.dept_key, k.week))
 

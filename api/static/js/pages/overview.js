@@ -5,6 +5,7 @@ import { seriesColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, amounts, change, counted, percent, shareOfChange } from "../formatting.js";
+import { holidaysOf, weekColumn } from "../holidays.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { scopeForm, scopeName, scopeOf } from "../scope.js";
@@ -124,14 +125,14 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
     `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
     ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.final)).join(", ")} ${unit}` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
-    ". Last year is aligned by 52 weeks, so that holidays meet. H marks holiday weeks.",
+    ". Last year is aligned by 52 weeks, so that holidays meet.",
   ].join("");
   return chart({
     name: `totals-${scope.level}${scope.value === null ? "" : `-${scope.value}`}`,
     title: titled("Sales and forecast by week"),
     summary: about,
     weeks: column("week"),
-    holidays: rows.filter((row) => row.is_holiday).map((row) => row.week),
+    holidays: holidaysOf(rows),
     origin: vintage && rows.some((row) => row.week === vintage.origin_week) ? vintage.origin_week : null,
     height: 330,
     unit,
@@ -160,7 +161,7 @@ function comingOf(items, unit, params) {
     rows,
     params,
     columns: [
-      { key: "week", label: "Week", show: (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, "holiday")) : week) },
+      weekColumn(),
       { key: "final", label: "Forecast", numeric: true, show: (value) => h("strong", {}, amount(value)) },
       ...systemColumn(rows, amount),
       ...intervalColumns(rows, amount),

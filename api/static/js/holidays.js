@@ -1,0 +1,18 @@
+// Holiday weeks by their names; one that the calendar has no name for is a holiday all the same.
+import { h } from "./dom.js";
+
+/**
+ * The holiday weeks among some rows, for a chart.
+ * @param {Array<{week: string, is_holiday: ?boolean, holiday: ?string}>} rows
+ * @returns {Map<string, string>} week -> name
+ */
+export const holidaysOf = (rows) => new Map(rows.filter((row) => row.is_holiday).map((row) => [row.week, row.holiday ?? "Holiday"]));
+
+/**
+ * The column of a table that names the week, and its holiday.
+ * @returns {Object}
+ */
+export function weekColumn() {
+  const show = (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, row.holiday ?? "holiday")) : week);
+  return { key: "week", label: "Week", show };
+}
