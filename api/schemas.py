@@ -146,6 +146,19 @@ class AccuracyWeek(BaseModel):
     """One week of the published method over all horizons."""
 
 
+@with_columns(
+    *named(store.TOTAL_STORE_ID, store.TOTAL_DEPT_ID),
+    Column("model", Type.TEXT, "published: the method of each vintage; a baseline stored with it; or final"),
+    Column("weeks", Type.INTEGER, "Weeks scored"),
+    *some(store.FORECAST_ACCURACY, "points"),
+    *nullable(*some(store.FORECAST_ACCURACY, "wmae", "bias", "coverage", "fva")),
+)
+class AccuracyModel(BaseModel):
+    """One model's scores for one total, of all weeks together."""
+
+    level: Annotated[Level, Field(description="What is summed up.")]
+
+
 @with_columns(*named(*store.DRIFT_REPORTS.columns))
 class Drift(BaseModel):
     """One variable of one group in one week against a reference."""

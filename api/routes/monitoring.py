@@ -23,7 +23,7 @@ from api.parameters import (
 )
 from api.problems import ProblemError
 from api.routes.existence import find_series, find_vintage, require_level
-from api.schemas import Accuracy, AccuracyWeek, Drift, DriftWeek, ForecastException
+from api.schemas import Accuracy, AccuracyModel, AccuracyWeek, Drift, DriftWeek, ForecastException
 from api.service import ServiceDep
 from demand_assets.store.reads import accuracy as reads
 
@@ -70,6 +70,26 @@ async def list_accuracy_weeks(
         raise ProblemError(404, f"level {query.level} has no total over all; name one, or ask for level=chain")
     statement, order = reads.accuracy_weeks(query.level, **series, start=query.start, end=query.end)
     listing = Listing("accuracy-weeks", AccuracyWeek, statement, order)
+    return await list_response(request, service, query, listing)
+
+
+class AccuracyModelsParameters(SeriesFilters, PeriodParameters):
+    """Which totals' scores."""
+
+    level: Annotated[Level, Field(description="Totals of this kind.")] = "chain"
+    horizon: HorizonFilter = None
+
+
+@router.get("/accuracy/models", summary="Model beside baselines", **list_responses(AccuracyModel, 404))
+async def list_accuracy_models(
+    request: Request, service: ServiceDep, query: Annotated[AccuracyModelsParameters, Query()]
+) -> Response:
+    """One row per total and model, all weeks together, by their points: the published method and its baselines."""
+    series = await find_series(service, query)
+    require_level(query.level, query)
+    period = query.model_dump(include={"horizon", "start", "end"})
+    statement, order = reads.accuracy_models(query.level, **series, **period)
+    listing = Listing("accuracy-models", AccuracyModel, statement, order, shared={"level": query.level})
     return await list_response(request, service, query, listing)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from api.documents import list_responses
 from api.forecasts import QUANTILES
 from api.listing import Listing, envelope, list_response
-from api.parameters import DeptId, Parameters, PeriodParameters, SeriesFilters, StoreId, TotalLevel
+from api.parameters import DeptId, HorizonFilter, Parameters, PeriodParameters, SeriesFilters, StoreId, TotalLevel
 from api.problems import ProblemError, problem_responses
 from api.responses import conditional_response
 from api.routes.existence import find_level, find_series, require_level, require_series
@@ -140,6 +140,7 @@ class TotalsParameters(SeriesFilters, PeriodParameters):
             "as store.region; see /v1/attributes."
         ),
     ] = "chain"
+    horizon: HorizonFilter = None
 
 
 @router.get("/totals", summary="Totals", **list_responses(Total, 404))
@@ -148,12 +149,12 @@ async def list_totals(request: Request, service: ServiceDep, query: Annotated[To
 
     The final number of a total is the sum of those of its series.
     Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'; totals by an
-    attribute have none.
+    attribute have none. With `horizon` it is the forecast made so many weeks before each week, not the newest.
     """
     filters = await find_series(service, query)
     require_level(query.level, query)
     level = await find_level(service, query.level)
-    statement, order = totals(level, service.now(), **filters, start=query.start, end=query.end)
+    statement, order = totals(level, service.now(), **filters, horizon=query.horizon, start=query.start, end=query.end)
     listing = Listing("totals", Total, statement, order, shared={"level": query.level}, derive=_with_final)
     return await list_response(request, service, query, listing)
 

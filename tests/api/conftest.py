@@ -128,6 +128,7 @@ LISTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/v1/vintages", {}),
     ("/v1/accuracy", {}),
     ("/v1/accuracy/weeks", {}),
+    ("/v1/accuracy/models", {}),
     ("/v1/drift", {}),
     ("/v1/drift/weeks", {}),
     ("/v1/exceptions", {}),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import httpx
+import pytest
 
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_accuracy
 from demand_assets.store.reads.forecasts import NEWEST_VINTAGE
 from tests.api.conftest import columns, items, serving, vintage_ids
-from tests.api.stores import FORMULA, UNICODE, WEEK
+from tests.api.stores import FORMULA, ORIGIN, UNICODE, WEEK
 
 
 def test_vintages_say_how_much_is_in_them(full: httpx.Client) -> None:
@@ -125,3 +126,29 @@ def test_models_and_promotions_are_the_ledger_the_newest_first(full: httpx.Clien
     ]
     assert found[2]["figures"] == {"challenger_wmae": 11.0, "seasonal_naive_wmae": 16.0}
     assert items(full, "promotions", outcome="refused") == found[:1]
+
+
+def test_models_are_scored_over_all_weeks_beside_each_other(full: httpx.Client) -> None:
+    found = columns(items(full, "accuracy/models"), "model", "weeks", "points", "wmae", "fva")
+    # By points: (8 x 3 + 10 x 3 + 20) / 7, of the baseline (15 x 3 + 19) / 4; FVA of two of the three scores.
+    assert found == [
+        ("final", 1, 4, pytest.approx(11.75), pytest.approx(4.25)),
+        ("published", 2, 7, pytest.approx(74 / 7), pytest.approx(3.5)),
+        ("seasonal_naive", 1, 4, 16.0, None),
+    ]
+    one = items(full, "accuracy/models", horizon=2, from_=str(ORIGIN))
+    assert columns(one, "model", "points", "wmae") == [
+        ("final", 1, 20.0),
+        ("published", 1, 20.0),
+        ("seasonal_naive", 1, 19.0),
+    ]
+    stores = items(full, "accuracy/models", level="store")
+    assert columns(stores, "store_id", "dept_id", "model", "wmae") == [("1", None, "published", 9.0)]
+
+
+def test_totals_can_be_those_forecast_so_many_weeks_before(full: httpx.Client) -> None:
+    newest = items(full, "totals", from_=str(ORIGIN), to=str(ORIGIN))
+    early = items(full, "totals", horizon=2, from_=str(ORIGIN), to=str(ORIGIN))
+    assert columns(newest, "origin_week", "horizon") == [(str(ORIGIN - timedelta(weeks=1)), 1)]
+    assert columns(early, "origin_week", "horizon") == [(str(ORIGIN - timedelta(weeks=2)), 2)]
+    assert early[0]["actual"] == newest[0]["actual"]

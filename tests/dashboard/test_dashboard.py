@@ -28,6 +28,8 @@ PAGES = (
     "#/orders",
     "#/changes?weeks=each",
     "#/exceptions",
+    "#/accuracy",
+    "#/accuracy?level=department.family&group=fresh&before=2",
     "#/drift?show=all",
     "#/models",
     "#/overrides",

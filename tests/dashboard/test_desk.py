@@ -192,3 +192,28 @@ def test_holidays_are_called_by_their_names(page: Page, each_service: str, origi
             assert week > holidays[-1]
             box.press("ArrowLeft")
         expect(chart.locator(".reading-week")).to_have_text(f"{holidays[-1]} {named[holidays[-1]]}")
+
+
+def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_service: str, origin: date) -> None:
+    settled(page, f"{each_service}/#/accuracy")
+    against = page.get_by_role("region", name="Forecast against sales")
+    asked = {"from": str(origin), "to": str(origin), "horizon": "1"}
+    row = httpx.get(f"{each_service}/v1/totals", params=asked).json()["items"][0]
+    week = against.get_by_role("row", name=re.compile(f"^{origin}"))
+    for value in (row["forecast"], row["actual"]):
+        expect(week).to_contain_text(amount(value))
+    expect(week).to_contain_text(f"{100 * (row['forecast'] / row['actual'] - 1):.1f}%".replace("-", "\N{MINUS SIGN}"))
+    models = page.get_by_role("region", name="Model against baselines by Department")
+    scores = httpx.get(f"{each_service}/v1/accuracy/models", params={"level": "department", "horizon": 1}).json()[
+        "items"
+    ]
+    found = {each["model"]: each["wmae"] for each in scores if each["dept_id"] == "7"}
+    seven = models.get_by_role("row", name=re.compile("^Department 7"))
+    for wmae in found.values():
+        expect(seven).to_contain_text(amount(wmae))
+    expect(seven).to_contain_text(f"+{100 * (1 - found['published'] / found['seasonal_naive']):.1f}%")
+    against.get_by_label("Forecast made", exact=True).select_option("2 weeks before")
+    expect(against.get_by_role("row", name=re.compile(f"^{origin}"))).to_contain_text(str(origin - timedelta(weeks=2)))
+    page.get_by_label("Totals of").select_option("Department: family")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accuracy: Department: family dry")
+    expect(models.locator("tbody tr")).to_have_count(0)

@@ -13,6 +13,7 @@ export const PAGES = [
   ["changes", "Changes"],
   ["orders", "Orders"],
   ["exceptions", "Exceptions"],
+  ["accuracy", "Accuracy"],
   ["overrides", "Overrides"],
   ["scenarios", "Scenarios"],
   ["drift", "Drift"],

@@ -63,6 +63,41 @@ def same_scoring(newest: Subquery) -> ColumnElement[bool]:
     )
 
 
+PUBLISHED = "published"
+"""In `accuracy_models` the name of the method that each vintage was published with."""
+
+
+def accuracy_models(
+    level: str,
+    *,
+    store_id: Ids = None,
+    dept_id: Ids = None,
+    horizon: int | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> tuple[Select[Any], Order]:
+    """Per total and model its scores of all weeks together, each by its points, from the newest vintage of each origin.
+
+    (store_id, dept_id, model, weeks, points, wmae, bias, coverage, fva); ids are null where the total spans all. With
+    the order.
+    """
+    newest, s = newest_scored(start), forecast_accuracy.c
+    model = case((s.model == newest.c.method, PUBLISHED), else_=s.model).label("model")
+
+    def pooled(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        points = func.sum(case((column.is_not(None), s.points)))
+        return (func.sum(column * s.points) / func.nullif(points, 0)).label(str(column.key))
+
+    counts = (func.count(s.week.distinct()).label("weeks"), func.sum(s.points).label("points"))
+    scores = (pooled(column) for column in (s.wmae, s.bias, s.coverage, s.fva))
+    statement = select(s.store_key, s.dept_key, model, *counts, *scores).join(newest, same_scoring(newest))
+    filters = {"level": level, "store_id": store_id, "dept_id": dept_id, "horizon": horizon}
+    scored = between(matching(statement, forecast_accuracy, filters), s.week, start, end)
+    pooled_rows = scored.group_by(s.store_key, s.dept_key, model).subquery()
+    g = pooled_rows.c
+    return select(*shown(pooled_rows)), Order((g.store_key, g.dept_key, g.model))
+
+
 def accuracy_weeks(
     level: str,
     *,

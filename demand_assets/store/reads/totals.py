@@ -61,6 +61,7 @@ def totals(
     *,
     store_id: Ids = None,
     dept_id: Ids = None,
+    horizon: int | None = None,
     start: date | None = None,
     end: date | None = None,
 ) -> tuple[Select[Any], Order]:
@@ -70,13 +71,14 @@ def totals(
     holiday, adjustment); ids are null where the total spans all, figures where a week was only sold, or only forecast.
     `group` is the value of the attribute, "" for those without it, and "" at a level that has none; a group has no
     quantiles, which the backtest calibrates for stores, departments and the chain alone. `adjustment`: what planners'
-    numbers in force at `now` add to the forecast of the newest vintage.
+    numbers in force at `now` add to the forecast of the newest vintage. With a `horizon` forecasts are those made so
+    many weeks before.
     """
     filters = {
         name: value for name, value in (("store_id", store_id), ("dept_id", dept_id)) if KEYS.get(level.of) == name
     }
     sold = _actual_totals(level, filters, start, end).subquery()
-    foreseen = _newest_totals(level, filters, start, end).subquery()
+    foreseen = _newest_totals(level, {**filters, "horizon": horizon}, start, end).subquery()
     keys = union(*(select(*(part.c[name] for name in _KEY)) for part in (sold, foreseen))).subquery()
     k, s, f = keys.c, sold.c, foreseen.c
     planned = _adjustments(level, filters, now).subquery()
