@@ -362,6 +362,23 @@ class AttributeValue(BaseModel):
     level: Annotated[Literal["store", "department"], Field(description="Whose fact it is.")]
 
 
+class Word(BaseModel):
+    """What people call something of the data."""
+
+    name: Annotated[str, Field(description="Its name; {store} and {department} stand for the labels of /v1/dataset.")]
+    text: Annotated[str, Field(description="What it means.", examples=["Sales one week before the newest week"])]
+
+
+class Words(BaseModel):
+    """Words for people, by the name that the data have."""
+
+    variables: Annotated[dict[str, Word], Field(description="Features and drift variables; # stands for a number.")]
+    parts: Annotated[dict[str, Word], Field(description="Parts of a retailer's own column, {driver}.")]
+    groups: Annotated[dict[str, Word], Field(description="Groups of attributions.")]
+    methods: Annotated[dict[str, Word], Field(description="Methods and baselines.")]
+    figures: Annotated[dict[str, Word], Field(description="Figures of a promotion.")]
+
+
 class Health(BaseModel):
     """The process answers."""
 

@@ -13,9 +13,10 @@ from api.parameters import NO_PARAMETERS, DeptsFilter, PageParameters, StoresFil
 from api.problems import ProblemError
 from api.responses import conditional_response
 from api.routes.existence import find_ids
-from api.schemas import AttributeValue, DatasetResponse, Department, Store, Weekday
+from api.schemas import AttributeValue, DatasetResponse, Department, Store, Weekday, Words
 from api.serialization import to_json
 from api.service import Service, ServiceDep
+from demand_assets.contract.words import WORDS
 from demand_assets.store.dataset import Dataset
 from demand_assets.store.reads import members as reads
 
@@ -42,6 +43,15 @@ async def get_dataset(request: Request, service: ServiceDep) -> Response:
         "reason_codes": list(service.settings.override_rules.reason_codes),
     }
     return conditional_response(request, to_json(body))
+
+
+_WORDS = to_json({kind: {name: word._asdict() for name, word in words.items()} for kind, words in WORDS.items()})
+
+
+@router.get("/words", summary="Words for people", response_model=Words, dependencies=[NO_PARAMETERS])
+async def get_words(request: Request) -> Response:
+    """What a planner calls features, groups of attributions, methods and figures."""
+    return conditional_response(request, _WORDS)
 
 
 class StoresParameters(PageParameters):

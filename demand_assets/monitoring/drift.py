@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from demand_assets.contract.words import variable_word
 from demand_assets.forecasting.calendar import names_of, weeks_back
 from demand_assets.forecasting.features import OF_CALENDAR
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks, week_number
@@ -266,7 +267,9 @@ def lost_flags(
         name = names[0].replace("_", " ") if names else "a holiday last year"
         variable = "origin_is_holiday" if date == week else "is_holiday"
         found.setdefault(variable, []).append(f"week {date:%Y-%m-%d} ({name})")
-    return {name: f"chain: {name} lost its flag in {', '.join(said)}" for name, said in found.items()}
+    return {
+        name: f"chain: {variable_word(name).name} lost its flag in {', '.join(said)}" for name, said in found.items()
+    }
 
 
 def drift_verdict(rows: pd.DataFrame) -> DriftVerdict:

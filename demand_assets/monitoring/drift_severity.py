@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from demand_assets.contract.words import variable_word
 from demand_assets.monitoring.drift_metrics import (
     CHAIN,
     DEPT_GROUP,
@@ -150,28 +151,27 @@ def graded_department_groups(residual: Matrix, points: NDArray[np.int64], names:
 
 
 def in_words(row: Mapping[str, Any]) -> str:
-    """What drifted, as `department 5: lag_0 up 0.8 sd (usual 0.92, now 1.07) against training`."""
+    """What drifted, as `department 5: Newest sales up 16% (0.92 -> 1.07) against training`."""
     group = {CHAIN: "chain", STORE_TYPE: "store type", DEPT_GROUP: "departments"}.get(
         row["group_kind"], row["group_kind"]
     )
     where = group if row["group_kind"] == CHAIN else f"{group} {row['group_id']}"
+    variable = variable_word(row["variable"]).name
     against = "last season" if row["reference"] == LAST_SEASON else "training"
     match row["by"]:
         case "missing":
             if row["reference"] == LAST_SEASON:
                 now, usual = row["missing_now"], row["missing_usual"]
-                return f"{where}: {row['variable']} missing {now:+.0%} on last season (usually {usual:+.0%})"
+                return f"{where}: {variable} missing {now:+.0%} on last season (usually {usual:+.0%})"
             change = f"missing {row['missing_now']:.0%} (usually {row['missing_usual']:.0%})"
         case "psi":
             change = f"spread differently (PSI {row['psi']:.2f}, KS {row['ks']:.2f})"
         case _ if row["reference"] == LAST_SEASON:
-            return (
-                f"{where}: {row['variable']} {row['mean_now']:+.2g} on last season (usually {row['mean_usual']:+.2g})"
-            )
+            return f"{where}: {variable} {row['mean_now']:+.2g} on last season (usually {row['mean_usual']:+.2g})"
         case _:
             way = "up" if row["mean_now"] > row["mean_usual"] else "down"
             change = f"{way} {_amount(row['mean_usual'], row['mean_now'])}"
-    return f"{where}: {row['variable']} {change} against {against}"
+    return f"{where}: {variable} {change} against {against}"
 
 
 def _amount(usual: float, now: float) -> str:

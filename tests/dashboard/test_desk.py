@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.attributions import GROUPS
+from demand_assets.contract.words import variable_word
 from demand_assets.forecasting.features.known_ahead import features_of_driver
 from demand_assets.forecasting.features.spec import ATTRIBUTION_GROUPS
 from demand_assets.monitoring.drift_metrics import drift_classes
@@ -128,7 +129,8 @@ def test_every_drift_variable_and_group_of_attributions_has_a_name_and_a_meaning
     page.goto(service)
     variables, groups = page.evaluate(
         """async ([variables, groups]) => {
-          const { variableName, variableText, groupName, groupText } = await import('/static/js/names.js');
+          const { loadWords, variableName, variableText, groupName, groupText } = await import('/static/js/names.js');
+          await loadWords();
           return [variables.map(each => [variableName(each), variableText(each)]),
                   groups.map(each => [groupName(each), groupText(each)])];
         }""",
@@ -139,6 +141,7 @@ def test_every_drift_variable_and_group_of_attributions_has_a_name_and_a_meaning
         names = [name for name, _ in found]
         assert [name for name in names if names.count(name) > 1] == []
     assert ["Mean sales of 13 weeks", "Mean sales of the newest 13 weeks"] in variables
+    assert variables == [[*variable_word(each)] for each in asked[0]]
     assert "Store: Shelf price against last year" in [name for name, _ in variables]
     assert tuple(ATTRIBUTION_GROUPS) == GROUPS
 

@@ -161,14 +161,14 @@ def test_a_variable_is_compared_in_the_groups_it_can_differ_in(variable: str, ki
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("department group", "departments 20-29: residual_lag_0 up"),
-        ("stores", "store 3: residual_lag_0 up"),
-        ("stores fall", "store 3: residual_lag_0 down"),
-        ("cpi", "chain: cpi_change up"),
-        ("cpi falls", "chain: cpi_change down"),
-        ("spread", "chain: growth_4 spread differently (PSI "),
-        ("missing", "chain: lag_0 missing 17% (usually 0%)"),
-        ("flag", "chain: origin_is_holiday lost its flag in week 2012-06-29"),
+        ("department group", "departments 20-29: Newest week against last year up"),
+        ("stores", "store 3: Newest week against last year up"),
+        ("stores fall", "store 3: Newest week against last year down"),
+        ("cpi", "chain: Consumer prices against last year up"),
+        ("cpi falls", "chain: Consumer prices against last year down"),
+        ("spread", "chain: Growth on last year, 4 weeks spread differently (PSI "),
+        ("missing", "chain: Newest sales missing 17% (usually 0%)"),
+        ("flag", "chain: Holiday in the newest week lost its flag in week 2012-06-29"),
     ],
 )
 def test_a_shift_is_named_with_its_group_and_variable(change: str, named: str) -> None:
@@ -180,7 +180,7 @@ def test_a_shift_is_named_with_its_group_and_variable(change: str, named: str) -
 def test_a_lost_flag_of_a_coming_holiday_is_found_by_the_rule_that_earlier_weeks_followed() -> None:
     labor_day = pd.DataFrame({"target_week": [pd.Timestamp("2012-09-07")], "is_holiday": [0.0]})
     verdict = drift_verdict(report_of(HISTORY, labor_day))
-    assert verdict.severe == ("chain: is_holiday lost its flag in week 2012-09-07 (labor day)",)
+    assert verdict.severe == ("chain: Holiday in the week lost its flag in week 2012-09-07 (labor day)",)
     # A retailer that does not flag US holidays has lost nothing.
     other = HISTORY.assign(origin_is_holiday=np.float32(0))
     assert drift_verdict(report_of(other, labor_day)).severe == ()
@@ -266,7 +266,7 @@ def test_a_flag_is_lost_where_the_rule_or_last_year_had_one(flagged: list[str], 
     flags = pd.Series(before.isin(pd.DatetimeIndex(flagged)), index=before).drop(pd.Timestamp("2011-11-25"))
     ahead = pd.DataFrame({"target_week": weeks_between(before[-1], add_weeks(before[-1], 3))[1:], "is_holiday": 0.0})
     found = lost_flags(before[-1], flags, ahead, CALENDAR)
-    assert found == ({} if lost is None else {"is_holiday": f"chain: is_holiday lost its flag in week {lost}"})
+    assert found == ({} if lost is None else {"is_holiday": f"chain: Holiday in the week lost its flag in week {lost}"})
     kept = ahead.assign(is_holiday=1.0)
     assert lost_flags(before[-1], flags, kept, CALENDAR) == {}
 
@@ -276,7 +276,7 @@ def test_a_week_that_lost_its_flag_does_not_count_against_the_rule() -> None:
     flags = pd.Series(weeks == pd.Timestamp("2011-12-30"), index=weeks)  # and not in the week of the Super Bowl
     ahead = pd.DataFrame({"target_week": [add_weeks(weeks[-1], 1)], "is_holiday": [0.0]})
     assert lost_flags(weeks[-1], flags, ahead, CALENDAR) == {
-        "origin_is_holiday": "chain: origin_is_holiday lost its flag in week 2012-09-07 (labor day)"
+        "origin_is_holiday": "chain: Holiday in the newest week lost its flag in week 2012-09-07 (labor day)"
     }
 
 

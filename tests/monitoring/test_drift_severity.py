@@ -188,20 +188,23 @@ def test_departments_drift_together_as_plain_medians_say(weeks: int) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({}, "chain: lag_0 up 50% (1 -> 1.5) against training"),
-        ({"mean_now": 0.5, "group_kind": "store_type", "group_id": "A"}, "store type A: lag_0 down 50% (1 -> 0.5)"),
-        ({"mean_usual": -1.0, "mean_now": -1.5}, "chain: lag_0 down 50% (-1 -> -1.5) against training"),
-        ({"mean_usual": 0.2, "mean_now": 0.4}, "chain: lag_0 up (0.2 -> 0.4) against training"),
-        ({"mean_usual": -0.21, "mean_now": 0.0}, "chain: lag_0 up 100% (-0.21 -> 0) against training"),
-        ({"group_kind": "dept_group", "group_id": "0-9"}, "departments 0-9: lag_0 up 50%"),
-        ({"group_kind": "store", "group_id": "7"}, "store 7: lag_0 up 50%"),
-        ({"reference": "last_season", "mean_now": -0.3}, "chain: lag_0 -0.3 on last season (usually +1)"),
-        ({"by": "missing"}, "chain: lag_0 missing 25% (usually 5%) against training"),
+        ({}, "chain: Newest sales up 50% (1 -> 1.5) against training"),
+        (
+            {"mean_now": 0.5, "group_kind": "store_type", "group_id": "A"},
+            "store type A: Newest sales down 50% (1 -> 0.5)",
+        ),
+        ({"mean_usual": -1.0, "mean_now": -1.5}, "chain: Newest sales down 50% (-1 -> -1.5) against training"),
+        ({"mean_usual": 0.2, "mean_now": 0.4}, "chain: Newest sales up (0.2 -> 0.4) against training"),
+        ({"mean_usual": -0.21, "mean_now": 0.0}, "chain: Newest sales up 100% (-0.21 -> 0) against training"),
+        ({"group_kind": "dept_group", "group_id": "0-9"}, "departments 0-9: Newest sales up 50%"),
+        ({"group_kind": "store", "group_id": "7"}, "store 7: Newest sales up 50%"),
+        ({"reference": "last_season", "mean_now": -0.3}, "chain: Newest sales -0.3 on last season (usually +1)"),
+        ({"by": "missing"}, "chain: Newest sales missing 25% (usually 5%) against training"),
         (
             {"by": "missing", "reference": "last_season"},
-            "chain: lag_0 missing +25% on last season (usually +5%)",
+            "chain: Newest sales missing +25% on last season (usually +5%)",
         ),
-        ({"by": "psi"}, "chain: lag_0 spread differently (PSI 1.25, KS 0.50) against training"),
+        ({"by": "psi"}, "chain: Newest sales spread differently (PSI 1.25, KS 0.50) against training"),
     ],
 )
 def test_what_drifted_is_said_in_words(row: dict[str, object], words: str) -> None:

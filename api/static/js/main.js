@@ -1,6 +1,7 @@
 // Routes to pages. Each page is fetched when first shown, and draws into <main>.
 import { loadDataset } from "./dataset.js";
 import { announce, h } from "./dom.js";
+import { loadWords } from "./names.js";
 import { currentRoute } from "./routing.js";
 import { wireSaved } from "./saved.js";
 import { workbookButton } from "./workbook.js";
@@ -71,7 +72,7 @@ async function again() {
   wireForgetKey(again);
   drawFacts();
   drawPerson();
-  await loadDataset();
+  await Promise.all([loadDataset(), loadWords()]);
   drawWords();
   wireSaved();
   show();

@@ -4,8 +4,9 @@ import { chart, interval } from "../chart.js";
 import { labelOf, levels, memberColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, amounts, counted, percent, shareOfChange, valueAdded, words } from "../formatting.js";
+import { addWeeks, amounts, counted, percent, shareOfChange, valueAdded } from "../formatting.js";
 import { holidaysOf, weekColumn } from "../holidays.js";
+import { methodName } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go } from "../routing.js";
 import { scopeForm, scopeName, scopeOf } from "../scope.js";
@@ -135,7 +136,7 @@ function modelsTable(level, items, unit, before, params) {
     columns: [
       member,
       { key: "wmae", label: "Model", numeric: true, show: (value) => h("strong", {}, amount(value)) },
-      ...models.map((model) => ({ key: `wmae_${model}`, label: words(model), numeric: true, show: amount })),
+      ...models.map((model) => ({ key: `wmae_${model}`, label: methodName(model), numeric: true, show: amount })),
       { key: "fva", label: "FVA", numeric: true, show: (value) => h("span", { class: value < 0 ? "bad" : "" }, signed(value)) },
       { key: "added", label: "FVA, %", numeric: true, value: (row) => shareOfChange(-row.wmae, -row[`wmae_${BASELINE}`]), show: (_share, row) => valueAdded(row.wmae, row[`wmae_${BASELINE}`]) },
       { key: "bias", label: "Bias", numeric: true, show: signed },

@@ -3,6 +3,7 @@ import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
 import { amounts, decimal, moment, percent, shortVersion, valueAdded, whole, words } from "../formatting.js";
 import { chart } from "../chart.js";
+import { figureName } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go } from "../routing.js";
 import { table } from "../table.js";
@@ -106,6 +107,8 @@ function headline({ action, outcome, to_version: to, from_version: from, forced 
   return action === "rollback" ? `Rolled back to version ${to} from ${from ?? "none"}` : `Version ${to} ${verb}, ${against}${forced ? ", by force" : ""}`;
 }
 
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
 const figureText = (name, value) => {
   if (typeof value !== "number") return String(value);
   if (/share|coverage/.test(name)) return percent(value);
@@ -128,7 +131,7 @@ function timeline(items) {
             "details",
             {},
             h("summary", {}, "Figures", h("span", { class: "unseen" }, ` of the decision on version ${row.to_version}, ${moment(row.decided_at)}`)),
-            h("dl", { class: "facts-list" }, Object.entries(row.figures).map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, figureText(name, value))))),
+            h("dl", { class: "facts-list" }, Object.entries(row.figures).map(([name, value]) => h("div", {}, h("dt", {}, figureName(name)), h("dd", {}, figureText(name, value))))),
           ),
       ),
     ),
@@ -144,7 +147,7 @@ function decisionsTable(items) {
       caption: "Decisions, the newest first",
       rows: items,
       hideCaption: true,
-      columns: [...columns.map((key) => ({ key, label: words(key), show: (value) => (value === null ? "–" : String(value)) })), { key: "reasons", label: "reasons", wide: true, value: (row) => row.reasons.join("; ") }],
+      columns: [...columns.map((key) => ({ key, label: capital(words(key)), show: (value) => (value === null ? "–" : String(value)) })), { key: "reasons", label: "Reasons", wide: true, value: (row) => row.reasons.join("; ") }],
     }),
   );
   return details;
