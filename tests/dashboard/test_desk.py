@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import httpx
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from api.attributions import GROUPS
 from demand_assets.contract.words import variable_word
@@ -220,3 +221,35 @@ def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_servic
     page.get_by_label("Totals of").select_option("Department: family")
     expect(page.get_by_role("heading", level=1)).to_have_text("Accuracy: Department: family dry")
     expect(models.locator("tbody tr")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("locale", "shown", "read"),
+    [
+        ("en-US", lambda text: text, {"15,000": 15000, "1.234": 1.234, "1,234,567.5": 1234567.5, "0,5": 0.5}),
+        ("de-DE", lambda text: text.replace(",", "."), {"15.000": 15000, "1,234": 1.234, "1.234.567,5": 1234567.5}),
+        (
+            "de-CH",
+            lambda text: text.replace(",", "'"),
+            {"15'000": 15000, "15\N{RIGHT SINGLE QUOTATION MARK}000": 15000, "0.5": 0.5},
+        ),
+        ("fr-FR", lambda text: text.replace(",", "\u202f"), {"15 000": 15000, "1,5": 1.5, "15.00.0": None}),
+    ],
+)
+def test_numbers_are_written_and_read_as_the_browsers_locale_does(
+    browser: Browser, service: str, origin: date, locale: str, shown: Callable[[str], str], read: dict[str, float]
+) -> None:
+    week = str(origin + timedelta(weeks=1))
+    total = httpx.get(f"{service}/v1/totals", params={"from": week, "to": week}).json()["items"][0]
+    with browser.new_context(locale=locale) as context:
+        page = context.new_page()
+        settled(page, service)
+        # Releases of a browser differ in the apostrophe of Switzerland.
+        figures = page.get_by_label("Figures").inner_text().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        assert f"{shown(amount(total['final']))} USD" in figures
+        found = page.evaluate(
+            "async (texts) => { const { decision } = await import('/static/js/formatting.js');"
+            " return texts.map((text) => decision(text)?.override ?? null); }",
+            list(read),
+        )
+    assert found == list(read.values())

@@ -1,8 +1,13 @@
-// The one place that turns values into text. The same in every locale: a planner and an analyst must read one number.
+// The one place that turns values into text and back: numbers as the browser's locale writes them, weeks and times as
+// ISO 8601, which is the same everywhere and the name of a week in files and addresses. Downloads have plain numbers.
 
-const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const PLAIN = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
-const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+// The sign of a number that is rounded to zero says nothing.
+const numbers = (options) => new Intl.NumberFormat(navigator.languages, { signDisplay: "negative", ...options });
+const WHOLE = numbers({ maximumFractionDigits: 0 });
+const PLAIN = numbers({ maximumFractionDigits: 2 });
+const SHORT = numbers({ notation: "compact", maximumFractionDigits: 1 });
+const fixed = new Map();
+const PARTS = Object.fromEntries(PLAIN.formatToParts(1234567.5).map(({ type, value }) => [type, value]));
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
 const DAY_MS = 86_400_000;
 
@@ -12,7 +17,7 @@ export const NOTHING = "–";
 const minus = (text) => text.replace("-", "−");
 
 /**
- * A whole number: 1,234,567.
+ * A whole number: 1,234,567, or 1.234.567.
  * @param {?number} value
  * @returns {string}
  */
@@ -22,8 +27,7 @@ export function whole(value) {
 
 function formatted(value, format) {
   if (value === null || value === undefined) return NOTHING;
-  const text = format.format(value);
-  return minus(text === "-0" ? "0" : text);
+  return minus(format.format(value));
 }
 
 /**
@@ -57,8 +61,13 @@ export function short(value) {
  */
 export function percent(value, digits = 1) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
-  const text = (value * 100).toFixed(digits);
-  return `${minus(Number(text) === 0 ? text.replace("-", "") : text)}%`;
+  return formatted(value, withDigits(digits, "percent"));
+}
+
+function withDigits(digits, style) {
+  const key = `${style} ${digits}`;
+  if (!fixed.has(key)) fixed.set(key, numbers({ style, minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return fixed.get(key);
 }
 
 /**
@@ -103,17 +112,21 @@ export function shareOfChange(now, before) {
  * @returns {string}
  */
 export function decimal(value, digits = 2) {
-  return value === null || value === undefined ? NOTHING : minus(value.toFixed(digits));
+  return formatted(value, withDigits(digits, "decimal"));
 }
 
+const escaped = (mark) => (/\s/.test(mark) ? "\\s" : /['’]/.test(mark) ? "['’]" : mark.replace(/[.]/g, "\\$&"));
+const [GROUP, DECIMAL] = [escaped(PARTS.group ?? ","), escaped(PARTS.decimal)];
+const GROUPED = new RegExp(`^[+-]?[1-9]\\d{0,2}(${GROUP}\\d{3})+(${DECIMAL}\\d+)?$`);
+
 /**
- * What a person types as a number: 1234.5, 1,234.5 as the pages show it, or 1234,5.
+ * What a person types as a number: in thousands as the pages show it, 1,234.5 or 1.234,5; else 1234.5 or 1234,5.
  * @param {string} text
  * @returns {number} NaN for what is none
  */
 export function parsed(text) {
-  const plain = text.trim();
-  if (/^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/.test(plain)) return Number(plain.replaceAll(",", ""));
+  const plain = text.trim().replace("−", "-");
+  if (GROUPED.test(plain)) return Number(plain.replaceAll(new RegExp(GROUP, "g"), "").replace(PARTS.decimal, "."));
   return /^[+-]?\d+([.,]\d+)?$/.test(plain) ? Number(plain.replace(",", ".")) : Number.NaN;
 }
 
