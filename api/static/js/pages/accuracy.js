@@ -132,6 +132,7 @@ function modelsTable(level, items, unit, before, params) {
     caption: titled(`WMAE of ${counted(weeks, "week")} together, forecast ${counted(Number(before), "week")} before; per series and week`),
     rows,
     params,
+    most: 20,
     sort: "-wmae",
     columns: [
       member,
