@@ -29,6 +29,7 @@ module "network" {
   s3_bucket_names     = [var.bucket_name]
   api_cidrs           = var.api_cidrs
   operator_cidrs      = var.operator_cidrs
+  sign_in             = var.sign_in != null
   log_retention_days  = var.log_retention_days
   kms_key_arn         = module.storage.kms_key_arn
 }
@@ -99,6 +100,7 @@ module "cluster" {
   certificate_arn                = var.certificate_arn
   internal_certificate_arn       = var.internal_certificate_arn
   zone_id                        = var.zone_id
+  sign_in                        = var.sign_in
   waf                            = var.waf
   waf_requests_per_5_minutes     = var.waf_requests_per_5_minutes
   logs_bucket_name               = module.storage.logs_bucket_name

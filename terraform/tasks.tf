@@ -50,6 +50,14 @@ locals {
     DEMAND_STORE_URL     = module.database.secret_arns["store-url"]
   })
 
+  # Whose identities the service takes from the load balancer.
+  sign_in_environment = var.sign_in == null ? {} : {
+    DEMAND_API_ALB_ARN        = module.cluster.api_alb_arn
+    DEMAND_API_OIDC_CLIENT_ID = var.sign_in.client_id
+    DEMAND_API_OIDC_ISSUER    = var.sign_in.issuer
+    DEMAND_API_OIDC_ROLES     = var.sign_in.roles
+  }
+
   services = {
     webserver = {
       image        = "pipeline"
@@ -119,14 +127,14 @@ locals {
       port         = 8000
       discoverable = false
       # Each task counts a key's requests by itself; while more than `tasks` run, a key has more than its rate.
-      environment = merge({ DEMAND_API_PROCESSES = tostring(var.sizes["api"].tasks) }, var.api_settings, {
+      environment = merge({ DEMAND_API_PROCESSES = tostring(var.sizes["api"].tasks) }, var.api_settings, local.sign_in_environment, {
         DEMAND_API_ALLOWED_HOSTS       = var.api_domain
         DEMAND_API_HOST                = "0.0.0.0"
         DEMAND_API_PORT                = "8000"
         DEMAND_FORECAST_DEADLINE_HOURS = tostring(var.forecast_deadline_hours)
         DEMAND_PUBLIC_URL              = "https://${var.api_domain}"
       })
-      secrets       = { DEMAND_STORE_URL = module.database.secret_arns["store-url-api"] }
+      secrets       = merge(var.api_setting_secrets, { DEMAND_STORE_URL = module.database.secret_arns["store-url-api"] })
       policies      = {}
       target_groups = [module.cluster.api_target_group_arn]
     }

@@ -203,12 +203,6 @@ variable "kept_images" {
   default     = 90
 }
 
-variable "api_p99_seconds" {
-  description = "99th percentile of the service's answers, above which it alarms."
-  type        = number
-  default     = 1
-}
-
 variable "realised_wmae" {
   description = "Realised WMAE of the newest scored week in USD, above which it alarms; 0: no alarm but the pipeline's own, which holds it to a band of its history."
   type        = number
@@ -244,28 +238,6 @@ variable "setting_secrets" {
   validation {
     condition     = alltrue([for name, arn in var.setting_secrets : startswith(name, "DEMAND_") && startswith(arn, "arn:")])
     error_message = "Expected names that begin with DEMAND_, and ARNs of secrets."
-  }
-}
-
-variable "api_settings" {
-  description = "Further settings of the service, such as DEMAND_API_CORS_ORIGINS; docs/api.md lists them."
-  type        = map(string)
-  default     = {}
-
-  validation {
-    condition     = alltrue([for name in keys(var.api_settings) : startswith(name, "DEMAND_API_")])
-    error_message = "Expected names that begin with DEMAND_API_."
-  }
-}
-
-variable "api_key_names" {
-  description = "Callers of the service whose keys are put into Secrets Manager, as demand/STAGE/key-NAME."
-  type        = set(string)
-  default     = ["smoke"]
-
-  validation {
-    condition     = alltrue([for name in var.api_key_names : can(regex("^[a-z][a-z0-9-]*$", name))])
-    error_message = "Expected names of lower-case letters, digits and hyphens."
   }
 }
 

@@ -16,6 +16,7 @@ _ARNS = {
     "aws_ecs_task_definition": "ecs:{region}:{account}:task-definition/{family}:1",
     "aws_ecr_repository": "ecr:{region}:{account}:repository/{name}",
     "aws_cloudwatch_log_group": "logs:{region}:{account}:log-group:{name}",
+    "aws_lb": "elasticloadbalancing:{region}:{account}:loadbalancer/app/{name}/{own}",
     "aws_iam_role": "iam::{account}:role/{name}",
     "aws_s3_bucket": "s3:::{bucket}",
     "aws_secretsmanager_secret": "secretsmanager:{region}:{account}:secret:{name}-AbCdEf",

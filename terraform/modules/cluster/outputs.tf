@@ -26,6 +26,11 @@ output "webserver_target_group_arn" {
   depends_on  = [aws_lb_listener.internal]
 }
 
+output "api_alb_arn" {
+  description = "The public load balancer, whose signature the service checks."
+  value       = aws_lb.api.arn
+}
+
 output "api_alb_suffix" {
   description = "The public load balancer's name in CloudWatch."
   value       = aws_lb.api.arn_suffix

@@ -68,6 +68,20 @@ variable "zone_id" {
   type        = string
 }
 
+variable "sign_in" {
+  description = "OpenID provider at which the load balancer signs people in; null: it signs nobody in."
+  type = object({
+    issuer                 = string
+    authorization_endpoint = string
+    token_endpoint         = string
+    user_info_endpoint     = string
+    client_id              = string
+    secret_arn             = string
+    scope                  = string
+    session_hours          = number
+  })
+}
+
 variable "waf" {
   description = "Whether a web application firewall stands before the service."
   type        = bool

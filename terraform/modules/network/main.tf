@@ -280,6 +280,18 @@ resource "aws_vpc_security_group_egress_rule" "nat" {
   to_port           = 443
 }
 
+# Tokens and the user info; where the provider is, only its name says.
+resource "aws_vpc_security_group_egress_rule" "provider" {
+  count = var.sign_in ? 1 : 0
+
+  security_group_id = aws_security_group.this["alb"].id
+  cidr_ipv4         = "0.0.0.0/0"
+  description       = "To the OpenID provider"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
 resource "aws_vpc_security_group_ingress_rule" "api_https" {
   for_each = toset(var.api_cidrs)
 

@@ -62,6 +62,11 @@ variable "operator_cidrs" {
   type        = list(string)
 }
 
+variable "sign_in" {
+  description = "Whether the service's load balancer signs people in, for which it asks their provider."
+  type        = bool
+}
+
 variable "log_retention_days" {
   description = "Days that flow logs are kept."
   type        = number
