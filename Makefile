@@ -13,7 +13,7 @@ SAMPLE := .demand/sample-data
 RAW_DIR ?=
 BENCH ?= main_job
 
-.PHONY: help setup demo dev test test-long stack-test stack-faults kills check format bench bench-check mutants feast-test fuzz openapi dictionary lock clean
+.PHONY: help setup demo dev test test-long stack-test stack-faults images kills check format bench bench-check mutants feast-test fuzz openapi dictionary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from la
 
 stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; about 11 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k whatever
+
+images: ## build the three images and try each as ECS starts it; needs Docker or Podman; IMAGES="api" builds one
+	@docker/build_images.sh $(IMAGES)
 
 kills: $(STAMP) ## kill `demand run` at random and compare its end with an undisturbed one; ARGS="--kills 200 --seed 20"
 	@$(BIN)/python -m tests.faults.random_kills --folder "$$(mktemp -d)/kills" $(or $(ARGS),--kills 20)

@@ -8,12 +8,14 @@ FROM ${PYTHON_IMAGE}@${PYTHON_DIGEST} AS build
 ENV UV_CACHE_DIR=/cache UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY requirements-uv.lock docker/requirements-mlflow.lock ./
+# Folders `tests` are of the libraries' own tests; nothing that runs imports them.
 RUN --mount=type=cache,target=/cache \
     python -m venv /opt/build \
     && /opt/build/bin/pip install --quiet --cache-dir /cache/pip --no-deps --require-hashes -r requirements-uv.lock \
     && python -m venv --without-pip /opt/venv \
     && /opt/build/bin/uv pip install --python /opt/venv/bin/python --no-deps --require-hashes --compile-bytecode \
-        -r requirements-mlflow.lock
+        -r requirements-mlflow.lock \
+    && find /opt/venv/lib -type d -name tests -prune -exec rm -r {} +
 
 FROM ${PYTHON_IMAGE}@${PYTHON_DIGEST}
 ARG VERSION=0.0.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.docker_files import COMMANDS, DOCKER, ROOT
+from tests.repository.docker_files import COMMANDS, DOCKER, ROOT, final_stage, instructions, of
 
 IMAGES = ("pipeline", "api", "mlflow")
 # Beside the installed package `docker`, the folder cannot be one.
@@ -22,22 +22,6 @@ assert _SPEC.loader is not None
 healthcheck = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(healthcheck)
 ACCOUNT = "10001:10001"
-
-
-def instructions(image: str) -> list[tuple[str, str]]:
-    """Keyword and arguments of each instruction, comments gone and lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", (DOCKER / f"{image}.Dockerfile").read_text(), flags=re.MULTILINE)
-    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-    return [(line.split(None, 1)[0], " ".join(line.split(None, 1)[1].split())) for line in lines]
-
-
-def final_stage(image: str) -> list[tuple[str, str]]:
-    parts = instructions(image)
-    return parts[max(index for index, (word, _) in enumerate(parts) if word == "FROM") :]
-
-
-def of(parts: list[tuple[str, str]], word: str) -> list[str]:
-    return [arguments for keyword, arguments in parts if keyword == word]
 
 
 def locked(name: str) -> dict[str, str]:
@@ -109,6 +93,16 @@ def test_the_final_layer_has_no_build_tools(image: str) -> None:
     assert [copy for copy in of(final_stage(image), "COPY") if "--from=build" in copy] == [
         "--from=build /opt/venv /opt/venv"
     ]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_no_image_carries_the_tests_of_libraries(image: str) -> None:
+    (install,) = [step for step in of(instructions(image), "RUN") if f"-r requirements-{image}.lock" in step]
+    assert "find /opt/venv/lib -type d -name tests -prune -exec rm -r {} +" in install
+
+
+def test_every_pull_request_builds_and_tries_the_images() -> None:
+    assert 'make images IMAGES="$IMAGE"' in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 
 
 @pytest.mark.parametrize("image", IMAGES)
