@@ -52,6 +52,8 @@ _MESSAGES = {
     "ApplyRequest": [("type_name", 1, "string"), ("planned", 3, "Value")],
     "Applied": [("state", 1, "Value"), ("legacy_type_system", 4, "bool")],
     "ReadRequest": [("type_name", 1, "string"), ("config", 2, "Value")],
+    "RawState": [("json", 1, "bytes")],
+    "KeptRequest": [("type_name", 1, "string"), ("state", 3, "RawState")],
     "Read": [("state", 1, "Value")],
 }
 _LIST, _SET, _SINGLE, _MAP = 2, 3, 1, 4
@@ -155,6 +157,14 @@ class _Provider:
         state = _without_unknown(msgpack.unpackb(request.planned.msgpack, strict_map_key=False))
         return _CLASSES["Applied"](state=_CLASSES["Value"](msgpack=msgpack.packb(state)), legacy_type_system=True)
 
+    def kept(self, request: Any, _: Any) -> Any:
+        """A resource of the state on file, in the words of this schema, which are those that it was kept in."""
+        return _CLASSES["Read"](state=_CLASSES["Value"](msgpack=msgpack.packb(json.loads(request.state.json))))
+
+    def refresh(self, request: Any, _: Any) -> Any:
+        """A resource as it is: as it was made."""
+        return _CLASSES["Read"](state=request.config)
+
     def read(self, request: Any, _: Any) -> Any:
         known = {"account_id": ACCOUNT, "region": REGION}
         state = msgpack.unpackb(request.config.msgpack, strict_map_key=False)
@@ -195,6 +205,8 @@ def provider_environment(
         "ConfigureProvider": (provider.nothing, "Nothing", "Nothing"),
         "PlanResourceChange": (provider.plan, "PlanRequest", "Planned"),
         "ApplyResourceChange": (provider.apply, "ApplyRequest", "Applied"),
+        "UpgradeResourceState": (provider.kept, "KeptRequest", "Read"),
+        "ReadResource": (provider.refresh, "ReadRequest", "Read"),
         "ReadDataSource": (provider.read, "ReadRequest", "Read"),
         "StopProvider": (provider.nothing, "Nothing", "Nothing"),
     }
