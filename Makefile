@@ -54,10 +54,10 @@ test: $(STAMP) ## all tests, in parallel, with coverage
 test-long: $(STAMP) ## several runs in a row or on more forms of data, which `make test` leaves out
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS)
 
-stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; about 5 minutes
+stack-test: $(STAMP) ## the AWS deployment as processes on this machine, from landed CSVs to the API; needs Terraform; 5 to 15 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k landed
 
-stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; about 11 minutes
+stack-faults: $(STAMP) ## the same stack with failing S3 calls, a killed daemon and run, PostgreSQL gone in between; 10 to 25 minutes
 	@STACK_TEST=1 $(BIN)/python -m pytest -q tests/stack -k whatever
 
 images: ## build the three images and try each as ECS starts it; needs Docker or Podman; IMAGES="api" builds one

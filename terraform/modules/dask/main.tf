@@ -13,6 +13,7 @@ locals {
 }
 
 resource "aws_security_group" "this" {
+  #checkov:skip=CKV2_AWS_5:attached by the two services below; the scan does not follow modules
   name        = "${var.prefix}-dask"
   description = "Tasks of dask"
   vpc_id      = var.vpc_id
