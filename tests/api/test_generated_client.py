@@ -44,16 +44,16 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 
 def test_a_generated_client_reads_typed_forecasts(generated: ModuleType, full: httpx.Client) -> None:
-    client = generated.Client(base_url=str(full.base_url))
+    with generated.Client(base_url=str(full.base_url)) as client:
 
-    def call(path: str, **arguments: Any) -> Any:
-        return importlib.import_module(f"{PACKAGE}.api.{path}").sync(client=client, **arguments)
+        def call(path: str, **arguments: Any) -> Any:
+            return importlib.import_module(f"{PACKAGE}.api.{path}").sync(client=client, **arguments)
 
-    one = call("forecasts.get_forecast", store_id="1", dept_id="3", week=WEEK)
-    assert (one.forecast, one.week, one.store_id) == (131.0, WEEK, "1")
-    listed = call("forecasts.list_forecasts", store_id=["1"])
-    rows = items(full, "forecasts", store_id="1")
-    assert [(row.week.isoformat(), row.forecast) for row in listed.items] == [
-        (row["week"], row["forecast"]) for row in rows
-    ]
-    assert call("forecasts.get_forecast", store_id="9", dept_id="3", week=WEEK).status == 404
+        one = call("forecasts.get_forecast", store_id="1", dept_id="3", week=WEEK)
+        assert (one.forecast, one.week, one.store_id) == (131.0, WEEK, "1")
+        listed = call("forecasts.list_forecasts", store_id=["1"])
+        rows = items(full, "forecasts", store_id="1")
+        assert [(row.week.isoformat(), row.forecast) for row in listed.items] == [
+            (row["week"], row["forecast"]) for row in rows
+        ]
+        assert call("forecasts.get_forecast", store_id="9", dept_id="3", week=WEEK).status == 404

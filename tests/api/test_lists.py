@@ -146,7 +146,7 @@ def test_series_are_what_ever_sold(full: httpx.Client) -> None:
 
 def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.Client) -> None:
     body = full.get("/v1/series/detail?store_id=1&dept_id=3").json()
-    known = {"markdown": 1500.0, "temperature_f": 55.5}
+    known = {"holiday": None, "markdown": 1500.0, "temperature_f": 55.5}
     unknown = dict.fromkeys(known)
     assert body["history"] == [
         {"week": "2011-11-04", "actual": 131.0, "last_year": None, "is_holiday": True, **unknown},

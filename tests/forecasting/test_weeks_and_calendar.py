@@ -159,7 +159,7 @@ def test_a_lost_flag_is_looked_for_where_the_holiday_was_last_year() -> None:
     ahead = pd.date_range("2012-04-06", periods=3, freq="7D")
     targets = pd.DataFrame({"target_week": ahead, "is_holiday": 0.0})
     found = lost_flags(origins[-1], flags, targets, FRIDAYS)
-    assert found == {"is_holiday": "chain: is_holiday lost its flag in week 2012-04-06 (a holiday last year)"}
+    assert found == {"is_holiday": "chain: Holiday in the week lost its flag in week 2012-04-06 (a holiday last year)"}
     flagged = targets.assign(is_holiday=(ahead == pd.Timestamp("2012-04-06")).astype(float))
     assert lost_flags(origins[-1], flags, flagged, FRIDAYS) == {}
 

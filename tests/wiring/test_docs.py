@@ -33,6 +33,7 @@ from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from tests.api.conftest import serving
 from tests.api.test_files import HttpFiles
+from tests.repository.terraform_files import parsed_file, read_module
 from tests.wiring import commands
 from tests.wiring.conftest import copy_workspace, environment_of
 from tests.wiring.pages import (
@@ -56,7 +57,7 @@ DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
 # Of the shell itself; commands inside `$(...)` are looked at by themselves.
 SHELL_WORDS = ("cat", "cd", "do", "done", "export", "for", "jq", "read")
 # Checked by their form alone: their definitions are not on this machine.
-FORM_ALONE = ("feast", "gh", "psql", "terraform", "dagster", "dg", "docker", "mlflow", "pytest")
+FORM_ALONE = ("feast", "gh", "git", "psql", "terraform", "dagster", "dg", "docker", "mlflow", "pytest")
 # Commands of the pipeline that are quick on a finished workspace and leave its model alone; the others have tests of
 # their own in this folder.
 RUN = ("accept", "inspect", "keys", "migrate", "models", "repair", "reproduce", "sample", "watch")
@@ -187,13 +188,16 @@ def test_a_shell_reads_each_block(snippet: Snippet) -> None:
 
 @each([*blocks()])
 def test_a_block_is_of_a_kind_that_is_tested(snippet: Snippet) -> None:
-    assert snippet.language in ("sh", "python", "sql", "toml", "json", "mermaid", "text")
+    assert snippet.language in ("sh", "python", "sql", "toml", "json", "hcl", "mermaid", "text")
     if snippet.language == "toml":
         read_spec(tomllib.loads(snippet.text) and snippet.text)
     if snippet.language == "python":
         ast.parse(snippet.text)
     if snippet.language == "json":
         json.loads(snippet.text)
+    if snippet.language == "hcl":
+        given = {name for name in parsed_file(snippet.text) if not name.startswith("__")}
+        assert given <= set(read_module(ROOT / "terraform").variables)
 
 
 def test_every_setting_that_is_named_exists() -> None:
