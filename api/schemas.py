@@ -178,6 +178,16 @@ class DriftWeek(BaseModel):
     """The worst of one variable in one week."""
 
 
+@with_columns(*store.DISTRIBUTION_QUANTILES.columns)
+class DistributionQuantiles(BaseModel):
+    """How one variable of one week is distributed over the series."""
+
+
+@with_columns(*store.DISTRIBUTION_HISTOGRAMS.columns)
+class DistributionBin(BaseModel):
+    """One bin of the histogram of one variable of one week."""
+
+
 @with_columns(*named(*store.FORECAST_EXCEPTIONS.columns))
 class ForecastException(BaseModel):
     """A series whose sales lay outside p10 to p90, by amount at risk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -23,7 +23,16 @@ from api.parameters import (
 )
 from api.problems import ProblemError
 from api.routes.existence import find_series, find_vintage, require_level
-from api.schemas import Accuracy, AccuracyModel, AccuracyWeek, Drift, DriftWeek, ForecastException
+from api.schemas import (
+    Accuracy,
+    AccuracyModel,
+    AccuracyWeek,
+    DistributionBin,
+    DistributionQuantiles,
+    Drift,
+    DriftWeek,
+    ForecastException,
+)
 from api.service import ServiceDep
 from demand_assets.store.reads import accuracy as reads
 
@@ -126,6 +135,40 @@ async def list_drift_weeks(
     """One row per week and variable: its worst comparison, and how many warn or are severe."""
     statement, order = reads.drift_weeks(query.start, query.end)
     return await list_response(request, service, query, Listing("drift-weeks", DriftWeek, statement, order))
+
+
+class DistributionParameters(PeriodParameters):
+    """Which distributions."""
+
+    week: WeekFilter = None
+    variable: NameFilter = None
+    sample: Annotated[
+        Literal["week", "last_season"] | None, Field(description="Only of the week, or of the same season last year.")
+    ] = None
+
+
+@router.get("/distributions", summary="Distributions", **list_responses(DistributionQuantiles))
+async def list_distributions(
+    request: Request, service: ServiceDep, query: Annotated[DistributionParameters, Query()]
+) -> Response:
+    """Quantiles of each feature and of the forecast over the series, by week, and of the same season last year."""
+    statement, order = reads.quantiles(_filters_of(query), query.start, query.end)
+    return await list_response(
+        request, service, query, Listing("distributions", DistributionQuantiles, statement, order)
+    )
+
+
+@router.get("/distributions/histograms", summary="Histograms", **list_responses(DistributionBin))
+async def list_histograms(
+    request: Request, service: ServiceDep, query: Annotated[DistributionParameters, Query()]
+) -> Response:
+    """Their histograms: one row per bin that has a value. All weeks have the same bins."""
+    statement, order = reads.histograms(_filters_of(query), query.start, query.end)
+    return await list_response(request, service, query, Listing("histograms", DistributionBin, statement, order))
+
+
+def _filters_of(query: DistributionParameters) -> dict[str, Any]:
+    return query.model_dump(include={"week", "variable", "sample"})
 
 
 class ExceptionsParameters(SeriesFilters):

@@ -22,12 +22,12 @@ from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
-from demand_assets.contract.store import DRIFT_REPORTS
+from demand_assets.contract.store import DISTRIBUTION_HISTOGRAMS, DISTRIBUTION_QUANTILES, DRIFT_REPORTS
 from demand_assets.forecasting.features import features_of
-from demand_assets.forecasting.weeks import add_weeks
-from demand_assets.monitoring.distributions import histograms, quantiles
+from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
+from demand_assets.monitoring.distributions import WEEK, histograms, quantiles
 from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
-from demand_assets.monitoring.drift_metrics import NEAREST, PREDICTION
+from demand_assets.monitoring.drift_metrics import LAST_SEASON, NEAREST, PREDICTION, SEASON_WEEKS
 from demand_assets.origins import comparable_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version
@@ -35,7 +35,7 @@ from demand_assets.recipes import champion_recipe, drift_recipe, outdated, reusa
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
-QUANTILES_TABLE, HISTOGRAMS_TABLE = "distribution_quantiles", "distribution_histograms"
+DISTRIBUTIONS = (DISTRIBUTION_QUANTILES, DISTRIBUTION_HISTOGRAMS)
 # Beside the features: what is published of a week, in the unit of sales, and over the scale of its series.
 FORECAST_VARIABLES = ("forecast", "p10", "p50", "p90", PREDICTION)
 CHAMPION_KEY = "model_version"
@@ -91,7 +91,7 @@ def drift_report(
 
     Unchanged features, forecast, champion and code give the stored report.
     """
-    from demand_assets.store.publish import publish_drift
+    from demand_assets.store.publish import publish_distributions, publish_drift
 
     week = run_weeks(context)[0]
     key = week_key(week)
@@ -120,7 +120,8 @@ def drift_report(
         rows = DriftRows(
             *(TableRef(lake.table_uri(table), table, (*keys, key)) for table in ("demand_features", PREDICTIONS_TABLE))
         )
-        _keep_distributions(lake, registry, champion, week, forecast.assign(**{PREDICTION: predictions[PREDICTION]}))
+        now_made = forecast.assign(**{PREDICTION: predictions[PREDICTION]})
+        keep_distributions(lake, registry, champion, week, now_made, keys)
         report = stored_report(
             rows,
             JudgedWeek.of(now, as_of),
@@ -134,7 +135,12 @@ def drift_report(
             key: worst_by_kind(report, verdict),
         }
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
-    publish_drift(store.engine(), week.date(), store_table(report, DRIFT_REPORTS, member_keys(lake)))
+    engine, members = store.engine(), member_keys(lake)
+    publish_drift(engine, week.date(), store_table(report, DRIFT_REPORTS, members))
+    kept = [(table, lake.read(table.name, [key])) for table in DISTRIBUTIONS]
+    told = [store_table(rows, table, members) for table, rows in kept if rows is not None]
+    if len(told) == len(DISTRIBUTIONS):
+        publish_distributions(engine, week.date(), *told)
     page = f"{lake.address(PAGE_TABLE)}/{key}.html"
     metadata = {**recipe.metadata, CHAMPION_KEY: champion.version}
     counts = report["severity"].value_counts()
@@ -156,18 +162,33 @@ def drift_report(
     )
 
 
-def _keep_distributions(
-    lake: ParquetLake, registry: ModelRegistry, champion: RegisteredVersion, week: pd.Timestamp, forecast: pd.DataFrame
+def keep_distributions(
+    lake: ParquetLake,
+    registry: ModelRegistry,
+    champion: RegisteredVersion,
+    week: pd.Timestamp,
+    forecast: pd.DataFrame,
+    earlier: list[str],
 ) -> None:
-    """Write the week's quantiles and histograms to the lake, and under the champion's run in MLflow."""
+    """Write the week's quantiles and histograms to the lake, and under the champion's run in MLflow.
+
+    Beside them those of the same season last year, as far as these weeks are among the `earlier` ones.
+    """
     key = week_key(week)
-    features = TableRef(lake.table_uri("demand_features"), "demand_features", (key,))
-    values = features.read([*features_of(features.columns())], NEAREST)
-    values = values.assign(**{name: forecast[name].to_numpy() for name in FORECAST_VARIABLES})
-    for table, made in ((QUANTILES_TABLE, quantiles), (HISTOGRAMS_TABLE, histograms)):
-        rows = made(week, values)
-        lake.write(table, key, rows)
-        registry.log_table(champion, f"{table}/{key}.csv", rows)
+    features = TableRef(lake.table_uri("demand_features"), "demand_features", (key, *earlier))
+    names = [*features_of(features.only([key]).columns())]
+    values = features.only([key]).read(names, NEAREST)
+    samples = {WEEK: values.assign(**{name: forecast[name].to_numpy() for name in FORECAST_VARIABLES})}
+    season = [week_key(add_weeks(week, weeks - WEEKS_PER_YEAR)) for weeks in range(-SEASON_WEEKS, SEASON_WEEKS + 1)]
+    before = [one for one in season if one in earlier]
+    if before:
+        predicted = TableRef(lake.table_uri(PREDICTIONS_TABLE), PREDICTIONS_TABLE, tuple(before)).read([PREDICTION])
+        of_season = features.only(before).read(names, NEAREST)
+        samples[LAST_SEASON] = of_season.assign(**{PREDICTION: predicted[PREDICTION].to_numpy()})
+    for table, made in zip(DISTRIBUTIONS, (quantiles, histograms), strict=True):
+        rows = pd.concat([made(week, sample, name) for name, sample in samples.items()], ignore_index=True)
+        lake.write(table.name, key, rows)
+        registry.log_table(champion, f"{table.name}/{key}.csv", rows)
 
 
 def _reports(lake: ParquetLake, keys: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -238,6 +238,39 @@ DRIFT_REPORTS = Table(
         Column("severity", Type.TEXT, "none, warn or severe; few: too few points or weeks to judge"),
     ),
 )
+# Quantiles of a distribution, each a column q000 to q100.
+DISTRIBUTION_LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+_OF_DISTRIBUTION = (
+    replace(WEEK, text="Origin week"),
+    Column("variable", Type.TEXT, "Feature, or column of the forecast one week ahead", key=True),
+    Column("sample", Type.TEXT, "week (that origin) or last_season (origins 50 to 54 weeks before)", key=True),
+)
+DISTRIBUTION_QUANTILES = Table(
+    "distribution_quantiles",
+    "How the features and forecasts of an origin are distributed over the series, one week ahead: quantiles.",
+    (
+        *_OF_DISTRIBUTION,
+        Column("points", Type.INTEGER, "Values"),
+        Column("missing", Type.INTEGER, "Rows without a value"),
+        _number("mean", "Mean of the values"),
+        _number("deviation", "Standard deviation of the values"),
+        *(
+            _number(f"q{level * 100:03.0f}", f"Value that {level:.0%} of the rows do not exceed")
+            for level in DISTRIBUTION_LEVELS
+        ),
+    ),
+)
+DISTRIBUTION_HISTOGRAMS = Table(
+    "distribution_histograms",
+    "How they are distributed: histograms. Bins are the same for all weeks; one without a value has no row.",
+    (
+        *_OF_DISTRIBUTION,
+        Column("bin", Type.SMALL, "Number of the bin, from low values to high", key=True),
+        _number("low", "Lower edge of the bin, within it; null for the first bin"),
+        _number("high", "Upper edge, outside it; null for the last bin"),
+        Column("points", Type.INTEGER, "Values in the bin"),
+    ),
+)
 PROMOTIONS = Table(
     "promotions",
     "The ledger of what was and was not put into production; rows are only ever added.",
@@ -394,6 +427,8 @@ TABLES = (
     FORECAST_ACCURACY,
     FORECAST_EXCEPTIONS,
     DRIFT_REPORTS,
+    DISTRIBUTION_QUANTILES,
+    DISTRIBUTION_HISTOGRAMS,
     PROMOTIONS,
     OVERRIDES,
     OVERRIDE_REVIEWS,

@@ -22,6 +22,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from demand_assets.contract.columns import Table, Type
 from demand_assets.contract.store import (
     ACTUALS,
+    DISTRIBUTION_HISTOGRAMS,
+    DISTRIBUTION_QUANTILES,
     DRIFT_REPORTS,
     FORECAST_ACCURACY,
     FORECAST_ATTRIBUTIONS,
@@ -175,6 +177,15 @@ def publish_drift(engine: Engine, week: date, rows: Given) -> int:
     return _replace_week(engine, _LOCK_DRIFT, week, columns_of(rows, DRIFT_REPORTS))
 
 
+def publish_distributions(engine: Engine, week: date, quantiles: Given, histograms: Given) -> int:
+    """Make these all that is told of the distributions of a week, in place of what was; return how many rows it has.
+
+    StoreError as for `publish_actuals`, and for a row of another week.
+    """
+    parts = columns_of(quantiles, DISTRIBUTION_QUANTILES), columns_of(histograms, DISTRIBUTION_HISTOGRAMS)
+    return _replace_week(engine, _LOCK_DRIFT, week, *parts)
+
+
 def publish_exceptions(engine: Engine, week: date, rows: Given) -> int:
     """Put rows of `forecast_exceptions` in place of those of `week`; return how many. No rows: there are none any more.
 
@@ -183,16 +194,19 @@ def publish_exceptions(engine: Engine, week: date, rows: Given) -> int:
     return _replace_week(engine, _LOCK_EXCEPTIONS, week, columns_of(rows, FORECAST_EXCEPTIONS))
 
 
-def _replace_week(engine: Engine, lock: int, week: date, columns: Columns) -> int:
-    """Replaced, not merged: a row that a correction took away must not linger."""
-    name = columns.table.name
-    others = [other for other in columns.weeks("week") if other != week.isoformat()]
-    if others:
-        raise StoreError(f"{name}: expected rows of {week}, got rows of {others[0]}; publish each week by itself")
+def _replace_week(engine: Engine, lock: int, week: date, *parts: Columns) -> int:
+    """Replaced, not merged: a row that a correction took away must not linger. Of several tables all or none."""
+    for columns in parts:
+        others = [other for other in columns.weeks("week") if other != week.isoformat()]
+        if others:
+            name = columns.table.name
+            raise StoreError(f"{name}: expected rows of {week}, got rows of {others[0]}; publish each week by itself")
     with write_transaction(engine, lock) as connection:
-        connection.execute(delete(metadata.tables[name]).where(metadata.tables[name].c.week == week))
-        _insert(connection, name, _keyed(connection, columns))
-    return len(columns)
+        for columns in parts:
+            table = metadata.tables[columns.table.name]
+            connection.execute(delete(table).where(table.c.week == week))
+            _insert(connection, columns.table.name, _keyed(connection, columns))
+    return sum(map(len, parts))
 
 
 def _check_record(record: VintageRecord, rows: Columns) -> None:

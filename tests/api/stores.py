@@ -17,6 +17,7 @@ from demand_assets.store.publish import (
     publish_accuracy,
     publish_actuals,
     publish_conditions,
+    publish_distributions,
     publish_drift,
     publish_exceptions,
     publish_vintage,
@@ -129,6 +130,10 @@ def fill_full(url: str) -> None:
             (ORIGIN, before, model, 1, "store", "1", None, 2, 9.0, 9.0, 9.5, 1.0, 500.0, 2.0, 1.0, 2.0, 0.5),
         ],
     )
+    for week, sample in ((ORIGINS[1], "week"), (ORIGIN, "last_season")):
+        of = (week, "weekly_sales", sample)
+        bins = [(*of, 120, None, -1.0, 1), (*of, 121, -1.0, 5.0, 39)]
+        publish_distributions(engine, week, [(*of, 40, 0, 2.5, 1.0, *map(float, range(11)))], bins)
     for week, severity in ((ORIGINS[1], "none"), (ORIGIN, "severe")):
         publish_drift(
             engine,

@@ -152,3 +152,15 @@ def test_totals_can_be_those_forecast_so_many_weeks_before(full: httpx.Client) -
     assert columns(newest, "origin_week", "horizon") == [(str(ORIGIN - timedelta(weeks=1)), 1)]
     assert columns(early, "origin_week", "horizon") == [(str(ORIGIN - timedelta(weeks=2)), 2)]
     assert early[0]["actual"] == newest[0]["actual"]
+
+
+def test_distributions_are_narrowed_by_week_variable_and_sample(full: httpx.Client) -> None:
+    found = items(full, "distributions", variable="weekly_sales")
+    assert columns(found, "week", "sample", "points", "q000", "q050", "q100") == [
+        ("2012-10-19", "week", 40, 0.0, 5.0, 10.0),
+        ("2012-10-26", "last_season", 40, 0.0, 5.0, 10.0),
+    ]
+    assert items(full, "distributions", sample="week", from_="2012-10-20") == []
+    bins = items(full, "distributions/histograms", week="2012-10-26", sample="last_season")
+    assert columns(bins, "bin", "low", "high", "points") == [(120, None, -1.0, 1), (121, -1.0, 5.0, 39)]
+    assert items(full, "distributions/histograms", variable="none") == []

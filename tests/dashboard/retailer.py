@@ -17,6 +17,7 @@ from demand_assets.store.publish import (
     publish_accuracy,
     publish_actuals,
     publish_conditions,
+    publish_distributions,
     publish_drift,
     publish_exceptions,
     publish_vintage,
@@ -203,6 +204,19 @@ def _drift(url: str, week: date, keys: list[tuple[str, str]]) -> None:
                 size = (abs(shift) / 5, abs(shift) / 4, 0.01, shift, 0.0)
                 rows.append((week, reference, kind, group, variable, what, 40, 2000, *size, severity))
     publish_drift(engine, week, rows)
+    samples = [(week, variable, sample) for variable in VARIABLES for sample in ("week", "last_season")]
+    levels = [-1.65, -1.6, -1.2, -0.8, -0.3, 0.1, 0.6, 1.1, 1.4, 1.6, 1.7]
+    moved = {of: sin(week.toordinal() / 30 + len(of[1])) + (of[2] == "week") for of in samples}
+    publish_distributions(
+        engine,
+        week,
+        [(*of, 40, 2, by, 1.0, *(by + level for level in levels)) for of, by in moved.items()],
+        [
+            (*of, 130 + place, 10 ** (place / 10), 10 ** ((place + 1) / 10), 5 + (place * (3 if by > 1 else 2)) % 11)
+            for of, by in moved.items()
+            for place in range(8)
+        ],
+    )
     engine.dispose()
 
 

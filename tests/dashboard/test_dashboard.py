@@ -123,6 +123,13 @@ def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, 
     expect(groups.get_by_role("row")).to_have_count(1 + 2 * 3)
     expect(groups).to_contain_text("In files and alerts: ")
     expect(page).to_have_url(re.compile(f"week={before}"))
+    spread = page.get_by_role("region", name=re.compile(f"week of {before}: distribution"))
+    expect(
+        spread.get_by_role("img", name=re.compile("This week: 40 values, most often .* Same season last year: 40"))
+    ).to_be_visible()
+    expect(spread.locator("rect title").first).to_have_text(re.compile(r"^This week, 1\.000 to 1\.260: \d"))
+    expect(spread.get_by_role("row", name=re.compile("^Median")).get_by_role("cell")).to_have_count(2)
+    expect(spread.get_by_text("10% to 90% of the series", exact=True)).to_be_visible()
 
 
 def test_models_show_what_is_in_production_and_what_was_refused(page: Page, service: str) -> None:

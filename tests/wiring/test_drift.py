@@ -2,16 +2,18 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from demand_assets.adapters.arrow_frames import read_frame
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import RegisteredVersion
-from demand_assets.assets.drift import keep_predictions
+from demand_assets.assets.drift import FORECAST_VARIABLES, keep_distributions, keep_predictions
 from demand_assets.forecasting.features import FEATURES
+from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.monitoring.drift import REPORT_COLUMNS
 from demand_assets.resources import build_compute, build_resources
 from demand_assets.settings import Settings, read_settings
@@ -49,12 +51,52 @@ def test_the_distributions_of_a_week_land_in_lake_and_mlflow(finished: tuple[Pat
     assert set(quantiles["variable"]) == {*FEATURES, "forecast", "p10", "p50", "p90", "prediction"}
     forecast = read_frame(home / "lake" / "weekly_forecast" / f"{week}.parquet").query("horizon == 1")["forecast"]
     of_forecast = quantiles.set_index("variable").loc["forecast"]
-    assert (of_forecast["rows"], of_forecast["q100"]) == (len(forecast), forecast.max())
-    assert histograms.groupby("variable")["rows"].sum().loc["forecast"] == len(forecast)
+    assert (of_forecast["points"], of_forecast["q100"]) == (len(forecast), forecast.max())
+    assert histograms.groupby("variable")["points"].sum().loc["forecast"] == len(forecast)
+    with closing(sqlite3.connect(home / "store.db")) as connection:
+        for name, rows in (("quantiles", quantiles), ("histograms", histograms)):
+            stored = pd.read_sql(f"select * from distribution_{name}", connection, parse_dates=["week"])
+            keys = [each for each in ("variable", "sample", "bin") if each in rows]
+            pd.testing.assert_frame_equal(
+                stored.sort_values(keys, ignore_index=True),
+                rows.sort_values(keys, ignore_index=True),
+                check_dtype=False,
+            )
     registry = build_resources(read_settings(home=home))["registry"]
     run = registry.with_alias("production").run_id
     kept = {item.path for item in registry._client().list_artifacts(run, "distribution_quantiles")}
     assert kept == {f"distribution_quantiles/{week}.csv"}
+
+
+def test_the_same_season_of_last_year_stands_beside_a_week(tmp_path: Path) -> None:
+    lake, registry = ParquetLake(uri=str(tmp_path)), _Logged()
+    origin, names = pd.Timestamp("2012-06-29"), list(FEATURES)
+    weeks = [f"{add_weeks(origin, back):%Y-%m-%d}" for back in (-55, -54, -52, -50, -49, 0)]
+    for place, week in enumerate(weeks):
+        rows = pd.DataFrame({"horizon": [1, 2]} | {name: [float(place), 99.0] for name in names if name != "horizon"})
+        lake.write("demand_features", week, rows)
+        lake.write("drift_predictions", week, pd.DataFrame({"prediction": [place / 10]}))
+    forecast = pd.DataFrame({name: [7.0] for name in FORECAST_VARIABLES})
+    keep_distributions(lake, registry, None, origin, forecast, weeks[:-1])  # type: ignore[arg-type]
+    found = lake.read("distribution_quantiles", [weeks[-1]])
+    assert found is not None
+    of = found.set_index(["variable", "sample"])
+    assert of.loc[("lag_1", "week"), ["points", "q000", "q100"]].tolist() == [1, 5, 5]
+    # Of 54, 52 and 50 weeks before; neither of 55 nor of 49.
+    assert of.loc[("lag_1", "last_season"), ["points", "q000", "q050", "q100"]].tolist() == [3, 1, 2, 3]
+    assert of.loc[("prediction", "last_season"), "q100"] == pytest.approx(0.3)
+    assert ("p10", "last_season") not in of.index
+    assert registry.paths == [f"distribution_{name}/{weeks[-1]}.csv" for name in ("quantiles", "histograms")]
+
+
+@dataclass
+class _Logged:
+    """Where a registry was asked to log tables."""
+
+    paths: list[str] = field(default_factory=list)
+
+    def log_table(self, champion: RegisteredVersion, path: str, rows: pd.DataFrame) -> None:
+        self.paths.append(path)
 
 
 class _Registry:

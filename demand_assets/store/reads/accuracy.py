@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Table, and_, case, func, or_, select
 from sqlalchemy.sql import Subquery
 
 from demand_assets.store.dimensions import DIMENSIONS, shown
 from demand_assets.store.reads.statements import Ids, Order, between, matching
-from demand_assets.store.tables import drift_reports, forecast_accuracy, forecast_exceptions, forecast_vintages
+from demand_assets.store.tables import (
+    distribution_histograms,
+    distribution_quantiles,
+    drift_reports,
+    forecast_accuracy,
+    forecast_exceptions,
+    forecast_vintages,
+)
 
 ACCURACY_ORDER = Order(tuple(forecast_accuracy.primary_key.columns))
 
@@ -162,6 +169,23 @@ def drift(filters: Mapping[str, Any], start: date | None, end: date | None) -> S
 def _name_of(name: str, value: ColumnElement[Any]) -> ScalarSelect[Any]:
     dimension = DIMENSIONS[name].c
     return select(dimension.name).where(dimension[name] == value).scalar_subquery()
+
+
+def quantiles(filters: Mapping[str, Any], start: date | None, end: date | None) -> tuple[Select[Any], Order]:
+    """Rows of `distribution_quantiles`, and their order."""
+    return _distributions(distribution_quantiles, filters, start, end)
+
+
+def histograms(filters: Mapping[str, Any], start: date | None, end: date | None) -> tuple[Select[Any], Order]:
+    """Rows of `distribution_histograms`, and their order."""
+    return _distributions(distribution_histograms, filters, start, end)
+
+
+def _distributions(
+    table: Table, filters: Mapping[str, Any], start: date | None, end: date | None
+) -> tuple[Select[Any], Order]:
+    statement = between(matching(select(*table.c), table, filters), table.c.week, start, end)
+    return statement, Order(tuple(table.primary_key.columns))
 
 
 def drift_weeks(start: date | None, end: date | None) -> tuple[Select[Any], Order]:

@@ -1,5 +1,6 @@
 // Where the data is no longer what the model was trained on: variables by weeks, and the groups behind a cell.
 import { labelOf, memberLink } from "../dataset.js";
+import { distributionPanel } from "../distribution.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
@@ -27,7 +28,7 @@ export function draw(params, signal) {
   const detail = h("div", { class: "grid", id: "groups" });
   const choose = (week, variable) => {
     note({ week, variable });
-    detail.replaceChildren(groupsPanel(week, variable, signal));
+    detail.replaceChildren(groupsPanel(week, variable, signal), distributionPanel(week, variable, signal));
   };
   const map = panel({
     title: "Variables by weeks",
