@@ -35,12 +35,14 @@ function monthSplits(u, _axis, min, max) {
   return splits;
 }
 
-/** A few weeks span too few months: then each week, or every second, is named. */
+/** A few weeks span too few months: then weeks are named, from the newest back, as far as their names have room. */
 function weekSplits(u, min, max, weeks) {
-  const room = Math.max(2, Math.floor(u.bbox.width / devicePixelRatio / 80));
-  const within = weeks.filter((week) => week >= min && week <= max);
-  const step = Math.ceil(within.length / room);
-  return within.filter((_, i) => i % step === 0);
+  const apart = (80 * devicePixelRatio * (max - min)) / Math.max(u.bbox.width, 1);
+  const named = [];
+  for (const week of weeks.filter((each) => each >= min && each <= max).reverse()) {
+    if (named.length === 0 || named[0] - week >= apart) named.unshift(week);
+  }
+  return named;
 }
 
 const iso = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0, length);
