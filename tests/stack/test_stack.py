@@ -90,7 +90,7 @@ FROM forecast_vintages v JOIN forecasts f USING (vintage_id) WHERE v.kind = 'for
 
 FORECASTS = """
 SELECT store_id, dept_id, target_week, horizon, forecast, p10, p50, p90, order_quantity
-FROM forecasts JOIN stores USING (store_key) JOIN departments USING (dept_key) ORDER BY 1, 2, 3
+FROM forecasts JOIN stores USING (store_key) JOIN departments USING (dept_key) ORDER BY 1, 2, 3, 4
 """
 
 
