@@ -6,10 +6,12 @@ from typing import Any
 
 import dagster as dg
 
+from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
+from demand_assets.alerting import refused_files
 from demand_assets.assets.dataset import judging_context
 from demand_assets.assets.scenarios import SCENARIO, scenario_op
 from demand_assets.assets.smoke import SMOKE, ask_services_op
@@ -143,12 +145,12 @@ def _registered(context: dg.SensorEvaluationContext, landed: Sequence[str]) -> S
 
 
 def landing_zone_sensor(
-    context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake
+    context: dg.SensorEvaluationContext, landing: Landing, lake: ParquetLake, alerts: Alerts
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of weeks that new files cover. A file is new when its content is; others are not read.
 
     A file that cannot be read, or whose weeks end on another weekday than the landed ones, asks for no week; the run's
-    checks judge all else.
+    checks judge all else. Where no run is asked for, no check will tell of a refused file, so an alert does.
     """
     zone = landing.zone()
     try:
@@ -166,8 +168,8 @@ def landing_zone_sensor(
     except DemandError as error:
         context.log.error(str(error))
         return dg.SkipReason(str(error))
-    problems = [one.message for one in contents.refused if one.file.fingerprint in fresh]
-    problems += contents.not_understood(one.name for one in files if one.fingerprint in fresh)
+    refused = [one.message for one in contents.refused if one.file.fingerprint in fresh]
+    problems = refused + contents.not_understood(one.name for one in files if one.fingerprint in fresh)
     deliveries = keyed(contents.deliveries, lake)
     found = landed_weeks(lake, deliveries, judging_context(landing, lake))
     aside = zone.located(found.set_aside)
@@ -178,6 +180,8 @@ def landing_zone_sensor(
     plan = plan_landing(lake, [one for one in deliveries if one.file.fingerprint in fresh], known)
     cursor = json.dumps({file.uri: file.fingerprint for file in files})
     if not plan.runs:
+        if refused:
+            alerts.fire(refused_files(refused))
         context.update_cursor(cursor)
         return dg.SkipReason("; ".join(problems) or plan.reason)
     return dg.SensorResult(run_requests=_requests(plan), cursor=cursor)

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.automation import (
     landing_zone_sensor,
@@ -62,7 +63,7 @@ def registered(instance: dg.DagsterInstance) -> list[str]:
 
 def look(instance: dg.DagsterInstance, resources: dict[str, object], cursor: str | None = None) -> dg.SensorResult:
     context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
-    result = landing_zone_sensor(context, landing=resources["landing"], lake=resources["lake"])
+    result = landing_zone_sensor(context, **{name: resources[name] for name in ("landing", "lake", "alerts")})
     return dg.SensorResult(skip_reason=result) if isinstance(result, dg.SkipReason) else result
 
 
@@ -81,6 +82,30 @@ def ingest(
             raise_on_error=False,
         )
     )
+
+
+def test_a_refused_file_that_no_run_reads_is_told_of_once(
+    instance: dg.DagsterInstance, resources: dict[str, object], zone: Path
+) -> None:
+    alerts = resources["alerts"]
+    assert isinstance(alerts, Alerts)
+    first = look(instance, resources)
+    header, *lines = (zone / "train.csv").read_text().splitlines()
+    wrong = [",".join([*line.split(",")[:3], "many", "FALSE"]) for line in lines[:20]]
+    # Beside weeks that a run is asked for, the checks of that run tell of it.
+    (zone / "wrong.csv").write_text("\n".join([header, *wrong]) + "\n")
+    (zone / "more.csv").write_text("\n".join([header, lines[0].replace("FALSE", "TRUE")]) + "\n")
+    beside = look(instance, resources, first.cursor)
+    assert beside.run_requests
+    assert alerts.newest() == []
+    wrong[0] += "\n"
+    (zone / "wrong.csv").write_text("\n".join([header, *wrong]) + "\n")
+    for _ in range(2):
+        alone = look(instance, resources, beside.cursor)
+        assert not alone.run_requests
+        (record,) = alerts.newest()
+        assert (record.alert.kind, record.alert.subject) == ("check_failed", "dataset:every_file_is_read")
+        assert 'wrong.csv line 2: Weekly_Sales is "many", expected a number' in record.alert.summary
 
 
 def test_a_new_file_is_asked_for_once_and_for_exactly_its_weeks(
