@@ -20,7 +20,6 @@ from demand_assets.provenance import fingerprint
 from demand_assets.resources import Clock
 
 PARTITION = "dagster/partition"
-EVERY_FILE_IS_READ = "dataset:every_file_is_read"
 # On runs of a command: somebody sits before them.
 COMMAND_TAG = "demand/command"
 
@@ -155,19 +154,6 @@ def _failed_check(run: dg.DagsterRun, evaluation: dg.AssetCheckEvaluation) -> Al
         figures={**numbers, "job": run.job_name, "run": run.run_id},
         # The same week failing in the same way in a later run is known; other figures are news.
         evidence=fingerprint([evaluation.description, numbers]),
-    )
-
-
-def refused_files(messages: Sequence[str]) -> Alert:
-    """Files of the landing zone that are refused and that no run reads: what the check of a run would say of them."""
-    return Alert(
-        kind="check_failed",
-        subject=EVERY_FILE_IS_READ,
-        week=None,
-        severity="critical",
-        summary=f"check {EVERY_FILE_IS_READ} fails: {one_line('; '.join(messages))}",
-        figures={"files": len(messages)},
-        evidence=fingerprint(list(messages)),
     )
 
 

@@ -11,11 +11,11 @@ from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.promotion import REQUESTED_BY_TAG
 from demand_assets.adapters.registry import ModelRegistry
-from demand_assets.alerting import refused_files
 from demand_assets.assets.dataset import judging_context
 from demand_assets.assets.scenarios import SCENARIO, scenario_op
 from demand_assets.assets.smoke import SMOKE, ask_services_op
 from demand_assets.errors import DemandError
+from demand_assets.health import refused_files_alert
 from demand_assets.landed_weeks import landed_weeks, require_no_empty_week
 from demand_assets.partitions import known_weeks, passed_over, range_tags, register_weeks, stray_partitions
 from demand_assets.planning import (
@@ -181,7 +181,7 @@ def landing_zone_sensor(
     cursor = json.dumps({file.uri: file.fingerprint for file in files})
     if not plan.runs:
         if refused:
-            alerts.fire(refused_files(refused))
+            alerts.fire(refused_files_alert(refused))
         context.update_cursor(cursor)
         return dg.SkipReason("; ".join(problems) or plan.reason)
     return dg.SensorResult(run_requests=_requests(plan), cursor=cursor)

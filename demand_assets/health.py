@@ -1,4 +1,4 @@
-"""What store and lake say is wrong, as alerts: drift, accuracy, the gate's refusals, a baseline that serves."""
+"""What store, lake and landing zone say is wrong, as alerts: drift, accuracy, refusals, a baseline that serves."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DRIFTS_NAMED = 3
 REFUSALS = 3
+EVERY_FILE_IS_READ = "dataset:every_file_is_read"
 
 
 def severe_drift_alert(lake: ParquetLake) -> Alert | None:
@@ -40,6 +41,19 @@ def severe_drift_alert(lake: ParquetLake) -> Alert | None:
         summary=f"{touched}, foremost {verdict.severe[0]}",
         figures={"severe": len(verdict.severe), "worst": list(verdict.severe[:DRIFTS_NAMED])},
         evidence=fingerprint(list(verdict.severe)),
+    )
+
+
+def refused_files_alert(messages: Sequence[str]) -> Alert:
+    """Files of the landing zone that are refused and that no run reads: what the check of a run would say of them."""
+    return Alert(
+        kind="check_failed",
+        subject=EVERY_FILE_IS_READ,
+        week=None,
+        severity="critical",
+        summary=f"check {EVERY_FILE_IS_READ} fails: {one_line('; '.join(messages))}",
+        figures={"files": len(messages)},
+        evidence=fingerprint(list(messages)),
     )
 
 
