@@ -37,6 +37,9 @@ from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, T
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from demand_assets.forecasting.forecaster import Forecaster
+    from demand_assets.store.publish import VintageRecord
+
 # So many of the newest weeks before the first forecast get one each, as if they had been delivered one by one.
 DELIVERED_WEEKS = 8
 _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
@@ -88,12 +91,12 @@ def past_forecasts(
     forecaster = None
     if not judged.issuperset(origins):
         known = tested[tested["target_week"] <= served_from]
-        if champion.is_trained:
-            learnt = demand_features.only(features_up_to(lake, training, week_key(newest)))
-            forecaster = trained_at(served_from, lake, training, compute, learnt, raw_sales, known)
-        else:
-            quantiles = training.config().quantiles
-            forecaster, _ = untrained_forecaster(champion.method, known, served_from, horizon, quantiles)
+        learnt = demand_features.only(features_up_to(lake, training, week_key(newest)))
+        forecaster = (
+            trained_at(served_from, lake, training, compute, learnt, raw_sales, known)
+            if champion.is_trained
+            else untrained_forecaster(champion.method, known, served_from, horizon, training.config().quantiles)[0]
+        )
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
     for origin in origins:
         record = VintageRecord(
@@ -107,28 +110,16 @@ def past_forecasts(
             unit=unit,
             kind=BACKTEST_KIND,
         )
-        why = None
         if origin in judged or forecaster is None:
-            own = rows[rows["origin_week"] == origin].reset_index(drop=True)
+            own, why = rows[rows["origin_week"] == origin].reset_index(drop=True), None
         else:
             features = demand_features.only([week_key(origin)]).read()
-            why = attributions(forecaster, features)
-            own = forecast_with(
-                forecaster,
-                features,
-                order_costs,
-                model_version=record.model_version,
-                data_version=record.data_version,
-                code=record.code_version,
-            ).assign(scale=features["scale"].to_numpy(), is_holiday=features["is_holiday"].to_numpy() > 0)
+            own, why = _delivered(forecaster, features, order_costs, record), attributions(forecaster, features)
+        totals = _totals(own, errors[errors["target_week"] <= origin], horizon)
         vintage = checked_vintage(
             record,
             store_table(own, PUBLISHED, members),
-            store_table(
-                _totals(own, errors[errors["target_week"] <= origin], horizon),
-                FORECAST_TOTALS.without("vintage_id"),
-                members,
-            ),
+            store_table(totals, FORECAST_TOTALS.without("vintage_id"), members),
             () if why is None else attributions_table(why, members),
         )
         # The file comes first: an origin that has a vintage is not looked at again.
@@ -154,6 +145,21 @@ def _delivered_weeks(
     as_of = pd.Timestamp(champion.as_of)
     first = max(served_from, add_weeks(as_of, -DELIVERED_WEEKS))
     return {week for week in map(pd.Timestamp, features.keys) if first <= week < as_of}
+
+
+def _delivered(
+    forecaster: "Forecaster", features: pd.DataFrame, costs: OrderCosts, record: "VintageRecord"
+) -> pd.DataFrame:
+    """The forecast of one origin as the model made it, with `scale` and `is_holiday`, which totals are made with."""
+    made = forecast_with(
+        forecaster,
+        features,
+        costs,
+        model_version=record.model_version,
+        data_version=record.data_version,
+        code=record.code_version,
+    )
+    return made.assign(scale=features["scale"].to_numpy(), is_holiday=features["is_holiday"].to_numpy() > 0)
 
 
 def _has_vintage(engine: "Engine", origin: pd.Timestamp) -> bool:
