@@ -11,6 +11,16 @@ from pydantic import Field
 from api.cursors import decode_snapshot_token
 from api.documents import list_responses
 from api.listing import Listing, list_response
+from api.monitoring_schemas import (
+    Accuracy,
+    AccuracyModel,
+    AccuracyWeek,
+    DistributionBin,
+    DistributionQuantiles,
+    Drift,
+    DriftWeek,
+    ForecastException,
+)
 from api.parameters import (
     HorizonFilter,
     Id,
@@ -23,16 +33,6 @@ from api.parameters import (
 )
 from api.problems import ProblemError
 from api.routes.existence import find_series, find_vintage, require_level
-from api.schemas import (
-    Accuracy,
-    AccuracyModel,
-    AccuracyWeek,
-    DistributionBin,
-    DistributionQuantiles,
-    Drift,
-    DriftWeek,
-    ForecastException,
-)
 from api.service import ServiceDep
 from demand_assets.store.reads import accuracy as reads
 

@@ -22,7 +22,8 @@ from demand_assets.assets.drift_page import drift_page, worst_by_kind
 from demand_assets.assets.forecasting import champion_of
 from demand_assets.assets.outages import retry_on_store_outage
 from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
-from demand_assets.contract.store import DISTRIBUTION_HISTOGRAMS, DISTRIBUTION_QUANTILES, DRIFT_REPORTS
+from demand_assets.contract import distributions
+from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.monitoring.distributions import WEEK, histograms, quantiles
@@ -35,7 +36,7 @@ from demand_assets.recipes import champion_recipe, drift_recipe, outdated, reusa
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
-DISTRIBUTIONS = (DISTRIBUTION_QUANTILES, DISTRIBUTION_HISTOGRAMS)
+DISTRIBUTIONS = (distributions.QUANTILES, distributions.HISTOGRAMS)
 # Beside the features: what is published of a week, in the unit of sales, and over the scale of its series.
 FORECAST_VARIABLES = ("forecast", "p10", "p50", "p90", PREDICTION)
 CHAMPION_KEY = "model_version"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from demand_assets.contract.columns import Column, Table
-from demand_assets.contract.store import TABLES
+from demand_assets.contract.tables import TABLES
 from demand_assets.contract.views import VIEWS
 
 BEGIN, END = "<!-- tables: written by `make dictionary` -->\n", "<!-- end of tables -->\n"

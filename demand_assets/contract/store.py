@@ -32,7 +32,8 @@ def amount(name: str, text: str, *, nullable: bool = False) -> Column:
     return Column(name, Type.NUMBER, text, AMOUNT, nullable=nullable)
 
 
-def _number(name: str, text: str, unit: str = "") -> Column:
+def number(name: str, text: str, unit: str = "") -> Column:
+    """A column of numbers, some of which may be missing."""
     return Column(name, Type.NUMBER, text, unit, nullable=True)
 
 
@@ -151,11 +152,11 @@ STORE_CONDITIONS = Table(
         STORE_ID,
         WEEK,
         IS_HOLIDAY,
-        _number("temperature_f", "Mean air temperature in the region", "degrees Fahrenheit"),
-        _number("fuel_price", "Fuel price in the region", "currency per gallon"),
-        _number("cpi", "Consumer price index of the region", "index points"),
-        _number("unemployment", "Unemployment rate in the region", "percent"),
-        _number("markdown", "Promotional markdowns together", "currency"),
+        number("temperature_f", "Mean air temperature in the region", "degrees Fahrenheit"),
+        number("fuel_price", "Fuel price in the region", "currency per gallon"),
+        number("cpi", "Consumer price index of the region", "index points"),
+        number("unemployment", "Unemployment rate in the region", "percent"),
+        number("markdown", "Promotional markdowns together", "currency"),
     ),
 )
 HOLIDAYS = Table(
@@ -182,13 +183,13 @@ FORECAST_ACCURACY = Table(
         amount("bias", "Mean of forecast less actual"),
         amount("actual", "Sales of these series"),
         amount("total_error", "Sum of forecast less actual"),
-        _number("coverage", "Share of actuals within p10 to p90; missing for baselines"),
+        number("coverage", "Share of actuals within p10 to p90; missing for baselines"),
         amount(
             "fva",
             "Forecast value added: WMAE of the seasonal naive less this model's; positive is better",
             nullable=True,
         ),
-        _number(
+        number(
             "tracking_signal",
             "Sum of this total's errors over 8 scored weeks, by their mean size; missing below 4 weeks",
         ),
@@ -230,45 +231,12 @@ DRIFT_REPORTS = Table(
         Column("kind", Type.TEXT, "feature, prediction or calendar"),
         Column("points", Type.INTEGER, "Series with a value, now"),
         Column("reference_points", Type.INTEGER, "Values in the reference"),
-        _number("psi", "Population stability index, bins fixed on the reference"),
-        _number("ks", "Kolmogorov-Smirnov distance"),
-        _number("ks_p", "Its p-value; not judged by"),
-        _number("mean_shift", "Mean now less the reference's, in standard deviations of the reference"),
-        _number("missing_shift", "Share missing now less the reference's"),
+        number("psi", "Population stability index, bins fixed on the reference"),
+        number("ks", "Kolmogorov-Smirnov distance"),
+        number("ks_p", "Its p-value; not judged by"),
+        number("mean_shift", "Mean now less the reference's, in standard deviations of the reference"),
+        number("missing_shift", "Share missing now less the reference's"),
         Column("severity", Type.TEXT, "none, warn or severe; few: too few points or weeks to judge"),
-    ),
-)
-# Quantiles of a distribution, each a column q000 to q100.
-DISTRIBUTION_LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-_OF_DISTRIBUTION = (
-    replace(WEEK, text="Origin week"),
-    Column("variable", Type.TEXT, "Feature, or column of the forecast one week ahead", key=True),
-    Column("sample", Type.TEXT, "week (that origin) or last_season (origins 50 to 54 weeks before)", key=True),
-)
-DISTRIBUTION_QUANTILES = Table(
-    "distribution_quantiles",
-    "How the features and forecasts of an origin are distributed over the series, one week ahead: quantiles.",
-    (
-        *_OF_DISTRIBUTION,
-        Column("points", Type.INTEGER, "Values"),
-        Column("missing", Type.INTEGER, "Rows without a value"),
-        _number("mean", "Mean of the values"),
-        _number("deviation", "Standard deviation of the values"),
-        *(
-            _number(f"q{level * 100:03.0f}", f"Value that {level:.0%} of the rows do not exceed")
-            for level in DISTRIBUTION_LEVELS
-        ),
-    ),
-)
-DISTRIBUTION_HISTOGRAMS = Table(
-    "distribution_histograms",
-    "How they are distributed: histograms. Bins are the same for all weeks; one without a value has no row.",
-    (
-        *_OF_DISTRIBUTION,
-        Column("bin", Type.SMALL, "Number of the bin, from low values to high", key=True),
-        _number("low", "Lower edge of the bin, within it; null for the first bin"),
-        _number("high", "Upper edge, outside it; null for the last bin"),
-        Column("points", Type.INTEGER, "Values in the bin"),
     ),
 )
 PROMOTIONS = Table(
@@ -411,30 +379,4 @@ API_KEYS = Table(
         Column("expires_at", Type.TIME, "Until when it is valid; null for ever", nullable=True),
         Column("revoked_at", Type.TIME, "When it was revoked", nullable=True),
     ),
-)
-
-TABLES = (
-    DATASET,
-    STORES,
-    DEPARTMENTS,
-    FORECAST_VINTAGES,
-    FORECASTS,
-    FORECAST_TOTALS,
-    FORECAST_ATTRIBUTIONS,
-    ACTUALS,
-    STORE_CONDITIONS,
-    HOLIDAYS,
-    FORECAST_ACCURACY,
-    FORECAST_EXCEPTIONS,
-    DRIFT_REPORTS,
-    DISTRIBUTION_QUANTILES,
-    DISTRIBUTION_HISTOGRAMS,
-    PROMOTIONS,
-    OVERRIDES,
-    OVERRIDE_REVIEWS,
-    SCENARIOS,
-    ACCEPTED_WEEKS,
-    ALERTS,
-    EVENT_TARGETS,
-    API_KEYS,
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from demand_assets.contract.store import DISTRIBUTION_HISTOGRAMS, DISTRIBUTION_LEVELS, DISTRIBUTION_QUANTILES
+from demand_assets.contract.distributions import HISTOGRAMS, LEVELS, QUANTILES
 
 # The sample of an origin itself.
 WEEK = "week"
@@ -14,10 +14,10 @@ EDGES = np.concatenate([[-np.inf], -_UP[::-1], _UP, [np.inf]])
 
 
 def quantiles(week: pd.Timestamp, values: pd.DataFrame, sample: str = WEEK) -> pd.DataFrame:
-    """`DISTRIBUTION_QUANTILES` of (n, V) values, one row per variable; of one without values they are NaN."""
+    """`QUANTILES` of (n, V) values, one row per variable; of one without values they are NaN."""
     known = values.count()
-    table = values.astype(np.float64).quantile(list(DISTRIBUTION_LEVELS)).T
-    table.columns = pd.Index(DISTRIBUTION_QUANTILES.names[-len(DISTRIBUTION_LEVELS) :])
+    table = values.astype(np.float64).quantile(list(LEVELS)).T
+    table.columns = pd.Index(QUANTILES.names[-len(LEVELS) :])
     table = table.assign(
         week=week,
         variable=table.index,
@@ -27,11 +27,11 @@ def quantiles(week: pd.Timestamp, values: pd.DataFrame, sample: str = WEEK) -> p
         mean=values.mean(),
         deviation=values.astype(np.float64).std(ddof=0),
     )
-    return table[list(DISTRIBUTION_QUANTILES.names)].reset_index(drop=True)
+    return table[list(QUANTILES.names)].reset_index(drop=True)
 
 
 def histograms(week: pd.Timestamp, values: pd.DataFrame, sample: str = WEEK) -> pd.DataFrame:
-    """`DISTRIBUTION_HISTOGRAMS` of (n, V) values: one row per variable and bin with values, in order."""
+    """`HISTOGRAMS` of (n, V) values: one row per variable and bin with values, in order."""
     matrix = values.to_numpy(dtype=np.float64)
     bins, count = len(EDGES) - 1, matrix.shape[1]
     place = np.searchsorted(EDGES, matrix, side="right") - 1 + bins * np.arange(count)
@@ -51,4 +51,4 @@ def histograms(week: pd.Timestamp, values: pd.DataFrame, sample: str = WEEK) -> 
             "high": edges[held % bins + 1],
             "points": points[held],
         }
-    )[list(DISTRIBUTION_HISTOGRAMS.names)]
+    )[list(HISTOGRAMS.names)]

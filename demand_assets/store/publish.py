@@ -19,11 +19,10 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
+from demand_assets.contract import distributions
 from demand_assets.contract.columns import Table, Type
 from demand_assets.contract.store import (
     ACTUALS,
-    DISTRIBUTION_HISTOGRAMS,
-    DISTRIBUTION_QUANTILES,
     DRIFT_REPORTS,
     FORECAST_ACCURACY,
     FORECAST_ATTRIBUTIONS,
@@ -182,7 +181,7 @@ def publish_distributions(engine: Engine, week: date, quantiles: Given, histogra
 
     StoreError as for `publish_actuals`, and for a row of another week.
     """
-    parts = columns_of(quantiles, DISTRIBUTION_QUANTILES), columns_of(histograms, DISTRIBUTION_HISTOGRAMS)
+    parts = columns_of(quantiles, distributions.QUANTILES), columns_of(histograms, distributions.HISTOGRAMS)
     return _replace_week(engine, _LOCK_DRIFT, week, *parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from demand_assets.contract import distributions
 from demand_assets.contract import store as contract
 from demand_assets.contract.sql import sql_table
 
@@ -22,8 +23,8 @@ holidays = sql_table(contract.HOLIDAYS, metadata)
 forecast_accuracy = sql_table(contract.FORECAST_ACCURACY, metadata)
 forecast_exceptions = sql_table(contract.FORECAST_EXCEPTIONS, metadata)
 drift_reports = sql_table(contract.DRIFT_REPORTS, metadata)
-distribution_quantiles = sql_table(contract.DISTRIBUTION_QUANTILES, metadata)
-distribution_histograms = sql_table(contract.DISTRIBUTION_HISTOGRAMS, metadata)
+distribution_quantiles = sql_table(distributions.QUANTILES, metadata)
+distribution_histograms = sql_table(distributions.HISTOGRAMS, metadata)
 promotions = sql_table(contract.PROMOTIONS, metadata)
 overrides = sql_table(contract.OVERRIDES, metadata)
 override_reviews = sql_table(contract.OVERRIDE_REVIEWS, metadata)

@@ -31,15 +31,14 @@ import pandas as pd
 import psycopg
 from sqlalchemy import create_engine, make_url, text
 
-from demand_assets.contract import store
-from demand_assets.contract.columns import Table, Type
+from demand_assets.contract.columns import Type
+from demand_assets.contract.tables import TABLES
 from demand_assets.sample import SampleData, generate, write_csvs
 from tests.conftest import local_postgres
 from tests.wiring import commands
 from tests.wiring.conftest import copy_workspace, environment_of
 
 SCENARIOS = ("fresh", "increment", "correction")
-TABLES = [table for table in vars(store).values() if isinstance(table, Table)]
 MOST_KILLS = 5
 # Fixed, as landing order and the records of what landed depend on them.
 LANDED_AT = 1_300_000_000

@@ -12,7 +12,8 @@ from pydantic import ValidationError, create_model
 from demand_assets.contract.arrow import arrow_schema
 from demand_assets.contract.dictionary import with_dictionary
 from demand_assets.contract.models import model_fields
-from demand_assets.contract.store import FORECAST_TOTALS, TABLES
+from demand_assets.contract.store import FORECAST_TOTALS
+from demand_assets.contract.tables import TABLES
 from demand_assets.store.tables import metadata
 
 TOTALS = FORECAST_TOTALS.without("p10", "p50", "p90", "series")

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from demand_assets.contract.models import described
-from demand_assets.contract.store import TABLES
+from demand_assets.contract.tables import TABLES
 from demand_assets.contract.views import VIEWS
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.migrations import migrate
