@@ -35,8 +35,8 @@ COLUMNS = (
     "start",
     "residual",
 )
-# Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from. Where as many
-# as `MANY_ORIGINS` are scored, the first ones weigh so little that none is needed; each costs a training.
+# Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from. From
+# `MANY_ORIGINS` scored ones on, the first weighs too little to be worth two more trainings.
 WARM_UP_ORIGINS = 2
 MANY_ORIGINS = 6
 
@@ -170,7 +170,7 @@ def forecast_stored_origin(
 def origins_to_forecast(
     origins: Sequence[pd.Timestamp], stored: pd.DatetimeIndex, horizon_weeks: int
 ) -> list[pd.Timestamp]:
-    """The origins to forecast so that `origins` can be scored, in order: where they are few, up to two to warm up.
+    """The origins to forecast so that `origins` can be scored, in order: they, and up to two to warm few of them up.
 
     ModelError when one of them is not among the `stored` origins.
     """
