@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SAMPLE := .demand/sample-data
+SCENARIO := no-promotion
 RAW_DIR ?=
 BENCH ?= main_job
 
@@ -39,6 +40,9 @@ $(SAMPLE): | $(STAMP)
 ifeq ($(strip $(RAW_DIR)),)
 demo: $(STAMP) | $(SAMPLE) ## the whole main job on invented data, or on your CSVs: RAW_DIR=folder make demo
 	@$(BIN)/demand run --raw-dir $(SAMPLE)
+	@if [ -f $(SAMPLE)/what-if.txt ] && ! $(BIN)/demand scenario $(SCENARIO) >/dev/null 2>&1; then \
+	  $(BIN)/demand scenario $(SCENARIO) $(SAMPLE)/what-if.txt --author planner >/dev/null; \
+	  $(BIN)/demand scenario $(SCENARIO) --adopt --author planner; fi
 	@if [ -f $(SAMPLE)/README.txt ]; then echo; cat $(SAMPLE)/README.txt; fi
 else
 demo: $(STAMP)

@@ -16,7 +16,7 @@ from demand_assets.errors import LandingError
 from demand_assets.ingestion.forms import known_forms
 from demand_assets.sample.generator import SampleData, SampleStream
 from demand_assets.sample.names import department_names, store_names
-from demand_assets.sample.story import Story
+from demand_assets.sample.story import Story, without_promotion
 from demand_assets.sample.words import in_words
 
 Writer = Callable[[IO[bytes]], object]
@@ -47,11 +47,15 @@ def write_csvs(data: SampleData | SampleStream, folder: Path, named: bool = Fals
 
 
 def write_story(story: Story, folder: Path) -> list[Path]:
-    """`write_csvs` with names, and beside it promotions.csv, the correction in a newer file, and README.txt."""
+    """`write_csvs` with names, and beside it promotions.csv, the correction in a newer file, and two files for people.
+
+    README.txt says what to look for; what-if.txt are changes for `demand scenario`. Neither is data that lands.
+    """
     writers = _writers(story.data, named=True)
     writers["demand.toml"] = lambda file: file.write(_NAMED + b"\n" + _covariates())
     writers["promotions.csv"] = lambda file: _write_plan(story.plan, file)
     writers["train_correction.csv"] = lambda file: _write_train([story.correction], file)
+    writers["what-if.txt"] = lambda file: file.write(without_promotion(story.roles).encode())
     writers["README.txt"] = lambda file: file.write(in_words(story).encode())
     return _write(writers, folder)
 

@@ -130,6 +130,13 @@ def _runs(number: Weeks) -> NDArray[np.bool_]:
     return (number - NEXT_PROMOTION) % BETWEEN_PROMOTIONS == 0
 
 
+def without_promotion(roles: Roles) -> str:
+    """Changes for `demand scenario`: the promotion to come, of the department where it works, dropped in one store."""
+    of = f"{roles.shown},{roles.worked},{roles.week(NEXT_PROMOTION):%Y-%m-%d}"
+    back = 1 / (1 - SHARE_OFF)
+    return f"store_id,dept_id,week,covariate,change\n{of},promo,0\n{of},price,*{back:.4f}\n"
+
+
 def _is_corrected(sales: pd.DataFrame, roles: Roles) -> NDArray[np.bool_]:
     week = roles.number(sales["week"]) == roles.late
     return np.asarray(week & (sales["store_id"] == roles.corrected))

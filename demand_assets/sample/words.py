@@ -34,6 +34,11 @@ def _items(roles: Roles) -> Iterator[tuple[str, str]]:
         f"{LIFT:g} times as much. The next is planned for the week {promoted:%Y-%m-%d}, and the forecast has it.",
         _address("series", store=roles.shown, dept=roles.worked),
     )
+    yield (
+        f"A planner who drops it in one store, {_store(roles.shown)}: what-if.txt changes its plan there. `make demo` "
+        "asks `demand scenario` what that does, and adopts the answer: orders follow the planner's numbers.",
+        _address("overrides", store=roles.shown),
+    )
     if roles.failed is not None:
         yield (
             f"One that does not: the same for {_dept(roles.failed)} sells {NO_LIFT:g} times as much.",

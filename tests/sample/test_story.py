@@ -9,6 +9,7 @@ import pytest
 
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.sample import SampleStream, Story, stream, tell, write_story
+from demand_assets.sample.story import NEXT_PROMOTION
 from demand_assets.sample.words import in_words
 
 KEYS = ["store_id", "dept_id", "week"]
@@ -52,6 +53,7 @@ def test_the_roles_are_different_and_known_to_everybody(both: tuple[Story, pd.Da
     text = in_words(both[0])
     assert re.findall(r"8000/#/(\S+)", text) == [
         f"series?store=1&dept={roles.worked}",
+        "overrides?store=1",
         f"series?store=1&dept={roles.failed}",
         f"exceptions?dept={roles.drifting}",
         "?level=store&store=3",
@@ -140,8 +142,20 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     assert {path.name for path in one} == {
         "train.csv", "features.csv", "stores.csv", "departments.csv", "demand.toml", "promotions.csv",
-        "train_correction.csv", "README.txt",
+        "train_correction.csv", "README.txt", "what-if.txt",
     }  # fmt: skip
+
+
+def test_the_what_if_drops_the_planned_promotion_of_one_store(tmp_path: Path) -> None:
+    story = told()
+    write_story(story, tmp_path)
+    head, promo, price = (tmp_path / "what-if.txt").read_text().splitlines()
+    store, dept, week = story.roles.shown, story.roles.worked, story.roles.week(NEXT_PROMOTION)
+    assert head == "store_id,dept_id,week,covariate,change"
+    assert promo == f"{store},{dept},{week:%Y-%m-%d},promo,0"
+    plan = story.plan.set_index(["store_id", "dept_id", "week"])["price"]
+    usual = plan.loc[(store, dept, week - pd.Timedelta(weeks=1))]
+    assert plan.loc[(store, dept, week)] * float(price.rpartition("*")[2]) == pytest.approx(usual, abs=0.01)
 
 
 @pytest.mark.parametrize(("stores", "departments", "weeks"), [(1, 1, 1), (1, 2, 3), (2, 3, 10)])
