@@ -26,19 +26,24 @@ from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.recipes import (
     SCORED_TABLES,
+    DriftInputs,
     Recipe,
+    champion_recipe,
+    drift_recipe,
     feature_recipes,
+    forecast_recipe,
     outdated,
     past_vintages,
     publishing_recipe,
     scoring_recipes,
+    totals_recipe,
     training_settings,
 )
-from demand_assets.resources import Training
+from demand_assets.resources import OrderCosts, Training
 
 if TYPE_CHECKING:
     from demand_assets.adapters.ledger import PromotionLedger
-    from demand_assets.adapters.registry import ModelRegistry
+    from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
     from demand_assets.monitoring.retraining import RetrainingPolicy
 
 INGEST, BUILD_FEATURES, TRAIN_AND_FORECAST, WEEKLY = "ingest", "build_features", "train_and_forecast", "weekly"
@@ -242,6 +247,36 @@ def plan_week(lake: ParquetLake, ledger: "PromotionLedger", known: Sequence[str]
         return Plan((), f"the newest landed week, {newest}, is forecast already; {waiting}")
     reason = f"week {newest} has landed and is not forecast"
     return Plan((PlannedRun(WEEKLY, newest, newest, f"{newest}:{landed[newest]}", reason),), reason)
+
+
+def plan_forecast(
+    lake: ParquetLake,
+    champion: "RegisteredVersion",
+    newest: "Mapping[str, Any] | None",
+    costs: OrderCosts,
+    week: str,
+    horizon_weeks: int,
+) -> Plan:
+    """Forecast and publication of `week`, unless all that they give is there: in the lake, and as a vintage.
+
+    `newest`: the vintage of the store that was published last, of `store.queries.newest_vintage`.
+    """
+    made = {"weekly_forecast": forecast_recipe(lake, champion, week, costs)}
+    vintage = None if newest is None else f"{week}/{newest['vintage_id']}"
+    if not outdated(lake, "weekly_forecast", {week: made["weekly_forecast"]}):
+        features = lake.versions_of("demand_features", [week])[week]
+        made["forecast_totals"] = totals_recipe(lake, week, horizon_weeks)
+        made["forecast_attributions"] = champion_recipe(champion, features, "attributions")
+        made["drift_report"] = drift_recipe(lake, champion, week, DriftInputs.of(lake, week))
+    due = [table for table, recipe in made.items() if outdated(lake, table, {week: recipe})]
+    forecast = lake.versions_of("weekly_forecast", [week]).get(week)
+    if vintage is None or lake.versions_of("published_forecast", [vintage]) != {vintage: forecast}:
+        due.append("published_forecast")
+    if not due:
+        return Plan((), f"week {week} is forecast and published from these data, settings and code")
+    evidence = fingerprint({table: recipe.version for table, recipe in made.items()})
+    reason = f"due of week {week}: {', '.join(due)}"
+    return Plan((PlannedRun(FORECAST, week, week, f"{week}:{evidence}", reason),), reason)
 
 
 def plan_training(

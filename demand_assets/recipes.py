@@ -16,10 +16,10 @@ from demand_assets.adapters.plans import planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.ingestion.dataset import Dataset
-from demand_assets.origins import features_up_to
+from demand_assets.origins import comparable_origins, features_up_to
 from demand_assets.partitions import week_key
 from demand_assets.provenance import code_version, fingerprint
-from demand_assets.resources import Training
+from demand_assets.resources import OrderCosts, Training
 
 if TYPE_CHECKING:
     from demand_assets.adapters.registry import RegisteredVersion
@@ -37,6 +37,8 @@ FLAGS = ("week", "is_holiday", "holiday")
 RECIPE_KEY = "recipe"
 VINTAGE_KEY = "vintage"
 HORIZON_KEY = "horizon_weeks"
+# Weeks whose worst drift a report's page shows, its own among them.
+WEEKS_SHOWN = 26
 
 
 @dataclass(frozen=True)
@@ -112,21 +114,59 @@ def training_settings(training: Training) -> str:
 
 def champion_recipe(champion: "RegisteredVersion", features_version: str, result: str) -> Recipe:
     """Recipe of the champion's predictions (`result` "drift") or "attributions" at one origin."""
-    inputs = {"features": features_version, "champion": [champion.version, champion.fingerprint]}
+    inputs = {"features": features_version, "champion": _made_by(champion)}
     return Recipe(inputs, code_version(result))
 
 
-def drift_recipe(
-    lake: ParquetLake, champion: "RegisteredVersion", key: str, features: Mapping[str, str], shown: Sequence[str]
-) -> Recipe:
-    """Recipe of the drift report of a week. `features`: version by origin; `shown`: earlier reports."""
+def forecast_recipe(lake: ParquetLake, champion: "RegisteredVersion", key: str, costs: OrderCosts) -> Recipe:
+    """Recipe of the champion's forecast at one origin, with the quantities to order."""
+    inputs = {"features": lake.versions_of("demand_features", [key]), "champion": _made_by(champion)}
+    return Recipe(inputs, code_version("forecast"), {"underage": costs.underage, "overage": costs.overage})
+
+
+def totals_recipe(lake: ParquetLake, key: str, horizon_weeks: int) -> Recipe:
+    """Recipe of the totals of the forecast at one origin. The forecast names the model whose backtest they use."""
+    inputs = {"forecast": lake.versions_of("weekly_forecast", [key])}
+    return Recipe(inputs, code_version("totals"), {"horizon_weeks": horizon_weeks})
+
+
+@dataclass(frozen=True)
+class DriftInputs:
+    """What the drift report of a week reads: its features, those of the `origins` before it, and the reports `shown`.
+
+    `features` is the version of each of these origins and of the week.
+    """
+
+    origins: Sequence[str]
+    features: Mapping[str, str]
+    shown: Sequence[str]
+
+    @classmethod
+    def of(cls, lake: ParquetLake, key: str) -> "DriftInputs":
+        """What the lake holds of them now."""
+        from demand_assets.monitoring.drift import PAST_WEEKS
+
+        earliest = week_key(add_weeks(pd.Timestamp(key), -PAST_WEEKS))
+        origins = [origin for origin in lake.partitions("demand_features") if earliest <= origin < key]
+        if comparable_origins(lake, [key]):
+            origins = comparable_origins(lake, origins)
+        shown = [one for one in lake.partitions("drift_report") if one < key][-WEEKS_SHOWN + 1 :]
+        return cls(origins, lake.versions_of("demand_features", [*origins, key]), shown)
+
+
+def drift_recipe(lake: ParquetLake, champion: "RegisteredVersion", key: str, read: DriftInputs) -> Recipe:
+    """Recipe of the drift report of a week."""
     inputs = {
-        "features": features,
+        "features": read.features,
         "forecast": lake.versions_of("weekly_forecast", [key]),
-        "champion": [champion.version, champion.fingerprint],
-        "weeks before": lake.versions_of("drift_report", shown),
+        "champion": _made_by(champion),
+        "weeks before": lake.versions_of("drift_report", read.shown),
     }
     return Recipe(inputs, code_version("drift"))
+
+
+def _made_by(champion: "RegisteredVersion") -> list[str]:
+    return [champion.version, champion.fingerprint]
 
 
 def scoring_recipes(lake: ParquetLake, table: str, keys: Iterable[str]) -> dict[str, Recipe]:

@@ -52,22 +52,34 @@ class Landing(StoreResource):
     def _accepted(self) -> "Iterator[Accept]":
         from demand_assets.store.acceptances import accepted_findings
         from demand_assets.store.engine import is_to_come
-        from demand_assets.store.migrations import current_engine
+        from demand_assets.store.migrations import opened
 
         # Before there is a store nothing has been accepted.
         if not is_to_come(self.address):
-            for one in accepted_findings(current_engine(self.address)):
+            with opened(self.address) as engine:
+                found = accepted_findings(engine)
+            for one in found:
                 yield Accept(week=one["week"], check=one["check_name"], reason=one["reason"])
 
 
 class ForecastStore(StoreResource):
     """The SQL store of forecasts."""
 
+    _engine: "sqlalchemy.Engine | None" = PrivateAttr(default=None)
+
     def engine(self) -> "sqlalchemy.Engine":
-        """A connected engine whose schema is the one this code expects; StoreError otherwise."""
+        """A connected engine whose schema is the one this code expects, until the run ends; StoreError otherwise."""
         from demand_assets.store.migrations import current_engine
 
-        return current_engine(self.address)
+        if self._engine is None:
+            self._engine = current_engine(self.address)
+        return self._engine
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close its connections: with the last one SQLite brings everything into the one file."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
 
 
 class Training(dg.ConfigurableResource):

@@ -1,6 +1,6 @@
 """demand_features, weekly_forecast -> drift_report: what a week's inputs and predictions differ in from before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 import pandas as pd
@@ -27,12 +27,11 @@ from demand_assets.contract.store import DRIFT_REPORTS
 from demand_assets.forecasting.features import features_of
 from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.monitoring.distributions import WEEK, histograms, quantiles
-from demand_assets.monitoring.drift import PAST_WEEKS, REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
+from demand_assets.monitoring.drift import REPORT_COLUMNS, ROW_KEYS, JudgedWeek, drift_verdict
 from demand_assets.monitoring.drift_metrics import LAST_SEASON, NEAREST, PREDICTION, SEASON_WEEKS
-from demand_assets.origins import comparable_origins
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version
-from demand_assets.recipes import champion_recipe, drift_recipe, outdated, reusable
+from demand_assets.recipes import DriftInputs, champion_recipe, drift_recipe, outdated, reusable
 from demand_assets.resources import Compute, ForecastStore
 
 PAGE_TABLE = "drift_report_html"
@@ -40,7 +39,6 @@ DISTRIBUTIONS = (distributions.QUANTILES, distributions.HISTOGRAMS)
 # Beside the features: what is published of a week, in the unit of sales, and over the scale of its series.
 FORECAST_VARIABLES = ("forecast", "p10", "p50", "p90", PREDICTION)
 CHAMPION_KEY = "model_version"
-WEEKS_SHOWN = 26
 ROWS_SHOWN = 20
 _TYPES = {
     **dict.fromkeys(("points", "reference_points"), "int64"),
@@ -97,13 +95,9 @@ def drift_report(
     week = run_weeks(context)[0]
     key = week_key(week)
     champion = champion_of(ledger)
-    earliest = week_key(add_weeks(week, -PAST_WEEKS))
-    keys = [origin for origin in lake.partitions("demand_features") if earliest <= origin < key]
-    if comparable_origins(lake, [key]):
-        keys = comparable_origins(lake, keys)
-    versions = lake.versions_of("demand_features", [*keys, key])
-    shown = [one for one in lake.partitions("drift_report") if one < key][-WEEKS_SHOWN + 1 :]
-    recipe = drift_recipe(lake, champion, key, versions, shown)
+    read = DriftInputs.of(lake, key)
+    keys, versions = list(read.origins), read.features
+    recipe = drift_recipe(lake, champion, key, read)
     stored = reusable(lake, "drift_report", key, recipe)
     if stored is not None:
         report, verdict = stored, drift_verdict(stored)
@@ -132,7 +126,7 @@ def drift_report(
         )
         verdict = drift_verdict(report)
         recent = {
-            **{origin: worst_by_kind(past, drift_verdict(past)) for origin, past in _reports(lake, shown)},
+            **{origin: worst_by_kind(past, drift_verdict(past)) for origin, past in _reports(lake, read.shown)},
             key: worst_by_kind(report, verdict),
         }
         lake.write_page(PAGE_TABLE, key, drift_page(report, verdict, rows.read, as_of, recent))
@@ -192,7 +186,7 @@ def keep_distributions(
         registry.log_table(champion, f"{table.name}/{key}.csv", rows)
 
 
-def _reports(lake: ParquetLake, keys: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+def _reports(lake: ParquetLake, keys: Iterable[str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """The reports of weeks that have one."""
     for origin in keys:
         rows = lake.read("drift_report", [origin])

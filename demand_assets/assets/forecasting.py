@@ -48,7 +48,7 @@ from demand_assets.forecasting.weeks import WEEKS_PER_YEAR, add_weeks
 from demand_assets.ingestion.dataset import Dataset
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, environment
-from demand_assets.recipes import champion_recipe, reusable
+from demand_assets.recipes import champion_recipe, forecast_recipe, reusable, totals_recipe
 from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def weekly_forecast(
         predict=partial(predict_pieces, workers=compute.workers_for(len(demand_features) // ROWS_PER_PIECE + 1)),
     )
     made_with = {
+        **forecast_recipe(lake, champion, key, order_costs).metadata,
         MANIFEST_KEY: features_footer[MANIFEST_KEY],
         UNDERAGE_KEY: repr(order_costs.underage),
         OVERAGE_KEY: repr(order_costs.overage),
@@ -276,6 +277,7 @@ def forecast_attributions(
 )
 def forecast_totals(
     context: dg.AssetExecutionContext,
+    lake: ParquetLake,
     training: Training,
     registry: ModelRegistry,
     weekly_forecast: pd.DataFrame,
@@ -296,8 +298,9 @@ def forecast_totals(
     recent = raw_sales[raw_sales["week"] > add_weeks(origin, -WEEKS_PER_YEAR)]
     picture = forecast_plot(recent.groupby("week")["sales"].sum().reset_index(), chain)
     shown = ["target_week", "forecast", "p10", "p50", "p90"]
+    key = week_key(origin)
     return dg.MaterializeResult(
-        value=totals,
+        value=LakeTable(totals, {key: totals_recipe(lake, key, training.horizon_weeks).metadata}),
         data_version=dg.DataVersion(content_version(totals)),
         metadata={
             "chain total with p10 to p90": plot_markdown(picture, "chain total with p10 to p90"),

@@ -14,6 +14,6 @@ def ask_services_op(
     context: dg.OpExecutionContext, lake: ParquetLake, registry: ModelRegistry, store: ForecastStore
 ) -> None:
     """Ask the lake, MLflow and the store for something; change nothing."""
-    store.engine().dispose()
+    store.engine()
     found = {"models": len(registry.versions()), "has stores": lake.exists("stores")}
     context.add_output_metadata(found)

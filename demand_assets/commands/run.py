@@ -62,7 +62,7 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
     from demand_assets.assets.dataset import judging_context
     from demand_assets.forecasting.methods import history_needs
     from demand_assets.landed_weeks import landed_weeks, require_no_empty_week, weeks_of
-    from demand_assets.planning import FORECAST, TRAIN_AND_FORECAST, keyed, plan_scoring
+    from demand_assets.planning import TRAIN_AND_FORECAST, Plan, PlannedRun, keyed, plan_scoring
     from demand_assets.resources import build_resources, build_training
     from demand_assets.store.migrations import migrate
 
@@ -113,8 +113,13 @@ def run_main_job(raw_dir: str | None, as_json: bool) -> None:
                 raise SchemaError(f"{len(landed)} weeks have landed, too few for a first forecast: {needs}")
             trains, words = _training(lake, resources, training, instance, known)
             console.print(f"  {words}")
-            job = TRAIN_AND_FORECAST if trains else FORECAST
-            _execute(console, status, instance, job, {"dagster/partition": newest}, progress)
+            if trains:
+                due = Plan((PlannedRun(TRAIN_AND_FORECAST, newest, newest, newest, words),), words)
+            else:
+                due = _forecast(lake, resources, training, newest)
+                console.print(f"  {due.reason}")
+            for run in due.runs:
+                _execute(console, status, instance, run.job, {"dagster/partition": run.last}, progress)
             scoring = plan_scoring(lake, known)
             for run in scoring.runs:
                 console.print(f"  {scoring.reason}")
@@ -213,6 +218,20 @@ def _training(
     if champion is None:
         return True, f"training, no method is in production yet; {plan.reason}"
     return False, f"{plan.reason}; version {champion.version}, {champion.method}, forecasts"
+
+
+def _forecast(lake: "ParquetLake", resources: "Mapping[str, Any]", training: "Training", newest: str) -> "Plan":
+    """The forecast of the newest week by the champion, if it is due."""
+    from demand_assets.assets.forecasting import champion_of
+    from demand_assets.planning import plan_forecast
+    from demand_assets.store.engine import reading
+    from demand_assets.store.migrations import opened
+    from demand_assets.store.queries import newest_vintage
+
+    with opened(resources["store"].address) as engine, reading(engine) as connection:
+        published = newest_vintage(connection)
+    champion, costs = champion_of(resources["ledger"]), resources["order_costs"]
+    return plan_forecast(lake, champion, published, costs, newest, training.horizon_weeks)
 
 
 def _execute(

@@ -20,15 +20,13 @@ def make(name: str, path: Path, author: str | None, as_json: bool) -> None:
     terminal(stderr=True).print(f"Scoring scenario {name} ...")
     from demand_assets.assets.scenarios import Asked, make_scenario, read_changes_file
     from demand_assets.resources import build_resources
+    from demand_assets.store.migrations import opened
 
     settings = read_settings()
     resources = build_resources(settings)
     asked = Asked(name, read_changes_file(path), author or getpass.getuser(), path.name)
-    engine = resources["store"].engine()
-    try:
+    with opened(settings.store) as engine:
         make_scenario(asked, resources["lake"], resources["registry"], engine, resources["clock"].now())
-    finally:
-        engine.dispose()
     show(name, as_json)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from demand_assets.errors import StoreError
 from demand_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,14 +43,18 @@ def summary_of(
     """What a run landed, judged and published, by name; plain values for `--json`."""
     from demand_assets.store.engine import reading
     from demand_assets.store.migrations import opened
-    from demand_assets.store.queries import counts, first_forecast
+    from demand_assets.store.queries import counts, first_forecast, newest_vintage, rows_of
 
     weeks = lake.partitions("raw_sales")
     sales = lake.read("raw_sales", weeks, ["store_id", "dept_id"])
-    published = progress.metadata["published_forecast"]
     with opened(settings.store) as engine, reading(engine) as connection:
         stored = counts(connection, "forecast_vintages")
-        store_id, dept_id, week = first_forecast(connection, published["vintage"])
+        published = newest_vintage(connection)
+        if published is None:
+            raise StoreError(f"the store has no forecast, though {newest} was published; was it emptied meanwhile?")
+        vintage = published["vintage_id"]
+        store_id, dept_id, week = first_forecast(connection, vintage)
+        forecasts = rows_of(connection, vintage)
     judged = _trained(progress) if "trained_model" in progress.metadata else _champion(resources)
     return {
         "rows_landed": rows_in,
@@ -60,13 +65,13 @@ def summary_of(
         "last_week": weeks[-1],
         "origin_week": newest,
         **judged,
-        "forecasts": published["dagster/row_count"],
-        "vintage": published["vintage"],
-        "vintage_is_new": published["new"],
+        "forecasts": forecasts,
+        "vintage": vintage,
+        "vintage_is_new": progress.metadata.get("published_forecast", {}).get("new", False),
         "example": f"/forecast?{urlencode({'store_id': store_id, 'dept_id': dept_id, 'week': str(week)})}",
         "vintages_in_store": stored["forecast_vintages"],
         "store": settings.store if "@" not in settings.store else settings.store.rsplit("@", 1)[1],
-        "parquet": published["file"],
+        "parquet": lake.path("published_forecast", f"{newest}/{vintage}"),
         "seconds_per_asset": {name: round(value, 2) for name, value in progress.seconds.items()},
         "seconds": round(seconds, 2),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from demand_assets.errors import ModelError
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
@@ -172,5 +172,5 @@ def _student(errors: NDArray[np.float64], origins: int) -> Calibration:
     a normal sample (Hahn and Meeker, Statistical Intervals, 4.8).
     """
     spread = errors.std(ddof=1) * np.sqrt(1 + 1 / origins)
-    offsets = errors.mean() + student_t.ppf(QUANTILES, max(origins - 1, 1)) * spread
+    offsets = errors.mean() + stdtrit(max(origins - 1, 1), QUANTILES) * spread
     return Calibration(np.empty(0), np.tile(offsets, (1, 1, 2, 1)))

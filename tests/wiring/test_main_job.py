@@ -110,6 +110,8 @@ def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple
     assert summary["vintage_is_new"] is False
     assert summary["model_version"] == 1
     assert summary["fit_seconds"] == 0
+    # The plan says so; no run of the graph is started to find it out.
+    assert summary["seconds_per_asset"] == {}
 
 
 def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
@@ -134,6 +136,8 @@ def test_a_run_takes_up_a_correction_and_the_conditions_of_weeks_to_come(
     assert [(one["file"], one["rows_replaced"]) for one in landings] == [("train.csv", 0), ("correction.csv.gz", 1)]
     assert summary["vintage_is_new"] is True
     assert summary["vintages_in_store"] == vintages + 1
+    # A copy of the one file is the whole store.
+    assert not list(home.glob("store.db-*"))
     with closing(sqlite3.connect(home / "store.db")) as connection:
         query = "select store_id, is_holiday from store_conditions join stores using (store_key) where week = ?"
         assert connection.execute(query, (later,)).fetchall() == [(last[0], 1)]
