@@ -6,6 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from demand_assets.adapters.kept_models import BACKTEST_MODEL, kept_model
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.adapters.registry import ModelRegistry, RegisteredVersion
@@ -19,8 +20,8 @@ from demand_assets.assets.forecasting import (
     forecast_with,
 )
 from demand_assets.assets.outages import retry_on_store_outage
-from demand_assets.assets.rows import ABSENT_TABLES, member_keys, store_table
-from demand_assets.assets.training import ALL_ROWS, promoted_model, trained_at
+from demand_assets.assets.rows import MEMBER_TABLES, member_keys, store_table
+from demand_assets.assets.training import ALL_ROWS, promoted_model
 from demand_assets.contract.store import BACKTEST_KIND, FORECAST_TOTALS
 from demand_assets.forecasting.attributions import attributions
 from demand_assets.forecasting.baselines import BASELINES, model_rows
@@ -28,11 +29,11 @@ from demand_assets.forecasting.intervals import COLUMNS
 from demand_assets.forecasting.promotion import untrained_forecaster
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.ingestion.dataset import Dataset
-from demand_assets.origins import features_up_to
+from demand_assets.origins import DELIVERED_WEEKS, serving_origin
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version
-from demand_assets.recipes import HORIZON_KEY, PAST_FORECASTS, VINTAGE_KEY, training_settings
-from demand_assets.resources import Clock, Compute, ForecastStore, OrderCosts, Training
+from demand_assets.recipes import HORIZON_KEY, PAST_FORECASTS, RECIPE_KEY, VINTAGE_KEY, training_settings
+from demand_assets.resources import Clock, ForecastStore, OrderCosts, Training
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.forecaster import Forecaster
     from demand_assets.store.publish import VintageRecord
 
-# So many of the newest weeks before the first forecast get one each, as if they had been delivered one by one.
-DELIVERED_WEEKS = 8
 _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
 
 
@@ -51,8 +50,8 @@ _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
     owners=OWNERS,
     kinds={"sql", "parquet"},
     partitions_def=weeks_partitions,
-    deps=[promoted_model, *ABSENT_TABLES[1:]],
-    ins={"demand_features": ALL_ROWS, "raw_sales": ALL_ROWS},
+    deps=[promoted_model, *MEMBER_TABLES],
+    ins={"demand_features": ALL_ROWS},
 )
 @retry_on_store_outage
 def past_forecasts(
@@ -64,16 +63,15 @@ def past_forecasts(
     order_costs: OrderCosts,
     clock: Clock,
     training: Training,
-    compute: Compute,
     dataset: pd.DataFrame,
     demand_features: TableRef,
-    raw_sales: TableRef,
 ) -> dg.MaterializeResult:
     """Forecasts of past origins without a vintage, as vintages of kind backtest.
 
     Each was made out of sample, by a model trained on what was known at its origin or before. So the weeks that
     followed can be scored, though nothing was published then. At the origins of the champion's backtest it is what
-    that forecast, without attributions. At the other origins of the newest weeks one model of the backtest forecasts.
+    that forecast, without attributions. At the other origins of the newest weeks one model of the backtest forecasts,
+    which the backtest has kept.
     """
     from demand_assets.adapters.promotion import backtest_kept
     from demand_assets.forecasting.totals import total_points
@@ -85,18 +83,21 @@ def past_forecasts(
     rows, errors = _tested_rows(tested, order_costs), total_points(tested)
     # Of the backtest, not of today's settings.
     horizon = int(rows["horizon"].max())
-    judged, served_from = set(rows["origin_week"]), _serving_origin(rows, champion)
+    judged, as_of = set(rows["origin_week"]), pd.Timestamp(champion.as_of)
+    served_from = serving_origin([*judged], as_of)
     candidates = judged | _delivered_weeks(demand_features, served_from, champion, training)
     origins = [week for week in sorted(candidates) if week < newest and not _has_vintage(engine, week)]
     forecaster = None
     if not judged.issuperset(origins):
         known = tested[tested["target_week"] <= served_from]
-        learnt = demand_features.only(features_up_to(lake, training, week_key(newest)))
-        forecaster = (
-            trained_at(served_from, lake, training, compute, learnt, raw_sales, known)
-            if champion.is_trained
-            else untrained_forecaster(champion.method, known, served_from, horizon, training.config().quantiles)[0]
-        )
+        if champion.is_trained:
+            kept = kept_model(lake, BACKTEST_MODEL, champion.as_of, {RECIPE_KEY: champion.fingerprint})
+            forecaster = kept and kept.judged(known, training.horizon_weeks)
+        else:
+            quantiles = training.config().quantiles
+            forecaster, _ = untrained_forecaster(champion.method, known, served_from, horizon, quantiles)
+    if forecaster is None:
+        origins = [week for week in origins if week in judged]
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
     for origin in origins:
         record = VintageRecord(
@@ -127,13 +128,6 @@ def past_forecasts(
         lake.write(PAST_FORECASTS, week_key(origin), own[[*PUBLISHED.names, *BASELINES]], notes)
         publish_checked(engine, vintage)
     return dg.MaterializeResult(metadata={"origins": [week_key(origin) for origin in origins]})
-
-
-def _serving_origin(rows: pd.DataFrame, champion: RegisteredVersion) -> pd.Timestamp:
-    """The origin of the backtest whose model forecasts the newest weeks: the newest one before all of them."""
-    tested = rows["origin_week"]
-    early = tested[tested <= add_weeks(pd.Timestamp(champion.as_of), -DELIVERED_WEEKS)]
-    return pd.Timestamp(tested.min() if early.empty else early.max())
 
 
 def _delivered_weeks(

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from demand_assets.adapters.arrow_frames import content_version
+from demand_assets.adapters.kept_models import BACKTEST_MODEL, keep_model
 from demand_assets.adapters.ledger import PromotionLedger
 from demand_assets.adapters.model_card import LearntFrom, learnt_from, model_card
 from demand_assets.adapters.parquet import HISTORY, LakeTable, ParquetLake
@@ -34,12 +35,12 @@ from demand_assets.errors import ModelError, SchemaError
 from demand_assets.forecasting.backtest import Backtest, backtest_stored, sample_stores
 from demand_assets.forecasting.baselines import model_rows
 from demand_assets.forecasting.features import features_of
-from demand_assets.forecasting.forecaster import Forecaster, train_stored
+from demand_assets.forecasting.forecaster import train_stored
 from demand_assets.forecasting.methods import history_needs, methods_for
 from demand_assets.forecasting.metrics import coverage, interval_score, score
 from demand_assets.forecasting.promotion import best_untrained, untrained_forecaster
 from demand_assets.forecasting.short_history import LEAST_WEEKS, untrained_backtest, untrained_origins
-from demand_assets.origins import features_up_to, judged_origins
+from demand_assets.origins import features_up_to, judged_origins, serving_origin
 from demand_assets.partitions import run_weeks, week_key, weeks_partitions
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.recipes import reusable, training_recipe, training_settings
@@ -95,6 +96,8 @@ def backtest_report(
     else:
         result = _backtest(context, lake, training, compute, demand_features, raw_sales)
         points, seconds = result.cv_results, result.fit_seconds
+        if result.kept is not None:
+            keep_model(lake, BACKTEST_MODEL, key, result.kept, recipe.metadata)
     overall, by_origin = score(points), score(points, ["origin_week"])
     holidays = score(points[points["is_holiday"]]) if points["is_holiday"].any() else overall.iloc[:0]
     return dg.MaterializeResult(
@@ -143,6 +146,7 @@ def _backtest(
             stores,
             lambda origin: context.log.info(f"forecast from {origin:%Y-%m-%d}"),
             absent,
+            serving_origin(origins, as_of),
         )
     landed = sum(week <= key for week in sales.keys)
     needs = history_needs(landed, training.horizon_weeks)
@@ -214,7 +218,10 @@ def trained_model(
             version = _register_best_method(context, training, registry, raw_sales, backtest_report, tags, sample, data)
         else:
             learnt = demand_features.only(features_up_to(lake, training, key))
-            forecaster = trained_at(as_of, lake, training, compute, learnt, raw_sales, backtest_report)
+            config = training.config().bounded(learnt.count(), training.training_rows)
+            workers = compute.workers_for(config.members)
+            (trained,) = train_stored(learnt, raw_sales, [as_of], config, workers, absent_rows(lake))
+            forecaster = trained.judged(backtest_report, training.horizon_weeks)
             seconds = forecaster.fit_seconds
             importance = importance_plot(forecaster.importance())
             scores = {
@@ -255,22 +262,6 @@ def trained_model(
             **plots,
         },
     )
-
-
-def trained_at(
-    as_of: pd.Timestamp,
-    lake: ParquetLake,
-    training: Training,
-    compute: Compute,
-    features: TableRef,
-    sales: TableRef,
-    tested: pd.DataFrame,
-) -> Forecaster:
-    """The model as of a week, from the `features` that were known then; `tested` points of its backtest judge it."""
-    config = training.config().bounded(features.count(), training.training_rows)
-    workers = compute.workers_for(config.members)
-    (forecaster,) = train_stored(features, sales, [as_of], config, workers, absent_rows(lake))
-    return forecaster.judged(tested, training.horizon_weeks)
 
 
 def _register_best_method(

@@ -1,7 +1,7 @@
 """Rolling-origin backtest: at each origin, train on what was known then, forecast, and score beside the baselines."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -59,11 +59,12 @@ class Fold:
 class Backtest:
     """`cv_results`: one row per series x origin x target x model, columns `COLUMNS` and the quantiles.
 
-    The actual is NaN where none is known.
+    The actual is NaN where none is known. `kept` is the model of the origin that was asked for, not judged yet.
     """
 
     cv_results: pd.DataFrame
     fit_seconds: float
+    kept: Forecaster | None = None
 
 
 def rolling_origins(
@@ -143,16 +144,28 @@ def backtest_stored(
     stores: Sequence[int] | None = None,
     progress: Callable[[pd.Timestamp], None] | None = None,
     absent: AbsentRows = UNKNOWN,
+    keep: pd.Timestamp | None = None,
 ) -> Backtest:
     """`backtest` of stored tables, mapped over `workers`: trainings first, then forecasts origin by origin.
 
-    Only the series of `stores` are forecast where they are given.
+    Only the series of `stores` are forecast where they are given. `keep` names the origin whose model is kept.
     """
     stored = pd.DatetimeIndex(features.keys)
     wanted = origins_to_forecast(origins, stored, horizon_weeks)
-    trained = train_stored(features, sales, wanted, config, workers, absent)
+    kept: list[Forecaster] = []
+    trained = _keeping(train_stored(features, sales, wanted, config, workers, absent), keep, kept)
     made = workers.map(forecast_stored_origin, trained, features, sales, stores, absent)
-    return assemble_folds(_told(wanted, made, progress), origins, horizon_weeks, config.quantiles)
+    judged = assemble_folds(_told(wanted, made, progress), origins, horizon_weeks, config.quantiles)
+    return replace(judged, kept=kept[0]) if kept else judged
+
+
+def _keeping(
+    trained: Iterable[Forecaster], wanted: pd.Timestamp | None, kept: list[Forecaster]
+) -> Iterator[Forecaster]:
+    for one in trained:
+        if one.as_of == wanted:
+            kept.append(one)
+        yield one
 
 
 def forecast_stored_origin(
