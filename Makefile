@@ -8,7 +8,10 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+RUN_LOCKS := docker/requirements-pipeline.lock docker/requirements-api.lock docker/requirements-build.lock
+UV_INSTALL := $(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps
 SAMPLE := .demand/sample-data
 SCENARIO := no-promotion
 RAW_DIR ?=
@@ -21,8 +24,9 @@ help: ## list the targets
 
 setup: $(STAMP) ## install everything into .venv (done by the other targets when needed)
 
-# The stamp comes last, so an installation that was interrupted starts over.
-$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+# What the product runs with: the same releases as the images have, and as requirements.lock has beside the tools for
+# tests and checks. The stamp comes last, so an installation that was interrupted starts over.
+$(RUN_STAMP): $(RUN_LOCKS) requirements-uv.lock pyproject.toml
 	@python=""; for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
 	  then python="$$candidate"; break; fi; done; \
@@ -30,26 +34,31 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	echo "Installing into $(VENV) with $$($$python --version) ..."; \
 	"$$python" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-uv.lock
-	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements.lock
-	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(UV_INSTALL) --require-hashes --compile-bytecode $(RUN_LOCKS:%=-r %)
+	@$(UV_INSTALL) --no-build-isolation -e .
 	@touch $@
 
-$(SAMPLE): | $(STAMP)
+$(STAMP): requirements.lock $(RUN_STAMP)
+	@echo "Installing the tools for tests and checks ..."
+	@$(UV_INSTALL) --require-hashes --compile-bytecode -r requirements.lock
+	@touch $@
+
+$(SAMPLE): | $(RUN_STAMP)
 	@$(BIN)/demand sample $@
 
 ifeq ($(strip $(RAW_DIR)),)
-demo: $(STAMP) | $(SAMPLE) ## the whole main job on invented data, or on your CSVs: RAW_DIR=folder make demo
+demo: $(RUN_STAMP) | $(SAMPLE) ## the whole main job on invented data, or on your CSVs: RAW_DIR=folder make demo
 	@$(BIN)/demand run --raw-dir $(SAMPLE)
 	@if [ -f $(SAMPLE)/what-if.txt ] && ! $(BIN)/demand scenario $(SCENARIO) >/dev/null 2>&1; then \
 	  $(BIN)/demand scenario $(SCENARIO) $(SAMPLE)/what-if.txt --author planner >/dev/null; \
 	  $(BIN)/demand scenario $(SCENARIO) --adopt --author planner; fi
 	@if [ -f $(SAMPLE)/README.txt ]; then echo; cat $(SAMPLE)/README.txt; fi
 else
-demo: $(STAMP)
+demo: $(RUN_STAMP)
 	@$(BIN)/demand run --raw-dir "$(RAW_DIR)"
 endif
 
-dev: $(STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the last demo made; Ctrl-C stops them
+dev: $(RUN_STAMP) ## Dagster UI (3000), API (8000) and MLflow (5000) on what the last demo made; Ctrl-C stops them
 	@exec $(BIN)/demand dev
 
 test: $(STAMP) ## all tests, in parallel, with coverage
@@ -97,7 +106,7 @@ format: $(STAMP) ## format the sources
 
 # What others' code is compared with has a lock of its own: nothing of it runs in the pipeline.
 $(VENV)/.bench: $(STAMP) benchmarks/requirements.lock
-	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r benchmarks/requirements.lock
+	@$(UV_INSTALL) --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
 bench: $(VENV)/.bench ## a benchmark, BENCH=main_job or another of benchmarks/; RAW_DIR=folder for your own CSVs
@@ -108,7 +117,7 @@ bench-check: $(VENV)/.bench ## key ratios of the benchmarks against the recorded
 
 # mutmut has a lock of its own, as no other command needs it.
 $(VENV)/.mutants: $(STAMP) tests/mutation/requirements.lock
-	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r tests/mutation/requirements.lock
+	@$(UV_INSTALL) --require-hashes -r tests/mutation/requirements.lock
 	@touch $@
 
 mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests notice; ARGS="--seed 16 --count 200"
@@ -116,7 +125,7 @@ mutants: $(VENV)/.mutants ## how many of 200 small faults in the code the tests 
 
 # Feast takes an older prometheus-client than the one that the API is locked to; the rest are the same releases.
 $(VENV)/.feast: $(STAMP) feature_store/requirements.lock
-	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --no-deps --require-hashes -r feature_store/requirements.lock
+	@$(UV_INSTALL) --require-hashes -r feature_store/requirements.lock
 	@touch $@
 
 feast-test: $(VENV)/.feast ## the lake through Feast: what it gives at past origins and online is demand_features
