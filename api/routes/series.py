@@ -24,6 +24,7 @@ from api.service import Service, ServiceDep
 from demand_assets.store.finals import final_quantile
 from demand_assets.store.reads import forecasts
 from demand_assets.store.reads import series as reads
+from demand_assets.store.reads.groups import quantiles_of
 from demand_assets.store.reads.totals import totals
 
 router = APIRouter(prefix="/v1", tags=["Series"])
@@ -148,15 +149,23 @@ async def list_totals(request: Request, service: ServiceDep, query: Annotated[To
     """Sales of the chain, its departments or stores beside the newest forecast of each week, and the final number.
 
     The final number of a total is the sum of those of its series.
-    Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'; totals by an
-    attribute have none. With `horizon` it is the forecast made so many weeks before each week, not the newest.
+    Intervals are the total's own, from the errors of such totals in the backtest, not sums of its series'. Those of
+    totals by an attribute, and of what filters leave of them, are made of the intervals of their stores or departments
+    and of the chain. With `horizon` it is the forecast made so many weeks before each week, not the newest.
     """
     filters = await find_series(service, query)
     require_level(query.level, query)
     level = await find_level(service, query.level)
     statement, order = totals(level, service.now(), **filters, horizon=query.horizon, start=query.start, end=query.end)
-    listing = Listing("totals", Total, statement, order, shared={"level": query.level}, derive=_with_final)
+    derive = _with_final if level.attribute is None else _with_interval
+    listing = Listing("totals", Total, statement, order, shared={"level": query.level}, derive=derive)
     return await list_response(request, service, query, listing)
+
+
+def _with_interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The quantiles of a group, and what `_with_final` makes of them."""
+    quantiles = quantiles_of(row)
+    return {**quantiles, **_with_final({**row, **quantiles})}
 
 
 def _with_final(row: Mapping[str, Any]) -> dict[str, Any]:

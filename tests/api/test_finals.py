@@ -89,6 +89,7 @@ def test_every_view_sums_to_the_same_final_numbers(
             row for row in items(client, "totals", level=level, **{"from": str(WEEK)}) if row["final"] is not None
         ]
         assert {(row["week"], *(row[key] for key in keys)): row["final"] for row in totals} == pytest.approx(dict(sums))
+        assert all(row["final_p10"] <= row["final_p50"] <= row["final_p90"] for row in totals)
     orders = items(client, "orders", service_level=0.5)
     assert [row["final"] for row in orders] == [row["final"] for row in forecasts]
     assert [row["order_quantity"] for row in orders] == pytest.approx([max(row["final_p50"], 0) for row in forecasts])

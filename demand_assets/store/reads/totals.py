@@ -17,7 +17,6 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
-    null,
     select,
     union,
 )
@@ -25,6 +24,7 @@ from sqlalchemy import (
 from demand_assets.contract.columns import SPANS_ALL, key_name
 from demand_assets.store.dimensions import attributes_of, id_of
 from demand_assets.store.reads.forecasts import newest_of_origin, newest_vintage_id
+from demand_assets.store.reads.groups import beside, spread
 from demand_assets.store.reads.overrides import adjustments
 from demand_assets.store.reads.statements import Ids, Order, between, matching
 from demand_assets.store.tables import actuals, forecast_totals, forecasts, holidays, store_conditions
@@ -69,10 +69,10 @@ def totals(
 
     (store_id, dept_id, group, week, actual, forecast, p10, p50, p90, origin_week, horizon, vintage_id, is_holiday,
     holiday, adjustment); ids are null where the total spans all, figures where a week was only sold, or only forecast.
-    `group` is the value of the attribute, "" for those without it, and "" at a level that has none; a group has no
-    quantiles, which the backtest calibrates for stores, departments and the chain alone. `adjustment`: what planners'
-    numbers in force at `now` add to the forecast of the newest vintage. With a `horizon` forecasts are those made so
-    many weeks before.
+    `group` is the value of the attribute, "" for those without it, and "" at a level that has none; a level that has
+    one has what `groups.quantiles_of` makes quantiles from in place of them. `adjustment`: what planners' numbers in
+    force at `now` add to the forecast of the newest vintage. With a `horizon` forecasts are those made so many weeks
+    before.
     """
     filters = {
         name: value for name, value in (("store_id", store_id), ("dept_id", dept_id)) if KEYS.get(level.of) == name
@@ -91,8 +91,8 @@ def totals(
 
     statement = (
         select(
-            id_of(k.store_key), id_of(k.dept_key), k.group, k.week, s.actual, f.forecast, f.p10, f.p50, f.p90,
-            f.origin_week, f.horizon, f.vintage_id, (marked.c.marked == 1).label("is_holiday"),
+            id_of(k.store_key), id_of(k.dept_key), k.group, k.week, s.actual,
+            *(column for column in f if column.name not in _KEY), (marked.c.marked == 1).label("is_holiday"),
             holidays.c.holiday,
             case((f.vintage_id == newest_vintage_id(), func.coalesce(a.adjustment, 0.0)), else_=0.0).label(
                 "adjustment"
@@ -135,13 +135,20 @@ def _newest_totals(level: Level, filters: Mapping[str, Any], start: date | None,
     latest = of.c.origin_week.desc()
     age = func.row_number().over(partition_by=[of.c[name] for name in _KEY], order_by=latest).label("age")
     ranked = select(*of.c, age).subquery()
-    return select(*(column for column in ranked.c if column.name != "age")).where(ranked.c.age == 1)
+    found = select(*(column for column in ranked.c if column.name != "age")).where(ranked.c.age == 1)
+    if level.attribute is None:
+        return found
+    others = beside(level.of)
+    same = and_(others.c.vintage_id == ranked.c.vintage_id, others.c.week == ranked.c.week)
+    return found.add_columns(*(column for column in others.c if column.name not in ("vintage_id", "week"))).join(
+        others, same
+    )
 
 
 def _together(statement: Select[Any], level: Level, amount: str, *kept: str) -> Select[Any]:
     """Totals of each store or department put together by the attribute of the level, if it has one.
 
-    `kept`: columns that stay apart. Quantiles are none of them: those of a sum are no sum.
+    `kept`: columns that stay apart. Of quantiles, which are no sums, there is what those of a group are made from.
     """
     own = level.own_key
     if own is None or level.attribute is None:
@@ -151,10 +158,9 @@ def _together(statement: Select[Any], level: Level, amount: str, *kept: str) -> 
     facts = select(known).where(known.c.attribute == level.attribute).subquery()
     group = func.coalesce(facts.c.value, _NO_GROUP)
     columns = [each.c.week, *(each.c[name] for name in kept)]
-    none = [null().cast(Double).label(name) for name in ("p10", "p50", "p90") if name in each.c]
-    summed = select(
-        *_labelled(_SPANS_ALL, _SPANS_ALL, group), *columns, func.sum(each.c[amount], type_=Double).label(amount), *none
-    )
+    spreads = spread("group", each.c) if "p10" in each.c else []
+    amounts = func.sum(each.c[amount], type_=Double).label(amount)
+    summed = select(*_labelled(_SPANS_ALL, _SPANS_ALL, group), *columns, amounts, *spreads)
     return summed.select_from(each.outerjoin(facts, facts.c[own] == each.c[own])).group_by(group, *columns)
 
 

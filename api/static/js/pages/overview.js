@@ -118,7 +118,7 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const column = (key) => rows.map((row) => row[key]);
   const ahead = weeksAhead(rows, items);
   const foreseen = rows.filter((row) => row.actual !== null && row.p10 !== null);
-  // A group's total has none: intervals are calibrated for stores, departments and the chain.
+  // With too few errors of the backtest totals have none.
   const hasInterval = rows.some((row) => row.p10 !== null);
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
