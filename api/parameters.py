@@ -93,9 +93,9 @@ Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=LONGEST_ID)]
 Level = Literal["chain", "department", "store"]
 # Of one line: it is part of an address.
 _ATTRIBUTE = r"[^\x00-\x1f\x7f-\x9f]{1,400}"
-TotalLevel = Annotated[
-    str, Field(pattern=rf"^(chain|(store|department)(\.{_ATTRIBUTE})?)$", examples=["chain", "store.region"])
-]
+_TOTAL = rf"chain|(store|department)(\.{_ATTRIBUTE})?"
+TotalLevel = Annotated[str, Field(pattern=f"^({_TOTAL})$", examples=["chain", "store.region"])]
+ChangeLevel = Annotated[str, Field(pattern=f"^(series|{_TOTAL})$", examples=["series", "store.region"])]
 VintageText = Annotated[str, Field(pattern=_VINTAGE, max_length=27)]
 NameText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", max_length=64)]
 

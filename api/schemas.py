@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 
 from api.bodies import SeriesKey
 from api.override_schemas import ActiveOverride, Override
-from api.parameters import Level
 from api.people import Kind, Role
 from api.row_models import with_columns
 from api.schema_parts import (
@@ -95,6 +94,11 @@ class SeriesDetail(Envelope):
     overrides: list[Override]
 
 
+GroupOfLevel = Annotated[
+    str, Field(description="Value of the level's attribute; empty for those without it, and at other levels.")
+]
+
+
 @with_columns(
     store.WEEK,
     store.LEVEL,
@@ -108,10 +112,7 @@ class Total(BaseModel):
     """Sales and forecast of a store, a department, the chain, or of those having one value of an attribute."""
 
     level: Annotated[str, Field(description="What is summed up.", examples=["store"])]
-    group: Annotated[
-        str,
-        Field(description="Value of the level's attribute; empty for those without it, and at other levels."),
-    ]
+    group: GroupOfLevel
 
 
 @with_columns(
@@ -188,7 +189,8 @@ class Attribution(BaseModel):
 class Change(BaseModel):
     """What a forecast became in another vintage, and why."""
 
-    level: Annotated[Literal["series"] | Level, Field(description="What is compared.")]
+    level: Annotated[str, Field(description="What is compared.", examples=["series"])]
+    group: GroupOfLevel
     reasons: Annotated[
         list[Attribution] | None,
         Field(

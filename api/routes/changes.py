@@ -13,9 +13,9 @@ from api.attributions import attributions_of
 from api.cursors import decode_snapshot_token
 from api.documents import list_responses
 from api.listing import Listing, list_response
-from api.parameters import Level, PeriodParameters, SeriesFilters, VintageText
+from api.parameters import ChangeLevel, PeriodParameters, SeriesFilters, VintageText
 from api.problems import ProblemError
-from api.routes.existence import find_series, find_vintage, require_level
+from api.routes.existence import find_level, find_series, find_vintage, require_level
 from api.schemas import Change, Changes
 from api.service import Service, ServiceDep
 from demand_assets.store.reads import changes as reads
@@ -37,7 +37,10 @@ class ChangesParameters(SeriesFilters, PeriodParameters):
         VintageText | None,
         Field(description="The one after, a scenario perhaps; else the newest forecast.", examples=_EXAMPLES),
     ] = None
-    level: Annotated[Literal["series"] | Level, Field(description="What is compared.")] = "series"
+    level: Annotated[
+        ChangeLevel,
+        Field(description="What is compared: each series, or totals as in /v1/totals, such as store.region."),
+    ] = "series"
     weeks: Annotated[
         Literal["each", "together"], Field(description="A row for each week, or one for all weeks together.")
     ] = "each"
@@ -53,6 +56,7 @@ async def list_changes(request: Request, service: ServiceDep, query: Annotated[C
     filters = await find_series(service, query)
     if query.level != "series":
         require_level(query.level, query)
+    level = await find_level(service, query.level)
     left, right = await _find_both(request, service, query)
     if left["unit"] != right["unit"]:
         raise ProblemError(422, f"left counts {left['unit']}, right {right['unit']}: expected one unit", errors=[])
@@ -60,7 +64,7 @@ async def list_changes(request: Request, service: ServiceDep, query: Annotated[C
     statement, order = reads.changes(
         left["vintage_id"],
         right["vintage_id"],
-        query.level,
+        level,
         together=query.weeks == "together",
         **filters,
         start=max(first, query.start or first),

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from demand_assets.store.dataset import Member, publish_members
 from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_vintage
 from demand_assets.store.scenarios import ScenarioRecord, publish_scenario
-from tests.api.conftest import every_page, problem, serving
+from tests.api.conftest import columns, every_page, problem, serving
 from tests.api.stores import NOW, ORIGIN, RECORD, WEEK
 
 LATER = WEEK + timedelta(weeks=1)
@@ -51,6 +52,7 @@ def client(own_url: str, ids: dict[str, str]) -> Iterator[httpx.Client]:
     changed = forecasts([(*row[:3], 2 * row[3]) for row in AFTER], ORIGIN)
     made_of = ScenarioRecord("double", ids["right"], "price,*0.5\n", 1, "ann")
     ids["scenario"] = publish_scenario(engine, made_of, scenario, changed)[0]["vintage_id"]
+    publish_members(engine, [Member("1", None, {"size": "small"})], [Member("3", None, {"kind": "dry"})], NOW)
     engine.dispose()
     with serving(own_url) as client:
         yield client
@@ -89,7 +91,9 @@ def test_the_reasons_are_the_differences_of_the_attributions(client: httpx.Clien
 
 
 def test_series_sum_to_their_totals(client: httpx.Client) -> None:
-    for level, weeks in product(("chain", "store", "department"), ("each", "together")):
+    for level, weeks in product(
+        ("chain", "store", "department", "store.size", "department.kind"), ("each", "together")
+    ):
         found = client.get("/v1/changes", params={"level": level, "weeks": weeks}).json()["items"]
         assert sum(row["difference"] for row in found) == -27.0
         assert sum(each["amount"] for row in found for each in row["reasons"]) == pytest.approx(-27.0)
@@ -100,6 +104,24 @@ def test_series_sum_to_their_totals(client: httpx.Client) -> None:
 
 def test_a_store_is_compared_in_all_weeks_together(client: httpx.Client) -> None:
     assert changes(client, level="store", weeks="together", store_id="1") == [("1", None, None, 260.0, 203.0, -57.0)]
+
+
+def test_stores_are_compared_by_an_attribute(client: httpx.Client) -> None:
+    shown = ("group", "store_id", "left_forecast", "right_forecast", "difference")
+    asked = {"level": "store.size", "weeks": "together"}
+    body = client.get("/v1/changes", params=asked).json()
+    # Store 2 has no size.
+    assert columns(body["items"], *shown) == [
+        ("small", None, 260.0, 203.0, -57.0),
+        ("", None, 10.0, 40.0, 30.0),
+    ]
+    pages = [page["items"] for page in every_page(client, "/v1/changes", asked, limit=1)]
+    assert [row for page in pages for row in page] == body["items"]
+    one = client.get("/v1/changes", params={**asked, "store_id": "1"}).json()["items"]
+    assert columns(one, *shown) == [("small", None, 260.0, 203.0, -57.0)]
+    unknown = client.get("/v1/changes", params={"level": "store.colour"})
+    assert "see /v1/attributes" in problem(unknown, 404)
+    assert client.get("/v1/changes", params={"level": "series.size"}).status_code == 422
 
 
 def test_a_scenario_is_compared_without_reasons(client: httpx.Client, ids: dict[str, str]) -> None:

@@ -74,6 +74,13 @@ def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_
     expect(figures).to_contain_text("Last year")
     week = page.get_by_role("region", name="The chain by week").get_by_role("row").nth(1)
     expect(week).to_contain_text(re.compile("Last year.*, Recent trend .*, Holiday "))
+    by_department = page.get_by_role("region", name="By Department")
+    by_department.get_by_label("By", exact=True).select_option("Department: family")
+    asked = {"level": "department.family", "weeks": "together"}
+    found = httpx.get(f"{each_service}/v1/changes", params=asked).json()["items"]
+    groups = page.get_by_role("region", name="By Department: family")
+    expect(groups.locator("tbody th")).to_have_text([row["group"] for row in found])
+    expect(groups.locator("tbody tr").first).to_contain_text(amount(found[0]["right_forecast"]))
     after.select_option(label=f"{origin}, scenario half-price")
     before.select_option(index=1)
     expect(page.get_by_role("heading", level=1)).to_have_text("What changed")

@@ -1,11 +1,10 @@
 // The next week's totals of stores and departments, or of the series within one of them.
-import { attributes, labelOf, levels, memberColumn, seriesColumn } from "./dataset.js";
+import { labelOf, levels, seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
 import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
-import { choice, emptyNote, field, panel } from "./panels.js";
-import { go } from "./routing.js";
-import { attributeName, groupColumn } from "./scope.js";
+import { emptyNote, panel } from "./panels.js";
+import { breakdown, levelOf } from "./scope.js";
 import { table } from "./table.js";
 import { intervalColumns, newestSold, systemColumn, weeksAhead } from "./weeks_ahead.js";
 
@@ -20,9 +19,9 @@ const signedShare = (share) => (share > 0 ? "+" : "") + percent(share);
 export function nextWeekPanels(scope, params, signal) {
   const weeks = nextAndSold(signal);
   weeks.catch(() => {});
-  if (scope.attribute !== null) return [totalsPanel(scope.of, { filters: scope.filters, weeks, params, signal })];
+  if (scope.attribute !== null) return [totalsPanel({ ...levelOf(scope.of, null), filters: scope.filters, weeks, params, signal })];
   if (scope.level !== "chain") return [seriesPanel(scope, weeks, params, signal)];
-  return [h("div", { class: "grid two" }, levels().map((level) => byPanel(level, weeks, params, signal)))];
+  return [h("div", { class: "grid two" }, levels().map((of) => totalsPanel({ ...breakdown(of, params), weeks, params, signal })))];
 }
 
 /** The first forecast week that is not sold yet, and the newest one that is; null where there is none. */
@@ -51,26 +50,17 @@ async function nextWeek(level, key, filters, weeks, signal) {
 }
 
 /** Totals of a level, or of one of its attributes. */
-function byPanel(level, weeks, params, signal) {
-  const known = attributes(level).map((each) => each.attribute);
-  const attribute = known.find((each) => each === params.get(`by.${level}`)) ?? null;
-  const choices = [["", labelOf(level)], ...known.map((each) => [each, attributeName(level, each)])];
-  const by = known.length === 0 ? [] : field("By", choice(choices, attribute ?? "", (chosen) => go({ [`by.${level}`]: chosen })));
-  return totalsPanel(level, { attribute, tools: by, weeks, params, signal });
-}
-
-function totalsPanel(level, { attribute = null, filters = {}, tools = [], weeks, params, signal }) {
-  const [asked, column] = attribute === null ? [level, memberColumn(level)] : [`${level}.${attribute}`, groupColumn(level, attribute)];
+function totalsPanel({ level, column, filters = {}, tools = [], weeks, params, signal }) {
   return panel({
     title: `Next week by ${column.label}`,
     tools,
     signal,
-    load: () => nextWeek(asked, column.key, filters, weeks, signal),
+    load: () => nextWeek(level, column.key, filters, weeks, signal),
     draw: ({ week, from, rows, unit }) => {
       if (rows.length === 0) return emptyNote("No week to come is forecast.", "Totals appear with the next published forecast.");
       const { amount, titled } = amounts(unit);
       return table({
-        name: `next-week-by-${asked}`,
+        name: `next-week-by-${level}`,
         caption: titled(`Week of ${week}, beside sales of ${from} and of last year`),
         rows,
         params,

@@ -1,5 +1,5 @@
 // What a page is about: the chain, a store or department, or all of them that share an attribute.
-import { KEYS, attributes, elided, labelOf, levels, memberName } from "./dataset.js";
+import { KEYS, attributes, elided, labelOf, levels, memberColumn, memberName } from "./dataset.js";
 import { h } from "./dom.js";
 import { get } from "./fetching.js";
 import { words } from "./formatting.js";
@@ -135,10 +135,32 @@ async function firstSeries() {
  * @param {string} attribute
  * @returns {Object}
  */
-export function groupColumn(of, attribute) {
+function groupColumn(of, attribute) {
   // The group of those without the attribute has no page: no filter names it.
   const show = (name, { group }) => (group === "" ? name : h("a", { href: groupLink(of, attribute, group) }, name));
   return { key: "group", label: attributeName(of, attribute), value: (row) => valueName(row.group), show };
 }
+
+/**
+ * Totals of each store or department, or by the attribute of them that the address names, and the field that chooses.
+ * @param {string} of store or department
+ * @param {URLSearchParams} params
+ * @returns {{level: string, column: Object, tools: HTMLElement[]}} the level as the API takes it, the column of a table
+ */
+export function breakdown(of, params) {
+  const known = attributes(of).map((each) => each.attribute);
+  const attribute = known.find((each) => each === params.get(`by.${of}`)) ?? null;
+  const choices = [["", labelOf(of)], ...known.map((each) => [each, attributeName(of, each)])];
+  const tools = known.length === 0 ? [] : [field("By", choice(choices, attribute ?? "", (chosen) => go({ [`by.${of}`]: chosen })))];
+  return { ...levelOf(of, attribute), tools };
+}
+
+/**
+ * A level as the API takes it, and the column that says which of its totals a row is.
+ * @param {string} of store or department
+ * @param {?string} attribute
+ * @returns {{level: string, column: Object}}
+ */
+export const levelOf = (of, attribute) => (attribute === null ? { level: of, column: memberColumn(of) } : { level: `${of}.${attribute}`, column: groupColumn(of, attribute) });
 
 const groupLink = (of, attribute, group) => `#/?${new URLSearchParams({ level: `${of}.${attribute}`, group })}`;

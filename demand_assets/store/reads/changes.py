@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.sql import FromClause, Subquery
 from demand_assets.contract.columns import SPANS_ALL
 from demand_assets.store.dimensions import id_of
 from demand_assets.store.reads.statements import Ids, Order, between, matching
+from demand_assets.store.reads.totals import NO_GROUP, Level
 from demand_assets.store.tables import forecast_attributions, forecasts
 
 _OWN_KEYS = {
@@ -28,7 +29,7 @@ ATTRIBUTED = ("left_attributed", "right_attributed")
 def changes(
     left: str,
     right: str,
-    level: str,
+    level: Level,
     *,
     together: bool = False,
     store_id: Ids = None,
@@ -38,17 +39,21 @@ def changes(
 ) -> tuple[Select[Any], Order]:
     """Forecasts of two vintages per series or total, the largest change first; and the order.
 
-    (store_id, dept_id, target_week, left_forecast, right_forecast, difference, size, ATTRIBUTED, and per group of
-    attributions what it moved the difference by). A forecast is null where a vintage has none, and counts as 0 in the
-    difference, so that series sum to their totals. `together`: all weeks as one row, whose week is null.
+    (store_id, dept_id, group, target_week, left_forecast, right_forecast, difference, size, ATTRIBUTED, and per group
+    of attributions what it moved the difference by). A forecast is null where a vintage has none, and counts as 0 in
+    the difference, so that series sum to their totals. `group` is that of totals. `together`: all weeks as one row,
+    whose week is null.
     """
-    keys = _OWN_KEYS[level] if together else (*_OWN_KEYS[level], "target_week")
+    own = _OWN_KEYS[level.of] if level.attribute is None else ("group",)
+    keys = own if together else (*own, "target_week")
     filters = {"store_id": store_id, "dept_id": dept_id}
 
     def summed(table: FromClause, *columns: ColumnElement[Any]) -> Subquery:
-        statement = select(*_grouping(table, keys), *columns).where(table.c.vintage_id.in_((left, right)))
-        within = between(matching(statement, table, filters), table.c.target_week, start, end)
-        return within.group_by(*(table.c[name] for name in keys)).subquery()
+        rows, group = level.grouped(table)
+        each = {name: group if name == "group" else table.c[name] for name in keys}
+        statement = select(*_grouping(each), *columns).select_from(rows)
+        chosen = matching(statement.where(table.c.vintage_id.in_((left, right))), table, filters)
+        return between(chosen, table.c.target_week, start, end).group_by(*each.values()).subquery()
 
     of, why = forecasts.c, forecast_attributions.c
     amounts = summed(
@@ -65,16 +70,21 @@ def changes(
     )
     rows = _beside(amounts, moved, keys).subquery()
     r = rows.c
-    order = [r.size, r.store_key, r.dept_key, *([] if together else [r.target_week])]
+    order = [r.size, r.group, r.store_key, r.dept_key, *([] if together else [r.target_week])]
     shown = (each for each in r if each.name not in ("store_key", "dept_key"))
     return select(id_of(r.store_key), id_of(r.dept_key), *shown), Order(tuple(order), descending=True)
 
 
-def _grouping(table: FromClause, keys: Sequence[str]) -> list[ColumnElement[Any]]:
-    """store_key, dept_key and target_week, each of the row or what stands for all of them."""
+def _grouping(keys: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """store_key, dept_key, group and target_week, each of the row or what stands for all of them."""
     spans_all, no_week = literal_column(str(SPANS_ALL), Integer), literal(None, Date)
-    others = {"store_key": spans_all, "dept_key": spans_all, "target_week": no_week}
-    return [(table.c[name] if name in keys else other).label(name) for name, other in others.items()]
+    others: dict[str, ColumnElement[Any]] = {
+        "store_key": spans_all,
+        "dept_key": spans_all,
+        "group": NO_GROUP,
+        "target_week": no_week,
+    }
+    return [keys.get(name, other).label(name) for name, other in others.items()]
 
 
 def _beside(amounts: Subquery, moved: Subquery, keys: Sequence[str]) -> Select[Any]:

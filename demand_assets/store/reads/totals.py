@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     union,
 )
+from sqlalchemy.sql import FromClause
 
 from demand_assets.contract.columns import SPANS_ALL, key_name
 from demand_assets.store.dimensions import attributes_of, id_of
@@ -33,7 +34,7 @@ KEYS: Mapping[str, str] = {"store": "store_id", "department": "dept_id"}
 """Level -> the column of ids that its totals differ in; the chain has none."""
 _TOTAL = ("store_key", "dept_key", "group")
 _KEY = (*_TOTAL, "week")
-_SPANS_ALL, _NO_GROUP = literal_column(str(SPANS_ALL), Integer), literal_column("''", String)
+_SPANS_ALL, NO_GROUP = literal_column(str(SPANS_ALL), Integer), literal_column("''", String)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class Level:
     def own_key(self) -> str | None:
         """Name of the column of keys that its totals differ in, or are groups of."""
         return key_name(KEYS[self.of]) if self.of in KEYS else None
+
+    def grouped(self, rows: FromClause) -> tuple[FromClause, ColumnElement[str]]:
+        """Those rows of stores or departments beside their attributes; and the group of each, "" without a value."""
+        if self.own_key is None or self.attribute is None:
+            return rows, NO_GROUP
+        known = attributes_of(KEYS[self.of])
+        facts = select(known).where(known.c.attribute == self.attribute).subquery()
+        joined = rows.outerjoin(facts, facts.c[self.own_key] == rows.c[self.own_key])
+        return joined, func.coalesce(facts.c.value, NO_GROUP)
 
 
 def totals(
@@ -150,25 +160,22 @@ def _together(statement: Select[Any], level: Level, amount: str, *kept: str) -> 
 
     `kept`: columns that stay apart. Of quantiles, which are no sums, there is what those of a group are made from.
     """
-    own = level.own_key
-    if own is None or level.attribute is None:
+    if level.attribute is None:
         return statement
     each = statement.subquery()
-    known = attributes_of(KEYS[level.of])
-    facts = select(known).where(known.c.attribute == level.attribute).subquery()
-    group = func.coalesce(facts.c.value, _NO_GROUP)
+    grouped, group = level.grouped(each)
     columns = [each.c.week, *(each.c[name] for name in kept)]
     spreads = spread("group", each.c) if "p10" in each.c else []
     amounts = func.sum(each.c[amount], type_=Double).label(amount)
     summed = select(*_labelled(_SPANS_ALL, _SPANS_ALL, group), *columns, amounts, *spreads)
-    return summed.select_from(each.outerjoin(facts, facts.c[own] == each.c[own])).group_by(group, *columns)
+    return summed.select_from(grouped).group_by(group, *columns)
 
 
 def _totalled(c: Any, level: Level) -> tuple[list[ColumnElement[Any]], list[ColumnElement[Any]]]:
     """(store_key, dept_key, group) of the total that a row is in, without an attribute, and what differs of them."""
     own = level.own_key
     keys = [c[name] if name == own else _SPANS_ALL for name in ("store_key", "dept_key")]
-    return _labelled(*keys, _NO_GROUP), [] if own is None else [c[own]]
+    return _labelled(*keys, NO_GROUP), [] if own is None else [c[own]]
 
 
 def _labelled(*columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:

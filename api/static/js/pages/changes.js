@@ -1,12 +1,12 @@
 // Two vintages beside each other: what changed from the one to the other, and why.
-import { labelOf, levels, memberColumn, seriesColumn } from "../dataset.js";
+import { levels, seriesColumn } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
 import { amounts, change, counted, moment, percent, shareOfChange } from "../formatting.js";
 import { groupName, groupText } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
-import { filterFields, filtersOf, isFiltered } from "../scope.js";
+import { breakdown, filterFields, filtersOf, isFiltered } from "../scope.js";
 import { table } from "../table.js";
 
 const MOST_VINTAGES = 200;
@@ -40,14 +40,16 @@ export function draw(params, signal) {
       return [h("p", { class: "muted" }, "The system's own forecasts, in the weeks that both forecast; a planner's number is part of neither."), changesTable("changes-chain", "By week", rows, answer, params, { key: "week", label: "Week" })];
     },
   });
-  const totals = levels().map((level) =>
-    panel({
-      title: `By ${labelOf(level)}`,
+  const totals = levels().map((of) => {
+    const { level, column, tools } = breakdown(of, params);
+    return panel({
+      title: `By ${column.label}`,
+      tools,
       signal,
       load: () => ask({ level, weeks: "together" }),
-      draw: (answer) => (answer.items.length === 0 ? nothing(answer) : changesTable(`changes-${level}`, "All weeks of both together", answer.items, answer, params, memberColumn(level))),
-    }),
-  );
+      draw: (answer) => (answer.items.length === 0 ? nothing(answer) : changesTable(`changes-${level}`, "All weeks of both together", answer.items, answer, params, column)),
+    });
+  });
   const each = params.get("weeks") === "each";
   const series = panel({
     title: "Series that changed most",
