@@ -234,6 +234,7 @@ def build_events(settings: Settings) -> Events:
         secret=unshown("EVENT_SECRET", settings.event_secret),
         sns_topic_arn=settings.event_sns_topic,
         addresses=unshown("ALERT_URLS", settings.alert_urls),
+        locale=settings.locale,
     )
 
 

@@ -13,11 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demand_assets.cores import usable_cores
 from demand_assets.errors import SettingsError
+from demand_assets.locales import DEFAULT_LOCALE, LocaleText
 
 PREFIX = "DEMAND_"
 # The workspace of the last `demand run`: `demand dev` and `demand models` show the same one.
 CURRENT_WORKSPACE = Path(".demand/current.env")
-_TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
+_Topic = Annotated[str, Field(pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$")]
 _WORKSPACE = "the last workspace used; before the first run `.demand/workspace`"
 
 
@@ -77,9 +78,7 @@ class Settings(BaseSettings):
             json_schema_extra=_shown("`home`/mlflow-artifacts; on AWS the MLflow server decides"),
         ),
     ] = ""
-    alert_sns_topic: Annotated[str, Field(pattern=_TOPIC, description="ARN of the SNS topic that receives alerts.")] = (
-        ""
-    )
+    alert_sns_topic: Annotated[_Topic, Field(description="ARN of the SNS topic that receives alerts.")] = ""
     alert_urls: Annotated[
         str,
         Field(
@@ -88,6 +87,10 @@ class Settings(BaseSettings):
             "[alerts, news and events](#alerts-news-and-events).",
         ),
     ] = ""
+    locale: Annotated[
+        LocaleText,
+        Field(description="Locale of numbers and dates in that news, such as de-CH; pages use the browser's."),
+    ] = DEFAULT_LOCALE
     event_urls: Annotated[
         str,
         Field(
@@ -105,9 +108,7 @@ class Settings(BaseSettings):
             json_schema_extra=_shown("none; required with `event_urls`"),
         ),
     ] = ""
-    event_sns_topic: Annotated[
-        str, Field(pattern=_TOPIC, description="ARN of the SNS topic, standard or FIFO, that receives the events.")
-    ] = ""
+    event_sns_topic: Annotated[_Topic, Field(description="ARN of the SNS topic (standard or FIFO) of the events.")] = ""
     public_url: Annotated[
         str,
         Field(

@@ -21,12 +21,15 @@ from demand_assets.adapters.alerts import CHANNEL_ERRORS, client_of, one_line
 from demand_assets.adapters.hidden_values import StoreResource, revealed
 from demand_assets.adapters.notices import channels_of, notify
 from demand_assets.errors import DeliveryError, StoreError
+from demand_assets.locales import DEFAULT_LOCALE
 from demand_assets.provenance import fingerprint
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Event = Mapping[str, Any]
+# The subject and the text of a message to people.
+Words = tuple[str, str]
 SECRET_PREFIX = "whsec_"  # noqa: S105
 # A target that is new hears of what was published this long before, so that the run that it was set for counts.
 NEW_SINCE = timedelta(hours=24)
@@ -49,18 +52,18 @@ class Told:
 
 @dataclass(frozen=True)
 class _Target:
-    """`send` takes an event, and what it is in words: for `people`, who hear of vintages of kind forecast only."""
+    """`send` takes an event, and what it is in words: of `people`, who hear of vintages of kind forecast only."""
 
     name: str
-    send: Callable[[Event, str], None]
+    send: Callable[[Event, Words], None]
     people: bool = False
 
 
 class Events(StoreResource):
     """Who is told of published vintages: `webhooks` (signed with `secret`), an SNS topic, `addresses` of Apprise.
 
-    The store at `store_url` holds how far each was told. `public_url` is that of the API, for links. Nothing here
-    raises because a target or the store is down.
+    The store at `store_url` holds how far each was told. `public_url` is that of the API, for links, `locale`
+    that of numbers and days in what people get. Nothing here raises because a target or the store is down.
     """
 
     public_url: str = ""
@@ -68,6 +71,7 @@ class Events(StoreResource):
     secret: str = ""
     sns_topic_arn: str = ""
     addresses: str = ""
+    locale: str = DEFAULT_LOCALE
 
     def tell(self, now: datetime, news_after: timedelta = timedelta(0)) -> list[Told]:
         """Tell every target what it has yet to hear; a failure is logged in one line and tried again by the next call.
@@ -127,7 +131,7 @@ class Events(StoreResource):
 
     def _send_next(self, engine: "Engine", target: _Target, after: int, news_until: datetime) -> int | None:
         """Sequence of the event that was sent; None when there is none after that one."""
-        from demand_assets.adapters.news import digest_of
+        from demand_assets.adapters.news import digest_of, subject_of
         from demand_assets.store.engine import reading
         from demand_assets.store.events import next_event, next_news
 
@@ -138,7 +142,7 @@ class Events(StoreResource):
             if found is None:
                 return None
             event = {**found, "url": f"{self.public_url.rstrip('/')}/v1/vintages/{quote(found['vintage_id'])}"}
-            words = digest_of(connection, event) if people else ""
+            words = (subject_of(event, self.locale), digest_of(connection, event, self.locale)) if people else ("", "")
         target.send(event, words)
         return int(event["sequence"])
 
@@ -155,7 +159,7 @@ def body_of(event: Event) -> bytes:
     return json.dumps(event, default=lambda value: value.isoformat(), allow_nan=False).encode()
 
 
-def _post(url: str, secret: str, event: Event, _: str) -> None:
+def _post(url: str, secret: str, event: Event, _: Words) -> None:
     """POST an event to a webhook; DeliveryError, without the path of the address, unless it answers 2xx."""
     import requests
 
@@ -177,7 +181,7 @@ def _post(url: str, secret: str, event: Event, _: str) -> None:
         raise DeliveryError(f"expected {host} to answer 2xx, got {answer.status_code}")
 
 
-def _publish(topic_arn: str, event: Event, _: str) -> None:
+def _publish(topic_arn: str, event: Event, _: Words) -> None:
     """Publish an event to an SNS topic; a FIFO topic keeps the order and drops what is sent twice."""
     attributes = {name: str(event[name]) for name in ("event", "kind", "origin_week", "sequence")}
     order = {"MessageGroupId": "vintages", "MessageDeduplicationId": event["vintage_id"]}
@@ -189,5 +193,5 @@ def _publish(topic_arn: str, event: Event, _: str) -> None:
     )
 
 
-def _write(address: str, event: Event, words: str) -> None:
-    notify(address, f"Forecast of week {event['origin_week']} published", words, "info")
+def _write(address: str, _: Event, words: Words) -> None:
+    notify(address, *words, "info")

@@ -6,47 +6,65 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from demand_assets.locales import Writer
 from demand_assets.store.dataset import known_dataset
 from demand_assets.store.news import changed_most, changed_weeks, exceptions_of, newest_accuracy, vintage_before
 
 Row = Mapping[str, Any]
 
 
-def digest_of(connection: Connection, event: Row) -> str:
-    """The text of a mail about a published vintage: a paragraph per matter that the store has something on."""
+def digest_of(connection: Connection, event: Row, locale: str) -> str:
+    """The text of a mail about a published vintage: a paragraph per matter that the store has something on.
+
+    Numbers and days are as people of the `locale` write them.
+    """
     origin: date = event["origin_week"]
     scored = newest_accuracy(connection, origin)
+    write = Writer(locale, event["unit"])
     parts = [
-        _headline(event),
-        _expected(event),
-        *_changes(connection, event),
-        *([] if scored is None else [_accuracy(scored), _exceptions(connection, scored["week"])]),
+        _headline(event, write),
+        _expected(event, write),
+        *_changes(connection, event, write),
+        *([] if scored is None else [_accuracy(scored, write), _exceptions(connection, scored["week"], write)]),
         f"More: {event['url']}",
     ]
     return "\n\n".join(parts)
 
 
-def _headline(event: Row) -> str:
+def subject_of(event: Row, locale: str) -> str:
+    """The subject of that mail."""
+    return f"Forecast of week {Writer(locale, event['unit']).day(event['origin_week'])} published"
+
+
+def _headline(event: Row, write: Writer) -> str:
     return (
-        f"{event['rows']:,} forecasts for the {event['horizon_weeks']} weeks after {event['origin_week']} are "
-        f"published: vintage {event['vintage_id']}, by {event['method']}, version {event['model_version']}."
+        f"{write.whole(event['rows'])} forecasts for the {event['horizon_weeks']} weeks after "
+        f"{write.day(event['origin_week'])} are published: vintage {event['vintage_id']}, by {event['method']}, "
+        f"version {event['model_version']}."
     )
 
 
-def _expected(event: Row) -> str:
-    lines = [f"  {row['target_week']}: {row['forecast']:,.0f}{_band(row)}" for row in event["totals"]]
+def _expected(event: Row, write: Writer) -> str:
+    lines = [
+        f"  {write.day(row['target_week'])}: {write.amount(row['forecast'])}{_band(row, write)}"
+        for row in event["totals"]
+    ]
     return "\n".join([f"Expected in all, in {event['unit']}:", *(lines or ["  no totals were published"])])
 
 
-def _changes(connection: Connection, event: Row) -> list[str]:
+def _changes(connection: Connection, event: Row, write: Writer) -> list[str]:
     before = vintage_before(connection, event["origin_week"])
     if before is None:
         return []
     vintages = (event["vintage_id"], before["vintage_id"])
-    weeks = [f"  {row['target_week']}: {_change(row)}" for row in changed_weeks(connection, *vintages)]
     labels = _labels(connection)
-    members = [f"  {labels[row['level']]} {row['name']}: {_change(row)}" for row in changed_most(connection, *vintages)]
-    since = f"since the forecast of week {before['origin_week']}"
+    weeks = [
+        f"  {write.day(row['target_week'])}: {_change(row, write)}" for row in changed_weeks(connection, *vintages)
+    ]
+    members = [
+        f"  {labels[row['level']]} {row['name']}: {_change(row, write)}" for row in changed_most(connection, *vintages)
+    ]
+    since = f"since the forecast of week {write.day(before['origin_week'])}"
     # Forecasts of origins far apart have no week in common.
     return [
         "\n".join([heading, *lines])
@@ -60,38 +78,41 @@ def _labels(connection: Connection) -> dict[str, str]:
     return {"store": known["store_label"], "department": known["dept_label"]}
 
 
-def _accuracy(scored: Row) -> str:
-    bias = f"{'over' if scored['bias'] > 0 else 'under'} by {abs(scored['bias']):,.1f} on average"
-    words = [f"WMAE {scored['wmae']:,.1f}", bias]
+def _accuracy(scored: Row, write: Writer) -> str:
+    bias = f"{'over' if scored['bias'] > 0 else 'under'} by {write.decimal(abs(scored['bias']))} on average"
+    words = [f"WMAE {write.decimal(scored['wmae'])}", bias]
     if scored["coverage"] is not None:
-        words.append(f"{scored['coverage']:.0%} of sales within p10 to p90")
+        words.append(f"{write.percent(scored['coverage'])} of sales within p10 to p90")
     if scored["fva"] is not None:
         better = "better" if scored["fva"] >= 0 else "worse"
-        words.append(f"{abs(scored['fva']):,.1f} {better} than last year's sales would have been")
-    return f"Accuracy of week {scored['week']}: {', '.join(words)}."
+        words.append(f"{write.decimal(abs(scored['fva']))} {better} than last year's sales would have been")
+    # Not by a comma, which is in the numbers of many a locale.
+    return f"Accuracy of week {write.day(scored['week'])}: {'; '.join(words)}."
 
 
-def _exceptions(connection: Connection, week: date) -> str:
+def _exceptions(connection: Connection, week: date, write: Writer) -> str:
     count, first = exceptions_of(connection, week)
+    of = f"Exceptions of week {write.day(week)}"
     if not count:
-        return f"Exceptions of week {week}: none."
+        return f"{of}: none."
     labels = _labels(connection)
-    return "\n".join([f"Exceptions of week {week}: {count:,}, the most money at risk first:", *_lines(labels, first)])
+    return "\n".join([f"{of}: {write.whole(count)}, the most money at risk first:", *_lines(labels, first, write)])
 
 
-def _lines(labels: Mapping[str, str], exceptions: Sequence[Row]) -> list[str]:
+def _lines(labels: Mapping[str, str], exceptions: Sequence[Row], write: Writer) -> list[str]:
     return [
-        f"  {labels['store']} {row['store']}, {labels['department']} {row['department']}: sold {row['actual']:,.0f}, "
-        f"expected {row['p10']:,.0f} to {row['p90']:,.0f}; {row['reason']}"
+        f"  {labels['store']} {row['store']}, {labels['department']} {row['department']}: "
+        f"sold {write.amount(row['actual'])}, expected {write.amount(row['p10'])} to {write.amount(row['p90'])}; "
+        f"{row['reason']}"
         for row in exceptions
     ]
 
 
-def _band(row: Row) -> str:
-    return "" if row["p10"] is None else f" ({row['p10']:,.0f} to {row['p90']:,.0f})"
+def _band(row: Row, write: Writer) -> str:
+    return "" if row["p10"] is None else f" ({write.amount(row['p10'])} to {write.amount(row['p90'])})"
 
 
-def _change(row: Row) -> str:
+def _change(row: Row, write: Writer) -> str:
     difference = row["forecast"] - row["forecast_before"]
-    share = f", {difference / row['forecast_before']:+.1%}" if row["forecast_before"] else ""
-    return f"{difference:+,.0f}{share}"
+    share = f" ({write.signed_percent(difference / row['forecast_before'])})" if row["forecast_before"] else ""
+    return f"{write.signed(difference)}{share}"

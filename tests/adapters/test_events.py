@@ -128,7 +128,7 @@ def test_a_failure_and_a_publication_reach_webhook_and_mail_once_each(store: str
     for _ in range(2):
         Alerts(store_url=store, addresses=addresses).fire(FAILED)
         Events(store_url=store, addresses=addresses).tell(NOW)
-    titles = ["[critical] run_failed: run of weekly failed", "Forecast of week 2012-10-26 published"]
+    titles = ["[critical] run_failed: run of weekly failed", "Forecast of week Oct 26, 2012 published"]
     assert [body["title"] for body in hook.bodies] == titles
     assert [body["type"] for body in hook.bodies] == ["failure", "info"]
     assert [mail["subject"] for mail in box.mails] == titles
@@ -205,7 +205,7 @@ def test_people_hear_of_forecasts_only(store: str, hook: Webhook) -> None:
     for kind in ("backtest", "forecast", "scenario"):
         publish(store, record=replace(RECORD, kind=kind))
     Events(store_url=store, addresses=hook.address).tell(NOW)
-    assert [body["title"] for body in hook.bodies] == ["Forecast of week 2012-10-26 published"]
+    assert [body["title"] for body in hook.bodies] == ["Forecast of week Oct 26, 2012 published"]
 
 
 def test_people_hear_of_a_forecast_some_time_after_it_was_published(store: str, hook: Webhook) -> None:
@@ -216,39 +216,53 @@ def test_people_hear_of_a_forecast_some_time_after_it_was_published(store: str, 
     assert [[one.events for one in each] for each in told] == [[1, 0], [0, 1]]
 
 
-def test_a_mail_says_what_is_expected_what_changed_how_good_it_was_and_the_exceptions(store: str, box: Mailbox) -> None:
+@pytest.mark.parametrize(
+    ("locale", "day", "write"),
+    [
+        ("en-US", {-1: "Oct 19, 2012", 0: "Oct 26, 2012", 1: "Nov 2, 2012", 2: "Nov 9, 2012"}, str),
+        (
+            "de-DE",
+            {-1: "19.10.2012", 0: "26.10.2012", 1: "02.11.2012", 2: "09.11.2012"},
+            lambda text: text.translate(str.maketrans(",.", ".,")).replace("%", "\N{NO-BREAK SPACE}%"),
+        ),
+    ],
+)
+def test_a_mail_says_what_is_expected_what_changed_how_good_it_was_and_the_exceptions(
+    store: str, box: Mailbox, locale: str, day: dict[int, str], write: Callable[[str], str]
+) -> None:
     week = date(2012, 10, 26)
     before = replace(RECORD, origin_week=date(2012, 10, 19), published_at=NOW - timedelta(days=7))
-    vintages = [publish(store, 80.0, before), publish(store, 100.0)]
+    vintages = [publish(store, 8000.0, before), publish(store, 10000.0)]
     engine = create_engine_for(store)
     scores = (1, 12.5, 12.5, 12.5, -12.5, 92.5, -12.5, 1.0, 3.25, None)
     publish_accuracy(engine, [(week, vintages[0], "xgboost", 1, "chain", None, None, *scores)])
-    exception = ("1", "3", 1, 1, 80.0, 70.0, 90.0, 85.0, 200.0, 115.0, "sold more than ever")
+    exception = ("1", "3", 1, 1, 80.0, 70.0, 90.0, 85.0, 2000.0, 115.0, "sold more than ever")
     publish_exceptions(engine, week, [(week, vintages[0], *exception)])
     engine.dispose()
-    Events(store_url=store, addresses=box.address, public_url="https://demand.test").tell(NOW)
+    Events(store_url=store, addresses=box.address, public_url="https://demand.test", locale=locale).tell(NOW)
     (mail,) = box.mails
+    assert mail["subject"] == f"Forecast of week {day[0]} published"
     plain = mail.get_body(("plain",))
     assert plain is not None
+    more = f"{write('+2,000')} ({write('+25.0%')})"
     assert plain.get_content().strip().splitlines() == [
-        f"2 forecasts for the 2 weeks after 2012-10-26 are published: vintage {vintages[1]}, by xgboost, version 7.",
+        f"2 forecasts for the 2 weeks after {day[0]} are published: vintage {vintages[1]}, by xgboost, version 7.",
         "",
         "Expected in all, in USD:",
-        "  2012-11-02: 100 (90 to 110)",
-        "  2012-11-09: 100 (90 to 110)",
+        *(f"  {day[ahead]}: {write('10,000')} ({write('9,990')} to {write('10,010')})" for ahead in (1, 2)),
         "",
-        "What changed since the forecast of week 2012-10-19:",
-        "  2012-11-02: +20, +25.0%",
+        f"What changed since the forecast of week {day[-1]}:",
+        f"  {day[1]}: {more}",
         "",
-        "What changed most since the forecast of week 2012-10-19:",
-        "  Department 3: +20, +25.0%",
-        "  Store 1: +20, +25.0%",
+        f"What changed most since the forecast of week {day[-1]}:",
+        f"  Department 3: {more}",
+        f"  Store 1: {more}",
         "",
-        "Accuracy of week 2012-10-26: WMAE 12.5, under by 12.5 on average, 100% of sales within p10 to p90, "
-        "3.2 better than last year's sales would have been.",
+        f"Accuracy of week {day[0]}: WMAE {write('12.5')}; under by {write('12.5')} on average; {write('100%')} of "
+        f"sales within p10 to p90; {write('3.2')} better than last year's sales would have been.",
         "",
-        "Exceptions of week 2012-10-26: 1, the most money at risk first:",
-        "  Store 1, Department 3: sold 200, expected 70 to 90; sold more than ever",
+        f"Exceptions of week {day[0]}: 1, the most money at risk first:",
+        f"  Store 1, Department 3: sold {write('2,000')}, expected 70 to 90; sold more than ever",
         "",
         f"More: https://demand.test/v1/vintages/{vintages[1]}",
     ]
