@@ -51,10 +51,15 @@ def amount(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def shown(week: date) -> str:
+    """A week as the pages show it to a browser of en-US."""
+    return f"{week:%b} {week.day}, {week.year}"
+
+
 def test_the_overview_shows_the_newest_forecast_and_how_good_it_was(page: Page, service: str, origin: date) -> None:
     settled(page, service)
     facts = page.get_by_label("Newest forecast")
-    expect(facts).to_contain_text(f"Origin week{origin}")
+    expect(facts).to_contain_text(f"Origin week{shown(origin)}")
     expect(facts).to_contain_text("fresh")
     expect(facts).to_contain_text("xgboost 2")
     week = origin + timedelta(weeks=1)
@@ -75,7 +80,7 @@ def test_the_series_page_shows_the_forecast_and_its_reasons(page: Page, service:
     week = origin + timedelta(weeks=1)
     forecast = httpx.get(f"{service}/forecast", params={"store_id": 1, "dept_id": 3, "week": str(week)}).json()
     weeks = page.get_by_role("region", name="Weeks to come and what to order")
-    expect(weeks.get_by_role("row", name=re.compile(str(week)))).to_contain_text(amount(forecast["forecast"]))
+    expect(weeks.get_by_role("row", name=re.compile(shown(week)))).to_contain_text(amount(forecast["forecast"]))
     why = page.get_by_role("region", name="Why")
     expect(why.get_by_role("row", name=re.compile("^Recent trend"))).to_contain_text("+")
     expect(why.get_by_role("row", name=re.compile("^Forecast"))).to_contain_text(amount(forecast["forecast"]))
@@ -90,10 +95,10 @@ def test_the_order_follows_the_service_level(page: Page, service: str, origin: d
     slider = page.get_by_label(re.compile("Service level"))
     slider.focus()
     page.keyboard.press("End")
-    week = str(origin + timedelta(weeks=1))
+    week = origin + timedelta(weeks=1)
     asked = f"store_id=1&dept_id=3&week={week}&service_level=0.99"
     order = httpx.get(f"{service}/v1/orders?{asked}").json()["items"][0]["order_quantity"]
-    expect(page.get_by_role("row", name=re.compile(week)).first).to_contain_text(amount(order))
+    expect(page.get_by_role("row", name=re.compile(shown(week))).first).to_contain_text(amount(order))
     expect(page).to_have_url(re.compile("level=0.99"))
 
 
@@ -103,8 +108,8 @@ def test_exceptions_link_to_their_series(page: Page, service: str, origin: date)
     row = page.get_by_role("row").nth(1)
     expect(row).to_contain_text(amount(worst["at_risk"]))
     expect(row).to_contain_text(worst["reason"])
-    before = str(origin - timedelta(weeks=1))
-    page.get_by_label("Week", exact=True).select_option(before)
+    before = shown(origin - timedelta(weeks=1))
+    page.get_by_label("Week", exact=True).select_option(label=before)
     expect(page.get_by_text(f"Week of {before}, by amount at risk, USD").first).to_be_visible()
     page.get_by_role("link", name=re.compile("^Store ., Department")).first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Store ., Department "))
@@ -112,18 +117,18 @@ def test_exceptions_link_to_their_series(page: Page, service: str, origin: date)
 
 def test_the_drift_heatmap_lists_the_groups_of_a_cell(page: Page, service: str, origin: date) -> None:
     settled(page, f"{service}/#/drift?show=all")
-    cell = page.get_by_role("button", name=re.compile(f"^Consumer prices against last year, {origin}"))
+    cell = page.get_by_role("button", name=re.compile(f"^Consumer prices against last year, {shown(origin)}"))
     cell.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
     before = origin - timedelta(weeks=1)
-    expect(page.get_by_role("button", name=re.compile(f", {before}:"))).to_have_count(len(retailer.VARIABLES))
+    expect(page.get_by_role("button", name=re.compile(f", {shown(before)}:"))).to_have_count(len(retailer.VARIABLES))
     page.keyboard.press("Enter")
-    groups = page.get_by_role("region", name=re.compile(f"week of {before}: groups"))
+    groups = page.get_by_role("region", name=re.compile(f"week of {shown(before)}: groups"))
     expect(groups.get_by_role("row")).to_have_count(1 + 2 * 3)
     expect(groups).to_contain_text("In files and alerts: ")
     expect(page).to_have_url(re.compile(f"week={before}"))
-    spread = page.get_by_role("region", name=re.compile(f"week of {before}: distribution"))
+    spread = page.get_by_role("region", name=re.compile(f"week of {shown(before)}: distribution"))
     expect(
         spread.get_by_role("img", name=re.compile("This week: 40 values, most often .* Same season last year: 40"))
     ).to_be_visible()
@@ -294,13 +299,15 @@ def test_it_asks_for_nothing_outside(browser: Browser, service: str) -> None:
     assert [url for url in asked if not url.startswith((service, "about:", "data:"))] == []
 
 
-def test_csv_download_has_the_rows_shown(page: Page, service: str) -> None:
+def test_csv_download_has_the_rows_shown(page: Page, service: str, origin: date) -> None:
     settled(page, f"{service}/#/?sort.next-week-by-store=store_id")
     with page.expect_download() as started:
         page.get_by_role("region", name="Next week by Store").get_by_role("button", name=re.compile("CSV")).click()
     with open(started.value.path(), newline="") as file:
         rows = list(csv.DictReader(file))
-    items = httpx.get(f"{service}/v1/totals", params={"level": "store", "from": _week(page)}).json()["items"]
+    items = httpx.get(
+        f"{service}/v1/totals", params={"level": "store", "from": str(origin + timedelta(weeks=1))}
+    ).json()["items"]
     first = {row["store_id"]: row["final"] for row in items if row["horizon"] == 1}
     assert [row["store_id"] for row in rows] == ["1", "2"]
     assert {row["store_id"]: float(row["final"]) for row in rows} == first
@@ -315,11 +322,6 @@ def test_a_cell_of_a_download_is_text_wherever_the_api_says_so(page: Page, servi
         "async texts => (await import('/static/js/csv.js')).csvText(['text'], texts.map(each => [each]))", texts
     )
     assert ours.encode() == render({"text": (str, texts)}, Format.CSV)
-
-
-def _week(page: Page) -> str:
-    caption = page.get_by_role("region", name="Next week by Store").locator("p").first.inner_text()
-    return caption.removeprefix("Week of ")[:10]
 
 
 def test_a_filter_is_in_the_address_and_keeps_the_focus(page: Page, service: str) -> None:
@@ -338,7 +340,7 @@ def test_a_chart_is_read_by_keyboard(page: Page, service: str, origin: date) -> 
     chart.focus()
     for _ in range(retailer.HORIZON + 1):
         page.keyboard.press("ArrowLeft")
-    expect(page.get_by_text(f"{origin}, Last year", exact=False)).to_contain_text(
+    expect(page.get_by_text(f"{shown(origin)}, Last year", exact=False)).to_contain_text(
         f"Sales {amount(retailer.sales('1', '3', origin))}"
     )
 

@@ -13,7 +13,7 @@ from demand_assets.store.engine import create_engine_for
 from demand_assets.store.keys import create_key
 from tests.dashboard import retailer
 from tests.dashboard.conftest import served
-from tests.dashboard.test_dashboard import settled
+from tests.dashboard.test_dashboard import settled, shown
 
 
 def test_an_override_is_made_by_keyboard_and_shown_beside_the_forecast(page: Page, service: str, origin: date) -> None:
@@ -26,7 +26,7 @@ def test_an_override_is_made_by_keyboard_and_shown_beside_the_forecast(page: Pag
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_text("23,456 USD counts in place of the forecast")).to_be_visible()
-    week = str(origin + timedelta(weeks=1))
+    week = shown(origin + timedelta(weeks=1))
     ahead = page.get_by_role("region", name="Weeks to come and what to order")
     expect(ahead.get_by_role("row", name=re.compile(week))).to_contain_text("23,456")
     listed = page.get_by_role("region", name="Overrides of this series")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pandas as pd
@@ -18,7 +18,7 @@ from demand_assets.forecasting.features.known_ahead import features_of_driver
 from demand_assets.forecasting.features.spec import ATTRIBUTION_GROUPS
 from demand_assets.monitoring.drift_metrics import drift_classes
 from tests.dashboard import retailer
-from tests.dashboard.test_dashboard import amount, settled
+from tests.dashboard.test_dashboard import amount, settled, shown
 
 
 def test_orders_are_downloaded_as_the_erp_reads_them(page: Page, each_service: str, origin: date) -> None:
@@ -66,8 +66,8 @@ def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_
     settled(page, f"{each_service}/#/changes")
     expect(page.get_by_role("heading", level=1)).to_have_text("What changed since last week")
     before, after = page.get_by_label("Before", exact=True), page.get_by_label("After", exact=True)
-    expect(before.locator("option:checked")).to_contain_text(f"{origin - timedelta(weeks=1)}, published")
-    expect(after.locator("option:checked")).to_contain_text(f"{origin}, published")
+    expect(before.locator("option:checked")).to_contain_text(f"{shown(origin - timedelta(weeks=1))}, published")
+    expect(after.locator("option:checked")).to_contain_text(f"{shown(origin)}, published")
     found = httpx.get(f"{each_service}/v1/changes", params={"level": "chain", "weeks": "together"}).json()["items"][0]
     figures = page.get_by_label("Figures")
     expect(figures).to_contain_text(amount(found["right_forecast"]))
@@ -81,7 +81,7 @@ def test_what_changed_since_last_week_is_told_with_its_reasons(page: Page, each_
     groups = page.get_by_role("region", name="By Department: family")
     expect(groups.locator("tbody th")).to_have_text([row["group"] for row in found])
     expect(groups.locator("tbody tr").first).to_contain_text(amount(found[0]["right_forecast"]))
-    after.select_option(label=f"{origin}, scenario half-price")
+    after.select_option(label=f"{shown(origin)}, scenario half-price")
     before.select_option(index=1)
     expect(page.get_by_role("heading", level=1)).to_have_text("What changed")
     series = page.get_by_role("region", name="Series that changed most")
@@ -183,6 +183,11 @@ def test_groups_by_an_attribute_are_totals_and_filters(page: Page, each_service:
     assert [each for each in shown if not each.endswith("Department 11")] == []
 
 
+def read(text: str) -> date:
+    """The week that is shown so."""
+    return datetime.strptime(text, "%b %d, %Y").replace(tzinfo=UTC).date()
+
+
 def test_holidays_are_called_by_their_names(page: Page, each_service: str, origin: date) -> None:
     for path in ("#/", "#/series?store=1&dept=3"):
         settled(page, f"{each_service}/{path}")
@@ -193,16 +198,18 @@ def test_holidays_are_called_by_their_names(page: Page, each_service: str, origi
         for row in chart.locator("tbody tr").all():
             cells = row.locator("th, td").all_inner_texts()
             named[cells[0]] = cells[-1]
-        holidays = sorted(week for week in named if retailer.is_holiday(date.fromisoformat(week)))
+        # Rows are the newest first.
+        holidays = [week for week in reversed(named) if retailer.is_holiday(read(week))]
         # The first one has no name in the calendar.
         assert [named[week] for week in holidays] == ["Holiday", *(f"Feast {at}" for at in range(1, len(holidays)))]
         assert {name for week, name in named.items() if week not in holidays} == {""}
         box = chart.get_by_role("group", name=re.compile("Arrow keys"))
         box.press("End")
-        while (week := chart.locator(".reading-week").inner_text()[:10]) != holidays[-1]:
-            assert week > holidays[-1]
+        reading = chart.locator(".reading-week")
+        while not reading.inner_text().startswith(holidays[-1]):
+            assert read(" ".join(reading.inner_text().split()[:3])) > read(holidays[-1])
             box.press("ArrowLeft")
-        expect(chart.locator(".reading-week")).to_have_text(f"{holidays[-1]} {named[holidays[-1]]}")
+        expect(reading).to_have_text(f"{holidays[-1]} {named[holidays[-1]]}")
 
 
 def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_service: str, origin: date) -> None:
@@ -210,7 +217,7 @@ def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_servic
     against = page.get_by_role("region", name="Forecast against sales")
     asked = {"from": str(origin), "to": str(origin), "horizon": "1"}
     row = httpx.get(f"{each_service}/v1/totals", params=asked).json()["items"][0]
-    week = against.get_by_role("row", name=re.compile(f"^{origin}"))
+    week = against.get_by_role("row", name=re.compile(f"^{shown(origin)}"))
     for value in (row["forecast"], row["actual"]):
         expect(week).to_contain_text(amount(value))
     expect(week).to_contain_text(f"{100 * (row['forecast'] / row['actual'] - 1):.1f}%".replace("-", "\N{MINUS SIGN}"))
@@ -224,14 +231,16 @@ def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_servic
         expect(seven).to_contain_text(amount(wmae))
     expect(seven).to_contain_text(f"+{100 * (1 - found['published'] / found['seasonal_naive']):.1f}%")
     against.get_by_label("Forecast made", exact=True).select_option("2 weeks before")
-    expect(against.get_by_role("row", name=re.compile(f"^{origin}"))).to_contain_text(str(origin - timedelta(weeks=2)))
+    expect(against.get_by_role("row", name=re.compile(f"^{shown(origin)}"))).to_contain_text(
+        shown(origin - timedelta(weeks=2))
+    )
     page.get_by_label("Totals of").select_option("Department: family")
     expect(page.get_by_role("heading", level=1)).to_have_text("Accuracy: Department: family dry")
     expect(models.locator("tbody tr")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
-    ("locale", "shown", "read"),
+    ("locale", "written", "read"),
     [
         ("en-US", lambda text: text, {"15,000": 15000, "1.234": 1.234, "1,234,567.5": 1234567.5, "0,5": 0.5}),
         ("de-DE", lambda text: text.replace(",", "."), {"15.000": 15000, "1,234": 1.234, "1.234.567,5": 1234567.5}),
@@ -244,7 +253,7 @@ def test_past_forecasts_stand_beside_sales_and_baselines(page: Page, each_servic
     ],
 )
 def test_numbers_are_written_and_read_as_the_browsers_locale_does(
-    browser: Browser, service: str, origin: date, locale: str, shown: Callable[[str], str], read: dict[str, float]
+    browser: Browser, service: str, origin: date, locale: str, written: Callable[[str], str], read: dict[str, float]
 ) -> None:
     week = str(origin + timedelta(weeks=1))
     total = httpx.get(f"{service}/v1/totals", params={"from": week, "to": week}).json()["items"][0]
@@ -253,10 +262,41 @@ def test_numbers_are_written_and_read_as_the_browsers_locale_does(
         settled(page, service)
         # Releases of a browser differ in the apostrophe of Switzerland.
         figures = page.get_by_label("Figures").inner_text().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        assert f"{shown(amount(total['final']))} USD" in figures
+        assert f"{written(amount(total['final']))} USD" in figures
         found = page.evaluate(
             "async (texts) => { const { decision } = await import('/static/js/formatting.js');"
             " return texts.map((text) => decision(text)?.override ?? null); }",
             list(read),
         )
     assert found == list(read.values())
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+@pytest.mark.parametrize(
+    ("locale", "written"),
+    [("en-US", shown), ("de-DE", lambda week: f"{week:%d.%m.%Y}"), ("en-GB", lambda week: f"{week.day} {week:%b %Y}")],
+)
+def test_days_are_written_as_the_browsers_locale_does_and_the_same_in_every_zone(
+    browser: Browser, service: str, origin: date, locale: str, written: Callable[[date], str], zone: str
+) -> None:
+    weeks = [origin + timedelta(weeks=ahead) for ahead in range(1, retailer.HORIZON + 1)]
+    with browser.new_context(locale=locale, timezone_id=zone, accept_downloads=True) as context:
+        page = context.new_page()
+        settled(page, f"{service}/#/")
+        expect(page.get_by_label("Newest forecast")).to_contain_text(written(origin))
+        coming = page.get_by_role("region", name="Weeks to come")
+        for row, week in zip(coming.locator("tbody th").all(), weeks, strict=True):
+            expect(row).to_contain_text(written(week))
+        with page.expect_download() as started:
+            coming.get_by_role("button", name=re.compile("CSV")).click()
+        with open(started.value.path(), newline="") as file:
+            assert [row["week"] for row in csv.DictReader(file)] == [str(week) for week in weeks]
+        settled(page, f"{service}/#/orders")
+        choices = page.get_by_label("Week", exact=True).locator("option")
+        assert choices.all_inner_texts() == [*map(written, weeks), "all weeks"]
+        assert choices.first.get_attribute("value") == str(weeks[0])
+        drawn = page.evaluate(
+            "async (at) => (await import('/static/js/chart_drawing.js')).axes([1, 2])[0].values(null, [at])[0]",
+            datetime(2012, 11, 2, tzinfo=UTC).timestamp(),
+        )
+    assert drawn == written(date(2012, 11, 2))

@@ -3,7 +3,7 @@ import { chart } from "./chart.js";
 import { labelOf, levels, memberColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
-import { addWeeks, decimal, percent, amounts, whole } from "./formatting.js";
+import { addWeeks, day, decimal, percent, amounts, whole } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { table } from "./table.js";
 
@@ -96,7 +96,7 @@ function scoresOf(level, week, vintage, items, unit, params) {
   const by = vintage.kind === "backtest" ? " by the backtest" : "";
   return table({
     name: `accuracy-by-${level}`,
-    caption: titled(`Week of ${week}, forecast from sales to ${vintage.origin_week}${by}; per series and week`),
+    caption: titled(`Week of ${day(week)}, forecast from sales to ${day(vintage.origin_week)}${by}; per series and week`),
     rows: items,
     params,
     sort: "-wmae",
@@ -131,11 +131,11 @@ function errorChart(rows, unit, tested, query, signal) {
   const decided = rows.filter((row) => row.final_wmae !== null);
   const helped = decided.filter((row) => row.final_wmae < row.wmae).length;
   const planners = decided.length > 0 ? ` Planners' numbers came nearer in ${helped} of ${decided.length} weeks.` : "";
-  const told = tested !== null && rows[0].week <= tested ? ` Weeks to ${tested} were forecast by the backtest, out of sample.` : "";
+  const told = tested !== null && rows[0].week <= tested ? ` Weeks to ${day(tested)} were forecast by the backtest, out of sample.` : "";
   return chart({
     name: nameOf("wmae", query),
     title: titled("WMAE by week"),
-    summary: `WMAE, mean of all horizons. Newest week ${rows.at(-1).week}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.${planners}${told}`,
+    summary: `WMAE, mean of all horizons. Newest week ${day(rows.at(-1).week)}: ${full(rows.at(-1).wmae)}. Below seasonal naive in ${better} of ${both.length} weeks.${planners}${told}`,
     weeks: rows.map((row) => row.week),
     height: 210,
     unit,
@@ -172,7 +172,7 @@ function coverageChart(rows, query, signal) {
   return chart({
     name: nameOf("coverage", query),
     title: "Share of sales within p10 to p90 by week",
-    summary: `Target 80%. Newest week ${rows.at(-1).week}: ${percent(rows.at(-1).coverage)}. Mean of the weeks shown: ${percent(mean(rows, "coverage"))}.`,
+    summary: `Target 80%. Newest week ${day(rows.at(-1).week)}: ${percent(rows.at(-1).coverage)}. Mean of the weeks shown: ${percent(mean(rows, "coverage"))}.`,
     weeks: rows.map((row) => row.week),
     height: 210,
     range: [0.5, 1],

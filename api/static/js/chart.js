@@ -1,7 +1,7 @@
 // Charts of weeks: a legend that reads out the week under the pointer or the arrow keys, a sentence and a table beside.
 import { FEW_WEEKS, ROOM_FOR_NAMES, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
-import { amounts } from "./formatting.js";
+import { amounts, day } from "./formatting.js";
 import { contentsOf, table } from "./table.js";
 import { isTable } from "./workbook.js";
 
@@ -104,7 +104,7 @@ export function chart(spec) {
     legend.append(h("span", { class: "legend-item" }, swatch(line), line.legend ?? line.label, value));
   }
   if (spec.levelLabel) legend.append(h("span", { class: "legend-item" }, swatch({ colour: "--muted", dash: [4, 3], width: 1 }), spec.levelLabel));
-  const named = (name) => [name, spec.holidays?.get(name)].filter(Boolean).join(" ");
+  const named = (name) => [day(name), spec.holidays?.get(name)].filter(Boolean).join(" ");
   const read = (i) => {
     week.textContent = i === null || i === undefined ? "" : named(weeks[i]);
     for (const { value, text, known } of readings.values()) value.textContent = i === null || i === undefined || !known(i) ? "" : text(i);
@@ -119,7 +119,7 @@ export function chart(spec) {
     width: 600,
     height,
     // Room for half a name of the last week where weeks are named, not months.
-    padding: [spec.holidays?.size ? ROOM_FOR_NAMES : 10, weeks.length <= FEW_WEEKS ? 30 : 14, 0, 0],
+    padding: [spec.holidays?.size ? ROOM_FOR_NAMES : 10, weeks.length <= FEW_WEEKS ? 38 : 14, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
@@ -132,7 +132,7 @@ export function chart(spec) {
     series: [{}, ...lines.map((line) => seriesOf(line, weeks.length))],
     bands: (spec.bands ?? []).map(([high, under]) => ({ series: [at(high), at(under)], fill: () => colour("--fan") })),
     hooks: {
-      drawClear: [holidayMarks([...(spec.holidays ?? [])].map(([day, name]) => [seconds(day), name]))],
+      drawClear: [holidayMarks([...(spec.holidays ?? [])].map(([week, name]) => [seconds(week), name]))],
       drawAxes: [lineMarks({ origin: spec.origin ? seconds(spec.origin) : null, level: spec.level })],
       setCursor: [(u) => read(u.cursor.idx)],
     },
@@ -182,7 +182,7 @@ function dataOf(spec, listed, format) {
       }))
       .reverse();
   const columns = [
-    { key: "week", label: "Week" },
+    { key: "week", label: "Week", show: day },
     ...listed.map((line) => ({ key: line.key, label: line.label, numeric: true, show: (value) => format(value) })),
     ...(spec.holidays ? [{ key: "holiday", label: "Holiday", show: (value) => value ?? "" }] : []),
   ];

@@ -1,5 +1,5 @@
 // What uPlot draws with: colours of the theme, axes of weeks and amounts, marks behind the lines.
-import { short } from "./formatting.js";
+import { day, month, short } from "./formatting.js";
 
 let colours = new Map();
 document.addEventListener("theme", () => (colours = new Map()));
@@ -37,7 +37,7 @@ function monthSplits(u, _axis, min, max) {
 
 /** A few weeks span too few months: then weeks are named, from the newest back, as far as their names have room. */
 function weekSplits(u, min, max, weeks) {
-  const apart = (80 * devicePixelRatio * (max - min)) / Math.max(u.bbox.width, 1);
+  const apart = (88 * devicePixelRatio * (max - min)) / Math.max(u.bbox.width, 1);
   const named = [];
   for (const week of weeks.filter((each) => each >= min && each <= max).reverse()) {
     if (named.length === 0 || named[0] - week >= apart) named.unshift(week);
@@ -45,7 +45,7 @@ function weekSplits(u, min, max, weeks) {
   return named;
 }
 
-const iso = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0, length);
+const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
 /**
  * The axes of a chart of weeks.
@@ -65,7 +65,7 @@ export function axes(weeks, format = short) {
       size: 28,
       gap: 4,
       splits: few ? (u, _i, min, max) => weekSplits(u, min, max, weeks) : monthSplits,
-      values: (_u, splits) => splits.map((at) => iso(at, few ? 10 : 7)),
+      values: (_u, splits) => splits.map((at) => (few ? day : month)(iso(at))),
     },
     {
       ...shared,

@@ -2,7 +2,7 @@
 import { chart } from "./chart.js";
 import { freshId, h, svg } from "./dom.js";
 import { getAll } from "./fetching.js";
-import { counted, decimal, percent, whole } from "./formatting.js";
+import { counted, day, decimal, percent, whole } from "./formatting.js";
 import { variableName } from "./names.js";
 import { emptyNote, panel } from "./panels.js";
 import { table } from "./table.js";
@@ -22,7 +22,7 @@ const FEW_WEEKS = 2;
  */
 export function distributionPanel(week, variable, signal) {
   return panel({
-    title: `${variableName(variable)}, week of ${week}: distribution`,
+    title: `${variableName(variable)}, week of ${day(week)}: distribution`,
     signal,
     load: () => Promise.all([getAll("/v1/distributions", { variable, to: week }, signal), getAll("/v1/distributions/histograms", { variable, week }, signal)]),
     draw: ([{ items }, { items: bins }]) => {
@@ -95,7 +95,7 @@ function spread(rows, variable, signal) {
   return chart({
     name: `distribution-weeks-${variable}`,
     title: `${variableName(variable)} by week: median, and 10% to 90% of the series`,
-    summary: `Median ${edge(rows[0].q050)} in ${rows[0].week}, ${edge(rows.at(-1).q050)} in ${rows.at(-1).week}.`,
+    summary: `Median ${edge(rows[0].q050)} in ${day(rows[0].week)}, ${edge(rows.at(-1).q050)} in ${day(rows.at(-1).week)}.`,
     weeks: column("week"),
     height: 200,
     signal,

@@ -1,11 +1,17 @@
-// The one place that turns values into text and back: numbers as the browser's locale writes them, weeks and times as
-// ISO 8601, which is the same everywhere and the name of a week in files and addresses. Downloads have plain numbers.
+// The one place that turns values into text and back: numbers, days and times as the browser's locale writes them.
+// Downloads have plain numbers and ISO 8601, which is also the name of a week in addresses and what a field takes.
 
 // The sign of a number that is rounded to zero says nothing.
 const numbers = (options) => new Intl.NumberFormat(navigator.languages, { signDisplay: "negative", ...options });
 const WHOLE = numbers({ maximumFractionDigits: 0 });
 const PLAIN = numbers({ maximumFractionDigits: 2 });
 const SHORT = numbers({ notation: "compact", maximumFractionDigits: 1 });
+// A week is a day of the calendar, not a time: read and written in UTC, it is the same day in every zone.
+const days = (options) => new Intl.DateTimeFormat(navigator.languages, { timeZone: "UTC", calendar: "gregory", ...options });
+const DAY = days({ dateStyle: "medium" });
+const MONTH = days({ year: "numeric", month: "short" });
+const DAY_OF_YEAR = days({ month: "numeric", day: "numeric" });
+const MOMENT = days({ dateStyle: "medium", timeStyle: "short" });
 const fixed = new Map();
 const PARTS = Object.fromEntries(PLAIN.formatToParts(1234567.5).map(({ type, value }) => [type, value]));
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
@@ -142,15 +148,32 @@ export function decision(text) {
 }
 
 /**
- * A time as 2012-10-27 06:00 UTC.
+ * A day, such as the one that names a week: Nov 2, 2012, or 02.11.2012.
+ * @param {?string} iso such as 2012-11-02
+ * @returns {string}
+ */
+export const day = (iso) => (iso ? DAY.format(Date.parse(iso)) : NOTHING);
+
+/**
+ * A day without its year, where there is little room: 11/2, or 2.11.
+ * @param {string} iso
+ * @returns {string}
+ */
+export const dayOfYear = (iso) => DAY_OF_YEAR.format(Date.parse(iso));
+
+/**
+ * The month of a day: Nov 2012.
+ * @param {string} iso
+ * @returns {string}
+ */
+export const month = (iso) => MONTH.format(Date.parse(iso));
+
+/**
+ * A time: Oct 27, 2012, 6:00 AM UTC.
  * @param {?string} iso
  * @returns {string}
  */
-export function moment(iso) {
-  if (!iso) return NOTHING;
-  const [day, time] = new Date(iso).toISOString().split("T");
-  return `${day} ${time.slice(0, 5)} UTC`;
-}
+export const moment = (iso) => (iso ? `${MOMENT.format(Date.parse(iso))} UTC` : NOTHING);
 
 /**
  * The week so many weeks later.

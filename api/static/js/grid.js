@@ -2,7 +2,7 @@
 import { seriesName } from "./dataset.js";
 import { h } from "./dom.js";
 import { getAll } from "./fetching.js";
-import { amounts, counted, decision } from "./formatting.js";
+import { amounts, counted, day, decision } from "./formatting.js";
 import { emptyNote, field, panel } from "./panels.js";
 import { focusableWhenScrolling } from "./table.js";
 import { codeSelect } from "./override_form.js";
@@ -46,7 +46,7 @@ function drawGrid(items, unit) {
       "table",
       { class: "entry" },
       h("caption", {}, titled("Final numbers; a cell takes a number, +10% of the system's forecast, or withdraw")),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Series"), weeks.map((week) => h("th", { scope: "col", class: "number" }, week)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Series"), weeks.map((week) => h("th", { scope: "col", class: "number" }, day(week))))),
       h("tbody", {}, shown.map((row, at) => h("tr", {}, h("th", { scope: "row" }, seriesName(row[0])), cells[at].map((cell) => h("td", {}, cell?.input))))),
     ),
   );
@@ -57,7 +57,7 @@ function drawGrid(items, unit) {
 
 function cellOf(item, week, amount) {
   if (!item) return null;
-  const label = `${seriesName(item)}, week of ${week}: ${amount(item.final)}`;
+  const label = `${seriesName(item)}, week of ${day(week)}: ${amount(item.final)}`;
   const input = h("input", { type: "text", autocomplete: "off", placeholder: amount(item.final), "aria-label": label });
   input.addEventListener("input", () => input.removeAttribute("aria-invalid"));
   return { item, input };

@@ -1,5 +1,6 @@
 // A grid of buttons: severity as colour, as a mark and as text for a screen reader; arrows move, Enter opens.
 import { h } from "./dom.js";
+import { day, dayOfYear } from "./formatting.js";
 import { variableName, variableText } from "./names.js";
 import { focusableWhenScrolling } from "./table.js";
 
@@ -68,13 +69,13 @@ export function heatmap({ weeks, variables, cells, chosen, choose }) {
 
 function headOf(week, before) {
   const year = week.slice(0, 4) === before?.slice(0, 4) ? " " : week.slice(0, 4);
-  return h("th", { scope: "col" }, h("span", { class: "unseen" }, week), h("span", { "aria-hidden": "true" }, h("span", { class: "year" }, year), week.slice(5)));
+  return h("th", { scope: "col" }, h("span", { class: "unseen" }, day(week)), h("span", { "aria-hidden": "true" }, h("span", { class: "year" }, year), dayOfYear(week)));
 }
 
 function cellOf(week, variable, row) {
   if (!row) return null;
   const groups = row.severity === "severe" ? row.severe : row.severity === "warn" ? row.warn : null;
-  const label = `${variableName(variable)}, ${week}: ${NAMES[row.severity] ?? row.severity}${groups ? ` in ${groups} ${groups === 1 ? "comparison" : "comparisons"}` : ""}`;
+  const label = `${variableName(variable)}, ${day(week)}: ${NAMES[row.severity] ?? row.severity}${groups ? ` in ${groups} ${groups === 1 ? "comparison" : "comparisons"}` : ""}`;
   return h(
     "button",
     { type: "button", class: `cell ${row.severity}`, tabindex: -1, "aria-pressed": "false", "aria-label": label, title: label, "data-week": week, "data-variable": variable },

@@ -1,5 +1,6 @@
 // Holiday weeks by their names; one that the calendar has no name for is a holiday all the same.
 import { h } from "./dom.js";
+import { day } from "./formatting.js";
 
 /**
  * The holiday weeks among some rows, for a chart.
@@ -13,6 +14,6 @@ export const holidaysOf = (rows) => new Map(rows.filter((row) => row.is_holiday)
  * @returns {Object}
  */
 export function weekColumn() {
-  const show = (week, row) => (row.is_holiday ? h("span", {}, week, " ", h("span", { class: "badge" }, row.holiday ?? "holiday")) : week);
+  const show = (week, row) => (row.is_holiday ? h("span", {}, day(week), " ", h("span", { class: "badge" }, row.holiday ?? "holiday")) : day(week));
   return { key: "week", label: "Week", show };
 }

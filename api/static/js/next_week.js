@@ -2,7 +2,7 @@
 import { labelOf, levels, seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
 import { get, getAll } from "./fetching.js";
-import { addWeeks, percent, shareOfChange, amounts } from "./formatting.js";
+import { addWeeks, day, percent, shareOfChange, amounts } from "./formatting.js";
 import { emptyNote, panel } from "./panels.js";
 import { breakdown, levelOf } from "./scope.js";
 import { table } from "./table.js";
@@ -36,7 +36,7 @@ async function nextAndSold(signal) {
 async function nextWeek(level, key, filters, weeks, signal) {
   const { week, from } = await weeks;
   if (week === null) return { week: null, rows: [], unit: null };
-  const of = (day) => getAll("/v1/totals", { level, ...filters, from: day, to: day }, signal);
+  const of = (date) => getAll("/v1/totals", { level, ...filters, from: date, to: date }, signal);
   const [next, now, before] = await Promise.all([of(week), of(from), of(addWeeks(week, -52))]);
   const byId = (answer) => new Map(answer.items.map((row) => [row[key], row]));
   const [sold, old] = [byId(now), byId(before)];
@@ -61,7 +61,7 @@ function totalsPanel({ level, column, filters = {}, tools = [], weeks, params, s
       const { amount, titled } = amounts(unit);
       return table({
         name: `next-week-by-${level}`,
-        caption: titled(`Week of ${week}, beside sales of ${from} and of last year`),
+        caption: titled(`Week of ${day(week)}, beside sales of ${day(from)} and of last year`),
         rows,
         params,
         sort: "-final",
@@ -94,7 +94,7 @@ function seriesPanel({ level, filters }, weeks, params, signal) {
       const { amount, titled } = amounts(unit);
       return table({
         name: "next-week-series",
-        caption: titled(`Week of ${items[0].week}`),
+        caption: titled(`Week of ${day(items[0].week)}`),
         rows: items,
         params,
         sort: "-final",

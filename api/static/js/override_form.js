@@ -2,7 +2,7 @@
 import { reasonCodes } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { freshKey, get, post } from "./fetching.js";
-import { amounts, counted, decision, percent } from "./formatting.js";
+import { amounts, counted, day, decision, percent } from "./formatting.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { overridesTable, scoresTable } from "./overrides_tables.js";
 import { onlyAhead } from "./weeks_ahead.js";
@@ -57,7 +57,7 @@ function formPanel(detail, params, changed) {
   const { full, titled } = amounts(detail.unit);
   const week = h("select", { name: "week", required: true });
   for (const row of detail.forecasts) {
-    week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, row.week));
+    week.append(h("option", { value: row.week, selected: row.week === params.get("target") }, day(row.week)));
   }
   const forecasts = new Map(detail.forecasts.map((row) => [row.week, row.forecast]));
   // What is changed by somebody else meanwhile must not be overwritten unseen.
@@ -68,7 +68,7 @@ function formPanel(detail, params, changed) {
   week.addEventListener("change", showModel);
   showModel();
   const amount = h("input", { name: "amount", type: "text", inputmode: "decimal", required: true, autocomplete: "off" });
-  // Not type="date": browsers show that in the order of the locale.
+  // Not type="date": browsers show that in the order of the locale, which may be another one than that of the page.
   const expiry = h("input", { name: "expiry", type: "text", inputmode: "numeric", pattern: DAY, title: "A day as 2026-12-31", autocomplete: "off" });
   const reason = h("textarea", { name: "reason", required: true, maxlength: 1000, rows: 2 });
   const code = codeSelect();
@@ -99,7 +99,7 @@ function formPanel(detail, params, changed) {
       sent = { key: freshKey(), body: null };
       given.set(made.week, made.version);
       const counts = made.status === "waiting" ? "waits for a second person's approval in place of" : "counts in place of";
-      const message = made.override === null ? `Withdrawn for the week of ${made.week}` : `${full(made.override)} ${counts} the forecast of ${full(made.forecast)} for the week of ${made.week}`;
+      const message = made.override === null ? `Withdrawn for the week of ${day(made.week)}` : `${full(made.override)} ${counts} the forecast of ${full(made.forecast)} for the week of ${day(made.week)}`;
       result.replaceChildren(h("p", { class: "success" }, `${message} (version ${made.version}, by ${made.author}).`));
       amount.value = reason.value = "";
       changed();

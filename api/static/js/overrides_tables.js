@@ -1,7 +1,7 @@
 // Tables of overrides, for one series and for all.
 import { seriesColumn } from "./dataset.js";
 import { h } from "./dom.js";
-import { amounts, moment, percent } from "./formatting.js";
+import { amounts, day, moment, percent } from "./formatting.js";
 import { table } from "./table.js";
 
 const KINDS = { active: "good", waiting: "warn", rejected: "bad", superseded: "", withdrawn: "warn", expired: "warn" };
@@ -25,7 +25,7 @@ export function overridesTable(name, rows, unit, params, withSeries) {
     params,
     columns: [
       ...(withSeries ? [ofSeries()] : []),
-      { key: "week", label: "Week" },
+      { key: "week", label: "Week", show: day },
       { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status] ?? ""}` }, status) },
       { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : amount(value)) },
       { key: "forecast", label: "System then", numeric: true, show: amount },
@@ -56,7 +56,7 @@ export function scoresTable(name, rows, unit, params) {
     params,
     columns: [
       ofSeries(),
-      { key: "week", label: "Week" },
+      { key: "week", label: "Week", show: day },
       { key: "author", label: "Author" },
       { key: "override", label: "Override", numeric: true, show: amount },
       { key: "forecast", label: "System", numeric: true, show: amount },

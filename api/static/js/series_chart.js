@@ -1,7 +1,7 @@
 // The chart of one series, with what was forecast before and what planners said.
 import { chart, interval } from "./chart.js";
 import { labelOf, seriesName } from "./dataset.js";
-import { addWeeks, amounts, counted } from "./formatting.js";
+import { addWeeks, amounts, counted, day } from "./formatting.js";
 import { holidaysOf } from "./holidays.js";
 import { emptyNote } from "./panels.js";
 import { weeksAhead } from "./weeks_ahead.js";
@@ -71,7 +71,7 @@ function earlierLines(earlier, rows) {
   for (const row of newestFirst) if (!nearest.has(row.week)) nearest.set(row.week, row.forecast);
   const lines = origins.map((origin) => {
     const said = new Map(earlier.filter((row) => row.origin_week === origin).map((row) => [row.week, row.forecast]));
-    return { key: `origin-${origin}`, label: origin, values: rows.map((row) => said.get(row.week) ?? null), colour: "--earlier", width: 1, unlisted: true };
+    return { key: `origin-${origin}`, label: day(origin), values: rows.map((row) => said.get(row.week) ?? null), colour: "--earlier", width: 1, unlisted: true };
   });
   return [...lines, { key: "earlier", label: "Earlier forecasts", values: rows.map((row) => nearest.get(row.week) ?? null), colour: "--earlier", width: 1, kind: "hidden" }];
 }
@@ -79,13 +79,13 @@ function earlierLines(earlier, rows) {
 function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   const { amount, full } = amounts(detail.unit);
   const parts = [];
-  if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${sold.at(-1).week}.`);
+  if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${day(sold.at(-1).week)}.`);
   for (const row of weeksAhead(detail.forecasts, detail.history).slice(0, 1)) {
     const system = row.final === row.forecast ? "" : ` (system: ${amount(row.forecast)})`;
-    parts.push(`Next week, ${row.week}: forecast ${full(row.final)}${system}, p10 to p90 ${amount(row.final_p10)} to ${amount(row.final_p90)}.`);
+    parts.push(`Next week, ${day(row.week)}: forecast ${full(row.final)}${system}, p10 to p90 ${amount(row.final_p10)} to ${amount(row.final_p90)}.`);
   }
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
-  if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${week} ${full(value)}`).join(", ")}.`);
+  if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${day(week)} ${full(value)}`).join(", ")}.`);
   if (earlier.length > 1) parts.push(`${counted(earlier.length - 1, "earlier forecast")} as thin lines; the table has the one nearest to each week.`);
   if (hasMarkdowns) parts.push("Markdowns at the foot have a scale of their own.");
   return parts.join(" ");

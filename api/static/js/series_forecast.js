@@ -1,7 +1,7 @@
 // The weeks ahead of one series: the numbers, what to order at a service level, and why.
 import { announce, h } from "./dom.js";
 import { get } from "./fetching.js";
-import { amounts, percent } from "./formatting.js";
+import { amounts, day, percent } from "./formatting.js";
 import { weekColumn } from "./holidays.js";
 import { groupName, groupText } from "./names.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
@@ -45,7 +45,7 @@ export function forecastTable(detail, params, signal) {
       // An answer to an older position of the slider must not replace a newer one.
       if (mine !== asked || signal.aborted) return;
       slot.replaceChildren(drawn(ahead, about, new Map(items.map((row) => [row.week, row.order_quantity])), level));
-      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.filter((row) => ahead.forecasts.some((each) => each.week === row.week)).map((row) => `${amounts(detail.unit).amount(row.order_quantity)} for ${row.week}`).join(", ")}`);
+      if (mine > 1) announce(`At ${percent(level, 0)}, order ${items.filter((row) => ahead.forecasts.some((each) => each.week === row.week)).map((row) => `${amounts(detail.unit).amount(row.order_quantity)} for ${day(row.week)}`).join(", ")}`);
     } catch (error) {
       if (mine === asked && !signal.aborted) slot.replaceChildren(errorBox(error, show));
     }
@@ -112,7 +112,7 @@ export function attributionsPanel(detail, params, signal) {
   const weeks = detail.forecasts.map((row) => row.week);
   const asked = params.get("target");
   const select = h("select", { onchange: () => ((note({ target: select.value }), fresh())) });
-  for (const week of weeks) select.append(h("option", { value: week, selected: week === asked }, week));
+  for (const week of weeks) select.append(h("option", { value: week, selected: week === asked }, day(week)));
   const holder = h("div", { class: "holder" });
   const make = () =>
     panel({
@@ -152,7 +152,7 @@ function attributionsOf({ attributions, forecast, week, unit }) {
   const summary = [up && `${groupName(up.group)} adds most (${signed(up.amount)})`, down && `${groupName(down.group)} takes most away (${signed(down.amount)})`].filter(Boolean).join(", ");
   const bars = table({
     name: `attributions-${week}`,
-    caption: titled(`What moved the forecast of ${week}; the parts sum to it`),
+    caption: titled(`What moved the forecast of ${day(week)}; the parts sum to it`),
     rows,
     mark: (row) => (row.total ? "strong" : null),
     columns: [

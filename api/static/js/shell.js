@@ -2,7 +2,7 @@
 import { datasetUnit, weekday } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { apiKey, get, setApiKey, signOut } from "./fetching.js";
-import { counted, moment, shortVersion } from "./formatting.js";
+import { counted, day, moment, shortVersion } from "./formatting.js";
 
 const LOOK_MS = 60_000;
 
@@ -39,8 +39,8 @@ function fact(label, value, title) {
 
 /** How weeks are named and what amounts count, at the foot of every page. */
 export function drawWords() {
-  const [day, unit] = [weekday() ?? "day", datasetUnit()];
-  document.getElementById("words").textContent = `Weeks are named by the ${day} that ends them. Amounts are per week${unit === null ? "" : `, in ${unit}`}.`;
+  const [name, unit] = [weekday() ?? "day", datasetUnit()];
+  document.getElementById("words").textContent = `Weeks are named by the ${name} that ends them. Amounts are per week${unit === null ? "" : `, in ${unit}`}.`;
 }
 
 /** The facts of the newest vintage, and a banner when it is overdue or there is none. */
@@ -62,7 +62,7 @@ export async function drawFacts() {
     return;
   }
   facts.replaceChildren(
-    fact("Origin week", newest.origin_week),
+    fact("Origin week", day(newest.origin_week)),
     fact("Published", moment(newest.published_at)),
     fact("State", h("span", { class: answer.is_stale ? "badge warn" : "badge good" }, answer.is_stale ? "stale" : "fresh")),
     fact("Model", `${newest.method} ${newest.model_version}`),
@@ -72,7 +72,7 @@ export async function drawFacts() {
   );
   banner.replaceChildren(
     ...(answer.is_stale
-      ? [h("p", { class: "banner", role: "status" }, h("strong", {}, "This forecast is stale. "), `Its origin is the week of ${newest.origin_week}, and the next one is overdue: newer sales are not in it.`)]
+      ? [h("p", { class: "banner", role: "status" }, h("strong", {}, "This forecast is stale. "), `Its origin is the week of ${day(newest.origin_week)}, and the next one is overdue: newer sales are not in it.`)]
       : []),
   );
 }
@@ -99,7 +99,7 @@ export function watchForNewer(again) {
 }
 
 function offer(origin, again) {
-  const text = `A newer forecast is published, of origin week ${origin}. `;
+  const text = `A newer forecast is published, of origin week ${day(origin)}. `;
   const button = h("button", { type: "button", class: "quiet", onclick: again }, "Show it");
   document.getElementById("banner").replaceChildren(h("p", { class: "banner", role: "status" }, text, button));
 }

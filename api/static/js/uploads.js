@@ -2,7 +2,7 @@
 import { seriesColumn } from "./dataset.js";
 import { announce, h } from "./dom.js";
 import { freshKey, get, getAll, post, upload } from "./fetching.js";
-import { amounts, counted, moment, whole } from "./formatting.js";
+import { amounts, counted, day, moment, whole } from "./formatting.js";
 import { codeSelect } from "./override_form.js";
 import { emptyNote, errorBox, field, panel } from "./panels.js";
 import { redraw } from "./routing.js";
@@ -96,7 +96,7 @@ function previewOf(made, confirm) {
       columns: [
         { key: "line", label: "Line", numeric: true },
         seriesColumn(),
-        { key: "week", label: "Week" },
+        { key: "week", label: "Week", show: day },
         { key: "forecast", label: "System", numeric: true, show: amount },
         { key: "override", label: "Override", numeric: true, show: (value) => (value === null ? "withdrawn" : amount(value)) },
         { key: "status", label: "Status", show: (status) => h("span", { class: `badge ${KINDS[status]}` }, status) },
@@ -146,7 +146,7 @@ function waitingTable(rows, unit, params) {
       params,
       columns: [
         seriesColumn((row) => ({ target: row.week })),
-        { key: "week", label: "Week" },
+        { key: "week", label: "Week", show: day },
         { key: "forecast", label: "System", numeric: true, show: amount },
         { key: "override", label: "Override", numeric: true, show: amount },
         { key: "author", label: "Author" },

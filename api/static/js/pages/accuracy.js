@@ -4,7 +4,7 @@ import { chart, interval } from "../chart.js";
 import { labelOf, levels, memberColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, amounts, counted, percent, shareOfChange, valueAdded } from "../formatting.js";
+import { addWeeks, amounts, counted, day, percent, shareOfChange, valueAdded } from "../formatting.js";
 import { holidaysOf, weekColumn } from "../holidays.js";
 import { methodName } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
@@ -89,7 +89,7 @@ function againstSales(items, before, unit, scope, params, signal) {
     chart({
       name,
       title: titled(`Sales beside the ${made}, by week`),
-      summary: `Sales and the ${made} in ${counted(rows.length, "week")} from ${rows[0].week} to ${rows.at(-1).week}.`,
+      summary: `Sales and the ${made} in ${counted(rows.length, "week")} from ${day(rows[0].week)} to ${day(rows.at(-1).week)}.`,
       weeks: column("week"),
       holidays: holidaysOf(rows),
       height: 300,
@@ -109,7 +109,7 @@ function againstSales(items, before, unit, scope, params, signal) {
       params,
       columns: [
         weekColumn(),
-        { key: "origin_week", label: "Made after" },
+        { key: "origin_week", label: "Made after", show: day },
         { key: "forecast", label: "Forecast", numeric: true, show: amount },
         { key: "actual", label: "Sales", numeric: true, show: amount },
         { key: "error", label: "Forecast less sales", numeric: true, show: signed },

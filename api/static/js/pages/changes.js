@@ -2,7 +2,7 @@
 import { levels, seriesColumn } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { amounts, change, counted, moment, percent, shareOfChange } from "../formatting.js";
+import { amounts, change, counted, day, moment, percent, shareOfChange } from "../formatting.js";
 import { groupName, groupText } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
@@ -36,8 +36,8 @@ export function draw(params, signal) {
       if (answer.missing) return nothing(answer);
       const rows = [...answer.items].sort((a, b) => a.week.localeCompare(b.week));
       figures.replaceChildren(...(rows.length > 0 ? [figuresOf(rows, answer)] : []));
-      if (rows.length === 0) return emptyNote("No week is in both.", `The forecast of ${answer.left.origin_week} ends before that of ${answer.right.origin_week} begins.`);
-      return [h("p", { class: "muted" }, "The system's own forecasts, in the weeks that both forecast; a planner's number is part of neither."), changesTable("changes-chain", "By week", rows, answer, params, { key: "week", label: "Week" })];
+      if (rows.length === 0) return emptyNote("No week is in both.", `The forecast of ${day(answer.left.origin_week)} ends before that of ${day(answer.right.origin_week)} begins.`);
+      return [h("p", { class: "muted" }, "The system's own forecasts, in the weeks that both forecast; a planner's number is part of neither."), changesTable("changes-chain", "By week", rows, answer, params, { key: "week", label: "Week", show: day })];
     },
   });
   const totals = levels().map((of) => {
@@ -56,7 +56,7 @@ export function draw(params, signal) {
     tools: field("Weeks", choice([["", "together"], ["each", "one by one"]], each ? "each" : "", (weeks) => go({ weeks }))),
     signal,
     load: () => ask({ weeks: each ? "each" : "together", ...filtersOf(params) }),
-    draw: (answer) => (answer.items.length === 0 ? nothing(answer) : changesTable("changes-series", each ? "By week" : "All weeks of both together", answer.items, answer, params, seriesColumn(), ...(each ? [{ key: "week", label: "Week" }] : []))),
+    draw: (answer) => (answer.items.length === 0 ? nothing(answer) : changesTable("changes-series", each ? "By week" : "All weeks of both together", answer.items, answer, params, seriesColumn(), ...(each ? [{ key: "week", label: "Week", show: day }] : []))),
   });
   return [
     h("div", { class: "filters", role: "group", "aria-label": "Filters" }, chosen, filterFields(params), isFiltered(params, "left", "right") && h("a", { href: link("changes") }, "Clear")),
@@ -86,8 +86,8 @@ async function vintageFields(left, right, signal) {
 }
 
 function described({ origin_week: origin, kind, published_at: at }, name) {
-  if (name) return `${origin}, scenario ${name}`;
-  return kind === "backtest" ? `${origin}, backtest` : `${origin}, published ${moment(at)}`;
+  if (name) return `${day(origin)}, scenario ${name}`;
+  return kind === "backtest" ? `${day(origin)}, backtest` : `${day(origin)}, published ${moment(at)}`;
 }
 
 function figuresOf(rows, { unit, left, right }) {
@@ -98,8 +98,8 @@ function figuresOf(rows, { unit, left, right }) {
   return h(
     "dl",
     { class: "figures", "aria-label": "Figures" },
-    figure(`Forecast, ${counted(rows.length, "week")}`, full(after), `made at the end of ${right.origin_week}`),
-    figure("Before", full(before), `made at the end of ${left.origin_week}`),
+    figure(`Forecast, ${counted(rows.length, "week")}`, full(after), `made at the end of ${day(right.origin_week)}`),
+    figure("Before", full(before), `made at the end of ${day(left.origin_week)}`),
     figure("Change", full(after - before, signed), change(after, before)),
     figure("Mostly by", reasons.length > 0 ? groupName(reasons[0].group) : "–", reasons.length > 0 ? `${signed(reasons[0].amount)} of it` : `no attributions, ${amount(rows.length)} weeks`),
   );

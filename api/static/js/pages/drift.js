@@ -3,7 +3,7 @@ import { labelOf, memberLink } from "../dataset.js";
 import { distributionPanel } from "../distribution.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, decimal, percent, whole, words } from "../formatting.js";
+import { addWeeks, day, decimal, percent, whole, words } from "../formatting.js";
 import { variableName, variableText } from "../names.js";
 import { choice, emptyNote, field, panel } from "../panels.js";
 import { go, link, note } from "../routing.js";
@@ -69,7 +69,7 @@ function drawMap(rows, shown, params, choose) {
   const newest = rows.filter((row) => row.week === weeks.at(-1));
   const count = (severity) => newest.filter((row) => row.severity === severity);
   const severe = count("severe").map((row) => variableName(row.variable));
-  const said = `Week of ${weeks.at(-1)}: ${severe.length === 0 ? "no severe drift" : `severe in ${severe.slice(0, 6).join(", ")}${severe.length > 6 ? ` and ${severe.length - 6} more` : ""}`}; ${count("warn").length} with a warning, of ${newest.length} variables.`;
+  const said = `Week of ${day(weeks.at(-1))}: ${severe.length === 0 ? "no severe drift" : `severe in ${severe.slice(0, 6).join(", ")}${severe.length > 6 ? ` and ${severe.length - 6} more` : ""}`}; ${count("warn").length} with a warning, of ${newest.length} variables.`;
   const shownCells = () => {
     const names = ["week", "variable", "kind", "severity", "warn", "severe", "worst_group_kind", "worst_group_id", "worst_reference", "psi", "ks", "mean_shift", "missing_shift"];
     return { names, rows: variables.flatMap((variable) => weeks.map((week) => cells.get(`${variable} ${week}`)).filter(Boolean).map((row) => names.map((name) => row[name]))) };
@@ -82,7 +82,7 @@ function drawMap(rows, shown, params, choose) {
 
 function groupsPanel(week, variable, signal) {
   const section = panel({
-    title: `${variableName(variable)}, week of ${week}: groups`,
+    title: `${variableName(variable)}, week of ${day(week)}: groups`,
     signal,
     load: () => getAll("/v1/drift", { week, variable }, signal),
     draw: ({ items }) => {

@@ -2,7 +2,7 @@
 import { seriesColumn } from "../dataset.js";
 import { h, svg } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { amounts, change, counted, whole } from "../formatting.js";
+import { amounts, change, counted, day, whole } from "../formatting.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { filterFields, filtersOf, isFiltered } from "../scope.js";
@@ -37,11 +37,11 @@ export function draw(params, signal) {
 function weekChoice(weeks, params) {
   const chosen = params.get("week") ?? "";
   const extra = chosen && !weeks.includes(chosen) ? [chosen] : [];
-  return field("Week", choice([["", "newest"], ...[...extra, ...weeks].map((week) => [week, week])], chosen, (week) => go({ week })));
+  return field("Week", choice([["", "newest"], ...[...extra, ...weeks].map((week) => [week, day(week)])], chosen, (week) => go({ week })));
 }
 
 function nothing(week, filtered) {
-  if (filtered) return emptyNote("No exception matches.", week ? `In the week of ${week} no such series left p10 to p90, or the week is not scored.` : "", h("a", { href: link("exceptions") }, "Show the newest week"));
+  if (filtered) return emptyNote("No exception matches.", week ? `In the week of ${day(week)} no such series left p10 to p90, or the week is not scored.` : "", h("a", { href: link("exceptions") }, "Show the newest week"));
   return emptyNote("No exceptions yet.", "They appear once a week that was forecast has been sold.");
 }
 
@@ -52,7 +52,7 @@ function drawn({ items, week, unit }, params) {
   const figures = h(
     "dl",
     { class: "figures" },
-    figure("Week", week, counted(items.length, "series")),
+    figure("Week", day(week), counted(items.length, "series")),
     figure("At risk, together", full(risk), `largest ${amount(Math.max(...items.map((row) => row.at_risk)))}`),
     figure("Sold more than p90", whole(over), "may have run short"),
     figure("Sold less than p10", whole(items.length - over), "may have too much"),
@@ -61,7 +61,7 @@ function drawn({ items, week, unit }, params) {
     figures,
     table({
       name: `exceptions-${week}`,
-      caption: `${titled(`Week of ${week}, by amount at risk`)}. Bar: p10 to p90, tick: forecast, dot: sales`,
+      caption: `${titled(`Week of ${day(week)}, by amount at risk`)}. Bar: p10 to p90, tick: forecast, dot: sales`,
       rows: items,
       params,
       most: 100,

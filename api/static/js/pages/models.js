@@ -1,7 +1,7 @@
 // Versions of the model, and the ledger of what was and was not put into production.
 import { h } from "../dom.js";
 import { getAll } from "../fetching.js";
-import { amounts, decimal, moment, percent, shortVersion, valueAdded, whole, words } from "../formatting.js";
+import { amounts, day, decimal, moment, percent, shortVersion, valueAdded, whole, words } from "../formatting.js";
 import { chart } from "../chart.js";
 import { figureName } from "../names.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
@@ -65,7 +65,7 @@ function versions(items, unit, params, signal) {
       columns: [
         { key: "version", label: "Version", show: (version, row) => h("span", {}, `${row.model_name} ${version}`, row.in_production ? [" ", h("span", { class: "badge good" }, "in production")] : "") },
         { key: "outcome", label: "Outcome", show: (value) => h("span", { class: `badge ${BADGES[value] ?? ""}` }, value) },
-        { key: "as_of", label: "Trained to" },
+        { key: "as_of", label: "Trained to", show: day },
         { key: "decided_at", label: "Decided", show: moment },
         { key: "wmae", label: "WMAE", numeric: true, show: amount },
         { key: "champion_wmae", label: "Champion then", numeric: true, show: amount },
@@ -87,7 +87,7 @@ function versionChart(rows, unit, signal) {
   return chart({
     name: "wmae-of-versions",
     title: titled("WMAE of each version in its backtest, by the week it was trained to"),
-    summary: `Newest version ${kept.at(-1).version}, trained to ${kept.at(-1).as_of}: WMAE ${full(kept.at(-1).wmae)}; the champion of that time ${amount(kept.at(-1).champion_wmae)}, seasonal naive ${amount(kept.at(-1).seasonal_naive_wmae)}.`,
+    summary: `Newest version ${kept.at(-1).version}, trained to ${day(kept.at(-1).as_of)}: WMAE ${full(kept.at(-1).wmae)}; the champion of that time ${amount(kept.at(-1).champion_wmae)}, seasonal naive ${amount(kept.at(-1).seasonal_naive_wmae)}.`,
     weeks: column("as_of"),
     height: 190,
     unit,
@@ -124,7 +124,7 @@ function timeline(items) {
         "li",
         {},
         h("span", { class: `mark ${row.outcome}`, "aria-hidden": "true" }, row.action === "rollback" ? "↩" : (MARKS[row.outcome] ?? "·")),
-        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, [moment(row.decided_at), row.as_of && `trained to ${row.as_of}`, row.requested_by].filter(Boolean).join(" · "))),
+        h("div", { class: "head" }, h("h3", {}, headline(row)), h("span", { class: `badge ${BADGES[row.outcome] ?? ""}` }, row.outcome), h("span", { class: "muted" }, [moment(row.decided_at), row.as_of && `trained to ${day(row.as_of)}`, row.requested_by].filter(Boolean).join(" · "))),
         h("ul", { class: "reasons" }, row.reasons.map((reason) => h("li", {}, reason))),
         Object.keys(row.figures ?? {}).length > 0 &&
           h(
@@ -138,6 +138,8 @@ function timeline(items) {
   );
 }
 
+const WRITTEN = { decided_at: moment, as_of: day };
+
 function decisionsTable(items) {
   const details = h("details", { class: "data" }, h("summary", {}, "Data of the decisions"));
   const columns = ["decided_at", "action", "outcome", "model_name", "from_version", "to_version", "forced", "requested_by", "as_of", "data_version", "code_version"];
@@ -147,7 +149,7 @@ function decisionsTable(items) {
       caption: "Decisions, the newest first",
       rows: items,
       hideCaption: true,
-      columns: [...columns.map((key) => ({ key, label: capital(words(key)), show: (value) => (value === null ? "–" : String(value)) })), { key: "reasons", label: "Reasons", wide: true, value: (row) => row.reasons.join("; ") }],
+      columns: [...columns.map((key) => ({ key, label: capital(words(key)), show: WRITTEN[key] ?? ((value) => (value === null ? "–" : String(value))) })), { key: "reasons", label: "Reasons", wide: true, value: (row) => row.reasons.join("; ") }],
     }),
   );
   return details;

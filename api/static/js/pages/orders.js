@@ -3,7 +3,7 @@ import { save } from "../csv.js";
 import { seriesColumn } from "../dataset.js";
 import { announce, h } from "../dom.js";
 import { get, getAll, getFile } from "../fetching.js";
-import { amounts, counted, percent, whole } from "../formatting.js";
+import { amounts, counted, day, percent, whole } from "../formatting.js";
 import { choice, emptyNote, errorBox, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { filterFields, filtersOf, isFiltered } from "../scope.js";
@@ -55,7 +55,7 @@ async function comingWeeks(signal) {
 
 function weekField(ahead, chosen) {
   const weeks = chosen && chosen !== "all" && !ahead.includes(chosen) ? [chosen, ...ahead] : ahead;
-  const choices = [...weeks.map((week) => [week, week]), ["all", "all weeks"]];
+  const choices = [...weeks.map((week) => [week, day(week)]), ["all", "all weeks"]];
   return field("Week", choice(choices, chosen ?? "", (week) => go({ week })));
 }
 
@@ -89,14 +89,14 @@ function drawn({ items, week, unit }, params, level, forErp, said) {
     said,
     table({
       name: "orders",
-      caption: titled(`${week === "all" ? "All weeks of the newest forecast" : `Week of ${week}`}, to suffice in ${percent(Number(level), 0)} of weeks`),
+      caption: titled(`${week === "all" ? "All weeks of the newest forecast" : `Week of ${day(week)}`}, to suffice in ${percent(Number(level), 0)} of weeks`),
       rows: items,
       params,
       most: 100,
       tall: true,
       columns: [
         seriesColumn(),
-        ...(week === "all" ? [{ key: "week", label: "Week" }] : []),
+        ...(week === "all" ? [{ key: "week", label: "Week", show: day }] : []),
         { key: "order_quantity", label: "Order", numeric: true, show: (value) => h("strong", {}, amount(value)) },
         { key: "final", label: "Forecast", numeric: true, show: amount },
         ...systemColumn(items, amount),

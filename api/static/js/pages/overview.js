@@ -4,7 +4,7 @@ import { chart, interval } from "../chart.js";
 import { seriesColumn } from "../dataset.js";
 import { entitle, h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { addWeeks, amounts, change, counted, percent, shareOfChange } from "../formatting.js";
+import { addWeeks, amounts, change, counted, day, percent, shareOfChange } from "../formatting.js";
 import { holidaysOf, weekColumn } from "../holidays.js";
 import { choice, emptyNote, field, figure, panel } from "../panels.js";
 import { go, link } from "../routing.js";
@@ -87,23 +87,23 @@ function figuresOf(items, vintage, unit) {
     const next = ahead[0];
     const range = next.final_p10 === null ? "" : `p10 to p90: ${amount(next.final_p10)} to ${amount(next.final_p90)}`;
     const moved = next.final === next.forecast ? "" : `; system: ${amount(next.forecast)}`;
-    parts.push(figure(`Forecast, week of ${next.week}`, full(next.final), range + moved));
+    parts.push(figure(`Forecast, week of ${day(next.week)}`, full(next.final), range + moved));
     const old = before.get(addWeeks(next.week, -52)) ?? null;
     parts.push(figure("Against the same week last year", change(next.final, old), `last year ${amount(old)}`));
   }
-  if (sold) parts.push(figure(`Sales, week of ${sold.week}`, full(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
+  if (sold) parts.push(figure(`Sales, week of ${day(sold.week)}`, full(sold.actual), `${change(sold.actual, before.get(addWeeks(sold.week, -52)))} on last year`));
   if (scored) {
     const miss = scored.actual - scored.forecast;
     const known = scored.p10 !== null;
     const inside = known && scored.actual >= scored.p10 && scored.actual <= scored.p90;
     const place = known ? (inside ? "within p10 to p90" : "outside p10 to p90") : `forecast ${amount(scored.forecast)}`;
-    parts.push(figure(`Sales less forecast, ${scored.week}`, full(miss, signed), `${change(scored.actual, scored.forecast)}, ${place}`, known && !inside ? "bad" : ""));
+    parts.push(figure(`Sales less forecast, ${day(scored.week)}`, full(miss, signed), `${change(scored.actual, scored.forecast)}, ${place}`, known && !inside ? "bad" : ""));
   } else if (sold) {
     parts.push(figure("Sales less forecast", "–", "no forecast week has been sold yet"));
   }
   if (ahead.length > 0) {
     const sum = ahead.reduce((total, row) => total + row.final, 0);
-    parts.push(figure(`Next ${counted(ahead.length, "week")} together`, full(sum), `to the week of ${ahead.at(-1).week}`));
+    parts.push(figure(`Next ${counted(ahead.length, "week")} together`, full(sum), `to the week of ${day(ahead.at(-1).week)}`));
   }
   return h("dl", { class: "figures", "aria-label": "Figures" }, parts);
 }
@@ -122,8 +122,8 @@ function totalsChart(items, vintage, unit, weeksShown, scope, signal) {
   const hasInterval = rows.some((row) => row.p10 !== null);
   const held = foreseen.filter((row) => row.actual >= row.p10 && row.actual <= row.p90).length;
   const about = [
-    `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${last}`,
-    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${ahead.at(-1).week}: ${ahead.map((row) => amount(row.final)).join(", ")} ${unit}` : "",
+    `${counted(sold.filter((row) => row.week >= from).length, "week")} of sales to ${day(last)}`,
+    ahead.length > 0 ? `, then ${counted(ahead.length, "forecast week")} to ${day(ahead.at(-1).week)}: ${ahead.map((row) => amount(row.final)).join(", ")} ${unit}` : "",
     foreseen.length > 0 ? `. Sales lay within p10 to p90 in ${held} of ${counted(foreseen.length, "week")} that had been forecast` : "",
     ". Last year is aligned by 52 weeks, so that holidays meet.",
   ].join("");
@@ -183,7 +183,7 @@ function exceptionsPanel(scope, signal) {
       const { amount, titled } = amounts(unit);
       return table({
         name: "largest-exceptions",
-        caption: titled(`Week of ${week}, by amount at risk`),
+        caption: titled(`Week of ${day(week)}, by amount at risk`),
         rows: items,
         columns: [
           seriesColumn(),

@@ -3,7 +3,7 @@ import { chart, interval } from "../chart.js";
 import { seriesColumn } from "../dataset.js";
 import { h } from "../dom.js";
 import { get, getAll } from "../fetching.js";
-import { amounts, change, counted, moment, percent, shareOfChange, whole } from "../formatting.js";
+import { amounts, change, counted, day, moment, percent, shareOfChange, whole } from "../formatting.js";
 import { emptyNote, figure, panel } from "../panels.js";
 import { link } from "../routing.js";
 import { table } from "../table.js";
@@ -37,7 +37,7 @@ function list(params, signal) {
         params,
         columns: [
           { key: "name", label: "Scenario", show: (value) => h("a", { href: link("scenarios", { name: value }) }, value) },
-          { key: "origin_week", label: "Origin" },
+          { key: "origin_week", label: "Origin", show: day },
           { key: "base_forecast", label: "Forecast", numeric: true, show: amountOf },
           { key: "forecast", label: "On changed plans", numeric: true, show: amountOf },
           { key: "change", label: "Change", numeric: true, show: signedShare },
@@ -110,7 +110,7 @@ function weeksChart({ name, weeks, unit, origin_week: origin }, signal) {
   return chart({
     name: `scenario-${name}`,
     title: titled("Forecast on the changed plans and on the plans as they were"),
-    summary: `${counted(weeks.length, "week")} after the origin ${origin}: ${amount(after)} on the changed plans, ${amount(before)} before, ${change(after, before)}. The band is p10 to p90 on the changed plans.`,
+    summary: `${counted(weeks.length, "week")} after the origin ${day(origin)}: ${amount(after)} on the changed plans, ${amount(before)} before, ${change(after, before)}. The band is p10 to p90 on the changed plans.`,
     weeks: column("week"),
     height: 280,
     unit,
@@ -134,7 +134,7 @@ function weeksTable({ weeks, unit }, params) {
     rows,
     params,
     columns: [
-      { key: "week", label: "Week" },
+      { key: "week", label: "Week", show: day },
       { key: "base_forecast", label: "Before", numeric: true, show: amount },
       { key: "forecast", label: "After", numeric: true, show: amount },
       { key: "change", label: "Change", numeric: true, show: signedShare },

@@ -2,7 +2,7 @@
 import { getAll, get } from "../fetching.js";
 import { KEYS, elided, labelOf, levels, memberLink, memberName, seriesColumn, seriesName } from "../dataset.js";
 import { entitle, h } from "../dom.js";
-import { amounts, whole } from "../formatting.js";
+import { amounts, day, whole } from "../formatting.js";
 import { choice, emptyNote, errorBox, field, idNamed, panel } from "../panels.js";
 import { go, link } from "../routing.js";
 import { filtersOf, havingFields, isFiltered } from "../scope.js";
@@ -171,8 +171,8 @@ function listPanel(store, dept, params, signal) {
           seriesColumn(),
           { key: "mean_52", label: "Mean of 52 weeks", numeric: true, show: amount },
           { key: "weeks", label: "Weeks sold", numeric: true, show: whole },
-          { key: "first_week", label: "First week" },
-          { key: "last_week", label: "Last week" },
+          { key: "first_week", label: "First week", show: day },
+          { key: "last_week", label: "Last week", show: day },
         ],
       });
     },
