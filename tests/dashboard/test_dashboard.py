@@ -84,9 +84,9 @@ def test_the_series_page_shows_the_forecast_and_its_reasons(page: Page, service:
     why = page.get_by_role("region", name="Why")
     expect(why.get_by_role("row", name=re.compile("^Recent trend"))).to_contain_text("+")
     expect(why.get_by_role("row", name=re.compile("^Forecast"))).to_contain_text(amount(forecast["forecast"]))
-    later = str(origin + timedelta(weeks=3))
-    why.get_by_label("Week").select_option(later)
-    expect(why.get_by_text(f"forecast of {later}").first).to_be_visible()
+    later = origin + timedelta(weeks=3)
+    why.get_by_label("Week").select_option(str(later))
+    expect(why.get_by_text(f"forecast of {shown(later)}").first).to_be_visible()
     expect(page).to_have_url(re.compile(f"target={later}"))
 
 
