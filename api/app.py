@@ -22,6 +22,7 @@ from api.responses import conditional_response
 from api.routes import (
     changes,
     dataset,
+    drivers,
     forecasts,
     identity,
     models,
@@ -91,8 +92,8 @@ def create_app(settings: ApiSettings, now: Callable[[], datetime] = utc_now) -> 
     app.state.service = service
     problems.install(app)
     for router in (
-        forecasts.root, dataset.router, forecasts.router, series.router, vintages.router, monitoring.router,
-        models.router, overrides.router, uploads.router, scenarios.router,
+        forecasts.root, dataset.router, forecasts.router, series.router, drivers.router, vintages.router,
+        monitoring.router, models.router, overrides.router, uploads.router, scenarios.router,
         workbooks.router, changes.router, identity.router,
     ):  # fmt: skip
         app.include_router(router, dependencies=[Depends(refuse_repeated), Depends(announce_weekday)])

@@ -25,7 +25,7 @@ from api.schema_parts import (
     of_final,
     some,
 )
-from demand_assets.contract import store
+from demand_assets.contract import drivers, store
 from demand_assets.contract.columns import Column, Table, Type
 from demand_assets.contract.store import amount
 
@@ -73,7 +73,7 @@ class Series(BaseModel):
     *nullable(store.ACTUAL),
     amount("last_year", "Sales 52 weeks before", nullable=True),
     *nullable(store.IS_HOLIDAY, _HOLIDAY),
-    *some(store.STORE_CONDITIONS, "markdown", "temperature_f"),
+    *some(store.STORE_CONDITIONS, "temperature_f"),
 )
 class HistoryWeek(BaseModel):
     """One week of a series."""
@@ -97,6 +97,17 @@ class SeriesDetail(Envelope):
 GroupOfLevel = Annotated[
     str, Field(description="Value of the level's attribute; empty for those without it, and at other levels.")
 ]
+
+
+@with_columns(
+    *named(*some(drivers.DRIVER_VALUES, "store_id", "dept_id")),
+    *some(drivers.DRIVERS, "driver", "kind", "known_ahead"),
+    *some(drivers.DRIVER_VALUES, "first_week", "last_week", "value", "is_planned"),
+)
+class DriverValue(BaseModel):
+    """Weeks that follow each other, in which a driver of a store or series had one value, or is planned to."""
+
+    kind: Annotated[Literal["number", "flag"], Field(description=drivers.DRIVERS.column("kind").text)]
 
 
 @with_columns(
@@ -320,6 +331,7 @@ class Words(BaseModel):
 
     variables: Annotated[dict[str, Word], Field(description="Features and drift variables; # stands for a number.")]
     parts: Annotated[dict[str, Word], Field(description="Parts of a retailer's own column, {driver}.")]
+    drivers: Annotated[dict[str, Word], Field(description="Drivers that are no column of the retailer's own.")]
     groups: Annotated[dict[str, Word], Field(description="Groups of attributions.")]
     methods: Annotated[dict[str, Word], Field(description="Methods and baselines.")]
     figures: Annotated[dict[str, Word], Field(description="Figures of a promotion.")]

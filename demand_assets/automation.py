@@ -50,6 +50,7 @@ INGESTION_ASSETS = [
     "raw_sales",
     "plans_ahead",
     "published_conditions",
+    "published_drivers",
     *SCORED_TABLES,
 ]
 FEATURE_ASSETS = ["demand_features"]

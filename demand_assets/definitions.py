@@ -6,6 +6,7 @@ from demand_assets.alerting import alert_sensors
 from demand_assets.assets.checks import asset_checks
 from demand_assets.assets.dataset import dataset, departments, published_dataset, stores
 from demand_assets.assets.drift import drift_report
+from demand_assets.assets.drivers import published_drivers
 from demand_assets.assets.features import demand_features
 from demand_assets.assets.forecasting import (
     expected_weekly,
@@ -47,6 +48,7 @@ defs = dg.Definitions(
             raw_sales,
             plans_ahead,
             published_conditions,
+            published_drivers,
             demand_features,
             backtest_report,
             trained_model,

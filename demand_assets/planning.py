@@ -30,6 +30,7 @@ from demand_assets.recipes import (
     Recipe,
     champion_recipe,
     drift_recipe,
+    drivers_recipe,
     feature_recipes,
     forecast_recipe,
     outdated,
@@ -182,12 +183,15 @@ def _undelivered(lake: ParquetLake, deliveries: Sequence[Delivery], known: Seque
 def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list[str]:
     """Weeks whose present conditions are not in the store.
 
-    The newest week also when what has been delivered of the weeks after it is not published or kept.
+    The newest week also when what has been delivered of the weeks after it is not published or kept, or the drivers in
+    the store are not the present ones.
     """
     versions = lake.versions("raw_covariates")
     wanted = {key: publishing_recipe(version) for key, version in versions.items()}
     due = set(outdated(lake, "published_conditions", wanted))
-    if versions and not ahead_is_kept(lake, deliveries, max(versions)):
+    drivers = drivers_recipe(lake)
+    is_old = drivers is not None and outdated(lake, "published_drivers", {None: drivers})
+    if versions and (is_old or not ahead_is_kept(lake, deliveries, max(versions))):
         due.add(max(versions))
     return sorted(due)
 

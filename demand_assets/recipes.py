@@ -12,7 +12,7 @@ import pandas as pd
 
 from demand_assets.adapters.arrow_frames import content_version
 from demand_assets.adapters.parquet import VERSION_KEY, ParquetLake
-from demand_assets.adapters.plans import planned_versions
+from demand_assets.adapters.plans import AHEAD_KEY, PLANS, planned_versions
 from demand_assets.contract.store import FORECAST_ACCURACY, FORECAST_EXCEPTIONS
 from demand_assets.forecasting.weeks import add_weeks
 from demand_assets.ingestion.dataset import Dataset
@@ -205,3 +205,25 @@ def past_vintages(lake: ParquetLake) -> dict[str, list[str]]:
 def publishing_recipe(covariates_version: str) -> Recipe:
     """Recipe of a week's published covariates."""
     return Recipe({"covariates": covariates_version})
+
+
+# Weeks to the newest sales that charts of a series can show.
+CHARTED_WEEKS = 156
+
+
+def charted_weeks(lake: ParquetLake) -> list[str]:
+    """The newest weeks with sales, as many as charts can show, in order."""
+    return lake.partitions("raw_sales")[-CHARTED_WEEKS:]
+
+
+def drivers_recipe(lake: ParquetLake) -> Recipe | None:
+    """Recipe of the published drivers: their values in the charted weeks, and what is planned; None before sales."""
+    weeks, facts = charted_weeks(lake), lake.read("dataset", None)
+    if not weeks or facts is None:
+        return None
+    newest = weeks[-1]
+    tables = {table: lake.versions_of(table, weeks) for table in ("raw_covariates", "raw_series_covariates")}
+    # Of the conditions of weeks ahead that were published with the newest week.
+    ahead = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_KEY)
+    planned = {PLANS: lake.versions_of(PLANS, [newest]), "ahead": ahead, "covariates": str(facts.iloc[0]["covariates"])}
+    return Recipe({"weeks": weeks, **tables, **planned})

@@ -59,7 +59,8 @@ class SeriesParameters(Parameters):
 async def get_series(request: Request, service: ServiceDep, query: Annotated[SeriesParameters, Query()]) -> Response:
     """History, the newest forecast, forecasts of the same weeks from up to 26 earlier origins, and overrides.
 
-    `history` goes on over the weeks forecast, with what is known of them: last year's sales, holidays, markdowns.
+    `history` goes on over the weeks forecast, with what is known of them: last year's sales, holidays. /v1/drivers has
+    prices and promotions of the same weeks.
     """
     store_id, dept_id = query.store_id, query.dept_id
     await require_series(service, store_id, dept_id)
@@ -124,7 +125,6 @@ async def _history(
             "last_year": by_week[week - _YEAR]["actual"] if week - _YEAR in by_week else None,
             "is_holiday": (by_week.get(week) or known.get(week) or {}).get("is_holiday"),
             "holiday": called.get(week),
-            "markdown": known.get(week, {}).get("markdown"),
             "temperature_f": known.get(week, {}).get("temperature_f"),
         }
         for week in weeks

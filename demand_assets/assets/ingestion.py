@@ -51,7 +51,7 @@ _NO_COVARIATES = pd.DataFrame(
 )
 
 
-def _delivered(
+def delivered(
     context: dg.AssetExecutionContext, landing: Landing, kinds: Sequence[Kind], keys: Mapping[str, Mapping[str, int]]
 ) -> list[Delivery]:
     """The deliveries of these kinds with keys for ids. Files that cannot be read have been named by `dataset`."""
@@ -189,7 +189,7 @@ def raw_covariates(
     weeks that are there and the sales before the run are read: no dependency says so, which would be a circle.
     """
     keys = _keys_in(stores, departments)
-    deliveries = _delivered(context, landing, ["covariates", "sales"], keys)
+    deliveries = delivered(context, landing, ["covariates", "sales"], keys)
     judged = judging_context(landing, lake)
     _require_sales(context, lake, deliveries, judged)
     own = [delivery for delivery in deliveries if delivery.kind == "covariates"]
@@ -242,7 +242,7 @@ def raw_sales(
     earlier = lake.read("raw_sales", [key for key in lake.partitions("raw_sales") if key < first], PAST_COLUMNS)
     history = pd.DataFrame() if earlier is None else earlier
     # The zone has been screened; what is impossible beside stored sales of files that are gone shows only here.
-    deliveries = _delivered(context, landing, ["sales"], keys)
+    deliveries = delivered(context, landing, ["sales"], keys)
     _require_sales(context, lake, deliveries, judged)
     screened = [without_impossible(one, judged, history) for one in deliveries]
     frame, metadata = _weekly(context, lake, [delivery for delivery, _ in screened], KEYS["sales"])
@@ -279,7 +279,7 @@ def raw_series_covariates(
     A week without any has no file.
     """
     keys = _keys_in(stores, departments)
-    own = _delivered(context, landing, ["series_covariates"], keys)
+    own = delivered(context, landing, ["series_covariates"], keys)
     held = set(lake.partitions("raw_series_covariates"))
     weeks = run_weeks(context)
     covered = held & {week_key(week) for week in weeks} or any(weeks.isin(one.weeks).any() for one in own)
@@ -325,7 +325,7 @@ def plans_ahead(
     plan: pd.DataFrame | None = None
     metadata: dict[str, str] = {}
     if newest in {week_key(week) for week in run_weeks(context)}:
-        plan = weeks_ahead(_delivered(context, landing, COVARIATES, keys), newest).plan
+        plan = weeks_ahead(delivered(context, landing, COVARIATES, keys), newest).plan
         metadata = ahead_metadata(plan)
         if plan is None and newest in kept:
             # The files that told the plan are gone; the version before this one keeps it.
@@ -342,9 +342,8 @@ def plans_ahead(
 
 def published_columns(covariates: pd.DataFrame) -> pd.DataFrame:
     """The columns of `STORE_CONDITIONS` of raw covariates; NaN for those that the retailer does not have."""
-    markdowns = covariates.filter(regex=r"^markdown\d$").sum(axis=1, min_count=1)
     named = covariates.rename(columns={"unemployment_pct": "unemployment"})
-    return named.assign(markdown=markdowns).reindex(columns=list(STORE_CONDITIONS.names))
+    return named.reindex(columns=list(STORE_CONDITIONS.names))
 
 
 @dg.asset(
@@ -364,7 +363,7 @@ def published_conditions(
     store: ForecastStore,
     raw_covariates: pd.DataFrame,
 ) -> dg.MaterializeResult:
-    """One row per store and week in the SQL store: holiday, weather, markdowns, economy; corrected in place.
+    """One row per store and week in the SQL store: holiday, weather, economy; corrected in place.
 
     With the newest landed week go the weeks after it, as far as they have been delivered.
     """
@@ -379,7 +378,7 @@ def published_conditions(
     changed, later = publish_conditions(engine, store_table(table, STORE_CONDITIONS, members)), 0
     newest = max(lake.partitions("raw_covariates"))
     if newest in metadata:
-        ahead = weeks_ahead(_delivered(context, landing, ["covariates"], members), newest).conditions
+        ahead = weeks_ahead(delivered(context, landing, ["covariates"], members), newest).conditions
         if ahead is not None:
             later = publish_conditions(engine, store_table(published_columns(ahead), STORE_CONDITIONS, members))
         metadata[newest] |= ahead_metadata(ahead)

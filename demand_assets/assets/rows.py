@@ -36,7 +36,6 @@ ABSENT_TABLES = (
     *MEMBER_TABLES,
     dg.AssetDep("raw_series_covariates", partition_mapping=dg.AllPartitionMapping()),
 )
-_LEVELS = {"store_id": "store", "dept_id": "department"}
 Keys = Mapping[str, Mapping[str, int]]
 
 
@@ -64,11 +63,13 @@ def absent_rows(lake: ParquetLake, weeks: Sequence[str] | None = None) -> Absent
     return facts.absent_rows(member_keys(lake)["store_id"], out)
 
 
-def driver_frames(lake: ParquetLake, newest: str, horizon_weeks: int) -> "DriverFrames | None":
+def driver_frames(
+    lake: ParquetLake, newest: str, horizon_weeks: int, since: Mapping[str, str] | None = None
+) -> "DriverFrames | None":
     """What origins up to week `newest` can know of the drivers; None where nothing is known ahead, or nothing landed.
 
     Values are those of weeks up to `horizon_weeks` later, as far as they have ended: at an origin without a plan they
-    count as planned. Only columns that are known ahead are read.
+    count as planned. Only columns that are known ahead are read. `since`: table -> the first week of it that is read.
     """
     from demand_assets.ingestion.ahead import PLAN_KEYS, driver_frames_of, known_ahead
 
@@ -82,7 +83,8 @@ def driver_frames(lake: ParquetLake, newest: str, horizon_weeks: int) -> "Driver
         ("raw_series_covariates", KEYS["series_covariates"], last),
         ("plans_ahead", PLAN_KEYS, newest),
     ):
-        partitions = [key for key in lake.partitions(table) if key <= end]
+        first = (since or {}).get(table, "")
+        partitions = [key for key in lake.partitions(table) if first <= key <= end]
         names = known_ahead(covariates, lake.columns_of(table, partitions))
         frames.append(lake.read(table, partitions, [*keys, *names]) if names else None)
     stores, series, plans = (pd.DataFrame() if frame is None else frame for frame in frames)
@@ -121,14 +123,16 @@ def store_table(frame: pd.DataFrame, table: Table, keys: Keys) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from demand_assets.forecasting.drivers import ALL
+
     found = pa.Table.from_pandas(frame[list(table.names)], preserve_index=False)
     for place, field in enumerate(found.schema):
         column = found.column(place)
         if pa.types.is_timestamp(field.type):
             found = found.set_column(place, field.name, column.cast(pa.date32()))
         elif field.name in DIMENSIONS:
-            if "level" in table.names:
-                column = pc.if_else(pc.equal(found["level"], _LEVELS[field.name]), column, None)
+            if table.column(field.name).nullable:
+                column = pc.if_else(pc.equal(column, ALL), None, column)
             # Distinct keys are few, and only they are turned into text.
             codes = column.dictionary_encode().unify_dictionaries().combine_chunks()
             texts = {key: text for text, key in keys[field.name].items()}

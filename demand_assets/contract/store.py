@@ -156,7 +156,6 @@ STORE_CONDITIONS = Table(
         number("fuel_price", "Fuel price in the region", "currency per gallon"),
         number("cpi", "Consumer price index of the region", "index points"),
         number("unemployment", "Unemployment rate in the region", "percent"),
-        number("markdown", "Promotional markdowns together", "currency"),
     ),
 )
 HOLIDAYS = Table(

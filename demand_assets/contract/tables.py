@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demand_assets.contract import distributions, store
+from demand_assets.contract import distributions, drivers, store
 
 TABLES = (
     store.DATASET,
@@ -15,6 +15,8 @@ TABLES = (
     store.ACTUALS,
     store.STORE_CONDITIONS,
     store.HOLIDAYS,
+    drivers.DRIVERS,
+    drivers.DRIVER_VALUES,
     store.FORECAST_ACCURACY,
     store.FORECAST_EXCEPTIONS,
     store.DRIFT_REPORTS,

@@ -128,6 +128,8 @@ _PARTS = {
     "before": ("{driver}, week before", "{driver} in the week before the one to be forecast"),
     "after": ("{driver}, week after", "{driver} in the week after the one to be forecast"),
 }
+# Of drivers that are no column of the retailer's own; another is called by its name.
+_DRIVERS = {"markdown": ("Markdowns", "Promotional markdowns of the {store}, all kinds together")}
 _GROUPS = {
     "last year": ("Last year's level", "What the forecast starts from, and last year's weeks around it"),
     "recent trend": ("Recent trend", "Sales of recent weeks and their growth on last year"),
@@ -159,6 +161,7 @@ _FIGURES = {
 _BY_KIND: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "variables": _VARIABLES,
     "parts": _PARTS,
+    "drivers": _DRIVERS,
     "groups": _GROUPS,
     "methods": _METHODS,
     "figures": _FIGURES,

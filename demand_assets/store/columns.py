@@ -65,6 +65,19 @@ class Columns:
         values = self.values[name]
         return values.texts if isinstance(values, Words) else ()
 
+    def text_of(self, name: str) -> list[str]:
+        """The text of each row of a column without nulls."""
+        values = self.values[name]
+        return [values.texts[code] for code in values.codes] if isinstance(values, Words) else []
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """A column of numbers."""
+        return _sortable(self.values[name])
+
+    def with_values(self, name: str, values: Values) -> Columns:
+        """The same with other values of a column, in the order of the rows."""
+        return Columns(self.table, {**self.values, name: values})
+
     def has_keys_of(self, other: Columns) -> bool:
         """Whether both have the same keys."""
         return self.table.keys == other.table.keys and all(

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from demand_assets.contract import distributions
 from demand_assets.contract.columns import Table, Type
+from demand_assets.contract.drivers import DRIVER_VALUES, DRIVERS
 from demand_assets.contract.store import (
     ACTUALS,
     DRIFT_REPORTS,
@@ -38,6 +39,7 @@ from demand_assets.store.columns import Columns, Words, columns_of
 from demand_assets.store.dataset import WEEKDAYS, known_dataset
 from demand_assets.store.dimensions import keys_of
 from demand_assets.store.engine import store_error, write_transaction
+from demand_assets.store.tables import drivers as drivers_table
 from demand_assets.store.tables import forecast_vintages, metadata
 
 Given: TypeAlias = "Iterable[Sequence[Any]] | pa.Table"
@@ -49,6 +51,7 @@ _LOCK_ACCURACY = 0x64656D616E6404
 _LOCK_DRIFT = 0x64656D616E6407
 _LOCK_EXCEPTIONS = 0x64656D616E6408
 _LOCK_CONDITIONS = 0x64656D616E640B
+_LOCK_DRIVERS = 0x64656D616E640D
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,30 @@ def add_vintage(connection: Connection, vintage: Vintage) -> PublishResult:
 def publish_conditions(engine: Engine, rows: Given) -> int:
     """Insert or correct rows of `store_conditions`; return how many changed. StoreError as for `publish_actuals`."""
     return _upsert(engine, _LOCK_CONDITIONS, columns_of(rows, STORE_CONDITIONS))
+
+
+def publish_drivers(engine: Engine, drivers: Given, values: Given) -> int:
+    """Make these all drivers and values that the store has; return how many rows of values were added or taken away.
+
+    A driver keeps the key that it has in the store; `driver_key` of both only says which values are whose. StoreError
+    as for `publish_actuals`.
+    """
+    given, found = columns_of(drivers, DRIVERS), columns_of(values, DRIVER_VALUES)
+    names, numbers, used = given.text_of("driver"), given.numbers("driver_key"), found.numbers("driver_key")
+    if not np.isin(used, numbers).all():
+        raise StoreError(f"driver_values: expected values of the drivers {', '.join(names)}, got those of another")
+    with write_transaction(engine, _LOCK_DRIVERS) as connection:
+        d = drivers_table.c
+        known = {str(name): int(key) for name, key in connection.execute(select(d.driver, d.driver_key))}
+        first = max(known.values(), default=0) + 1
+        kept = known | {name: first + at for at, name in enumerate(name for name in names if name not in known)}
+        keys = np.array([kept[name] for name in names], dtype=np.int64)
+        _merge(connection, given.with_values("driver_key", keys))
+        # Rows are sorted by their key.
+        own = found.with_values("driver_key", keys[np.searchsorted(numbers, used)])
+        changed = _replace_all(connection, _keyed(connection, own))
+        connection.execute(delete(drivers_table).where(d.driver.not_in(names)))
+        return changed
 
 
 def publish_actuals(engine: Engine, rows: Given) -> int:
@@ -277,7 +304,13 @@ def _check_weekday(connection: Connection, columns: Columns) -> None:
 def _upsert(engine: Engine, lock: int, columns: Columns) -> int:
     if not len(columns):
         return 0
-    table = columns.table
+    with write_transaction(engine, lock) as connection:
+        return _merge(connection, _keyed(connection, columns))
+
+
+def _merge(connection: Connection, ready: Columns) -> int:
+    """Insert the rows, or correct those of the same key; how many changed."""
+    table = ready.table
     name, names = table.name, _stored_names(table)
     keys = [column.stored_name for column in table.columns if column.key]
     values = [each for each in names if each not in keys]
@@ -288,18 +321,39 @@ def _upsert(engine: Engine, lock: int, columns: Columns) -> int:
         f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET ({', '.join(values)}) = ({given})"
         f" WHERE ({stored}) IS DISTINCT FROM ({given})"
     )
-    with write_transaction(engine, lock) as connection:
-        ready = _keyed(connection, columns)
-        if engine.dialect.name == "postgresql":
-            staging = f"staged_{name}"
-            connection.exec_driver_sql(f"CREATE TEMP TABLE {staging} (LIKE {name}) ON COMMIT DROP")
-            _copy(connection, staging, ready)
-            listed = ", ".join(names)
-            merge = f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {staging}{on_conflict}"  # noqa: S608
-            return connection.exec_driver_sql(merge).rowcount
-        # SQLite compares rows with IS NOT since ever, with IS DISTINCT FROM only since 3.39.
-        merge = _sqlite_insert(name, names) + on_conflict.replace("IS DISTINCT FROM", "IS NOT")
-        return sum(connection.exec_driver_sql(merge, block).rowcount for block in sqlite_blocks(ready))
+    if connection.dialect.name == "postgresql":
+        listed, staging = ", ".join(names), _staged(connection, ready)
+        merge = f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {staging}{on_conflict}"  # noqa: S608
+        return connection.exec_driver_sql(merge).rowcount
+    # SQLite compares rows with IS NOT since ever, with IS DISTINCT FROM only since 3.39.
+    merge = _sqlite_insert(name, names) + on_conflict.replace("IS DISTINCT FROM", "IS NOT")
+    return sum(connection.exec_driver_sql(merge, block).rowcount for block in sqlite_blocks(ready))
+
+
+def _replace_all(connection: Connection, ready: Columns) -> int:
+    """Make these all rows of their table. Only rows that differ are written; how many were added or taken away."""
+    name, listed = ready.table.name, ", ".join(_stored_names(ready.table))
+    keys = ", ".join(column.stored_name for column in ready.table.columns if column.key)
+    staging = _staged(connection, ready)
+    other = f"SELECT {listed} FROM {name} EXCEPT SELECT {listed} FROM {staging}"  # noqa: S608
+    new = f"SELECT {listed} FROM {staging} EXCEPT SELECT {listed} FROM {name}"  # noqa: S608
+    away = f"DELETE FROM {name} WHERE ({keys}) IN (SELECT {keys} FROM ({other}) AS other)"  # noqa: S608
+    statements = (away, f"INSERT INTO {name} ({listed}) {new}")
+    changed = sum(connection.exec_driver_sql(each).rowcount for each in statements)
+    if connection.dialect.name != "postgresql":
+        connection.exec_driver_sql(f"DROP TABLE {staging}")
+    return changed
+
+
+def _staged(connection: Connection, ready: Columns) -> str:
+    """The rows in a temporary table of this name, which PostgreSQL drops with the end of the transaction."""
+    name, staging = ready.table.name, f"staged_{ready.table.name}"
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"CREATE TEMP TABLE {staging} (LIKE {name}) ON COMMIT DROP")
+    else:
+        connection.exec_driver_sql(f"CREATE TEMP TABLE {staging} AS SELECT * FROM {name} WHERE false")  # noqa: S608
+    _insert(connection, staging, ready)
+    return staging
 
 
 def _insert(connection: Connection, name: str, columns: Columns) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from demand_assets.contract import distributions
+from demand_assets.contract import drivers as driver_tables
 from demand_assets.contract import store as contract
 from demand_assets.contract.sql import sql_table
 
@@ -20,6 +21,8 @@ forecast_attributions = sql_table(contract.FORECAST_ATTRIBUTIONS, metadata)
 actuals = sql_table(contract.ACTUALS, metadata)
 store_conditions = sql_table(contract.STORE_CONDITIONS, metadata)
 holidays = sql_table(contract.HOLIDAYS, metadata)
+drivers = sql_table(driver_tables.DRIVERS, metadata)
+driver_values = sql_table(driver_tables.DRIVER_VALUES, metadata)
 forecast_accuracy = sql_table(contract.FORECAST_ACCURACY, metadata)
 forecast_exceptions = sql_table(contract.FORECAST_EXCEPTIONS, metadata)
 drift_reports = sql_table(contract.DRIFT_REPORTS, metadata)

@@ -125,6 +125,7 @@ LISTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/v1/totals", {"level": "store"}),
     ("/v1/totals", {"level": "department.kind"}),
     ("/v1/attributes", {}),
+    ("/v1/drivers", {}),
     ("/v1/vintages", {}),
     ("/v1/accuracy", {}),
     ("/v1/accuracy/weeks", {}),

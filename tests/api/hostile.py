@@ -51,7 +51,7 @@ def fill(url: str, origin: date = ORIGIN, published: datetime = PUBLISHED, weeks
     keys = [(STORE, each) for each in IDS] + [(each, "food/1") for each in IDS]
     sold = [origin - timedelta(weeks=back) for back in range(weeks)]
     publish_actuals(engine, [(*key, week, 100.0 + at, False) for at, key in enumerate(keys) for week in sold])
-    publish_conditions(engine, [(STORE, week, False, 60.0, 3.5, 211.0, 8.1, None) for week in sold])
+    publish_conditions(engine, [(STORE, week, False, 60.0, 3.5, 211.0, 8.1) for week in sold])
     for start in (origin - timedelta(weeks=1), origin):
         rows = [
             (*key, start + timedelta(weeks=ahead), ahead, 100.0 + at, 90.0, 100.0 + at, 190.0 + at, 120.0 + at)

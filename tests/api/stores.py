@@ -19,6 +19,7 @@ from demand_assets.store.publish import (
     publish_conditions,
     publish_distributions,
     publish_drift,
+    publish_drivers,
     publish_exceptions,
     publish_vintage,
 )
@@ -110,9 +111,21 @@ def fill_full(url: str) -> None:
     publish_conditions(
         engine,
         [
-            (store, week, week == WEEK, 55.5, 3.2, 210.0, 7.9, 1500.0)
+            (store, week, week == WEEK, 55.5, 3.2, 210.0, 7.9)
             for store in ("1", "2")
             for week in (*ORIGINS, WEEK)
+        ],
+    )
+    past = (LAST_YEAR, ORIGIN)
+    publish_drivers(
+        engine,
+        [(1, "price", "number", True), (2, "promo=b", "flag", True), (3, "markdown", "number", False)],
+        [
+            *((*key, 1, *past, 2.5, False) for key in SERIES),
+            *((*key, 1, WEEK, WEEK + timedelta(weeks=1), 1.99, True) for key in SERIES),
+            ("1", None, 2, *past, 0.0, False),
+            ("1", None, 2, WEEK, WEEK, 1.0, True),
+            *((store, None, 3, ORIGIN, ORIGIN, 1500.0, False) for store in ("1", "2")),
         ],
     )
     model, naive, chain = RECORD.method, "seasonal_naive", ("chain", None, None)

@@ -144,9 +144,39 @@ def test_series_are_what_ever_sold(full: httpx.Client) -> None:
     assert columns(items(full, "series", dept_id="3"), "store_id") == [("1",), ("2",)]
 
 
+def test_drivers_of_a_series_are_its_own_and_those_of_its_store(full: httpx.Client) -> None:
+    own = {"store_id": "1", "store_name": None, "dept_id": "3", "dept_name": None, "driver": "price"}
+    rows = items(full, "drivers", store_id="1", dept_id="3")
+    assert rows[2] == {
+        **own, "dept_id": None, "driver": "markdown", "kind": "number", "known_ahead": False,
+        "first_week": "2012-10-26", "last_week": "2012-10-26", "value": 1500.0, "is_planned": False,
+    }  # fmt: skip
+    assert [row for row in rows if row["dept_id"] is not None] == [
+        {**own, "kind": "number", "known_ahead": True, "first_week": first, "last_week": last, "value": value,
+         "is_planned": is_planned}
+        for first, last, value, is_planned in (
+            ("2011-11-04", "2012-10-26", 2.5, False), ("2012-11-02", "2012-11-09", 1.99, True),
+        )
+    ]  # fmt: skip
+    of_store = [row for row in rows if row["dept_id"] is None]
+    assert columns(of_store, "driver", "kind", "value", "is_planned") == [
+        ("promo=b", "flag", 0.0, False),
+        ("promo=b", "flag", 1.0, True),
+        ("markdown", "number", 1500.0, False),
+    ]
+
+
+def test_drivers_are_narrowed_to_a_name_a_store_and_weeks_that_a_stretch_reaches(full: httpx.Client) -> None:
+    planned = items(full, "drivers", driver="price", **{"from": "2012-11-09"})
+    assert columns(planned, "store_id", "dept_id", "value") == [("1", "3", 1.99), ("1", "4", 1.99), ("2", "3", 1.99)]
+    assert columns(items(full, "drivers", driver="price", store_id="2", to="2011-11-04"), "value") == [(2.5,)]
+    assert "no driver is called prise; see /v1/drivers" in problem(full.get("/v1/drivers?driver=prise"), 404)
+    problem(full.get("/v1/drivers?dept_id=77"), 404)
+
+
 def test_a_series_shows_history_forecasts_and_what_was_said_before(full: httpx.Client) -> None:
     body = full.get("/v1/series/detail?store_id=1&dept_id=3").json()
-    known = {"holiday": None, "markdown": 1500.0, "temperature_f": 55.5}
+    known = {"holiday": None, "temperature_f": 55.5}
     unknown = dict.fromkeys(known)
     assert body["history"] == [
         {"week": "2011-11-04", "actual": 131.0, "last_year": None, "is_holiday": True, **unknown},

@@ -210,7 +210,7 @@ def test_publishers_of_other_tables_agree_on_the_keys_of_new_ids(engine: Engine)
     ids = [str(number) for number in range(200)]
     publish: list[Callable[[], int]] = [
         lambda: publish_actuals(engine, [(each, "1", WEEKS[0], 1.0, False) for each in ids]),
-        lambda: publish_conditions(engine, [(each, WEEKS[0], False, *[None] * 5) for each in ids[::-1]]),
+        lambda: publish_conditions(engine, [(each, WEEKS[0], False, *[None] * 4) for each in ids[::-1]]),
     ]
     with ThreadPoolExecutor(2) as pool:
         assert [each.result() for each in [pool.submit(one) for one in publish]] == [200, 200]

@@ -46,7 +46,7 @@ def history_of(store_id: str, dept_id: str, start: date) -> Select[Any]:
 
 
 def conditions_of(store_id: str, start: date, end: date) -> Select[Any]:
-    """(week, is_holiday, markdown, temperature_f) of one store, oldest first."""
+    """(week, is_holiday, temperature_f) of one store, oldest first."""
     c = store_conditions.c
-    statement = select(c.week, c.is_holiday, c.markdown, c.temperature_f)
+    statement = select(c.week, c.is_holiday, c.temperature_f)
     return between(matching(statement, store_conditions, {"store_id": store_id}), c.week, start, end).order_by(c.week)

@@ -76,17 +76,18 @@ def total_key(name: str, value: str | None) -> ColumnElement[Any]:
 def matching(statement: Select[Any], table: FromClause, filters: Mapping[str, Any]) -> Select[Any]:
     """`statement` where each column named in `filters` has that value, ids as `Ids`; None leaves it out."""
     given = {name: value for name, value in filters.items() if value is not None}
-    return statement.where(*(_equals(table, name, value) for name, value in given.items()))
+    return statement.where(*(equals(table, name, value) for name, value in given.items()))
 
 
-def _equals(table: FromClause, name: str, value: Any) -> ColumnElement[bool]:
+def equals(table: FromClause, name: str, value: Any) -> ColumnElement[bool]:
+    """Whether the column of that name has that value, ids as `Ids`."""
     column: ColumnElement[Any] = table.c[key_name(name) if name in DIMENSIONS else name]
     if name not in DIMENSIONS:
         is_value: ColumnElement[bool] = column == value
         return is_value
     if isinstance(value, Having):
         having = column.in_(keys_having(name, value.attribute, value.value))
-        return having if value.ids is None else and_(having, _equals(table, name, value.ids))
+        return having if value.ids is None else and_(having, equals(table, name, value.ids))
     ids = (value,) if isinstance(value, str) else value
     return column == key_of(name, ids[0]) if len(ids) == 1 else column.in_(keys_in(name, ids))
 
