@@ -94,10 +94,27 @@ def test_totals_reasons_and_conditions_are_in_the_store(
     delivered = retailer.conditions[retailer.conditions["week"] >= retailer.sales["week"].min()]
     assert len(conditions) == len(delivered)
     assert conditions["week"].max() == f"{delivered['week'].max():%Y-%m-%d}" > str(summary["last_week"])
-    markdowns = delivered[[f"markdown{kind}" for kind in range(1, 6)]]
-    assert conditions["markdown"].sum() == pytest.approx(markdowns.sum().sum())
-    assert conditions["markdown"].isna().sum() == markdowns.isna().all(axis=1).sum()
     assert conditions["is_holiday"].sum() == delivered["is_holiday"].sum()
+
+
+def test_markdowns_to_and_after_the_newest_sales_are_in_the_store(
+    finished: tuple[Path, dict[str, object]], retailer: SampleData
+) -> None:
+    """Weeks of one value are one row; they sum to what was delivered."""
+    with closing(sqlite3.connect(finished[0] / "store.db")) as connection:
+        query = "select * from driver_values join drivers using (driver_key) where driver = 'markdown'"
+        found = pd.read_sql(query, connection, parse_dates=["first_week", "last_week"])
+    newest = retailer.sales["week"].max()
+    weeks = retailer.conditions["week"]
+    shown = (weeks >= retailer.sales["week"].min()) & (weeks <= newest + pd.Timedelta(weeks=52))
+    markdowns = retailer.conditions[shown].set_index("week").filter(like="markdown").sum(axis=1, min_count=1).dropna()
+    found["weeks"] = (found["last_week"] - found["first_week"]).dt.days // 7 + 1
+    for is_planned, delivered in ((0, markdowns[:newest]), (1, markdowns[newest + pd.Timedelta(days=1) :])):
+        rows = found[found["is_planned"] == is_planned]
+        assert (rows["weeks"] * rows["value"]).sum() == pytest.approx(delivered.sum())
+        assert rows["weeks"].sum() == len(delivered) > 0
+    assert found["dept_key"].eq(0).all()
+    assert found["known_ahead"].eq(0).all()
 
 
 def test_a_second_run_adds_nothing(workspace: tuple[Path, Path], finished: tuple[Path, dict[str, object]]) -> None:

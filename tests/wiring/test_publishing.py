@@ -8,12 +8,10 @@ import pytest
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.assets.forecasting import require_attributions_of
-from demand_assets.assets.ingestion import published_columns
 from demand_assets.assets.rows import members_of
 from demand_assets.errors import ModelError
 from demand_assets.ingestion.ahead import weeks_ahead
 from demand_assets.planning import unpublished_weeks
-from demand_assets.sample import SampleData
 from demand_assets.store.dataset import Member
 
 
@@ -26,15 +24,6 @@ def test_reasons_of_another_model_version_are_refused() -> None:
         require_attributions_of(forecast, pd.DataFrame({"store": [1.0]}))
 
 
-def test_markdowns_are_summed_and_missing_only_when_all_are(retailer: SampleData) -> None:
-    conditions = retailer.conditions.iloc[:3].reset_index(drop=True)
-    kinds = [f"markdown{kind}" for kind in range(1, 6)]
-    conditions[kinds] = float("nan")
-    conditions.loc[1, kinds[:2]] = [10.0, -2.5]
-    conditions.loc[2, kinds] = 0.0
-    assert published_columns(conditions)["markdown"].fillna(-1).tolist() == [-1.0, 7.5, 0.0]
-
-
 def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, Path]) -> None:
     home, zone = workspace
     lake, deliveries = ParquetLake(uri=str(home / "lake")), LandingZone(str(zone)).read_all()
@@ -45,6 +34,14 @@ def test_conditions_that_did_not_reach_the_store_are_due(workspace: tuple[Path, 
     # Other weeks ahead than those that were published with the newest week.
     assert weeks_ahead(deliveries, weeks[-1]).conditions is not None
     assert unpublished_weeks(lake, []) == [weeks[3], weeks[-1]]
+
+
+def test_drivers_that_did_not_reach_the_store_are_due_with_the_newest_week(workspace: tuple[Path, Path]) -> None:
+    home, zone = workspace
+    lake, deliveries = ParquetLake(uri=str(home / "lake")), LandingZone(str(zone)).read_all()
+    newest = lake.partitions("raw_sales")[-1]
+    (home / "lake" / "published_drivers.parquet").unlink()
+    assert unpublished_weeks(lake, deliveries) == [newest]
 
 
 def test_a_member_has_a_name_only_where_one_was_brought() -> None:
