@@ -19,6 +19,7 @@ from demand_assets.store.publish import (
     publish_conditions,
     publish_distributions,
     publish_drift,
+    publish_drivers,
     publish_exceptions,
     publish_vintage,
 )
@@ -67,11 +68,12 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
     publish_conditions(
         engine,
         [
-            (store, week, is_holiday(week), 60.0, 3.5, 211.0, 8.1, 4000.0 if week.day < 8 else None)
+            (store, week, is_holiday(week), 60.0, 3.5, 211.0, 8.1)
             for store in stores
             for week in [*sold, *ahead]
         ],
     )
+    publish_drivers(engine, DRIVERS, _drivers(keys, sorted(sold), ahead))
     publish_members(
         engine,
         [Member(store, None, {"region": "north", "area": 100.0 * int(store)}) for store in stores],
@@ -90,6 +92,30 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
     _ledger(url, origin)
     _scenario(url, origin, keys)
     engine.dispose()
+
+
+DRIVERS = [
+    (1, "shelf_price", "number", True), (2, "promo", "flag", True), (3, "strike", "flag", True),
+    (4, "markdown", "number", False),
+]  # fmt: skip
+
+
+def _drivers(keys: list[tuple[str, str]], sold: list[date], ahead: list[date]) -> list[tuple[object, ...]]:
+    """A price that is cut in the second week ahead, promotions of a store, markdowns; a strike never."""
+    cut, usual = 1234.5, 1999.95
+    rows: list[tuple[object, ...]] = []
+    for key in keys:
+        rows += [(*key, 1, sold[0], sold[-9], usual, False), (*key, 1, sold[-8], sold[-8], cut, False)]
+        rows += [(*key, 1, sold[-7], sold[-1], usual, False), (*key, 1, ahead[0], ahead[0], usual, True)]
+        rows += [(*key, 1, ahead[1], ahead[1], cut, True), (*key, 1, ahead[2], ahead[-1], usual, True)]
+    for store in dict.fromkeys(store for store, _ in keys):
+        for number, is_planned, weeks in ((2, False, sold), (2, True, ahead), (3, False, sold)):
+            rows += [
+                (store, None, number, week, week, float(number == 2 and week.day < 8), is_planned) for week in weeks
+            ]
+        rows += [(store, None, 4, week, week, 4000.0, week > sold[-1]) for week in [*sold, *ahead] if week.day < 8]
+    # One series has its own promotion in the second week ahead.
+    return [*rows, (*keys[0], 2, ahead[1], ahead[1], 1.0, True)]
 
 
 def forecast(store: str, dept: str, week: date) -> float:

@@ -2,6 +2,7 @@
 import { FEW_WEEKS, ROOM_FOR_NAMES, axes, colour, holidayMarks, lineMarks } from "./chart_drawing.js";
 import { freshId, h, svg } from "./dom.js";
 import { amounts, day } from "./formatting.js";
+import { stripText, stripsBelow } from "./strips.js";
 import { contentsOf, table } from "./table.js";
 import { isTable } from "./workbook.js";
 
@@ -20,7 +21,6 @@ const seconds = (week) => Date.parse(week) / 1000;
  *   in legend and table, for lines that are drawn one by one
  * @property {number[]} [dash]
  * @property {number} [width]
- * @property {string} [scale] "y" unless it has its own, at the foot of the chart
  * @property {boolean} [unlisted] in the chart, not in legend and table
  */
 
@@ -33,14 +33,12 @@ function seriesOf(line, count) {
     // A week between two unknown ones has no line to show it.
     return line.values.flatMap((value, i) => (value !== null && (line.values[i - 1] ?? null) === null && (line.values[i + 1] ?? null) === null ? [i] : []));
   };
-  const scale = line.scale ?? "y";
-  if (kind === "hidden") return { scale, show: false };
-  if (kind === "edge") return { scale, stroke: "transparent", width: 0, points: { show: false } };
-  if (kind === "points") return { scale, stroke, paths: () => null, points: { show: true, size: 9, width: 2, stroke, fill: () => colour("--surface") } };
-  if (kind === "bars") return { scale, stroke, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.6, 14] }), points: { show: false } };
+  if (kind === "hidden") return { show: false };
+  if (kind === "edge") return { stroke: "transparent", width: 0, points: { show: false } };
+  if (kind === "points") return { stroke, paths: () => null, points: { show: true, size: 9, width: 2, stroke, fill: () => colour("--surface") } };
+  if (kind === "bars") return { stroke, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.6, 14] }), points: { show: false } };
   const few = known > 0 && known <= 14 && count <= 60;
   return {
-    scale,
     stroke,
     width: line.width ?? 1.75,
     dash: line.dash,
@@ -72,6 +70,8 @@ function swatch(line) {
  * @param {string} spec.summary what a reader should take from it, one or two sentences
  * @param {string[]} spec.weeks ISO dates, ascending
  * @param {Line[]} spec.lines
+ * @param {import("./strips.js").Strip[]} [spec.strips] below the chart, and in the table
+ * @param {import("./strips.js").Strip[]} [spec.columns] in the table alone
  * @param {Array<[string, string]>} [spec.bands] keys of the upper and lower edge
  * @param {Map<string, string>} [spec.holidays] week -> what its holiday is called
  * @param {?string} [spec.origin]
@@ -100,10 +100,14 @@ export function chart(spec) {
     if (low.has(line.key)) continue;
     const value = h("span", { class: "reading" });
     const key = paired.get(line.key);
-    readings.set(line.key, { value, text: (i) => (key === undefined ? format(line.values[i]) : `${format(lines[at(key) - 1].values[i])} to ${format(line.values[i])}`), known: (i) => line.values[i] !== null });
+    readings.set(line.key, { label: line.label, value, text: (i) => (key === undefined ? format(line.values[i]) : `${format(lines[at(key) - 1].values[i])} to ${format(line.values[i])}`), known: (i) => line.values[i] !== null });
     legend.append(h("span", { class: "legend-item" }, swatch(line), line.legend ?? line.label, value));
   }
   if (spec.levelLabel) legend.append(h("span", { class: "legend-item" }, swatch({ colour: "--muted", dash: [4, 3], width: 1 }), spec.levelLabel));
+  const strips = stripsBelow(spec.strips ?? [], weeks, times, (left) => drawn.setCursor({ left, top: 10 }));
+  for (const strip of spec.strips ?? []) {
+    readings.set(strip.key, { label: strip.label, value: strips.values.get(strip.key), text: (i) => stripText(strip, i), known: (i) => strip.values[i] !== null });
+  }
   const named = (name) => [day(name), spec.holidays?.get(name)].filter(Boolean).join(" ");
   const read = (i) => {
     week.textContent = i === null || i === undefined ? "" : named(weeks[i]);
@@ -125,8 +129,6 @@ export function chart(spec) {
     scales: {
       x: { time: false, range: (_u, min, max) => [min - 4 * 86_400, max + 4 * 86_400] },
       y: { range: (_u, min, max) => rangeOf(min, max, spec.range) },
-      // A fifth of the height: it is context, and must not cover the lines.
-      foot: { range: (_u, _min, max) => [0, (max || 1) * 6] },
     },
     axes: axes(times, spec.axisFormat),
     series: [{}, ...lines.map((line) => seriesOf(line, weeks.length))],
@@ -134,7 +136,8 @@ export function chart(spec) {
     hooks: {
       drawClear: [holidayMarks([...(spec.holidays ?? [])].map(([week, name]) => [seconds(week), name]))],
       drawAxes: [lineMarks({ origin: spec.origin ? seconds(spec.origin) : null, level: spec.level })],
-      setCursor: [(u) => read(u.cursor.idx)],
+      draw: [strips.place],
+      setCursor: [(u) => read(u.cursor.idx), strips.mark],
     },
   };
   const drawn = new uPlot(options, [times, ...lines.map((line) => line.values)], plot);
@@ -156,10 +159,10 @@ export function chart(spec) {
     index = Math.min(weeks.length - 1, Math.max(0, (index ?? weeks.length) + step));
     drawn.setCursor({ left: drawn.valToPos(times[index], "x"), top: 10 });
     read(index);
-    spoken.textContent = [named(weeks[index]), ...[...readings.entries()].filter(([, { known }]) => known(index)).map(([key, { text }]) => `${lines[at(key) - 1].label} ${text(index)}`)].join(", ");
+    spoken.textContent = [named(weeks[index]), ...[...readings.values()].filter(({ known }) => known(index)).map(({ label, text }) => `${label} ${text(index)}`)].join(", ");
   });
 
-  return h("figure", { class: "chart" }, legend, box, spoken, h("figcaption", { id: summaryId }, spec.summary), dataOf(spec, listed, format));
+  return h("figure", { class: "chart" }, legend, box, strips.node, spoken, h("figcaption", { id: summaryId }, spec.summary), dataOf(spec, listed, format));
 }
 
 function rangeOf(min, max, bounds) {
@@ -173,10 +176,13 @@ function rangeOf(min, max, bounds) {
 /** Made when opened: most readers never do, and some tables are long. */
 function dataOf(spec, listed, format) {
   const details = h("details", { class: "data" }, h("summary", {}, "Data", h("span", { class: "unseen" }, ` of ${spec.title}`)));
+  const more = [...(spec.strips ?? []), ...(spec.columns ?? [])];
+  const place = new Map(spec.weeks.map((week, i) => [week, i]));
   const rows = () =>
     spec.weeks
       .map((week, i) => ({
         week,
+        ...Object.fromEntries(more.map((strip) => [strip.key, strip.values[i]])),
         ...Object.fromEntries(listed.map((line) => [line.key, line.values[i]])),
         ...(spec.holidays ? { holiday: spec.holidays.get(week) ?? null } : {}),
       }))
@@ -184,6 +190,7 @@ function dataOf(spec, listed, format) {
   const columns = [
     { key: "week", label: "Week", show: day },
     ...listed.map((line) => ({ key: line.key, label: line.label, numeric: true, show: (value) => format(value) })),
+    ...more.map((strip) => ({ key: strip.key, label: strip.label, numeric: true, show: (_value, row) => stripText(strip, place.get(row.week)) })),
     ...(spec.holidays ? [{ key: "holiday", label: "Holiday", show: (value) => value ?? "" }] : []),
   ];
   details.addEventListener("toggle", () => {

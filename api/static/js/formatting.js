@@ -5,6 +5,7 @@
 const numbers = (options) => new Intl.NumberFormat(navigator.languages, { signDisplay: "negative", ...options });
 const WHOLE = numbers({ maximumFractionDigits: 0 });
 const PLAIN = numbers({ maximumFractionDigits: 2 });
+const SMALL = numbers({ maximumSignificantDigits: 3 });
 const SHORT = numbers({ notation: "compact", maximumFractionDigits: 1 });
 // A week is a day of the calendar, not a time: read and written in UTC, it is the same day in every zone.
 const days = (options) => new Intl.DateTimeFormat(navigator.languages, { timeZone: "UTC", calendar: "gregory", ...options });
@@ -34,6 +35,15 @@ export function whole(value) {
 function formatted(value, format) {
   if (value === null || value === undefined) return NOTHING;
   return minus(format.format(value));
+}
+
+/**
+ * A number of any size: two decimals at most, below 1 three digits.
+ * @param {?number} value
+ * @returns {string}
+ */
+export function plain(value) {
+  return formatted(value, Math.abs(value) < 1 ? SMALL : PLAIN);
 }
 
 /**

@@ -3,7 +3,7 @@ import { labelOf } from "./dataset.js";
 import { get } from "./fetching.js";
 import { words } from "./formatting.js";
 
-let known = { variables: {}, parts: {}, groups: {}, methods: {}, figures: {} };
+let known = { variables: {}, parts: {}, drivers: {}, groups: {}, methods: {}, figures: {} };
 
 /** Ask for them, before the first page is drawn. */
 export async function loadWords() {
@@ -51,6 +51,9 @@ export const groupName = (group) => groupEntry(group)?.[0] ?? capital(group);
 export const groupText = (group) => groupEntry(group)?.[1] ?? null;
 
 const ownWord = (kind, name) => (known[kind][name] ? filled(known[kind][name])[0] : capital(words(name)));
+
+/** A driver in a planner's words: StateHoliday=a is "StateHoliday: a". @param {string} driver @returns {string} */
+export const driverName = (driver) => (driver in known.drivers ? ownWord("drivers", driver) : capital(words(driver.replace("=", ": "))));
 
 /** A method or baseline in a planner's words. @param {string} method @returns {string} */
 export const methodName = (method) => ownWord("methods", method);

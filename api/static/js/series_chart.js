@@ -1,13 +1,14 @@
 // The chart of one series, with what was forecast before and what planners said.
 import { chart, interval } from "./chart.js";
-import { labelOf, seriesName } from "./dataset.js";
+import { seriesName } from "./dataset.js";
+import { driverStrips, driversSummary, isSet } from "./drivers.js";
 import { addWeeks, amounts, counted, day } from "./formatting.js";
 import { holidaysOf } from "./holidays.js";
 import { emptyNote } from "./panels.js";
 import { weeksAhead } from "./weeks_ahead.js";
 
 /**
- * @param {Object} detail body of /v1/series/detail
+ * @param {Object} detail body of /v1/series/detail, with the rows of /v1/drivers as `drivers`
  * @param {URLSearchParams} params
  * @param {AbortSignal} signal
  * @returns {HTMLElement}
@@ -26,14 +27,15 @@ export function seriesChart(detail, params, signal) {
   const active = new Map(detail.overrides.filter((row) => row.status === "active").map((row) => [row.week, row.override]));
   const inForce = [...active].filter(([week]) => forecasts.has(week)).sort();
   const earlier = params.get("earlier") === "1" ? earlierLines(detail.earlier, rows) : [];
-  const markdowns = column("markdown");
-  const hasMarkdowns = markdowns.some((value) => value !== null && value !== 0);
+  const drivers = driverStrips(detail.drivers, column("week"));
 
   return chart({
     name: `series-${detail.store_id}-${detail.dept_id}`,
     title: amounts(detail.unit).titled(`${seriesName(detail)}: sales and forecast by week`),
-    summary: summaryOf(detail, sold, inForce, earlier, hasMarkdowns),
+    summary: summaryOf(detail, sold, inForce, earlier, drivers),
     weeks: column("week"),
+    strips: drivers.filter(isSet),
+    columns: drivers.filter((strip) => !isSet(strip)),
     holidays: holidaysOf(rows),
     origin: origin && rows.some((row) => row.week === origin) ? origin : null,
     height: 340,
@@ -41,7 +43,6 @@ export function seriesChart(detail, params, signal) {
     signal,
     bands: [["p90", "p10"]],
     lines: [
-      ...(hasMarkdowns ? [{ key: "markdown", label: `Markdowns of the ${labelOf("store")}`, values: markdowns, kind: "bars", colour: "--markdown", scale: "foot" }] : []),
       ...interval((key) => ahead(`final_${key}`)),
       ...earlier,
       { key: "last_year", label: "Last year", values: column("last_year"), colour: "--last-year", dash: [2, 3], width: 1.5 },
@@ -58,7 +59,7 @@ function withoutGaps(known) {
   const by = new Map(known.map((row) => [row.week, row]));
   const rows = [];
   for (let week = known[0].week; week <= known.at(-1).week; week = addWeeks(week, 1)) {
-    rows.push(by.get(week) ?? { week, actual: null, last_year: null, is_holiday: null, holiday: null, markdown: null });
+    rows.push(by.get(week) ?? { week, actual: null, last_year: null, is_holiday: null, holiday: null });
   }
   return rows;
 }
@@ -76,7 +77,7 @@ function earlierLines(earlier, rows) {
   return [...lines, { key: "earlier", label: "Earlier forecasts", values: rows.map((row) => nearest.get(row.week) ?? null), colour: "--earlier", width: 1, kind: "hidden" }];
 }
 
-function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
+function summaryOf(detail, sold, inForce, earlier, drivers) {
   const { amount, full } = amounts(detail.unit);
   const parts = [];
   if (sold.length > 0) parts.push(`Newest sales: ${full(sold.at(-1).actual)} in the week of ${day(sold.at(-1).week)}.`);
@@ -87,6 +88,5 @@ function summaryOf(detail, sold, inForce, earlier, hasMarkdowns) {
   if (detail.forecasts.length === 0) parts.push("The newest forecast does not hold this series.");
   if (inForce.length > 0) parts.push(`${counted(inForce.length, "override")} in force: ${inForce.map(([week, value]) => `${day(week)} ${full(value)}`).join(", ")}.`);
   if (earlier.length > 1) parts.push(`${counted(earlier.length - 1, "earlier forecast")} as thin lines; the table has the one nearest to each week.`);
-  if (hasMarkdowns) parts.push("Markdowns at the foot have a scale of their own.");
-  return parts.join(" ");
+  return [...parts, ...driversSummary(drivers)].join(" ");
 }

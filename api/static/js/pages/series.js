@@ -37,7 +37,11 @@ export function draw(params, signal) {
 
   const below = h("div", { class: "grid" });
   const reload = () => drawBelow();
-  const load = () => get("/v1/series/detail", { store_id: store, dept_id: dept, weeks: 156 }, signal);
+  const load = async () => {
+    const keys = { store_id: store, dept_id: dept };
+    const [detail, drivers] = await Promise.all([get("/v1/series/detail", { ...keys, weeks: 156 }, signal), getAll("/v1/drivers", keys, signal)]);
+    return { ...detail, drivers: drivers.items };
+  };
   let shared = load();
   shared.catch(() => {});
   let first = true;
