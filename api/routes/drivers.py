@@ -13,7 +13,7 @@ from api.parameters import PeriodParameters, SeriesFilters
 from api.problems import ProblemError
 from api.routes.existence import find_series
 from api.schemas import DriverValue
-from api.service import Service, ServiceDep
+from api.service import ServiceDep
 from demand_assets.store.reads import drivers as reads
 
 router = APIRouter(prefix="/v1", tags=["Series"])

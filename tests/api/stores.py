@@ -110,11 +110,7 @@ def fill_full(url: str) -> None:
     )
     publish_conditions(
         engine,
-        [
-            (store, week, week == WEEK, 55.5, 3.2, 210.0, 7.9)
-            for store in ("1", "2")
-            for week in (*ORIGINS, WEEK)
-        ],
+        [(store, week, week == WEEK, 55.5, 3.2, 210.0, 7.9) for store in ("1", "2") for week in (*ORIGINS, WEEK)],
     )
     past = (LAST_YEAR, ORIGIN)
     publish_drivers(

@@ -67,11 +67,7 @@ def fill(url: str, origin: date, stores: tuple[str, ...] = STORES, depts: tuple[
     publish_actuals(engine, [(*key, week, sales(*key, week), is_holiday(week)) for key in keys for week in sold])
     publish_conditions(
         engine,
-        [
-            (store, week, is_holiday(week), 60.0, 3.5, 211.0, 8.1)
-            for store in stores
-            for week in [*sold, *ahead]
-        ],
+        [(store, week, is_holiday(week), 60.0, 3.5, 211.0, 8.1) for store in stores for week in [*sold, *ahead]],
     )
     publish_drivers(engine, DRIVERS, _drivers(keys, sorted(sold), ahead))
     publish_members(
@@ -111,7 +107,8 @@ def _drivers(keys: list[tuple[str, str]], sold: list[date], ahead: list[date]) -
     for store in dict.fromkeys(store for store, _ in keys):
         for number, is_planned, weeks in ((2, False, sold), (2, True, ahead), (3, False, sold)):
             rows += [
-                (store, None, number, week, week, float(number == 2 and week.day < 8), is_planned) for week in weeks
+                (store, None, number, week, week, float(number == 2 and not is_planned and week.day < 8), is_planned)
+                for week in weeks
             ]
         rows += [(store, None, 4, week, week, 4000.0, week > sold[-1]) for week in [*sold, *ahead] if week.day < 8]
     # One series has its own promotion in the second week ahead.

@@ -51,9 +51,7 @@ def test_stretches_are_the_weeks_of_a_plain_loop() -> None:
     random = np.random.default_rng(5)
     parts = [series("promo", random.choice([0.0, 1.0, np.nan], 8), store, dept) for store in (1, 2) for dept in (3, 4)]
     shuffled = pd.concat(parts).sample(frac=1, random_state=1)
-    drivers, values = driver_tables(
-        frames(no_stores(), shuffled, plan({}, "promo", 3), "promo"), None, None, WEEKS[-1]
-    )
+    drivers, values = driver_tables(frames(no_stores(), shuffled, plan({}, "promo", 3), "promo"), None, None, WEEKS[-1])
     assert drivers["kind"].tolist() == ["flag"]
     weeks = [
         (row.store_id, row.dept_id, week, row.value)
