@@ -25,6 +25,7 @@ from demand_assets.origins import judged_origins, wanted_origins
 from demand_assets.partitions import key_ranges, week_key
 from demand_assets.provenance import code_version, fingerprint
 from demand_assets.recipes import (
+    RECIPE_KEY,
     SCORED_TABLES,
     DriftInputs,
     Recipe,
@@ -190,7 +191,8 @@ def unpublished_weeks(lake: ParquetLake, deliveries: Sequence[Delivery]) -> list
     wanted = {key: publishing_recipe(version) for key, version in versions.items()}
     due = set(outdated(lake, "published_conditions", wanted))
     drivers = drivers_recipe(lake)
-    is_old = drivers is not None and outdated(lake, "published_drivers", {None: drivers})
+    kept = lake.metadata("published_drivers", [None]).get(None, {})
+    is_old = drivers is not None and kept.get(RECIPE_KEY) != drivers.version
     if versions and (is_old or not ahead_is_kept(lake, deliveries, max(versions))):
         due.add(max(versions))
     return sorted(due)

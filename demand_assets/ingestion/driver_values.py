@@ -29,7 +29,8 @@ def driver_tables(
 
     `covariates` and `ahead` are raw covariates to week `newest` and after it, of which only markdowns are read.
     """
-    drivers, values = [], []
+    drivers: list[tuple[int, str, str, bool]] = []
+    values: list[pd.DataFrame] = []
     for name, known_ahead, frame in _told(frames, covariates, ahead, newest):
         stated = frame[frame["value"].notna() & (frame["week"] <= newest + pd.Timedelta(weeks=PLANNED_WEEKS))]
         if stated.empty:
