@@ -43,7 +43,7 @@ export const isSet = (strip) => strip.values.some((value) => value !== null && v
  */
 export function driversSummary(strips) {
   const named = (chosen) => chosen.map((strip) => strip.label).join("; ");
-  const planned = strips.filter((strip) => strip.knownAhead && strip.planned.includes(true));
+  const planned = strips.filter((strip) => isSet(strip) && strip.knownAhead && strip.planned.includes(true));
   const unused = strips.filter((strip) => !strip.knownAhead && strip.planned.includes(true));
   const missing = strips.filter((strip) => isSet(strip) && strip.knownAhead && !strip.planned.includes(true));
   const unset = strips.filter((strip) => !isSet(strip));
