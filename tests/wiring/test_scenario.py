@@ -21,6 +21,11 @@ BESIDE = """
     select s.store_id, d.dept_id, f.target_week, f.forecast from forecasts f join stores s using (store_key)
     join departments d using (dept_key) where f.vintage_id = ? order by 1, 2, 3
 """
+PLANNED = """
+    select s.store_id, v.first_week, v.last_week, v.value from driver_values v join drivers using (driver_key)
+    join stores s using (store_key) join departments d using (dept_key)
+    where driver = 'price' and dept_id = 'milk' and is_planned order by 1, 2
+"""
 
 
 def rows(home: Path, statement: str, *values: str) -> list[tuple[Any, ...]]:
@@ -53,6 +58,8 @@ def test_half_a_price_moves_its_forecasts_up_and_nothing_else(
     # Sales quadruple at half the price; of ten rounds of trees the effect on base alone is asked.
     assert all(growth > 2.5 for (_, _, week), growth in moved.items() if week == "2012-11-02")
     assert {key[1] for key in moved} == {"milk"}
+    # What people see beside the forecast is the plan as it landed.
+    assert rows(home, PLANNED) == [(store, "2012-11-02", "2012-11-23", 2.0) for store in ("Nord", "Sued")]
     assert rows(home, "select count(*) from overrides") == [(0,)]
 
     # Again by the job: the same scenario to the byte, so nothing is added.
