@@ -26,7 +26,7 @@ STEPS = {
     "features": ("demand_features",),
     "train": ("backtest_report", "trained_model", "promoted_model"),
     "forecast": ("weekly_forecast", "forecast_totals", "forecast_attributions"),
-    "publish": ("published_forecast", "published_conditions"),
+    "publish": ("published_forecast", "published_conditions", "published_drivers"),
     "watch": ("drift_report", "forecast_accuracy", "forecast_exceptions"),
 }
 
