@@ -222,7 +222,8 @@ def drivers_recipe(lake: ParquetLake) -> Recipe | None:
     if not weeks or facts is None:
         return None
     newest = weeks[-1]
-    tables = {table: lake.versions_of(table, weeks) for table in ("raw_covariates", "raw_series_covariates")}
+    versions = {table: lake.versions(table) for table in ("raw_covariates", "raw_series_covariates")}
+    tables = {table: {key: held[key] for key in weeks if key in held} for table, held in versions.items()}
     # Of the conditions of weeks ahead that were published with the newest week.
     ahead = lake.metadata("published_conditions", [newest]).get(newest, {}).get(AHEAD_KEY)
     planned = {PLANS: lake.versions_of(PLANS, [newest]), "ahead": ahead, "covariates": str(facts.iloc[0]["covariates"])}

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from demand_assets.assets.rows import store_table
+from demand_assets.contract.drivers import DRIVER_VALUES, DRIVERS
 from demand_assets.forecasting.drivers import ALL, DriverFrames
 from demand_assets.ingestion.driver_values import driver_tables
+from demand_assets.store.columns import columns_of
 
 WEEKS = pd.date_range("2012-09-28", periods=8, freq="7D")
 NEWEST = WEEKS[4]
@@ -85,6 +88,14 @@ def test_planned_markdowns_are_drivers_of_their_own() -> None:
     drivers, values = driver_tables(planned, covariates, None, NEWEST)
     assert drivers["driver"].tolist() == ["markdown1"]
     assert len(values) == 1
+
+
+def test_without_drivers_both_tables_are_empty_and_can_be_published() -> None:
+    drivers, values = driver_tables(None, None, None, NEWEST)
+    for frame, table in ((drivers, DRIVERS), (values, DRIVER_VALUES)):
+        assert frame.empty
+        found = columns_of(store_table(frame, table, {"store_id": {}, "dept_id": {}}), table)
+        assert len(found) == 0
 
 
 @pytest.mark.parametrize("weeks_ahead", [52, 53])
