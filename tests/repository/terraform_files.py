@@ -1,6 +1,7 @@
 """Reads folders of Terraform files as blocks by name."""
 
 import functools
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,14 @@ class Module:
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     local_values: dict[str, Any] = field(default_factory=dict)
     others: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+
+def copy_terraform(folder: Path, *left_out: str) -> None:
+    """The configuration in another folder, without what is one's own, and without the lock file.
+
+    The lock file has the hashes of the provider itself, which the stand-in has not.
+    """
+    shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.mine.tfvars", *left_out))
 
 
 def bare(name: str) -> str:

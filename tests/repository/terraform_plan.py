@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.repository.terraform_files import TERRAFORM
+from tests.repository.terraform_files import copy_terraform
 from tests.repository.terraform_schema import SCHEMA
 
 INSTALLATION = """
@@ -29,7 +29,7 @@ class Terraform:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment, self.pushed = folder, environment, list[str]()
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "backend.tf"))
+        copy_terraform(folder, "backend.tf")
         (folder / "account.tfvars").write_text(INSTALLATION)
         code, said = self("init")
         assert code == 0, said

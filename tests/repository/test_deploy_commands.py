@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.conftest import free_port
 from tests.repository.docker_files import ROOT
-from tests.repository.terraform_files import TERRAFORM
+from tests.repository.terraform_files import copy_terraform
 from tests.repository.terraform_plan import INSTALLATION
 from tests.repository.terraform_schema import SCHEMA
 from tests.waiting import answers, until
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("terraform") or not shutil.which("aws"), reason="needs Terraform and AWS CLI"),
 ]
 # Needs HashiCorp's registry.
-ELSEWHERE = ("terraform providers lock", "git add .terraform.lock.hcl")
+ELSEWHERE = ("terraform init -upgrade", "terraform providers lock", "git add .terraform.lock.hcl")
 # GitHub, and what the stand-in does not know: the CLI checks parameters of a session and of a quota, and asks nobody.
 _FUNCTIONS = """
 set -euo pipefail
@@ -116,7 +116,7 @@ def make_what_terraform_planned() -> None:
 def test_the_page_is_a_script_from_an_empty_account_to_its_end(account: None, csv_folder: Path, tmp_path: Path) -> None:
     from tests.repository.terraform_provider import provider_environment
 
-    shutil.copytree(TERRAFORM, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*", "*.mine.tfvars"))
+    copy_terraform(tmp_path / "terraform")
     mine = f"{INSTALLATION}\nnetwork = {json.dumps(network())}\n"
     (tmp_path / "terraform" / "dev.mine.tfvars").write_text(mine)
     names = {
