@@ -30,7 +30,8 @@ RUN groupadd --gid 10001 demand \
 COPY --from=build /opt/venv /opt/venv
 # Trusted when the backend's URL says sslmode=verify-full; see docker/certs/README.md.
 COPY docker/certs /opt/certs
-# The root is read-only: everything that writes does so in /tmp.
+# The root is read-only: everything that writes does so in /tmp. MLflow's jobs, which nobody asks for, would be eight
+# processes more.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -42,6 +43,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PGSSLROOTCERT=/opt/certs/rds-global-bundle.pem \
     MLFLOW_DISABLE_TELEMETRY=true \
     MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
     GIT_PYTHON_REFRESH=quiet
 # On Fargate an empty volume mounted here takes this folder's owner and mode, so that the account below may write.
 VOLUME ["/tmp"]

@@ -34,6 +34,8 @@ def serve(dagster_port: int, api_port: int, mlflow_port: int) -> int:
     migrate(settings.store)
     pages = {"MLflow": build_resources(settings)["registry"].page()}
     environment = {**child_environment(settings), "DEMAND_STORE_URL": settings.store}
+    # Nobody asks for MLflow's jobs: eight processes of 250 MB each.
+    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     bin_folder = Path(sys.executable).parent
