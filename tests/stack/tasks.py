@@ -14,15 +14,14 @@ from tests.repository.docker_files import ROOT, image_environment
 from tests.repository.terraform_plan import Plan
 
 BIN = Path(sys.executable).parent
-# Places and accounts of the image, which this machine has elsewhere.
-_OF_THE_IMAGE = frozenset({"PATH", "HOME", "TMPDIR"})
 
 
 class Places:
     """Rewrites names of the deployment to where its parts are on this machine, and nothing else."""
 
-    def __init__(self, words: dict[str, str], pieces: Mapping[str, str]) -> None:
-        self.words, self.pieces = words, pieces
+    def __init__(self, words: dict[str, str], pieces: Mapping[str, str], left_out: frozenset[str]) -> None:
+        """`left_out`: variables of the image that do not hold on this machine."""
+        self.words, self.pieces, self.left_out = words, pieces, left_out
 
     def __call__(self, text: str) -> str:
         """`words` are replaced where they are all of the text, `pieces` wherever they stand, in their order."""
@@ -51,7 +50,7 @@ class Places:
 
     def image_environment(self, image: str) -> dict[str, str]:
         """What the image sets."""
-        return {name: self(value) for name, value in image_environment(image).items() if name not in _OF_THE_IMAGE}
+        return {name: self(value) for name, value in image_environment(image).items() if name not in self.left_out}
 
 
 def machine_environment(endpoint: str, home: Path) -> dict[str, str]:
