@@ -28,6 +28,8 @@ from tests.stack.tasks import BIN
 
 pytestmark = [
     pytest.mark.skipif("STACK_TEST" not in os.environ, reason="takes minutes: make stack-test"),
+    # A wait ends when nothing gets further; on a busy machine all of them take long.
+    pytest.mark.timeout(3600),
 ]
 
 
