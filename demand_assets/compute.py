@@ -187,6 +187,8 @@ def open_cluster(scheduler: str, workers: int, threads: int, services: str = "")
             # From here on it can be known whether others use the cluster too.
             stopped.pop_all()
             opened.callback(stop_unless_shared, services, client)
+        # It drops all but one copy of what was sent to every worker, while more parts that need it are yet to come.
+        client.amm.stop()
         return DaskWorkers(client, workers), opened.pop_all()
 
 

@@ -108,6 +108,19 @@ def test_workers_that_stay_away_are_waited_for_once(dask: DaskWorkers, monkeypat
     assert workers.count == workers.wanted == there
 
 
+def test_what_every_worker_was_sent_stays_with_each(dask: DaskWorkers) -> None:
+    sent = dask.client.scatter("shared", broadcast=True, hash=False)
+    dask.client.run_on_scheduler(_memory_cycle)
+    assert len(dask.client.who_has([sent])[sent.key]) == dask.count
+
+
+def _memory_cycle(dask_scheduler: Any) -> None:
+    """What Dask does every two seconds to free memory, unless it was told not to."""
+    manager = dask_scheduler.extensions["amm"]
+    if manager.running:
+        manager.run_once()
+
+
 def test_features_made_by_workers_are_the_same_bytes(dask: DaskWorkers, panel: Panel, tmp_path: Path) -> None:
     lakes = [ParquetLake(uri=str(tmp_path / name)) for name in ("here", "there")]
     made = [
