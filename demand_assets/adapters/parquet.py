@@ -271,19 +271,24 @@ class ParquetLake(dg.ConfigurableResource):
         """
         filesystem, root = self._filesystem(table)
         if keys is None:
-            paths = [f"{root}/{table}.parquet"] if self.exists(table) else []
+            path = f"{root}/{table}.parquet"
+            try:
+                sizes = {path: int(filesystem.size(path))}
+            except FileNotFoundError:
+                sizes = {}
         else:
-            held = set(self.partitions(table, nested=any("/" in key for key in keys)))
-            paths = [f"{root}/{table}/{key}.parquet" for key in sorted(set(keys)) if key in held]
-        if not paths:
+            listed = self._listed(table, nested=any("/" in key for key in keys))
+            held = [key for key in sorted(set(keys)) if key in listed]
+            sizes = {f"{root}/{table}/{key}.parquet": int(listed[key]["size"]) for key in held}
+        if not sizes:
             return None
-        arrow = self._read_together(filesystem, paths, columns, where)
+        arrow = self._read_together(filesystem, sizes, columns, where)
         return to_frame(arrow, split_blocks=True, self_destruct=True)
 
     def _read_together(
         self,
         filesystem: "AbstractFileSystem",
-        paths: Sequence[str],
+        sizes: Mapping[str, int],
         columns: Sequence[str] | None,
         where: Mapping[str, float] | None,
     ) -> "pa.Table":
@@ -291,9 +296,9 @@ class ParquetLake(dg.ConfigurableResource):
         import pyarrow.dataset as ds
 
         if self._remote:
-            files = objects.fetched(filesystem, paths)
+            files = objects.fetched(filesystem, sizes, None if columns is None else {*columns, *(where or {})})
         else:
-            files = ds.dataset(paths, filesystem=filesystem, format="parquet")
+            files = ds.dataset(list(sizes), filesystem=filesystem, format="parquet")
         if absent := [name for name in columns or () if name not in files.schema.names]:
             files = files.replace_schema(pa.schema([*files.schema, *(pa.field(name, pa.float64()) for name in absent)]))
         wanted = None

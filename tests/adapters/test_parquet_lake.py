@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -245,6 +246,59 @@ def test_reading_weeks_from_s3_is_one_call_each(s3_lake: ParquetLake, calls: lis
     calls.clear()
     s3_lake.read("t", WEEKS, ["value"])
     assert calls == ["list_objects_v2", *["get_object"] * len(WEEKS)]
+
+
+@pytest.fixture
+def large(s3_lake: ParquetLake) -> pd.DataFrame:
+    """Rows of a file of several megabytes in four row groups, whose columns do not compress."""
+    frame = pd.DataFrame(np.random.default_rng(5).random((60_000, 16)), columns=[f"c{number}" for number in range(16)])
+    frame["half"] = np.arange(len(frame)) % 2.0
+    filesystem, root = filesystem_at(s3_lake.uri)
+    with filesystem.open(f"{root}/t/{WEEKS[0]}.parquet", "wb") as file:
+        pq.write_table(pa.Table.from_pandas(frame), file, row_group_size=15_000)
+    return frame
+
+
+def test_some_columns_of_a_large_file_on_s3_are_fetched_without_the_others(
+    s3_lake: ParquetLake, large: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filesystem, root = filesystem_at(s3_lake.uri)
+    fetch, fetched = filesystem.cat_file, []
+
+    def count(*arguments: Any, **options: Any) -> bytes:
+        content: bytes = fetch(*arguments, **options)
+        fetched.append(len(content))
+        return content
+
+    monkeypatch.setattr(filesystem, "cat_file", count)
+    size = filesystem.size(f"{root}/t/{WEEKS[0]}.parquet")
+    read = s3_lake.read("t", WEEKS, ["c3", "c15", "absent"], {"half": 1.0})
+    expected = large.loc[large["half"] == 1, ["c3", "c15"]].assign(absent=np.nan).reset_index(drop=True)
+    pd.testing.assert_frame_equal(read, expected)
+    assert sum(fetched) < size / 2
+    fetched.clear()
+    pd.testing.assert_frame_equal(s3_lake.read("t", WEEKS, list(large.columns)), large)
+    assert size in fetched
+
+
+@pytest.mark.parametrize("rows", [60_000, 30_000, 80_000], ids=["as long", "shorter", "longer"])
+@pytest.mark.parametrize("call", [1, 2, 5], ids=["before its end", "before its columns", "among its columns"])
+def test_a_large_file_that_is_replaced_while_its_columns_are_fetched_is_read_as_one(
+    s3_lake: ParquetLake, large: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, call: int, rows: int
+) -> None:
+    filesystem, calls = filesystem_at(s3_lake.uri)[0], []
+    fetch = filesystem.cat_file
+    other = pd.concat([large, large], ignore_index=True)[:rows] + 1.0
+
+    def be_overtaken(*arguments: Any, **options: Any) -> bytes:
+        calls.append(options)
+        if len(calls) == call:
+            s3_lake.write("t", WEEKS[0], other)
+        content: bytes = fetch(*arguments, **options)
+        return content
+
+    monkeypatch.setattr(filesystem, "cat_file", be_overtaken)
+    pd.testing.assert_frame_equal(s3_lake.read("t", WEEKS, ["c3", "c15"]), other[["c3", "c15"]])
 
 
 def test_a_footer_longer_than_the_end_that_is_fetched_is_read_whole(s3_lake: ParquetLake) -> None:
