@@ -270,8 +270,9 @@ class ParquetLake(dg.ConfigurableResource):
         read. Keys of the form `week/name` are not read together with plain ones.
         """
         filesystem, root = self._filesystem(table)
-        if keys is None:
-            path = f"{root}/{table}.parquet"
+        if keys is None or len(keys) == 1:
+            # A listing tells more than is asked here, and takes long to read where a table has many weeks.
+            path = f"{root}/{table}/{keys[0]}.parquet" if keys else f"{root}/{table}.parquet"
             try:
                 sizes = {path: int(filesystem.size(path))}
             except FileNotFoundError:
