@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
+from demand_assets.adapters import objects
 from demand_assets.adapters.arrow_frames import content_version, read_frame, to_table
 from demand_assets.adapters.files import filesystem_at
 from demand_assets.adapters.manifests import read_manifest, record_manifest
@@ -259,18 +260,25 @@ def large(s3_lake: ParquetLake) -> pd.DataFrame:
     return frame
 
 
-def test_some_columns_of_a_large_file_on_s3_are_fetched_without_the_others(
-    s3_lake: ParquetLake, large: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    filesystem, root = filesystem_at(s3_lake.uri)
-    fetch, fetched = filesystem.cat_file, []
+@pytest.fixture
+def fetched(s3_lake: ParquetLake, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that each call for content brought."""
+    filesystem, sizes = filesystem_at(s3_lake.uri)[0], []
+    fetch = filesystem.cat_file
 
     def count(*arguments: Any, **options: Any) -> bytes:
         content: bytes = fetch(*arguments, **options)
-        fetched.append(len(content))
+        sizes.append(len(content))
         return content
 
     monkeypatch.setattr(filesystem, "cat_file", count)
+    return sizes
+
+
+def test_some_columns_of_a_large_file_on_s3_are_fetched_without_the_others(
+    s3_lake: ParquetLake, large: pd.DataFrame, fetched: list[int]
+) -> None:
+    filesystem, root = filesystem_at(s3_lake.uri)
     size = filesystem.size(f"{root}/t/{WEEKS[0]}.parquet")
     read = s3_lake.read("t", WEEKS, ["c3", "c15", "absent"], {"half": 1.0})
     expected = large.loc[large["half"] == 1, ["c3", "c15"]].assign(absent=np.nan).reset_index(drop=True)
@@ -279,6 +287,15 @@ def test_some_columns_of_a_large_file_on_s3_are_fetched_without_the_others(
     fetched.clear()
     pd.testing.assert_frame_equal(s3_lake.read("t", WEEKS, list(large.columns)), large)
     assert size in fetched
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["by name", "all columns"])
+def test_a_larger_file_on_s3_comes_in_pieces(
+    s3_lake: ParquetLake, large: pd.DataFrame, fetched: list[int], monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setattr(objects, "PIECE_BYTES", 2**20)
+    pd.testing.assert_frame_equal(s3_lake.read("t", WEEKS, list(large.columns) if named else None), large)
+    assert max(fetched) == 2**20
 
 
 @pytest.mark.parametrize("rows", [60_000, 30_000, 80_000], ids=["as long", "shorter", "longer"])
