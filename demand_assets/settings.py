@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     ] = 50_000
     training_rows: Annotated[
         int, Field(ge=1000, description="Maximum training rows per member; more are subsampled.")
-    ] = 2_000_000
+    ] = 1_000_000
     feature_origins: Annotated[
         int, Field(ge=1, description="Number of newest origins whose features are kept up to date.")
     ] = 520

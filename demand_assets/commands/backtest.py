@@ -55,7 +55,7 @@ def run_backtest(raw_dir: str, horizon: int, origins: str, output: Path, report:
         )
     console.print(f"  {len(sales):,} rows of sales; building features ...")
     features = build_features(panel, list(weeks_between(first, weeks[-1])), horizon)
-    config = build_training(settings).config()
+    config = build_training(settings).config().bounded(len(features), settings.training_rows)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         total = len(origins_to_forecast(weeks, weeks_between(first, weeks[-1]), horizon))
         task = bar.add_task("Training at each origin", total=total)

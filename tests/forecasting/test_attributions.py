@@ -31,7 +31,7 @@ def test_an_attribution_is_the_sum_of_what_its_features_moved(
 ) -> None:
     deep = config.model_copy(update={"max_depth": depth, "min_child_weight": 0.0, "rounds": 3})
     forecaster = fit(features, retailer.sales, AS_OF, deep)
-    assert [member.forest() is None for member in forecaster.members] == [depth == 10] * 2
+    assert [member.forest() is None for member in forecaster.members] == [depth == 10] * config.members
     rows = features[features["origin_week"] == AS_OF].head(20)
     each = np.arange(len(forecaster.features))
     scale, moved = rows["scale"].to_numpy(), forecaster.attributions(rows, each, len(each))

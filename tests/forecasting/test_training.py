@@ -74,6 +74,14 @@ def test_a_larger_table_is_sampled_and_a_smaller_one_left() -> None:
     assert fifth.bounded(3_000_000, 1_000_000) == fifth
 
 
+@pytest.mark.parametrize(
+    ("rows", "shares"), [(1_000, 2), (74_999, 2), (75_000, 3), (199_999, 7), (200_000, 8), (9_000_000, 9)]
+)
+def test_a_member_of_a_small_table_learns_from_more_of_it(rows: int, shares: int) -> None:
+    config = ModelConfig(seed=1, threads=1, members=4, subsample=1 / 8)
+    assert config.bounded(rows, 1_000_000).subsample == 1 / shares
+
+
 def test_actuals_equal_a_join(features: pd.DataFrame, retailer: SampleData) -> None:
     keys = ["store_id", "dept_id", "target_week"]
     joined = features[keys].merge(retailer.sales.rename(columns={"week": "target_week"}), on=keys, how="left")

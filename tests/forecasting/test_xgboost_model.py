@@ -74,11 +74,9 @@ def test_a_model_trained_on_a_gpu_forecasts_as_one_trained_without(
         pytest.skip("this xgboost is built without CUDA")
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         pytest.skip("there is no NVIDIA GPU on this machine")
-    # All rows in each tree: a GPU draws others.
-    whole = config.model_copy(update={"tree_subsample": 1.0})
     rows = features[features["origin_week"] == AS_OF]
     here, there = (
-        fit(features, retailer.sales, AS_OF, whole.model_copy(update={"device": device})).predict(rows)
+        fit(features, retailer.sales, AS_OF, config.model_copy(update={"device": device})).predict(rows)
         for device in ("cpu", "cuda")
     )
     difference = (there["forecast"] - here["forecast"]).abs().sum()
@@ -88,7 +86,7 @@ def test_a_model_trained_on_a_gpu_forecasts_as_one_trained_without(
 def test_importance_is_the_mean_gain_of_the_splits_on_a_feature(
     features: pd.DataFrame, retailer: SampleData, config: XGBoostConfig
 ) -> None:
-    (model, _) = fit(features, retailer.sales, AS_OF, config).members
+    model, *_ = fit(features, retailer.sales, AS_OF, config).members
     assert isinstance(model, XGBoost)
     nodes = model.booster.trees_to_dataframe()
     mean = nodes[nodes["Feature"] != "Leaf"].groupby("Feature")["Gain"].mean()

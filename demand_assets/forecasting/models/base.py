@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.training import TrainingMatrix
 
 
+# A member of fewer rows than these is worse; two shares still differ, which is what averaging lives on.
+LEAST_ROWS = 25_000
+MOST_OF_FEW = 2
+
+
 class ModelConfig(BaseModel):
     """How an ensemble is trained. A model adds its own settings in a subclass.
 
@@ -52,9 +57,14 @@ class ModelConfig(BaseModel):
         return tuple(sorted(set(quantiles)))
 
     def bounded(self, rows: int, most_rows: int) -> Self:
-        """The same with a `subsample` by which a member learns from about `most_rows` of `rows` rows at most."""
-        shares = -(-rows // most_rows)
-        return self.model_copy(update={"subsample": min(self.subsample, 1 / shares)}) if shares > 1 else self
+        """The same for a table of so many `rows`: a member learns from about `most_rows` of them at most.
+
+        Of a small table it learns from more than `subsample`, up to a half: from `LEAST_ROWS`.
+        """
+        wanted = round(1 / self.subsample)
+        enough = min(wanted, max(rows // LEAST_ROWS, MOST_OF_FEW))
+        shares = max(enough, -(-rows // most_rows))
+        return self if shares == wanted else self.model_copy(update={"subsample": 1 / shares})
 
 
 class Model(Protocol):
