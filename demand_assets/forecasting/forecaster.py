@@ -7,6 +7,7 @@ gets wrong is chance.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -37,6 +38,8 @@ DESCRIPTION_FILE = "forecaster.json"
 ROWS_PER_PIECE = 400_000
 # Past errors of the start that intervals are learnt from: a bound on memory that leaves hundreds per week and size.
 MOST_ERRORS = 200_000
+# Rows in the matrices of trainings side by side: each is there twice for a moment, about a gigabyte in all.
+ROWS_AT_ONCE = 2_000_000
 _FORECAST_KEYS = ["store_id", "dept_id", "origin_week", "target_week", "horizon"]
 
 
@@ -240,11 +243,20 @@ def train_part(
     A member depends on its number, the rows and the settings alone, wherever and with whatever else it is trained.
     """
     matrices = stored_matrices(features, sales, max(part.weeks), config.subsample, part.members, absent)
-    return [
-        _trained(matrix, week, config, member)
-        for member, matrix in zip(part.members, matrices, strict=True)
-        for week in part.weeks
+    wanted = [
+        (matrix, week, member) for member, matrix in zip(part.members, matrices, strict=True) for week in part.weeks
     ]
+    at_once = 1
+    if config.side_by_side:
+        most = max(len(matrix) for matrix in matrices)
+        at_once = min(config.threads, len(wanted), max(1, ROWS_AT_ONCE // max(most, 1)))
+    each = config.model_copy(update={"threads": max(1, config.threads // at_once)})
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        return list(pool.map(lambda one: _trained(one[0], one[1], each, one[2]), wanted))
+    finally:
+        # An interrupt waits for the trainings under way and begins no other.
+        pool.shutdown(cancel_futures=True)
 
 
 def _trained(matrix: TrainingMatrix, as_of: pd.Timestamp, config: ModelConfig, member: int) -> TrainedMember:

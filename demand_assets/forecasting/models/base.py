@@ -33,6 +33,9 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    side_by_side: ClassVar[bool] = False
+    """Whether threads of one process may train several at once: then each takes a part of `threads`."""
+
     members: int = Field(default=1, ge=1, le=64)
     subsample: float = Field(default=1.0, gt=0, le=1)
     quantiles: tuple[float, ...] = QUANTILES

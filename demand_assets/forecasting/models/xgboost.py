@@ -32,6 +32,8 @@ class XGBoostConfig(ModelConfig):
     the rows for each of more members does.
     """
 
+    side_by_side: ClassVar[bool] = True
+
     members: int = Field(default=4, ge=1, le=64)
     subsample: float = Field(default=0.125, gt=0, le=1)
     rounds: int = Field(default=100, ge=1, le=10_000)
