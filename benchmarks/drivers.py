@@ -23,6 +23,7 @@ from demand_assets.forecasting.metrics import coverage, interval_score, score
 from demand_assets.forecasting.models.xgboost import XGBoost, XGBoostConfig
 from demand_assets.forecasting.panel import build_panel
 from demand_assets.forecasting.weeks import add_weeks, weeks_between
+from demand_assets.settings import Settings
 
 SERIES = ["store_id", "dept_id"]
 POINT = [*SERIES, "origin_week", "target_week"]
@@ -45,7 +46,8 @@ def ours(retailer: Retailer, drivers: DriverFrames | None, every: int, config: X
     stored = weeks_between(first_origin(panel.weeks), retailer.origins[-1])
     scored = origins_to_forecast(retailer.origins, stored, HORIZON)
     features = build_features(panel, sorted({*stored[::-every], *scored}), HORIZON, config.threads)
-    return backtest(features, sales, retailer.origins, HORIZON, config).cv_results
+    own = config.bounded(len(features), Settings.model_fields["training_rows"].default)
+    return backtest(features, sales, retailer.origins, HORIZON, own).cv_results
 
 
 def by_mlforecast(retailer: Retailer, threads: int) -> pd.DataFrame:
@@ -166,7 +168,7 @@ def measure(points: pd.DataFrame) -> dict[str, Any]:
 @click.option("--rossmann", "rossmann_file", type=click.Path(exists=True, path_type=Path), help="rossmann.parquet")
 @click.option("--soap", "soap_file", type=click.Path(exists=True, path_type=Path), help="soap.csv.gz")
 @click.option("--soap-stores", default=24, show_default=True, help="Evenly spread stores of the soap data.")
-@click.option("--members", default=2, show_default=True)
+@click.option("--members", default=XGBoostConfig.model_fields["members"].default, show_default=True)
 @click.option("--every", default=1, show_default=True, help="Learn from one in so many weeks of Rossmann.")
 @click.option("--soap-every", default=4, show_default=True, help="The same of soap.")
 @click.option("--threads", default=2, show_default=True)

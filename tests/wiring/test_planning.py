@@ -96,6 +96,8 @@ def test_a_forecast_is_due_until_all_it_gives_is_there(workspace: tuple[Path, Pa
     (home / "lake/forecast_totals" / f"{week}.parquet").unlink()
     (home / "lake/drift_report" / f"{week}.parquet").unlink()
     assert due(underage=given) == "forecast_totals, drift_report"
+    (home / "lake/weekly_forecast" / f"{week}.parquet").write_bytes(b"cut off")
+    assert due(underage=given).startswith("a file that cannot be read")
 
 
 def test_the_same_evidence_asks_for_the_same_run(workspace: tuple[Path, Path]) -> None:
