@@ -369,8 +369,7 @@ def test_an_asset_declares_what_it_reads_beside_its_inputs() -> None:
         "backtest_report": {"demand_features", "raw_sales", "raw_series_covariates", "dataset"} | members,
         "promoted_model": {"trained_model", "demand_features", "raw_sales", "dataset"},
         "published_forecast": {"weekly_forecast", "forecast_totals", "forecast_attributions", "dataset"} | members,
-        "past_forecasts": {"promoted_model", "demand_features", "raw_sales", "raw_series_covariates", "dataset"}
-        | members,
+        "past_forecasts": {"promoted_model", "demand_features", "dataset"} | members,
         "forecast_accuracy": {"raw_sales", "raw_series_covariates", "dataset"} | vintages | members,
         "forecast_exceptions": {"raw_sales"} | vintages | members,
         "drift_report": {"demand_features", "weekly_forecast", "holiday_calendar", "promoted_model"} | members,
