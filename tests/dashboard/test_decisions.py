@@ -94,7 +94,7 @@ PASTE = """text => {
 
 def test_several_weeks_are_edited_as_a_grid_by_typing_and_by_pasting(page: Page, tmp_path: Path, origin: date) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    retailer.fill(url, origin, weeks=8, vintages=1)
+    retailer.fill(url, origin, weeks=10, vintages=1)
     weeks = [str(origin + timedelta(weeks=ahead)) for ahead in (1, 2)]
     with served(url) as address:
 

@@ -12,7 +12,7 @@ from demand_assets.store.engine import create_engine_for
 from demand_assets.store.publish import publish_drivers
 from tests.dashboard import retailer
 from tests.dashboard.conftest import served
-from tests.dashboard.test_dashboard import settled
+from tests.dashboard.test_dashboard import settled, shown
 
 SERIES = "#/series?store=1&dept=3"
 
@@ -30,13 +30,13 @@ def test_plans_stand_apart_from_the_past_below_the_chart(page: Page, each_servic
     settled(page, f"{each_service}/{SERIES}")
     cut, later = origin + timedelta(weeks=2), [origin + timedelta(weeks=ahead) for ahead in (3, 4)]
     assert touched(page, "Shelf price")[-3:] == [
-        f"Shelf price: 1,999.95, planned, {origin + timedelta(weeks=1)}",
-        f"Shelf price: 1,234.5, planned, {cut}",
-        f"Shelf price: 1,999.95, planned, {later[0]} to {later[1]}",
+        f"Shelf price: 1,999.95, planned, {shown(origin + timedelta(weeks=1))}",
+        f"Shelf price: 1,234.5, planned, {shown(cut)}",
+        f"Shelf price: 1,999.95, planned, {shown(later[0])} to {shown(later[1])}",
     ]
     expect(strip(page, "Shelf price").locator(".strip-line.planned")).to_have_attribute("d", re.compile(r"V.*V.*V"))
     # The promotion that the series itself has in that week counts, not the store's.
-    assert f"Promo: yes, planned, {cut}" in touched(page, "Promo")
+    assert f"Promo: yes, planned, {shown(cut)}" in touched(page, "Promo")
     expect(strip(page, "Promo").locator(".strip-block.planned")).to_have_count(1)
     # A strike never was; it has no strip, and the summary says so.
     expect(page.locator(".strip")).to_have_count(3)
@@ -52,7 +52,7 @@ def test_a_strip_has_its_weeks_under_those_of_the_chart(page: Page, service: str
         ground = strip(page, "Shelf price").locator(".strip-touch").nth(-2)
         ground.hover()
         expect(strip(page, "Shelf price").locator(".reading")).to_have_text("1,234.5, planned")
-        expect(page.locator(".reading-week").first).to_contain_text(str(origin + timedelta(weeks=2)))
+        expect(page.locator(".reading-week").first).to_contain_text(shown(origin + timedelta(weeks=2)))
         line, week = page.locator(".u-cursor-x").first.bounding_box(), ground.bounding_box()
         assert line is not None
         assert week is not None
@@ -65,13 +65,13 @@ def test_plans_are_read_by_keyboard_and_in_the_table(page: Page, service: str, o
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
     cut = origin + timedelta(weeks=2)
-    expect(page.get_by_text(f"{cut}, ", exact=False).first).to_contain_text(
+    expect(page.get_by_text(f"{shown(cut)}, ", exact=False).first).to_contain_text(
         "Promo yes, planned, Shelf price 1,234.5, planned"
     )
     figure = page.locator("figure.chart")
     figure.get_by_text("Data of", exact=False).click()
     heads = figure.get_by_role("columnheader").all_text_contents()
-    row = figure.get_by_role("row", name=re.compile(f"^{cut}")).get_by_role("cell").all_text_contents()
+    row = figure.get_by_role("row", name=re.compile(f"^{shown(cut)}")).get_by_role("cell").all_text_contents()
     said = dict(zip(heads[1:], row, strict=True))
     names = ("Promo", "Shelf price", "Markdowns, whole Store", "Strike, whole Store")
     assert [said[name] for name in names[:2]] == ["yes, planned", "1,234.5, planned"]

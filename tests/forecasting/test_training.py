@@ -75,7 +75,7 @@ def test_a_larger_table_is_sampled_and_a_smaller_one_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "shares"), [(1_000, 2), (74_999, 2), (75_000, 3), (199_999, 7), (200_000, 8), (9_000_000, 9)]
+    ("rows", "shares"), [(1_000, 2), (149_999, 2), (150_000, 3), (399_999, 7), (400_000, 8), (9_000_000, 9)]
 )
 def test_a_member_of_a_small_table_learns_from_more_of_it(rows: int, shares: int) -> None:
     config = ModelConfig(seed=1, threads=1, members=4, subsample=1 / 8)

@@ -162,7 +162,12 @@ export function decision(text) {
  * @param {?string} iso such as 2012-11-02
  * @returns {string}
  */
-export const day = (iso) => (iso ? DAY.format(Date.parse(iso)) : NOTHING);
+export const day = (iso) => {
+  const at = Date.parse(iso);
+  // What an address says may be no day; it is shown as it is.
+  if (Number.isNaN(at)) return iso || NOTHING;
+  return DAY.format(at);
+};
 
 /**
  * A day without its year, where there is little room: 11/2, or 2.11.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # A member of fewer rows than these is worse; two shares still differ, which is what averaging lives on.
-LEAST_ROWS = 25_000
+LEAST_ROWS = 50_000
 MOST_OF_FEW = 2
 
 

@@ -21,7 +21,7 @@ export function title() {
 export function draw(params, signal) {
   const level = params.get("level") ?? "0.75";
   const chosen = params.get("week");
-  const weeks = h("div", {}, weekField([chosen].filter(Boolean), chosen));
+  const weeks = h("div", {}, weekField([], chosen));
   const asked = (week) => ({ ...filtersOf(params), week: week === "all" ? null : week, service_level: level });
   const said = h("div", {});
   const load = async () => {
