@@ -63,7 +63,8 @@ def test_it_writes_where_the_definition_mounts_something_and_nowhere_else(confin
 
 def test_it_has_the_programs_of_the_project(confinement: Confinement) -> None:
     code, said = run(confinement, sys.executable, "-c", "import demand_assets; print(demand_assets.__file__)")
-    assert (code, said.strip()) == (0, str(ROOT / "demand_assets" / "__init__.py"))
+    # Below it coverage says, where it is measured, that it can write nothing there.
+    assert (code, said.splitlines()[0]) == (0, str(ROOT / "demand_assets" / "__init__.py"))
 
 
 def test_it_has_the_memory_of_the_task_or_of_what_was_asked_for(confinement: Confinement) -> None:
