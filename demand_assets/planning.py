@@ -268,8 +268,23 @@ def plan_forecast(
 
     `newest`: the vintage of the store that was published last, of `store.queries.newest_vintage`.
     """
+
+    def missing() -> list[str]:
+        made = {"weekly_forecast": forecast_recipe(lake, champion, week, costs)}
+        if not outdated(lake, "weekly_forecast", {week: made["weekly_forecast"]}):
+            features = lake.versions_of("demand_features", [week])[week]
+            made["forecast_totals"] = totals_recipe(lake, week, horizon_weeks)
+            made["forecast_attributions"] = champion_recipe(champion, features, "attributions")
+            made["drift_report"] = drift_recipe(lake, champion, week, DriftInputs.of(lake, week))
+        tables = [table for table, recipe in made.items() if outdated(lake, table, {week: recipe})]
+        vintage = None if newest is None else f"{week}/{newest['vintage_id']}"
+        forecast = lake.versions_of("weekly_forecast", [week]).get(week)
+        if vintage is None or lake.versions_of("published_forecast", [vintage]) != {vintage: forecast}:
+            tables.append("published_forecast")
+        return tables
+
     try:
-        due = _due_with_forecast(lake, champion, newest, costs, week, horizon_weeks)
+        due = missing()
     except (OSError, pa.ArrowInvalid) as error:
         # A damaged file: the run writes it anew, or says what is in its way.
         due = [f"a file that cannot be read ({error})"]
@@ -277,29 +292,6 @@ def plan_forecast(
         return Plan((), f"week {week} is forecast and published from these data, settings and code")
     reason = f"due of week {week}: {', '.join(due)}"
     return Plan((PlannedRun(FORECAST, week, week, f"{week}:{fingerprint(due)}", reason),), reason)
-
-
-def _due_with_forecast(
-    lake: ParquetLake,
-    champion: "RegisteredVersion",
-    newest: "Mapping[str, Any] | None",
-    costs: OrderCosts,
-    week: str,
-    horizon_weeks: int,
-) -> list[str]:
-    """The tables of `plan_forecast` that are missing or made from something else."""
-    made = {"weekly_forecast": forecast_recipe(lake, champion, week, costs)}
-    if not outdated(lake, "weekly_forecast", {week: made["weekly_forecast"]}):
-        features = lake.versions_of("demand_features", [week])[week]
-        made["forecast_totals"] = totals_recipe(lake, week, horizon_weeks)
-        made["forecast_attributions"] = champion_recipe(champion, features, "attributions")
-        made["drift_report"] = drift_recipe(lake, champion, week, DriftInputs.of(lake, week))
-    due = [table for table, recipe in made.items() if outdated(lake, table, {week: recipe})]
-    vintage = None if newest is None else f"{week}/{newest['vintage_id']}"
-    forecast = lake.versions_of("weekly_forecast", [week]).get(week)
-    if vintage is None or lake.versions_of("published_forecast", [vintage]) != {vintage: forecast}:
-        due.append("published_forecast")
-    return due
 
 
 def plan_training(
