@@ -10,8 +10,7 @@ error. What the chain has beyond sum(d^2) is shared out over the pairs of member
 
 with pairs = sum(d)^2 - sum(d^2). So one member alone has its own interval, and all together have the chain's. The
 median is the sum of the members' medians, plus the same share of what the chain's lies beside that sum.
-Source: the variance of a sum under one common correlation (Hyndman and Athanasopoulos, Forecasting: Principles and
-Practice, 11.3, on why quantiles of sums are not sums of quantiles).
+Source: the variance of a sum of errors that share one correlation.
 """
 
 from __future__ import annotations
