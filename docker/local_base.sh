@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # A base image out of Debian's packages, where no registry of images can be reached: local_base.sh NAME [MIRROR]
-# Says what docker/build_images.sh takes. Its Python is Debian's, so it is for trying images and not for shipping them.
-# Needs root, debootstrap and Podman. The certificates and pip settings of this machine go along, for its proxies.
+# Without MIRROR debootstrap takes its own. Says what docker/build_images.sh takes. Its Python is Debian's, so it is for
+# trying images and not for shipping them. Needs root, debootstrap and Podman. The certificates and pip settings of this machine go along, for its proxies.
 set -euo pipefail
 name=$1
-mirror=${2:-http://deb.debian.org/debian}
 ENGINE=${ENGINE:-podman}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$folder" "$mirror" >&2
+debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$folder" ${2:+"$2"} >&2
 ln -s python3 "$folder/usr/bin/python"
 rm -rf "$folder"/var/cache/apt/archives/*.deb "$folder"/var/lib/apt/lists/*
 authorities=/etc/ssl/certs/ca-certificates.crt
