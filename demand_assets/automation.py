@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -34,7 +35,7 @@ from demand_assets.planning import (
     plan_week,
 )
 from demand_assets.recipes import PAST_FORECASTS, SCORED_TABLES
-from demand_assets.resources import Landing, RetrainingRules, Training
+from demand_assets.resources import Clock, Landing, RetrainingRules, Training
 
 # Says in the UI why a run was asked for.
 REASON_TAG = "demand/reason"
@@ -67,6 +68,8 @@ FORECAST_ASSETS = [
 
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
+# A retry that has not been launched this long after its run failed is not waited for.
+RETRY_WITHIN = timedelta(minutes=15)
 
 
 ingest_job = dg.define_asset_job(
@@ -188,16 +191,45 @@ def landing_zone_sensor(
     return dg.SensorResult(run_requests=_requests(plan), cursor=cursor)
 
 
+def run_under_way(instance: dg.DagsterInstance, job: str, now: datetime) -> str | None:
+    """Id of a run of `job` that has not ended, or that failed and is about to be retried."""
+    unfinished = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=1)
+    if unfinished:
+        return unfinished[0].run_id
+    for newest in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
+        ended = newest.end_time or 0.0
+        if (
+            newest.dagster_run.is_complete_and_waiting_to_retry
+            and now.timestamp() - ended < RETRY_WITHIN.total_seconds()
+        ):
+            return newest.dagster_run.run_id
+    return None
+
+
+def _until_it_ended(instance: dg.DagsterInstance, job: str, clock: Clock) -> dg.SkipReason | None:
+    """Why no run is asked for while one is under way: each week that it finishes would make the rest a new request."""
+    run_id = run_under_way(instance, job, clock.now())
+    if run_id is None:
+        return None
+    return dg.SkipReason(f"run {run_id} of {job} has not ended; what is due then is asked for after it")
+
+
 def stale_features_sensor(
-    context: dg.SensorEvaluationContext, lake: ParquetLake, training: Training
+    context: dg.SensorEvaluationContext, lake: ParquetLake, training: Training, clock: Clock
 ) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of origins whose features are missing or were made from other data than there is now."""
+    if waits := _until_it_ended(context.instance, BUILD_FEATURES, clock):
+        return waits
     plan = plan_features(lake, training, known_weeks(context.instance, lake.partitions("raw_sales")))
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
 
-def past_forecasts_sensor(context: dg.SensorEvaluationContext, lake: ParquetLake) -> dg.SensorResult | dg.SkipReason:
+def past_forecasts_sensor(
+    context: dg.SensorEvaluationContext, lake: ParquetLake, clock: Clock
+) -> dg.SensorResult | dg.SkipReason:
     """One run per stretch of weeks that `past_forecasts` has forecast since they were scored."""
+    if waits := _until_it_ended(context.instance, SCORE, clock):
+        return waits
     plan = plan_scoring(lake, known_weeks(context.instance, lake.partitions("raw_sales")))
     return dg.SensorResult(run_requests=_requests(plan)) if plan.runs else dg.SkipReason(plan.reason)
 
@@ -215,12 +247,6 @@ def weekly_request(
     return _request_of_one_week(plan, REASON_TAG)
 
 
-def training_under_way(instance: dg.DagsterInstance) -> str | None:
-    """Id of a training run that has not ended."""
-    unfinished = dg.RunsFilter(job_name=TRAIN_AND_FORECAST, statuses=UNFINISHED)
-    return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)
-
-
 def retraining_sensor(
     context: dg.SensorEvaluationContext,
     lake: ParquetLake,
@@ -228,10 +254,11 @@ def retraining_sensor(
     registry: ModelRegistry,
     ledger: PromotionLedger,
     retraining: RetrainingRules,
+    clock: Clock,
 ) -> dg.RunRequest | dg.SkipReason:
     """One training per piece of evidence, which the run's key names. Every tick says why it trains or not."""
     known = known_weeks(context.instance, lake.partitions("raw_sales"))
-    under_way = training_under_way(context.instance)
+    under_way = run_under_way(context.instance, TRAIN_AND_FORECAST, clock.now())
     plan = plan_training(lake, registry, ledger, training, retraining.policy(), known, under_way)
     return _request_of_one_week(plan, REQUESTED_BY_TAG, "retraining sensor, ")
 

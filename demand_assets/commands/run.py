@@ -206,12 +206,13 @@ def _training(
     known: "Sequence[str]",
 ) -> tuple[bool, str]:
     """Whether the retraining rules ask for a training, and why or why not."""
-    from demand_assets.automation import training_under_way
-    from demand_assets.planning import plan_training
+    from demand_assets.automation import run_under_way
+    from demand_assets.planning import TRAIN_AND_FORECAST, plan_training
 
     registry, ledger = resources["registry"], resources["ledger"]
     policy = resources["retraining"].policy()
-    plan = plan_training(lake, registry, ledger, training, policy, known, training_under_way(instance))
+    under_way = run_under_way(instance, TRAIN_AND_FORECAST, resources["clock"].now())
+    plan = plan_training(lake, registry, ledger, training, policy, known, under_way)
     if plan.runs:
         return True, f"training, {plan.reason}"
     champion = ledger.champion()

@@ -12,8 +12,10 @@ import pytest
 from demand_assets.adapters.alerts import Alerts
 from demand_assets.adapters.parquet import ParquetLake
 from demand_assets.automation import (
+    RETRY_WITHIN,
     landing_zone_sensor,
     retraining_sensor,
+    run_under_way,
     sensors,
     stale_features_sensor,
     weekly_request,
@@ -244,7 +246,7 @@ def test_features_are_stale_until_built_from_the_present_data(
 ) -> None:
     def sense() -> object:
         context = dg.build_sensor_context(instance=instance, definitions=defs)
-        return stale_features_sensor(context, lake=lake, training=resources["training"])
+        return stale_features_sensor(context, **{name: resources[name] for name in ("lake", "training", "clock")})
 
     assert isinstance(sense(), dg.SkipReason)
     register_weeks(instance, weeks_sold(retailer))
@@ -259,6 +261,25 @@ def test_features_are_stale_until_built_from_the_present_data(
     assert isinstance(training, Training)
     assert stale_origins(lake, training) == known[52:]
     assert stale_origins(lake, training.model_copy(update={"feature_origins": 20})) == known[-20:]
+
+    # A run that has finished some of the weeks would otherwise be asked for again, of the rest.
+    under_way = instance.create_run_for_job(job_named("build_features"), status=dg.DagsterRunStatus.STARTED)
+    assert f"run {under_way.run_id} of build_features has not ended" in str(sense())
+    instance.report_run_failed(under_way)
+    instance.add_run_tags(under_way.run_id, {"dagster/will_retry": "true"})
+    assert f"run {under_way.run_id} of build_features has not ended" in str(sense())
+    instance.add_run_tags(under_way.run_id, {"dagster/auto_retry_run_id": "another"})
+    assert isinstance(sense(), dg.SensorResult)
+
+
+def test_a_retry_that_does_not_come_is_not_waited_for(instance: dg.DagsterInstance) -> None:
+    failed = instance.create_run_for_job(
+        job_named("score"), status=dg.DagsterRunStatus.STARTED, tags={"dagster/will_retry": "true"}
+    )
+    instance.report_run_failed(failed)
+    now = datetime.now(UTC)
+    assert run_under_way(instance, "score", now) == failed.run_id
+    assert run_under_way(instance, "score", now + RETRY_WITHIN) is None
 
 
 def test_the_schedule_says_why_it_skips(
@@ -279,7 +300,7 @@ def test_the_schedule_says_why_it_skips(
 
 def retrain(instance: dg.DagsterInstance, resources: dict[str, object]) -> dg.RunRequest | dg.SkipReason:
     context = dg.build_sensor_context(instance=instance, definitions=defs)
-    names = ("lake", "training", "registry", "ledger", "retraining")
+    names = ("lake", "training", "registry", "ledger", "retraining", "clock")
     answer = retraining_sensor(context, **{name: resources[name] for name in names})
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
