@@ -15,6 +15,7 @@ from concurrent import futures
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from demand_assets import provenance
 from demand_assets.adapters.cluster_services import set_tasks, stop_unless_shared
@@ -87,7 +88,10 @@ class DaskWorkers:
         for attempt in range(1, ATTEMPTS + 1):
             self._ready()
             sent = self.client.scatter(list(shared), broadcast=True, hash=False) if shared else []
-            waiting = [self.client.submit(function, *sent, part, pure=False) for part in wanted[done:]]
+            waiting = [
+                self.client.submit(_whole, function, *sent, part, key=f"{function.__name__}-{uuid4()}")
+                for part in wanted[done:]
+            ]
             try:
                 while waiting:
                     made = waiting[0].result()
@@ -148,6 +152,12 @@ def code_facts() -> dict[str, str]:
 
 def _worker_facts() -> tuple[dict[str, str], int]:
     return code_facts(), int(os.environ.get("DEMAND_THREADS") or usable_cores())
+
+
+def _whole(function: Callable[..., Made], *arguments: Any) -> Any:
+    """What the function makes, an iterator as a list, which can be sent."""
+    made = function(*arguments)
+    return list(made) if isinstance(made, Iterator) else made
 
 
 def _note_loss(attempt: int, error: Exception, what: str) -> None:

@@ -1,5 +1,6 @@
 """Forecasts of origins before the first published one, so that there is accuracy to look at from the first day."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from demand_assets.forecasting.forecaster import Forecaster
     from demand_assets.store.publish import VintageRecord
 
+# Rows whose attributions are made together: each time, the tables of all the model's trees are made first.
+ROWS_AT_ONCE = 200_000
 _POINT = ["store_id", "dept_id", "origin_week", "target_week"]
 
 
@@ -99,6 +102,8 @@ def past_forecasts(
     if forecaster is None:
         origins = [week for week in origins if week in judged]
     versions = lake.versions_of("demand_features", [week_key(week) for week in origins])
+    others = demand_features.only([week_key(week) for week in origins if week not in judged])
+    attributed = iter(()) if forecaster is None else _attributed(forecaster, others)
     for origin in origins:
         record = VintageRecord(
             origin_week=origin.date(),
@@ -114,8 +119,8 @@ def past_forecasts(
         if origin in judged or forecaster is None:
             own, why = rows[rows["origin_week"] == origin].reset_index(drop=True), None
         else:
-            features = demand_features.only([week_key(origin)]).read()
-            own, why = _delivered(forecaster, features, order_costs, record), attributions(forecaster, features)
+            features, why = next(attributed)
+            own = _delivered(forecaster, features, order_costs, record)
         totals = _totals(own, errors[errors["target_week"] <= origin], horizon)
         vintage = checked_vintage(
             record,
@@ -139,6 +144,14 @@ def _delivered_weeks(
     as_of = pd.Timestamp(champion.as_of)
     first = max(served_from, add_weeks(as_of, -DELIVERED_WEEKS))
     return {week for week in map(pd.Timestamp, features.keys) if first <= week < as_of}
+
+
+def _attributed(forecaster: "Forecaster", features: TableRef) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The features of each origin and what moved their forecasts, in order of origin."""
+    for rows in features.parts(ROWS_AT_ONCE):
+        why = attributions(forecaster, rows)
+        for places in rows.groupby("origin_week").indices.values():
+            yield rows.iloc[places].reset_index(drop=True), why.iloc[places].reset_index(drop=True)
 
 
 def _delivered(

@@ -126,7 +126,10 @@ class Forecaster:
         `group` (F,) is each feature's group, 0 to `groups` - 1. ModelError when a feature is missing.
         """
         values = self._values(features)
-        moved = np.mean([member.attributions(values, group, groups) for member in self.members], axis=0)
+        at_once = min(self.config.threads, len(self.members)) if self.config.side_by_side else 1
+        with ThreadPoolExecutor(at_once) as pool:
+            each = list(pool.map(lambda member: member.attributions(values, group, groups), self.members))
+        moved = np.mean(each, axis=0)
         shrunk: NDArray[np.float64] = moved * self.shrink.of(features["scale"].to_numpy())[:, None]
         return shrunk
 
@@ -237,14 +240,17 @@ def training_parts(weeks: Sequence[pd.Timestamp], members: int, workers: int) ->
 
 def train_part(
     features: WeeklyTable, sales: WeeklyTable, config: ModelConfig, absent: AbsentRows, part: TrainingPart
-) -> list[TrainedMember]:
+) -> Iterator[TrainedMember]:
     """Train the members of one part on stored rows whose targets were known; ModelError when there is none.
 
-    A member depends on its number, the rows and the settings alone, wherever and with whatever else it is trained.
+    They come week by week, while the next ones are trained. A member depends on its number, the rows and the settings
+    alone, wherever and with whatever else it is trained.
     """
     matrices = stored_matrices(features, sales, max(part.weeks), config.subsample, part.members, absent)
     wanted = [
-        (matrix, week, member) for member, matrix in zip(part.members, matrices, strict=True) for week in part.weeks
+        (matrix, week, member)
+        for week in sorted(part.weeks)
+        for member, matrix in zip(part.members, matrices, strict=True)
     ]
     at_once = 1
     if config.side_by_side:
@@ -253,7 +259,7 @@ def train_part(
     each = config.model_copy(update={"threads": max(1, config.threads // at_once)})
     pool = ThreadPoolExecutor(at_once)
     try:
-        return list(pool.map(lambda one: _trained(one[0], one[1], each, one[2]), wanted))
+        yield from pool.map(lambda one: _trained(one[0], one[1], each, one[2]), wanted)
     finally:
         # An interrupt waits for the trainings under way and begins no other.
         pool.shutdown(cancel_futures=True)
@@ -294,27 +300,33 @@ def _start_calibration(matrix: TrainingMatrix, quantiles: tuple[float, ...]) -> 
     )
 
 
-def forecasters(trained: Iterable[TrainedMember], config: ModelConfig) -> Iterator[Forecaster]:
-    """One forecaster per week that members were trained at, in order of week.
+def forecasters(
+    trained: Iterable[TrainedMember], config: ModelConfig, weeks: Sequence[pd.Timestamp]
+) -> Iterator[Forecaster]:
+    """One forecaster per week of `weeks` that members were trained at, in order, as soon as its last member is there.
 
     Its intervals are those of the start's errors, and its corrections shrunk as is expected of any: no forecast of its
     own was judged yet.
     """
-    by_week: dict[pd.Timestamp, list[TrainedMember]] = {}
-    for one in sorted(trained, key=lambda one: (one.as_of, one.number)):
-        by_week.setdefault(one.as_of, []).append(one)
-    for week, members in by_week.items():
-        yield Forecaster(
-            members=tuple(one.model for one in members),
-            config=config,
-            as_of=week,
-            # Another member's share of the rows has the same errors, near enough.
-            calibration=members[0].calibration,
-            rows=sum(one.rows for one in members),
-            fit_seconds=sum(one.seconds for one in members),
-            start=Start(np.mean([one.start.weights for one in members], axis=0), members[0].start.has_drivers),
-            shrink=Shrink.of_all(EXPECTED if config.corrects else 0.0),
-        )
+    due, held = sorted(weeks), {week: list[TrainedMember]() for week in weeks}
+    for one in trained:
+        held[one.as_of].append(one)
+        while due and len(held[due[0]]) == config.members:
+            yield _forecaster(sorted(held.pop(due.pop(0)), key=lambda one: one.number), config)
+
+
+def _forecaster(members: Sequence[TrainedMember], config: ModelConfig) -> Forecaster:
+    return Forecaster(
+        members=tuple(one.model for one in members),
+        config=config,
+        as_of=members[0].as_of,
+        # Another member's share of the rows has the same errors, near enough.
+        calibration=members[0].calibration,
+        rows=sum(one.rows for one in members),
+        fit_seconds=sum(one.seconds for one in members),
+        start=Start(np.mean([one.start.weights for one in members], axis=0), members[0].start.has_drivers),
+        shrink=Shrink.of_all(EXPECTED if config.corrects else 0.0),
+    )
 
 
 def fit(
@@ -330,7 +342,7 @@ def fit(
         _trained(training_matrix(features, actuals, as_of, config.subsample, member), as_of, config, member)
         for member in range(config.members)
     )
-    return next(forecasters(trained, config))
+    return next(forecasters(trained, config, [as_of]))
 
 
 def train_stored(
@@ -344,7 +356,8 @@ def train_stored(
     """One forecaster per week, in order, of what was known then; ModelError when there was nothing to learn from."""
     parts = training_parts(weeks, config.members, workers.count)
     there = config.model_copy(update={"threads": workers.threads})
-    return forecasters(chain.from_iterable(workers.map(train_part, parts, features, sales, there, absent)), config)
+    trained = chain.from_iterable(workers.map(train_part, parts, features, sales, there, absent))
+    return forecasters(trained, config, weeks)
 
 
 def predict_pieces(forecaster: Forecaster, features: pd.DataFrame, workers: Workers) -> pd.DataFrame:

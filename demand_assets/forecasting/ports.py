@@ -38,7 +38,7 @@ class Workers(Protocol):
         """Threads that the work of one part may use."""
 
     def map(self, function: Callable[..., Made], parts: Iterable[Item], *shared: Any) -> Iterator[Made]:
-        """`function(*shared, part)` of each part, in order; the function must be pure."""
+        """`function(*shared, part)` of each part, in order; the function must be pure, and may make an iterator."""
 
 
 def dealt(items: Sequence[Item], workers: int) -> list[list[Item]]:

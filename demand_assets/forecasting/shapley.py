@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LOWEST = 3
 # Beyond it a tree's table takes more memory and time than it saves.
 DEEPEST = 8
+# Rows that are looked up at a time: what they take stays in the processor's cache.
+ROWS_AT_ONCE = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +126,12 @@ def grouped_attributions(
 
     total = np.zeros((count, groups))
     for tree in range(len(forest.leaf)):
-        table = paths.table(forest, tree, group, groups)
-        goes_left = columns[column[tree]] < forest.threshold[tree][:, None]
-        for code, of_code in zip(paths.codes(goes_left), table, strict=True):
-            total += of_code.take(code, axis=0)
+        table, threshold = paths.table(forest, tree, group, groups), forest.threshold[tree][:, None]
+        for first in range(0, count, ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            codes, summed = paths.codes(columns[column[tree], rows] < threshold), total[rows]
+            for code, of_code in zip(codes, table, strict=True):
+                summed += of_code.take(code, axis=0)
     mean = forest.start + float((forest.leaf * paths.share(forest.left_share).prod(axis=2)).sum())
     return np.column_stack([total, np.full(count, mean)])
 

@@ -34,7 +34,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side_by_side: ClassVar[bool] = False
-    """Whether threads of one process may train several at once: then each takes a part of `threads`."""
+    """Whether threads of one process may train or ask several at once; in training each takes a part of `threads`."""
 
     members: int = Field(default=1, ge=1, le=64)
     subsample: float = Field(default=1.0, gt=0, le=1)
