@@ -8,7 +8,8 @@ Pipeline:
 - `SerializableErrorInfo`: what failed steps and ticks say of their error (`alerting`).
 - `DynamicPartitionsTable`, `SqlEventLogStorage`: partitions are put into another order in one transaction
   (`partitions`).
-- `SqliteEventLogStorage`: whose files of deleted runs are removed (`run_history`).
+- `SqliteEventLogStorage`: whose files of deleted runs are removed (`run_history`), and which is made faster
+  (`event_storage`). `INDEX_SHARD_NAME`: its file of all runs.
 - `LocalArtifactStorage`: the class that a `dagster.yaml` must name to give the folder another place (`docker/`).
 
 Tests only:
@@ -44,9 +45,10 @@ from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defi
 if TYPE_CHECKING:
     from dagster._core.storage.event_log import InMemoryEventLogStorage, SqlEventLogStorage
     from dagster._core.storage.event_log.schema import DynamicPartitionsTable
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 
 __all__ = [
+    "INDEX_SHARD_NAME",
     "ComputeIOType",
     "DagsterEventBatchMetadata",
     "DynamicPartitionsTable",
@@ -69,6 +71,7 @@ __all__ = [
 ]
 
 _LATE = {
+    "INDEX_SHARD_NAME": "dagster._core.storage.event_log.sqlite.sqlite_event_log",
     "DynamicPartitionsTable": "dagster._core.storage.event_log.schema",
     "InMemoryEventLogStorage": "dagster._core.storage.event_log",
     "SqlEventLogStorage": "dagster._core.storage.event_log",

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import text
 
 from demand_assets.adapters.dagster_internals import SqliteEventLogStorage
 from demand_assets.adapters.event_storage import SqliteEvents
@@ -18,6 +19,21 @@ WEEKS = dg.StaticPartitionsDefinition([f"2012-10-{day:02}" for day in range(1, 9
 def sales(context: dg.AssetExecutionContext) -> None:
     for week in context.partition_keys:
         context.log_event(dg.AssetMaterialization("sales", partition=week, tags={"kind": "raw"}))
+
+
+def of_all_runs(storage: Any) -> list[list[tuple[Any, ...]]]:
+    """What the file of all runs says of assets, less what differs from run to run."""
+    with storage.index_connection() as connection:
+        return [
+            sorted(tuple(row) for row in connection.execute(text(query)))
+            for query in (
+                "SELECT asset_key, partition, dagster_event_type FROM event_logs WHERE asset_key IS NOT NULL",
+                """SELECT e.partition, e.dagster_event_type, t.key
+                   FROM asset_event_tags t JOIN event_logs e ON e.id = t.event_id""",
+                """SELECT k.asset_key, json_extract(k.last_materialization, '$.dagster_event.message'),
+                   k.last_run_id IS NULL, k.last_materialization_timestamp IS NULL FROM asset_keys k""",
+            )
+        ]
 
 
 def stored(storage: Any, run_id: str) -> list[tuple[Any, ...]]:
@@ -48,6 +64,7 @@ def test_it_stores_what_dagsters_own_class_stores(instance: dg.DagsterInstance, 
     ours = stored(instance.event_log_storage, run_id)
     with dg.instance_for_test() as other:
         theirs = stored(other.event_log_storage, run_in(other))
+        assert of_all_runs(instance.event_log_storage) == of_all_runs(other.event_log_storage)
     assert len(ours) > 8
     assert [kind for kind, *_ in ours] == [kind for kind, *_ in theirs]
     # A process whose instance is another one reads it with Dagster's own class.
