@@ -1,7 +1,5 @@
 """`demand ...`: the command line. Nothing heavy is imported before a command has said what it is doing."""
 
-import atexit
-import gc
 import io
 import logging
 import os
@@ -16,10 +14,9 @@ from typing import Any
 import click
 
 from demand_assets.errors import DemandError
+from demand_assets.memory import collect_less, keep_less
 
 INTERRUPTED = 130
-# Python's own are 700 (2,000 as of 3.12), for programs of few modules.
-OBJECTS_PER_COLLECTION = 50_000
 SATURDAY = 5
 
 
@@ -43,16 +40,6 @@ def _quiet_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _collect_less() -> None:
-    """Have the collector of cycles look more rarely, and not at all while the process ends.
-
-    The libraries of a command are half a million objects that stay: looking at them again and again takes a quarter of
-    the time of importing them, and as they are freed one by one at the end, more than a second.
-    """
-    gc.set_threshold(OBJECTS_PER_COLLECTION, 20, 20)
-    atexit.register(gc.freeze)
-
-
 class _Commands(click.Group):
     """A group whose commands turn a user's mistake, or the machine's, into one line on stderr and exit code 1."""
 
@@ -61,7 +48,8 @@ class _Commands(click.Group):
             # A folder may have a name that the terminal cannot show; it is spelled out.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        _collect_less()
+        collect_less()
+        keep_less()
         try:
             with _quiet_interrupt():
                 return super().invoke(ctx)

@@ -1,6 +1,7 @@
 """Frames as the Arrow tables of the lake's files, and back: what is hashed, what is written and what is read."""
 
 import hashlib
+import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,10 +45,27 @@ def content_version(table: "pa.Table | pd.DataFrame") -> str:
     import pyarrow as pa
 
     table = table if isinstance(table, pa.Table) else to_table(table)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    sink = _Hashed()
+    with pa.PythonFile(sink, mode="w") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table.combine_chunks())
-    return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()
+    return sink.digest.hexdigest()
+
+
+class _Hashed(io.RawIOBase):
+    """A file that is hashed as it is written, and kept nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.digest = hashlib.blake2b(digest_size=16)
+
+    def writable(self) -> bool:
+        """Whether it takes bytes."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Hash the next bytes."""
+        self.digest.update(data)
+        return memoryview(data).nbytes
 
 
 def write_options(schema: "pa.Schema") -> dict[str, Any]:

@@ -35,6 +35,7 @@ COLUMNS = (
     "start",
     "residual",
 )
+_POINT = ["origin_week", "store_id", "dept_id", "target_week"]
 # Origins before the first scored one, forecast only so that its shrinkage has corrections to learn from. From
 # `MANY_ORIGINS` scored ones on, the first weighs too little to be worth two more trainings.
 WARM_UP_ORIGINS = 2
@@ -253,12 +254,13 @@ def assemble_folds(
             calibration = calibrate(judged, horizon_weeks, quantiles, fold.calibration)
             intervals = calibration.intervals(*(points[column].to_numpy() for column in INPUTS))
             scored.append(points.assign(**not_below(points["floor"].to_numpy(), intervals)))
-    points = pd.concat(scored, ignore_index=True)
-    points = points[points["origin_week"].isin(list(origins))]
-    order = ["model", "origin_week", "store_id", "dept_id", "target_week"]
     after = COLUMNS.index("forecast") + 1
     columns = [*COLUMNS[:after], *map(quantile_column, quantiles), *COLUMNS[after:]]
-    return Backtest(points[columns].sort_values(order, ignore_index=True), seconds)
+    # In place, and the parts dropped first: all points of large retailers are not in memory several times over.
+    points = pd.concat([part[columns] for part in scored if part["origin_week"].iloc[0] in origins], ignore_index=True)
+    scored.clear()
+    points.sort_values(["model", *_POINT], ignore_index=True, inplace=True)  # noqa: PD002
+    return Backtest(points, seconds)
 
 
 def _shrunk(shrink: Shrink, points: pd.DataFrame, start: ArrayLike, residual: ArrayLike) -> NDArray[np.float64]:

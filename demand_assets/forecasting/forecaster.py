@@ -270,19 +270,15 @@ def _trained(matrix: TrainingMatrix, as_of: pd.Timestamp, config: ModelConfig, m
     started = time.perf_counter()
     start = learn_start(known) if config.corrects else Start.none()
     left = replace(known, y=known.y - start.moves(known.column, len(known)).sum(axis=1))
-    model = model_of(config).fit(_without_week_names(left), config, member)
     calibration = _start_calibration(left, config.quantiles)
+    names = left.week_names()
+    if len(names):
+        # Missing, so that no model can split on what only tells which week it is. `known_by` may have copied nothing.
+        X = known.X.copy() if known is matrix else known.X
+        X[:, names] = np.nan
+        left = replace(left, X=X)
+    model = model_of(config).fit(left, config, member)
     return TrainedMember(as_of, member, model, len(known), time.perf_counter() - started, start, calibration)
-
-
-def _without_week_names(matrix: TrainingMatrix) -> TrainingMatrix:
-    """The matrix with the features missing that only tell which week it is, so that no model can split on them."""
-    names = matrix.week_names()
-    if not len(names):
-        return matrix
-    X = matrix.X.copy()
-    X[:, names] = np.nan
-    return replace(matrix, X=X)
 
 
 def _start_calibration(matrix: TrainingMatrix, quantiles: tuple[float, ...]) -> Calibration:
