@@ -18,6 +18,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import make_url
 
+from demand_assets.cores import usable_cores
 from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
 from demand_assets.forecasting.holidays import US
@@ -30,6 +31,12 @@ from demand_assets.sample import SampleData, generate, write_csvs
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 HORIZON = 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as cores: a third of the time tests wait for a browser, a server or a disk."""
+    return usable_cores() * 3 // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
