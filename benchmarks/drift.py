@@ -6,15 +6,14 @@ the report of the unchanged week did not. The champion of each week is at most 1
 model, trained on the origins before the first week that is judged.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import numpy as np
 import pandas as pd
 
+from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.calendar import calendar_for, calendar_from_covariates
 from demand_assets.forecasting.features import build_features, first_origin
@@ -190,8 +189,7 @@ def detect(history: History, shift: Shift, clean: dict[pd.Timestamp, pd.DataFram
 @click.option("--rounds", default=30, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=7, show_default=True)
-@click.option("--output", default="drift.json", show_default=True, type=click.Path(path_type=Path))
-def main(raw_dir: str, starts: int, horizon: int, rounds: int, threads: int, seed: int, output: Path) -> None:
+def main(raw_dir: str, starts: int, horizon: int, rounds: int, threads: int, seed: int) -> None:
     """Print false alarms over the history and the delay with which each shift is named; write both as JSON."""
     history = History(raw_dir, horizon, rounds, threads, seed)
     clean = {week: history.report(week) for week in history.judged}
@@ -222,17 +220,14 @@ def main(raw_dir: str, starts: int, horizon: int, rounds: int, threads: int, see
         ]
     )
     click.echo(table.to_string(index=False))
-    output.write_text(
-        json.dumps(
-            {
-                "weeks": len(clean),
-                "false_alarms": alarms,
-                "named_per_week": named,
-                "shifts": json.loads(found.to_json(orient="records")),
-            },
-            indent=1,
-        )
-        + "\n"
+    write(
+        "drift",
+        {
+            "weeks": len(clean),
+            "false_alarms": alarms,
+            "named_per_week": named,
+            "shifts": found.to_dict("records"),
+        },
     )
 
 

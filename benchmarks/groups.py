@@ -3,15 +3,14 @@
 Reads the points of `demand backtest` and calibrates stores, chain and groups at each origin on the errors known at it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
 
+from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.backtest import WARM_UP_ORIGINS
 from demand_assets.forecasting.baselines import model_rows
@@ -26,8 +25,7 @@ BAND = list(Quantiles._fields)
 @click.option("--raw-dir", required=True, help="Folder of the files, for the stores' attributes.")
 @click.option("--points", required=True, type=click.Path(exists=True), help="What `demand backtest --output` wrote.")
 @click.option("--attribute", default="store_type", show_default=True, help="Of stores.")
-@click.option("--output", default="groups.json", show_default=True, type=click.Path(path_type=Path))
-def main(raw_dir: str, points: str, attribute: str, output: Path) -> None:
+def main(raw_dir: str, points: str, attribute: str) -> None:
     """Print the coverage of p10 to p90 and its width by kind of total; write both as JSON."""
     stores = LandingZone(raw_dir).contents().tables().stores
     value_of = dict(zip(stores["store_id"].astype(str), stores[attribute].astype(str), strict=True))
@@ -51,7 +49,7 @@ def main(raw_dir: str, points: str, attribute: str, output: Path) -> None:
         ]
     table = scored(pd.concat(found, ignore_index=True))
     click.echo(table.to_string(index=False))
-    output.write_text(json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n")
+    write("groups", {"rows": table.to_dict("records")})
 
 
 def keyed(points: pd.DataFrame) -> pd.DataFrame:

@@ -3,14 +3,13 @@
 Members are trained once with the most rounds; fewer rounds and fewer members are read off the same trees.
 """
 
-import json
 import time
-from pathlib import Path
 
 import click
 import numpy as np
 import pandas as pd
 
+from benchmarks.machine import write
 from demand_assets.adapters.landing import LandingZone
 from demand_assets.forecasting.features import FEATURES, build_features, first_origin
 from demand_assets.forecasting.metrics import wmae
@@ -29,8 +28,7 @@ MEMBERS = (1, 2, 3, 4)
 @click.option("--horizon", default=4, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=7, show_default=True)
-@click.option("--output", default="trees_and_members.json", show_default=True, type=click.Path(path_type=Path))
-def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, output: Path) -> None:
+def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int) -> None:
     """Print WMAE (USD) and mean seconds inside xgboost per origin, by rounds and members; write both as JSON."""
     import xgboost
 
@@ -72,7 +70,7 @@ def main(raw_dir: str, origins: str, horizon: int, threads: int, seed: int, outp
     # A round costs the same at the start as at the end, near enough: every tree sees the same rows.
     table["seconds a member"] = np.round(np.mean(spent) * table.index.to_numpy() / max(ROUNDS), 1)
     click.echo(table.to_string())
-    output.write_text(json.dumps(json.loads(table.to_json(orient="index")), indent=1) + "\n")
+    write("trees_and_members", {"by_rounds": table.to_dict("index")})
 
 
 if __name__ == "__main__":
