@@ -12,12 +12,12 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from uuid import uuid4
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import RateLimiter
+from api.logs import new_request_id
 from api.people import Identify, Principal
 from api.points import parse_plain_query
 from api.problems import MEDIA_TYPE, RETRY_AFTER_S, ProblemError, body_of
@@ -95,7 +95,7 @@ class ServiceMiddleware:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id")
-        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else new_request_id()
         scope["request_id"] = request_id
         sent = _RecordedSend(send, [(b"x-request-id", request_id.encode()), *_SECURITY], head=scope["method"] == "HEAD")
         if sent.head:

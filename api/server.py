@@ -10,11 +10,11 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.logs import new_request_id
 from api.problems import MEDIA_TYPE, body_of
 from api.settings import ApiSettings
 
@@ -108,7 +108,7 @@ class BoundedHead(asyncio.Protocol):
         """Answer with a problem, unless an answer has begun, and close."""
         self._refused = True
         self._disarm()
-        request_id = uuid4().hex
+        request_id = new_request_id()
         _LOG.warning(detail, extra={"status": status, "request_id": request_id})
         if self._answering():
             # The application learns that its caller is gone, and sends nothing after this.
