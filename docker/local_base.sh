@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A base image out of Debian's packages, where no registry of images can be reached: local_base.sh NAME [MIRROR]
 # Without MIRROR debootstrap takes its own. Says what docker/build_images.sh takes. Its Python is Debian's, so it is for
-# trying images and not for shipping them. Needs root, debootstrap and Podman. The certificates and pip settings of this machine go along, for its proxies.
+# trying images and not for shipping them. Needs root, debootstrap and Podman. The certificates and pip settings of this
+# machine go along, for its proxies.
 set -euo pipefail
 name=$1
 ENGINE=${ENGINE:-podman}
