@@ -226,7 +226,8 @@ def main(raw_dir: str, starts: int, horizon: int, rounds: int, threads: int, see
             "weeks": len(clean),
             "false_alarms": alarms,
             "named_per_week": named,
-            "shifts": found.to_dict("records"),
+            # A shift that was never named has no number of weeks, which JSON writes as null.
+            "shifts": found.astype(object).replace({np.nan: None}).to_dict("records"),
         },
     )
 
